@@ -29,10 +29,12 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
         if getattr(config.pack, name) and not has_sets(config.python_requirements or ""):
             text = "has no effect: build.python_requirements names no pyproject.toml, pylock.toml or uv.lock"
             yield Note(Code.UNUSED_SETTING, f"{config.where(f'cogpack.{name}')}: {text}")
-    debian = ("apt", "debian_mirror", "debian_snapshot", "debian_base_from")
-    unused = {name: getattr(config.pack, name) for name in debian} | {"recommends": not config.pack.recommends}
-    for name in (name for name, written in unused.items() if config.pack.base and written):
-        text = f"{config.where(f'cogpack.{name}')}: has no effect: with cogpack.base there are no Debian packages"
+    pack = config.pack
+    unused = {name: getattr(pack, name) for name in ("debian_snapshot", "debian_base_from")}
+    if not config.system_packages and not pack.tools:
+        unused |= {"debian_mirror": pack.debian_mirror and not pack.apt, "recommends": not pack.recommends}
+    for name in (name for name, written in unused.items() if pack.base and written):
+        text = f"{config.where(f'cogpack.{name}')}: has no effect: the packages of cogpack.base are its own"
         yield Note(Code.UNUSED_SETTING, text)
 
 

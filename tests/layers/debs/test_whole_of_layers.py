@@ -16,6 +16,7 @@ from support.debs import deb, deb_file, member, shared_object
 from support.ldcache import parse_cache
 
 from cogpack.layers.debs import DebFile, DebianSource, PackageSource, PackagesSource, Unpacking
+from cogpack.layers.debs.over.source import OverImageSource
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, Whiteout
 from cogpack.layers.layer import LayerSource
 from cogpack.progress import SILENT, Cancellation
@@ -97,8 +98,8 @@ PARTS = {
 SUBSETS = [*chain.from_iterable(combinations(sorted(PARTS), count) for count in range(len(PARTS) + 1))]
 
 
-def image(directory: Path, parts: Iterable[str]) -> Path:
-    """Make the files of an image with them."""
+def image(directory: Path, parts: Iterable[str], *, others: bool = False) -> Path:
+    """Make the files of an image with them: over our own base, or over one as if `others` had made it."""
     directory.mkdir()
     base = DebianSource(
         [deb_file(directory, name, data) for name, data in BASE.items()],
@@ -112,7 +113,7 @@ def image(directory: Path, parts: Iterable[str]) -> Path:
         for name, data in PARTS[part].items()
     ]
     root = directory / "root"
-    for layer in layers(base, over):
+    for layer in layers_over_image(base, over) if others else layers(base, over):
         lay(root, layer)
     return root
 
@@ -123,6 +124,14 @@ def layers(base: DebianSource, over: Sequence[DebFile]) -> list[Sequence[Entry]]
     if over:
         sources.append(PackagesSource(base, over, name="", apart=apart))
     return [list(one.entries()) for one in sources]
+
+
+def layers_over_image(base: DebianSource, over: Sequence[DebFile]) -> list[Sequence[Entry]]:
+    ground: dict[str, Entry] = {entry.path: entry for entry in base.entries()}
+    source = OverImageSource(
+        [], lambda: ground, over, arch="amd64", name="", where="the image", unpacking=base.unpacking
+    )
+    return [list(base.entries()), *([list(source.entries())] if over else [])]
 
 
 def lay(root: Path, layer: Sequence[Entry]) -> None:
@@ -155,11 +164,15 @@ def ask(*command: str | Path) -> str:
     return done.stdout + done.stderr
 
 
+both = pytest.mark.parametrize("others", [False, True], ids=["our base", "an image"])
+
+
+@both
 @pytest.mark.parametrize("parts", SUBSETS, ids="+".join)
-def test_ldconfig_finds_what_the_cache_has(tmp_path: Path, parts: Sequence[str]) -> None:
+def test_ldconfig_finds_what_the_cache_has(tmp_path: Path, parts: Sequence[str], others: bool) -> None:
     if os.geteuid() != 0:
         pytest.skip("ldconfig -r is root's")
-    root = image(tmp_path / "image", parts)
+    root = image(tmp_path / "image", parts, others=others)
     cache = root / "etc/ld.so.cache"
     ours = parse_cache(cache.read_bytes())
     ask("ldconfig", "-X", "-r", root)
@@ -169,9 +182,10 @@ def test_ldconfig_finds_what_the_cache_has(tmp_path: Path, parts: Sequence[str])
     )
 
 
+@both
 @pytest.mark.parametrize("parts", [one for one in SUBSETS if len(one) in (0, 1, len(PARTS))], ids="+".join)
-def test_dpkg_finds_its_database_sound(tmp_path: Path, parts: Sequence[str]) -> None:
-    root = image(tmp_path / "image", parts)
+def test_dpkg_finds_its_database_sound(tmp_path: Path, parts: Sequence[str], others: bool) -> None:
+    root = image(tmp_path / "image", parts, others=others)
     database = root / "var/lib/dpkg"
     assert ask("dpkg", f"--admindir={database}", "--audit") == ""
     listed = ask("dpkg-query", f"--admindir={database}", "--show", "--showformat=${Package} ${db:Status-Abbrev}\n")
@@ -181,8 +195,9 @@ def test_dpkg_finds_its_database_sound(tmp_path: Path, parts: Sequence[str]) -> 
     assert [path for path in files if not os.path.lexists(root / path.lstrip("/"))] == []
 
 
-def test_apt_and_alternatives_find_theirs_sound(tmp_path: Path) -> None:
-    root = image(tmp_path / "image", PARTS)
+@both
+def test_apt_and_alternatives_find_theirs_sound(tmp_path: Path, others: bool) -> None:
+    root = image(tmp_path / "image", PARTS, others=others)
     state = root / "var/lib/dpkg"
     places = {"Dir::State": root / "var/lib/apt", "Dir::State::status": state / "status", "Dir::Cache": root / "cache"}
     (root / "var/lib/apt/lists/partial").mkdir(parents=True, exist_ok=True)

@@ -75,16 +75,17 @@ class DpkgDatabase:
 
     def control(self, package: InstalledPackage) -> dict[str, bytes]:
         """Read the files beside its control file, by kind."""
-        prefix = f"{self.info_name(package)}."
-        found: dict[str, bytes] = {}
-        for name in self._info:
-            if name.startswith(prefix) and "." not in (kind := name.removeprefix(prefix)):
-                found[kind] = self._tree.read(f"{DATABASE}/info/{name}") or b""
-        return found
+        name = self.info_name(package)
+        return {kind: self._tree.read(f"{DATABASE}/info/{name}.{kind}") or b"" for kind in self._info.get(name, ())}
 
     @cached_property
-    def _info(self) -> Collection[str]:
-        return self._tree.children(f"{DATABASE}/info")
+    def _info(self) -> Mapping[str, Collection[str]]:
+        """Give the kinds of files that `info/` has, by the names of packages there."""
+        found: dict[str, list[str]] = {}
+        for file in self._tree.children(f"{DATABASE}/info"):
+            name, _, kind = file.rpartition(".")
+            found.setdefault(name, []).append(kind)
+        return found
 
     def files(self, package: InstalledPackage) -> list[str]:
         """List what it has, as the package calls it, without the leading slash."""

@@ -1,0 +1,70 @@
+"""Packages over images of a registry: real Debian's, asked of the real dpkg, apt and ldconfig that are in them."""
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+from integration.conftest import Project
+from support.world import push_image
+
+from cogpack.registry.server import Server
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(os.geteuid() != 0, reason="apt-get needs root over the files of an image"),
+]
+
+AUDIT = """\
+set -e
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+test -z "$(dpkg --audit)"
+apt-get -q check >/dev/null
+ldconfig -p | grep -v 'Cache generated' | sort >/tmp/before
+ldconfig
+ldconfig -p | grep -v 'Cache generated' | sort >/tmp/after
+cmp /tmp/before /tmp/after
+jq --version
+(apt-get -q update && apt-get -q -y install --no-install-recommends bc) >/dev/null
+echo '6*7' | bc
+test -z "$(dpkg --audit)"
+dpkg-query -W -f '${Package} ${Status}\\n' bc jq
+"""
+
+
+def lowest_layer(layout: Path) -> bytes:
+    """The Debian base that an image in a layout stands on."""
+
+    def blob(digest: str) -> bytes:
+        return (layout / "blobs" / digest.replace(":", "/")).read_bytes()
+
+    index = json.loads((layout / "index.json").read_bytes())
+    manifest = json.loads(blob(index["manifests"][0]["digest"]))
+    return gzip.decompress(blob(manifest["layers"][0]["digest"]))
+
+
+@pytest.mark.parametrize("suite", ["trixie", "bookworm"])
+def test_apt_and_dpkg_of_an_image_go_on_from_packages_that_were_laid_over_it(
+    hello: Project, locked_hello: Project, tmp_path: Path, suite: str
+) -> None:
+    layout = locked_hello.root.parent / "layout"
+    if suite == "bookworm":
+        config = (hello.root / "cog.yaml").read_text().replace('"3.13"', '"3.11"')
+        (hello.root / "cog.yaml").write_text(config)
+        layout = tmp_path / "layout"
+        hello.cogpack("build", "-o", str(layout))
+    text = (hello.root / "cog.yaml").read_text()
+    packages = "jq, tcpdump" if suite == "trixie" else "jq"
+    (hello.root / "cog.yaml").write_text(text.replace("build:", f"build:\n  system_packages: [{packages}]"))
+    with Server(tmp_path / "registry") as server:
+        push_image(server.address, "library/base:v1", [lowest_layer(layout)])
+        hello.configure(base=f"{server.address}/library/base:v1", recommends=False)
+        locked = hello.cogpack("lock", "--run")
+        done = hello.cogpack("exec", "sh", "-c", AUDIT)
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("jq-1.")
+    assert lines[1:] == ["42", "bc install ok installed", "jq install ok installed"]
+    if suite == "trixie":  # its script calls adduser: dpkg of the image installs it
+        assert "tcpdump" in locked.stderr
+        assert "tcpdump" in (hello.root / "cogpack.lock").read_text().partition("dpkg = [")[2].partition("]")[0]
