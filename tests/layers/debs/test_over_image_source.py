@@ -234,3 +234,33 @@ def test_the_key_follows_from_the_layers_below_and_the_packages(image: Image) ->
     others.append(image.source(new))
     others[-1]._layers = [DiffID(sha256(b"another"))]
     assert key not in {one.key() for one in others}
+
+
+def test_a_package_of_another_architecture_stays_when_its_native_twin_comes(image: Image) -> None:
+    image.status.append(stanza("new", "0", arch="i386"))
+    told = text(image.over(image.deb("new", deb("new")))["var/lib/dpkg/status"])
+    assert told.count("Package: new\n") == 2
+
+
+def test_a_file_of_the_image_in_the_place_of_a_choices_link_stays(image: Image) -> None:
+    image.files["usr/bin/editor"] = "my own"
+    script = "#!/bin/sh\nupdate-alternatives --install /usr/bin/editor editor /usr/bin/new 50\n"
+    made = image.over(image.deb("new", deb("new", member("./usr/bin/new", "n"), control={"postinst": script})))
+    assert "usr/bin/editor" not in made
+    assert made["etc/alternatives/editor"] == Symlink("etc/alternatives/editor", "/usr/bin/new")
+
+
+def test_the_time_zone_and_the_accounts_of_the_image_stay(image: Image) -> None:
+    image.files |= {
+        "etc/localtime": Symlink("etc/localtime", "/usr/share/zoneinfo/Europe/Berlin"),
+        "etc/passwd": "root:x:0:0::/root:/bin/sh\n+::::::\nmine:x:100:100::/:/bin/sh\n",
+        "etc/group": "root:x:0:\nmine:x:100:\n",
+        "etc/shadow": "root:!:1::::::\n",
+    }
+    debs = [image.deb(name, deb(name)) for name in ("tzdata", "passwd", "dbus-system-bus-common")]
+    made = image.over(*debs)
+    assert "etc/localtime" not in made
+    assert text(made["etc/passwd"]).endswith(
+        "mine:x:100:100::/:/bin/sh\nmessagebus:x:101:101::/nonexistent:/usr/sbin/nologin\n"
+    )
+    assert text(made["etc/shadow"]).startswith("root:!:1::::::\nmessagebus:!:")

@@ -101,7 +101,7 @@ def add_declared(tree: Tree, names: Iterable[str]) -> None:
 
 def _numbers(tree: Tree, path: str) -> dict[str, int]:
     rows = [line.split(":") for line in (tree.read(path) or b"").decode().splitlines() if line]
-    return {row[0]: int(row[2]) for row in rows}
+    return {row[0]: int(row[2]) for row in rows if len(row) > 2 and row[2].isdigit()}
 
 
 def _free(taken: set[int], *, upward: bool) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from cogpack.layers.debs.tree import Tree
+from cogpack.layers.entry import File
 
 _DIRECTORY = "etc/alternatives"
 _DATABASE = "var/lib/dpkg/alternatives"
@@ -124,5 +125,6 @@ def _install(tree: Tree, name: str, choices: dict[str, Alternative]) -> None:
 
 
 def _link(tree: Tree, link: str, name: str, path: str) -> None:
-    tree.link(link[1:], f"/{_DIRECTORY}/{name}")
+    if not isinstance(tree.get(link[1:]), File):  # which update-alternatives leaves where it is
+        tree.link(link[1:], f"/{_DIRECTORY}/{name}")
     tree.link(f"{_DIRECTORY}/{name}", path)

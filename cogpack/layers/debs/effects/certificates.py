@@ -11,6 +11,7 @@ from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import File
 
 _STORE = "usr/share/ca-certificates"
+_LOCAL = "usr/local/share/ca-certificates"
 _CERTS = "etc/ssl/certs"
 _HEADER = """\
 # This file lists certificates that you wish to use or to ignore to be
@@ -32,16 +33,17 @@ _STRINGS = {12: "utf-8", 19: "ascii", 20: "latin-1", 22: "ascii", 26: "ascii", 2
 
 
 def install_certificates(tree: Tree) -> None:
-    """Trust all certificates that the package brings, as they are by default."""
+    """Trust all certificates that the package brings, as they are by default, and those that an administrator laid."""
     names = sorted(_names(tree, _STORE), key=str.encode)
-    tree.directory("usr/local/share/ca-certificates")
+    own = sorted(_names(tree, _LOCAL), key=str.encode)
+    tree.directory(_LOCAL)
     tree.write("etc/ca-certificates.conf", _HEADER + "".join(f"{name}\n" for name in names))
     bundle = bytearray()
     hashes: dict[str, list[str]] = {}
-    for name in names:
-        data = tree.read(f"{_STORE}/{name}") or b""
+    for store, name in [*((_STORE, name) for name in names), *((_LOCAL, name) for name in own)]:
+        data = tree.read(f"{store}/{name}") or b""
         link = name.rpartition("/")[2].removesuffix(".crt").translate(str.maketrans(" (),", "_==_")) + ".pem"
-        tree.link(f"{_CERTS}/{link}", f"/{_STORE}/{name}")
+        tree.link(f"{_CERTS}/{link}", f"/{store}/{name}")
         bundle += data if data.endswith(b"\n") else data + b"\n"
         hashes.setdefault(subject_hash(data, name), []).append(link)
     for digest, links in sorted(hashes.items()):

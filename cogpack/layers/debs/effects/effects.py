@@ -57,6 +57,8 @@ def _shells(tree: Tree) -> None:
 
 
 def _time_zone(tree: Tree) -> None:
+    if "etc/localtime" in tree:
+        return
     tree.link("etc/localtime", "/usr/share/zoneinfo/Etc/UTC")
     tree.write("etc/timezone", "Etc/UTC\n")
 

@@ -18,7 +18,7 @@ def update_database(
     stanzas = {(one.name, one.arch): one.text for one in database.packages}
     for package in packages:
         for one in database.packages:
-            if one.name == package.name and (one.name not in database.own or one is database.own[one.name]):
+            if one.name == package.name and one.arch in (database.arch, "all"):
                 del stanzas[one.name, one.arch]
         stanzas[package.name, package.file.arch] = _stanza(package, unpacked)
     text = "\n".join(stanzas[key] for key in sorted(stanzas))

@@ -14,6 +14,7 @@ _KEPT = (
     "etc/",
     "lib/sysusers.d/",
     "usr/lib/sysusers.d/",
+    "usr/local/share/ca-certificates/",
     "usr/share/base-files/",
     "usr/share/base-passwd/",
     "usr/share/ca-certificates/",

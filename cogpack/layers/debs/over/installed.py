@@ -55,6 +55,7 @@ class DpkgDatabase:
         if not text or not text.strip():
             raise _no_database(tree, where)
         self._tree = tree
+        self.arch = arch
         self.packages = tuple(_packages(text.decode("utf-8", "surrogateescape")))
         self.own: Mapping[str, InstalledPackage] = {
             one.name: one for one in self.packages if one.arch in (arch, "all") and one.is_installed
