@@ -1,5 +1,6 @@
 """torch comes from the index that cog.yaml asks for, and from no other, whoever answers."""
 
+import hashlib
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,3 +98,16 @@ def test_another_cuda_than_the_one_asked_for_is_an_error_where_cog_yaml_says_so(
     assert done.code == 2
     assert "build.cuda: 12.1 is asked for, and what was taken is CUDA 12.8.90 (nvidia-cuda-runtime-cu12)" in done.err
     assert not (made.root / "cogpack.lock").exists()
+
+
+def test_a_lock_that_says_nothing_of_torchs_index_is_used_as_it_is(world: World) -> None:
+    with served(world) as places:
+        places |= {"COGPACK_URL_MAP": f"{PYTORCH}={CLOSED}/whl", "UV_HTTP_RETRIES": "0"}
+        torch = (world.wheels / "torch-2.1.0-py3-none-any.whl").read_bytes()
+        made = project(world, f"torch==2.1.0 --hash=sha256:{hashlib.sha256(torch).hexdigest()}\n")
+        ok(made.cogpack("lock", **places))
+        lock = (made.root / "cogpack.lock").read_text()
+        made.write("cogpack.lock", lock.replace('torch_index = "pypi"\n', ""))
+        assert "torch_index" not in (made.root / "cogpack.lock").read_text()
+        ok(made.cogpack("push", "--locked", made.target(), **places))
+    assert "opt/venv/lib/python/site-packages/torch.py" in world.files("me/model", "v1")
