@@ -165,6 +165,18 @@ def test_a_source_that_asks_git_for_its_version_is_told(
     assert f"describe-name: {described}\n" in (tmp_path / "tree/.git_archival.txt").read_text()
 
 
+def test_nothing_is_written_through_a_link_of_the_repository(
+    server: GitServer, session: Session, tmp_path: Path
+) -> None:
+    (tmp_path / "outside").mkdir()
+    server.commit("led", {"pyproject.toml": SCM, "sub": str(tmp_path / "outside")})
+    project = project_of(tmp_path, f"git+{server.address}/led#subdirectory=sub")
+    sources = Sources(session, project)
+    sources.bring(sources.pin(project.requirements().sources[0]), tmp_path / "tree")
+    assert not list((tmp_path / "outside").iterdir())
+    assert (tmp_path / "tree/.git_archival.txt").exists()
+
+
 def test_without_a_tag_commits_are_counted(server: GitServer, session: Session, tmp_path: Path) -> None:
     commit = server.git("bare", "rev-parse", "main")
     assert of_git(session, tmp_path, f"git+{server.address}/bare").describe == f"0.0-2-g{commit[:9]}"

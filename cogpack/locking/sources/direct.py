@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 from packaging.utils import parse_wheel_filename
@@ -20,11 +20,12 @@ from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.editable import leading_wheel
 from cogpack.locking.wheels.building import Building, Built, Ground, Source
 from cogpack.locking.wheels.outlines import wheel_artifact
-from cogpack.requirements import Requirements, SourceLine
+from cogpack.requirements import DirectAddress, Requirements, SourceLine
 from cogpack.resolve.wheels import TargetPython
 from cogpack.session import Session
 
 T = TypeVar("T")
+_Key: TypeAlias = tuple[bool, DirectAddress, tuple[str, ...]]
 
 _YOURSELF = "build a wheel (pip wheel --no-deps), put it into the project and name it: ./wheels/NAME.whl"
 
@@ -59,7 +60,7 @@ class DirectWheels:
         self._building = building
         self._ground = ground
         self._kept = kept
-        self._made: dict[str, DirectWheel | InputError] = {}
+        self._made: dict[_Key, DirectWheel | InputError] = {}
 
     @property
     def can_build(self) -> bool:
@@ -196,8 +197,8 @@ def finished(session: Session, pin: BuildSource, source: Source, built: Built) -
     return msgspec.structs.replace(built, path=path, sha256=sha256, size=artifact.size)
 
 
-def _key(line: SourceLine) -> str:
-    return f"{line.editable} {line.source} {line.hashes}"
+def _key(line: SourceLine) -> _Key:
+    return line.editable, line.source, line.hashes
 
 
 def _of(made: DirectWheel | InputError, line: SourceLine) -> DirectWheel | InputError:

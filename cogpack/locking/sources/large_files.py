@@ -76,7 +76,7 @@ def _fetch(session: Session, batch: str, action: _Action, pointer: LfsPointer) -
     with session.http.open("GET", action.href, origin=batch, headers=action.header) as stream:
         if stream.status != 200:
             return
-        found = session.store.take(pointer.oid, _watched(stream, task.advance))
+        found = session.store.take(pointer.oid, _watched(stream, pointer.size, task.advance))
     if found.digest != pointer.oid:
         raise MismatchError(
             f"{session.http.shown(action.href)}: expected {pointer.oid}, found {found.digest}",
@@ -85,7 +85,11 @@ def _fetch(session: Session, batch: str, action: _Action, pointer: LfsPointer) -
     task.done("fetched")
 
 
-def _watched(stream: Stream, advance: Callable[[int], object]) -> Iterator[bytes]:
+def _watched(stream: Stream, size: int, advance: Callable[[int], object]) -> Iterator[bytes]:
+    """Give the blocks of a file; those behind its `size` are not waited for."""
     for block in stream.blocks():
         advance(len(block))
         yield block
+        size -= len(block)
+        if size < 0:
+            return

@@ -4,6 +4,7 @@ Of its history a source may ask git for its version. No build has a git or a ser
 the commit is pinned, and written where `git archive` would write it (`.git_archival.txt`, which setuptools_scm reads).
 """
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -88,8 +89,10 @@ class Repositories:
         self._write(pin.url, pin.commit, into, 0)
         if pin.describe:
             time = parse_commit(self._objects(pin.url, pin.commit).read(pin.commit, "commit")).time
+            top = os.path.realpath(into)
             for place in dict.fromkeys((into, into / (pin.subdirectory or ""))):
-                _write_archival(place / ARCHIVAL, pin, time)
+                if Path(os.path.realpath(place)).is_relative_to(top) and place.is_dir():
+                    _write_archival(place / ARCHIVAL, pin, time)
 
     def _objects(self, url: str, commit: str) -> Objects:
         return Objects(self._git, self._place(url, commit))

@@ -82,7 +82,7 @@ class PipLines:
         full = {name: python for name in ("python_full_version", "implementation_version") if python}
         self._environment = {**target.environment(), **full}
         self._kept = kept
-        self._direct = direct
+        self._direct = direct if project.config.pack.build_wheels != "never" else None
         self._effects: Sequence[StepEffect] = ()
         self._lines: list[LockedPipLine] = []
         self._resolved_lines: list[LockedPipLine] = []
