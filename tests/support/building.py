@@ -41,7 +41,10 @@ class FakeBuilder:
             tree = top / source.subdirectory
             self.seen.append({path.relative_to(top).as_posix() for path in top.rglob("*")})
             if not (tree / "pyproject.toml").exists():
-                return InputError(f"{source.title}: nothing says how it is built", next_step="add a pyproject.toml")
+                return InputError(
+                    f"{source.title}: nothing says how it is built\n  of it\n  ValueError: no file",
+                    next_step="add a pyproject.toml",
+                )
             (tree / "build").mkdir()  # as builds do
             said = tomllib.loads((tree / "pyproject.toml").read_text())["project"]
             root = tree / "src" if (tree / "src").is_dir() else tree

@@ -1,5 +1,6 @@
 """Sources that a pip line names become wheels before it is resolved: repositories, archives, directories of clones."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from cogpack.errors import InputError
@@ -10,6 +11,8 @@ from cogpack.requirements.sources import SourceFaultError, read_source
 from cogpack.resolve.pip import UnforeseenError
 from cogpack.run_lines import PipInstall, PipRequirement
 from cogpack.run_lines.site import within
+
+_ERROR = re.compile(r"\s*(?:error|fatal error|[A-Za-z_.]*(?:Error|Exception))\b.*: ")
 
 
 def source_lines(effect: PipInstall, clones: Sequence[LockedClone], place: str) -> Mapping[PipRequirement, SourceLine]:
@@ -36,9 +39,16 @@ def make_wheels(
     found: dict[PipRequirement, DirectWheel] = {}
     for (requirement, line), made in zip(lines.items(), direct.make(list(lines.values())), strict=True):
         if isinstance(made, InputError):
-            raise UnforeseenError(made.message.removeprefix(f"{line.place}: "))
+            raise UnforeseenError(_brief(made.message.removeprefix(f"{line.place}: ")))
         found[requirement] = made
     return found
+
+
+def _brief(message: str) -> str:
+    """Give the first line of what went wrong, and, of a build's last words, the one that names the error."""
+    first, *others = message.splitlines()
+    named = [line.strip() for line in others if _ERROR.match(line)]
+    return f"{first}: {named[-1]:.200}" if named else first
 
 
 def _line(requirement: PipRequirement, clones: Sequence[LockedClone], place: str) -> SourceLine:
