@@ -152,6 +152,7 @@ class _Tries:
                 installed=tuple(one.name for one in self.wheels),
                 known=tuple(lines) if pinned is None else None,
                 python=self._ground.target.python,
+                exec_into_locals=any(repair.exec_into_locals for repair in self.repairs),
                 python_headers="" if self._ground.interpreter else "python3-dev",
                 place=self._place,
             )
@@ -161,12 +162,13 @@ class _Tries:
             if done.status == 0:
                 lines += checked_requirements(done.requires, where=f"{source.title}: what its backend requires")
                 continue
-            repair = find_repair(done.said, self.repairs) if pinned is None else None
-            if repair is None:
+            repair = find_repair(done.said, self.repairs, job.python)
+            if repair is None or (pinned is not None and (repair.requires or repair.constraints)):
                 raise failed(job, done, self.repairs)
             self.repairs.append(repair)
             try:
-                self._resolved(lines)
+                if pinned is None:
+                    self._resolved(lines)
             except InputError as error:  # it pins what is too new
                 raise failed(job, done, self.repairs) from error
         raise InputError(

@@ -12,14 +12,17 @@ from cogpack.sandbox.watch import LimitError
 
 
 class Repair(msgspec.Struct, frozen=True, kw_only=True):
-    """Is what to build an old source with besides what it asks for. `why`: what was found of it."""
+    """Is what to build an old source with besides what it asks for. `exec_into_locals`: as `Job` has it; `why`: what
+    was found of it."""
 
     requires: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
+    exec_into_locals: bool = False
     why: str
 
     def __str__(self) -> str:
-        return f"{', '.join((*self.constraints, *self.requires))}: {self.why}"
+        others = ("exec as it was before Python 3.13",) if self.exec_into_locals else ()
+        return f"{', '.join((*self.constraints, *self.requires, *others))}: {self.why}"
 
 
 def _older(version: int, why: str) -> Repair:
@@ -53,8 +56,17 @@ _REPAIRS: Sequence[tuple[re.Pattern[str], Repair]] = [
 _TRIPLET = re.compile(r"^(?:x86_64|aarch64)-linux-gnu-")
 _COMPILERS = frozenset({"gcc", "g++", "cc", "c++"})
 _NO_PKG_CONFIG = re.compile(r"pkg-config is required|pkg-config.*not found|[Cc]ould not find pkg-config")
+_VERSION_LOST = re.compile(r"^KeyError: '\w*version\w*'$", re.MULTILINE | re.IGNORECASE)
+_OLD_EXEC = Repair(exec_into_locals=True, why="its setup.py reads locals() after exec")
+_OWN_LOCALS, _NO_DISTUTILS = 13, 12
+"""The minor versions of Python since which exec leaves locals() alone, and since which distutils is gone, with what
+setuptools before 66 needs."""
+_OLD_SETUPTOOLS = frozenset({"setuptools<46", "setuptools<58", "setuptools<60"})
+_NO_COMPILER = re.compile(r"Unsupported compiler -- at least C\+\+")
 _NO_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '([^']+)'")
 _HEADER = re.compile(r"fatal error: '?([\w./+-]+\.h\w*)'?(?:: No such file| file not found)")
+_MODULE = re.compile(r"\b[Pp]ackage '?([\w+.-]+?)'?(?: was not|, required by .*, not|) found")
+"""What pkg-config says."""
 _LIBRARY = re.compile(r"cannot find -l([\w+.-]+)")
 _NO_NETWORK = re.compile(
     r"Temporary failure in name resolution|Name or service not known|Network is unreachable|urlopen error|"
@@ -103,15 +115,22 @@ _SETUP = {
 """Modules that a source can't be given, and what helps."""
 
 
-def find_repair(said: Sequence[str], done: Sequence[Repair]) -> Repair | None:
+def find_repair(said: Sequence[str], done: Sequence[Repair], python: str) -> Repair | None:
     """Find what may help that has not been `done`."""
     text = "\n".join(said)
-    return next((repair for pattern, repair in _REPAIRS if repair not in done and pattern.search(text)), None)
+    found = [repair for pattern, repair in _REPAIRS if repair not in done and pattern.search(text)]
+    if _minor(python) >= _OWN_LOCALS and _OLD_EXEC not in done and _VERSION_LOST.search(text):
+        found.append(_OLD_EXEC)
+    return found[0] if found else None
+
+
+def _minor(python: str) -> int:
+    return int(python.partition(".")[2])
 
 
 def failed(job: Job, done: Done, repairs: Sequence[Repair]) -> InputError:
     """Make the error of a source that can't be built."""
-    why, advice = _reason(done.said, job) or (f"its build ended with {done.status}", _OTHER)
+    why, advice = _reason(done.said, job, repairs) or (f"its build ended with {done.status}", _OTHER)
     tried = f" (built with {'; '.join(map(str, repairs))})" if repairs else ""
     told = "".join(f"\n  {line}" for line in done.said)
     return InputError(f"{job.title}: can't be built: {why}{tried}{told}", next_step=advice)
@@ -126,8 +145,12 @@ def stopped(job: Job, error: LimitError) -> InputError:
     return InputError(f"{job.title}: can't be built: {error.message.replace('the command', 'it')}", next_step=advice)
 
 
-def _reason(said: Sequence[str], job: Job) -> tuple[str, str] | None:
+def _reason(said: Sequence[str], job: Job, repairs: Sequence[Repair]) -> tuple[str, str] | None:
     text = "\n".join(said)
+    old = any(_OLD_SETUPTOOLS.intersection(repair.constraints) for repair in repairs) or "ImpImporter" in text
+    if old and _minor(job.python) >= _NO_DISTUTILS:
+        why = f"it wants a setuptools that is older than Python {job.python}"
+        return why, "set build.python_version to 3.11, or pin another version"
     if (programs := missing_programs(said)) and not _NO_MODULE.search(text):
         programs = [_TRIPLET.sub("", name) for name in programs]
         if _COMPILERS.intersection(programs) and job.python_headers:
@@ -136,11 +159,13 @@ def _reason(said: Sequence[str], job: Job) -> tuple[str, str] | None:
                 f"add gcc, g++ and {job.python_headers} to build.system_packages",
             )
         return f"there is no {', '.join(programs)}", packages_of(programs)
+    if _NO_COMPILER.search(text):
+        return "there is no g++", f"add {', '.join(filter(None, ('g++', job.python_headers)))} to build.system_packages"
     if _NO_PKG_CONFIG.search(text):
         return "there is no pkg-config", packages_of(["pkg-config"])
     if headers := list(dict.fromkeys(_HEADER.findall(text))):
         return f"there is no {', '.join(headers)}", _named(headers)
-    if libraries := list(dict.fromkeys(_LIBRARY.findall(text))):
+    if libraries := list(dict.fromkeys((*_LIBRARY.findall(text), *_MODULE.findall(text)))):
         advice = "name the Debian packages that have them (lib...-dev) under build.system_packages"
         return f"there is no library {', '.join(libraries)}", advice
     if modules := _NO_MODULE.findall(text):
@@ -154,13 +179,6 @@ def _reason(said: Sequence[str], job: Job) -> tuple[str, str] | None:
         return "it takes its version from git, and there is none", advice
     if _NO_NETWORK.search(text):
         return "it wants the network, and a build has none", _OTHER
-    if "KeyError: '__version__'" in text and tuple(map(int, job.python.split("."))) >= (3, 13):
-        return (
-            "its setup.py reads locals() after exec, as it was before Python 3.13",
-            "set build.python_version to 3.12",
-        )
-    if "ImpImporter" in text:
-        return f"it wants a setuptools that is older than Python {job.python}", "set build.python_version to 3.11"
     return None
 
 

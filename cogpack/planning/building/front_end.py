@@ -5,6 +5,7 @@ Standard library alone, of Python 3.10 or later, and nothing of ours: it lies be
 argument names, and answers by `answer.json`. Each hook has a process of its own, as PEP 517 has it.
 """
 
+import builtins
 import importlib
 import json
 import os
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,6 +85,9 @@ def _hook(request: dict[str, Any], place: Path, name: str) -> Any:
             sys.exit(f"its backend-path {one} is not in it")
         sys.path.insert(0, str(path))
     sys.argv = ["build"]
+    _stop_clock(int(os.environ["SOURCE_DATE_EPOCH"]))
+    if request["exec_into_locals"]:
+        builtins.exec = _exec_into_locals
     module, _, attributes = request["backend"].partition(":")
     backend: Any = importlib.import_module(module)
     for attribute in filter(None, attributes.split(".")):
@@ -91,6 +96,27 @@ def _hook(request: dict[str, Any], place: Path, name: str) -> Any:
         return Path(backend.build_wheel(str(place / "wheel"), {}, None)).name
     hook = getattr(backend, name, None)
     return [str(line) for line in hook({})] if hook else []
+
+
+def _stop_clock(epoch: int) -> None:
+    """Have the `time` module tell one date to who asks for now: some setup.py write it into a file."""
+    gmtime, localtime, asctime, strftime = time.gmtime, time.localtime, time.asctime, time.strftime
+    time.gmtime = lambda *given: gmtime(*(given or (epoch,)))
+    time.localtime = lambda *given: localtime(*(given or (epoch,)))
+    time.asctime = lambda *given: asctime(*(given or (localtime(epoch),)))
+    time.ctime = lambda *given: asctime(localtime(*(given or (epoch,))))
+    time.strftime = lambda form, *given: strftime(form, *(given or (localtime(epoch),)))
+
+
+_EXEC = exec
+
+
+def _exec_into_locals(code: Any, names: Any = None, variables: Any = None, /, **more: Any) -> None:
+    """Do as exec did before Python 3.13 (PEP 667), where `locals()` has afterwards what the code has assigned."""
+    if names is None and variables is None:
+        frame = sys._getframe(1)  # noqa: SLF001 - the one way to it
+        names, variables = frame.f_globals, frame.f_locals
+    _EXEC(code, names, variables, **more)
 
 
 def _unpacked(request: dict[str, Any], place: Path) -> Path:

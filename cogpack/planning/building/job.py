@@ -48,7 +48,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     `place`: a directory that is the job's own, for trees, and for the wheel in the end; `wheels`: of the build
     requirements, `installed`: their names; `known`: the requirements that they fulfil, None where no others are to be
     asked for; `python`: the minor version; `python_headers`: the Debian package of its headers, "" where they are
-    there.
+    there; `exec_into_locals`: exec is as it was before Python 3.13.
     """
 
     title: str
@@ -60,6 +60,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     known: tuple[str, ...] | None
     python: str
     python_headers: str
+    exec_into_locals: bool = False
     place: Path
 
     def request(self, archive: str, place: str, *, dies: bool) -> bytes:
@@ -73,6 +74,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             "known": self.known,
             "installed": self.installed,
             "python": self.python,
+            "exec_into_locals": self.exec_into_locals,
             "dies": dies,
         }
         return json.dumps(asked).encode()

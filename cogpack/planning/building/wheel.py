@@ -62,14 +62,18 @@ def canonical(file: LocalFile, filename: str, source: Source, target: TargetPyth
     wheel = Wheel(filename, contents.keys(), lambda name, limit: contents[name].read(limit))
     wheel.check()
     version = _check_identity(wheel, filename, source)
-    _check_tags(wheel, filename, target, pure=pure)
+    tags = parse_wheel_filename(filename)[3]
+    if not tags & target.tags().keys():
+        wheel.refuse(f"it is for none of what Python {target.python} on {target.machine} takes")
     kept = [
         _Member(name, content, is_executable(content.member.mode))
         for name, content in contents.items()
         if is_installed(wheel, name)
     ]
-    if pure:
-        _check_pure(wheel, kept)
+    if pure and {tag.platform for tag in tags} != {"any"}:
+        raise _compiled(source, f"its wheel, {filename}, is for one platform")
+    if pure and (found := next((one.name for one in kept if _is_compiled(one)), None)):
+        raise _compiled(source, f"{found} of its wheel is machine code")
     record = f"{wheel.dist_info}/RECORD"
     members = sorted(kept, key=lambda one: (one.name.startswith(f"{wheel.dist_info}/"), one.name))
     members.append(_Member(record, Bytes(_record(members, record)), executable=False))
@@ -104,19 +108,16 @@ def _another(source: Source, found: str) -> InputError:
     )
 
 
-def _check_tags(wheel: Wheel, filename: str, target: TargetPython, *, pure: bool) -> None:
-    tags = parse_wheel_filename(filename)[3]
-    if not tags & target.tags().keys():
-        wheel.refuse(f"it is for none of what Python {target.python} on {target.machine} takes")
-    if pure and {tag.platform for tag in tags} != {"any"}:
-        wheel.refuse("it is for one platform, and only where commands can be run over the image's tree are such built")
+def _is_compiled(member: _Member) -> bool:
+    with member.content.open() as stream:
+        return stream.read(len(_ELF)) == _ELF
 
 
-def _check_pure(wheel: Wheel, members: Sequence[_Member]) -> None:
-    for one in members:
-        with one.content.open() as stream:
-            if stream.read(len(_ELF)) == _ELF:
-                wheel.refuse(f"{one.name} is machine code, though its name says that it is for any platform")
+def _compiled(source: Source, what: str) -> InputError:
+    return InputError(
+        f"{source.title}: {what}, and this machine is not the image's",
+        next_step="build it where commands can be run over the image's files, or pin a version that has a wheel",
+    )
 
 
 def _record(members: Sequence[_Member], record: str) -> bytes:

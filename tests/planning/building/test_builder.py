@@ -103,6 +103,20 @@ def test_a_build_has_nothing_of_this_machines_environment(
     assert b"PYTHONHASHSEED=0\n" in text
 
 
+def test_neither_the_date_nor_the_order_of_a_set_is_in_a_wheel(opened: Session, tmp_path: Path) -> None:
+    backend = """
+    import time
+    moments = [time.asctime(), time.ctime(), time.strftime("%Y"), time.gmtime().tm_year, time.localtime().tm_year]
+    FILES = {"demo.txt": f"{moments} {time.gmtime(0).tm_year} {set('abcdefgh')} {hash('a')}".encode()}
+    """
+    one = source(make_sdist(tmp_path / "a.gz", source_files(backend)))
+    first, second = make(opened, one, one)
+    assert first == second
+    assert isinstance(first, Built)
+    date = "'Tue Jan  1 00:00:00 1980'"
+    assert f"[{date}, {date}, '1980', 1980, 1980] 1970 ".encode() in first.path.read_bytes()
+
+
 def test_all_that_can_not_be_built_is_told_beside_what_can(opened: Session, tmp_path: Path) -> None:
     broken = source_files("def build_wheel(*_): print('a' * 3); raise SystemExit('it is broken')")
     found = make(

@@ -41,10 +41,10 @@ def job(python: str = "3.11") -> Job:
     ],
 )
 def test_an_old_source_is_given_what_it_was_written_for_once(said: str, built_with: str) -> None:
-    repair = find_repair(["Traceback", said], [])
+    repair = find_repair(["Traceback", said], [], "3.11")
     assert repair is not None
     assert (*repair.constraints, *repair.requires) == (built_with,)
-    assert find_repair([said], [repair]) is None
+    assert find_repair([said], [repair], "3.11") is None
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,12 @@ def test_an_old_source_is_given_what_it_was_written_for_once(said: str, built_wi
         ("a.c:2:10: fatal error: portaudio.h: No such file or directory", "no portaudio.h", "add portaudio19-dev to"),
         ("a.c:2:10: fatal error: own/thing.h: No such file or directory", "no own/thing.h", "name the Debian package"),
         ("/usr/bin/ld: cannot find -lmagic: No such file", "there is no library magic", "lib...-dev"),
+        (
+            "RuntimeError: Unsupported compiler -- at least C++11 support is needed!",
+            "there is no g++",
+            "add g++, python3",
+        ),
+        ("Package libavformat was not found in the pkg-config search path.", "no library libavformat", "lib...-dev"),
         ("pkg-config is required for building PyAV", "there is no pkg-config", "add pkgconf"),
         ("ModuleNotFoundError: No module named 'torch'", "its setup.py wants torch", "a wheel of it"),
         ("ModuleNotFoundError: No module named 'imp'", "gone since Python 3.12", "build.python_version to 3.11"),
@@ -76,10 +82,20 @@ def test_what_helps_is_told_with_its_last_words(said: str, why: str, advice: str
     assert advice in error.next_step
 
 
-def test_what_a_newer_python_took_away_is_told_of_that_alone() -> None:
-    done = Done(status=1, said=["KeyError: '__version__'"])
-    assert "3.12" in failed(job("3.13"), done, []).next_step
-    assert "python_version" not in failed(job("3.12"), done, []).next_step
+def test_exec_is_as_it_was_for_who_needs_it_where_it_is_not() -> None:
+    said = ["    return locals()['__version__']", "KeyError: '__version__'"]
+    repair = find_repair(said, [], "3.13")
+    assert repair is not None
+    assert str(repair) == "exec as it was before Python 3.13: its setup.py reads locals() after exec"
+    assert find_repair(said, [], "3.12") is None
+
+
+def test_a_setuptools_that_a_newer_python_does_not_run_asks_for_an_older_python() -> None:
+    repair = find_repair(["error in demo setup command: use_2to3 is invalid."], [], "3.12")
+    assert repair is not None
+    done = Done(status=1, said=["ModuleNotFoundError: No module named 'distutils'"])
+    assert "build.python_version to 3.11" in failed(job("3.12"), done, [repair]).next_step
+    assert "python_version" not in failed(job("3.11"), done, [repair]).next_step
 
 
 def test_a_build_that_never_ends_names_the_limit_that_it_met() -> None:
