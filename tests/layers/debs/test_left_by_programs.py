@@ -1,4 +1,6 @@
-"""What programs that maintainer scripts start leave is written as they leave it, by recordings of trixie's."""
+"""What programs that maintainer scripts start leave is written as recordings of trixie and bookworm have it."""
+
+import hashlib
 
 from cogpack.layers.debs.effects.effects import EFFECTS
 from cogpack.layers.debs.tree import Tree
@@ -34,3 +36,18 @@ def test_the_font_maps_of_ghostscript_are_those_of_all_packages_together() -> No
     EFFECTS["ghostscript"](tree)
     assert tree.read("var/lib/ghostscript/fonts/Fontmap") == b"/A (a.t1) ;\n/B /A ;\n"
     assert tree.read("var/lib/ghostscript/fonts/cidfmap") == b"/C\n"
+
+
+def test_settings_are_handed_to_ucf_as_libpaper1_and_gconf2_common_do() -> None:
+    tree = Tree()
+    tree.write("usr/share/gconf/default.path", "xml:readwrite:$(HOME)/.gconf\n")
+    for name in ("ucf", "libpaper1", "gconf2-common", "libpaper1"):
+        EFFECTS[name](tree)
+    digest = hashlib.md5(b"xml:readwrite:$(HOME)/.gconf\n", usedforsecurity=False).hexdigest()
+    assert tree.read("etc/papersize") == tree.read("var/lib/ucf/cache/:etc:papersize") == b"a4\n"
+    assert tree.read("var/lib/ucf/cache/:etc:gconf:2:path") == tree.read("etc/gconf/2/path")
+    assert (tree.read("var/lib/ucf/hashfile") or b"").decode().splitlines() == [
+        f"{digest}  /etc/gconf/2/path",
+        "2f1ad364c25bfd8dcee21c2d6ea97a3a  /etc/papersize",
+    ]
+    assert tree.read("var/lib/ucf/registry") == b""

@@ -12,6 +12,7 @@ from cogpack.layers.debs.effects.alternatives import Alternative, Slave
 from cogpack.layers.debs.effects.certificates import install_certificates
 from cogpack.layers.debs.effects.fonts import font_aliases, font_cache, font_rendering, ghostscript_fonts
 from cogpack.layers.debs.effects.pam import configure_pam
+from cogpack.layers.debs.effects.ucf import gconf_path, make_registry, paper_size
 from cogpack.layers.debs.tree import Tree
 
 _MAIL, _UTMP = 8, 43  # groups' fixed numbers (base-passwd)
@@ -176,11 +177,6 @@ def _odbc(tree: Tree) -> None:
     tree.write_new("etc/odbcinst.ini", "")
 
 
-def _conffile_registry(tree: Tree) -> None:
-    for name in ("hashfile", "registry"):
-        tree.write_new(f"var/lib/ucf/{name}", "")
-
-
 _BINFMT = ("mask", "interpreter", "detector", "credentials", "preserve", "fix_binary")
 
 
@@ -227,7 +223,9 @@ EFFECTS: Mapping[str, Effect] = {
     "libibverbs1": _remote_memory,
     "openssh-client": _ssh_agent,
     "javascript-common": _javascript,
-    "ucf": _conffile_registry,
+    "ucf": make_registry,
+    "gconf2-common": gconf_path,
+    "libpaper1": paper_size,
     "unixodbc-common": _odbc,
     "xfonts-utils": font_aliases,
     "readline-common": _readline,
