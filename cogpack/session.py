@@ -107,6 +107,8 @@ class Session:
             self.environment["SSL_CERT_FILE"] = self._authorities()
         place = chosen_place(settings.cache, self.environment, self.progress.note)
         self.kept = Kept(place, self.progress.note)
+        self.homes: tuple[Reference, ...] = ()
+        """Repositories that an act pushes to: they may have what was made for an earlier push, and nobody else has."""
 
     def _authorities(self) -> str:
         """Write down whose certificates count, for us and for the programs that we start."""

@@ -70,7 +70,7 @@ class Store:
         self._http = http
         self._sound: dict[Digest, os.stat_result] = {}
         self._lock = threading.Lock()
-        self._turns: defaultdict[Digest, threading.Lock] = defaultdict(threading.Lock)
+        self._turns: defaultdict[Digest, threading.RLock] = defaultdict(threading.RLock)
         self._used = used
         self._also = Store(also, http) if also else None
         self._depot = depot
@@ -148,7 +148,7 @@ class Store:
 
         A place that is away is waited for where no other has it. `task`: of the caller, when the file is one of many;
         else it is a task of its own. Who asks for a file that is on its way waits for it: a second download would
-        replace the first one's file while it is read.
+        replace the first one's file while it is read; `urls` may make the file here, and ask for it.
 
         `MismatchError` when what came is not what was locked; `UnavailableError` when no place has it.
         """

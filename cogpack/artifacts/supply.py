@@ -17,13 +17,15 @@ _FILES = 8
 """Files in one answer each that are fetched at a time."""
 _LARGE_FILES = 2
 """Files by ranges: the connections are the first one's, and the second is there when that needs no more."""
+_MADE = 2
+"""Files that may be made here, which wait for others, and so must not keep these waiting."""
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
     """Is a locked file that a layer is made of, and tells how it is had.
 
     `noun`: what such files are called together; `urls`: where it can be had, asked when it is fetched; `hiding`: within
-    it errors lose the secrets of these addresses.
+    it errors lose the secrets of these addresses; `made`: it may be made here, of other inputs of the same supply.
     """
 
     supply: "Supply"
@@ -31,6 +33,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     noun: str
     urls: Callable[[], Iterable[str]]
     hiding: Callable[[], AbstractContextManager[None]] = nullcontext
+    made: bool = False
 
     @property
     def size(self) -> int:
@@ -57,6 +60,7 @@ class Supply:
         self._lock = threading.Lock()
         self._files = ThreadPoolExecutor(_FILES, thread_name_prefix="fetch")
         self._large_files = ThreadPoolExecutor(_LARGE_FILES, thread_name_prefix="fetch")
+        self._made_files = ThreadPoolExecutor(_MADE, thread_name_prefix="make")
 
     def want(self, inputs: Iterable[Input]) -> None:
         """Begin to fetch those that are not here, and to verify all: at once, or when those wanted before are done."""
@@ -71,8 +75,12 @@ class Supply:
                 line = _Line(self._progress, files)
                 lines |= {one.artifact.digest: line for one in files}
             for digest, one in new.items():
-                pool = self._large_files if self._store.is_large(one.artifact) else self._files
-                self._coming[digest] = pool.submit(self._bring, one, lines.get(digest))
+                self._coming[digest] = self._pool(one).submit(self._bring, one, lines.get(digest))
+
+    def _pool(self, one: Input) -> ThreadPoolExecutor:
+        if one.made:
+            return self._made_files
+        return self._large_files if self._store.is_large(one.artifact) else self._files
 
     def wait(self, inputs: Sequence[Input]) -> None:
         """Return when they are here. What can't be had is an error at once, whoever wants it."""
@@ -111,7 +119,7 @@ class Supply:
 
     def close(self) -> None:
         """Wait for files on their way: who ends early has cancelled them."""
-        for pool in (self._files, self._large_files):
+        for pool in (self._made_files, self._files, self._large_files):
             pool.shutdown(wait=True, cancel_futures=True)
 
 

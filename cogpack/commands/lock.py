@@ -14,6 +14,7 @@ from cogpack.lockfile import FILE, Lock, LockedSteps, read_lock
 from cogpack.locking import current
 from cogpack.locking.changes import package_changes
 from cogpack.locking.image_pins import read_image_pins, told_pins
+from cogpack.planning.built_wheels import building_of
 from cogpack.planning.describing import check_predictor, describe_locked
 from cogpack.planning.known import known_layers, record_results
 from cogpack.planning.missing_libraries import missing_libraries
@@ -96,6 +97,7 @@ def lock(
     made = current.lock(
         session,
         project,
+        building_of(session, project),
         upgrade=upgrade,
         packages=packages,
         upgrade_format=upgrade_format,

@@ -56,6 +56,7 @@ def push(
     """
     project = open_project(session)
     named = push_targets(session, targets, tags, project)
+    session.homes = tuple(target.repository for target in named)
     prepared = prepare(session, project, writes=True)
     if weights_only:
         prepared = msgspec.structs.replace(prepared, plan=weights_plan(prepared.plan))

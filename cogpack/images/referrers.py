@@ -58,23 +58,35 @@ def attach(
     annotations: Mapping[str, str] | None = None,
 ) -> Descriptor:
     """Make an artifact of `files`, store it and let it refer to `subject`; answers as what it is listed there."""
+    for file in files:
+        images.put_blob(file.descriptor, file.data)
+    node = artifact_of(images, subject, artifact_type, [file.descriptor for file in files], annotations)
+    images.put_referrer(node)
+    return node.entry
+
+
+def artifact_of(
+    images: WritableImages,
+    subject: Descriptor,
+    artifact_type: str,
+    layers: Sequence[Descriptor] = (),
+    annotations: Mapping[str, str] | None = None,
+) -> Node:
+    """Make a manifest that refers to `subject`, of blobs that are there, and store what it has besides them."""
     config = ArtifactFile(media_type=OCI_EMPTY, data=_EMPTY)
     manifest = Manifest(
         schema_version=2,
         media_type=OCI_MANIFEST,
         artifact_type=artifact_type,
         config=config.descriptor,
-        layers=[file.descriptor for file in files] or [config.descriptor],
+        layers=list(layers) or [config.descriptor],
         subject=Descriptor(media_type=subject.media_type, digest=subject.digest, size=subject.size),
         annotations=dict(annotations) if annotations else None,
     )
     data = encode_manifest(manifest, next_step="shorten its annotations")
-    for file in (config, *files):
-        images.put_blob(file.descriptor, file.data)
+    images.put_blob(config.descriptor, config.data)
     own = Descriptor(media_type=OCI_MANIFEST, digest=sha256(data), size=len(data))
-    node = Node(descriptor=own, data=data, document=manifest)
-    images.put_referrer(node)
-    return node.entry
+    return Node(descriptor=own, data=data, document=manifest)
 
 
 def fallback_tag(subject: Digest) -> str:

@@ -54,7 +54,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     became, by its path; `lines`: what is known of `build.run`; `seen`: what commands see, base, environment and known
     files; `dpkg`: what packages change that dpkg installs, `steps`: what commands do that are run, if there are any;
     `ran`: the layers of both, or what stands for them where nobody knows yet. What these are run over is among `inputs`
-    by their own keys. `libraries`: what is there for the dynamic linker.
+    by their own keys. `libraries`: what is there for the dynamic linker; `built`: wheels that nobody publishes.
     """
 
     layers: tuple[Layer, ...]
@@ -67,6 +67,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     steps: StepChanges | None = None
     ran: tuple[StepsLayer | OpenLayer, ...] = ()
     libraries: Libraries | None = None
+    built: tuple[LockedWheel, ...] = ()
     base: BaseImage | None
     run: Run
     platform: Platform
@@ -180,7 +181,7 @@ def make_plan(
         wheels, below_wheels, packages, suppliers.libraries, platform.architecture, whole=not config.run
     )
     library_cache = libraries.plan_cache(maker)
-    above = (python.small, *library_cache.layers, *python.clashes)
+    above = (*python.small, *library_cache.layers, *python.clashes)
     lines = read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed)
     known = line_layers(config, lines, decisions, maker, suppliers.fetched, suppliers.hub_file, suppliers.cloned)
     seen = (*below, *known.large, *above, *known.small)
@@ -223,6 +224,7 @@ def make_plan(
         steps=steps,
         ran=(*installed, *ran),
         libraries=libraries,
+        built=tuple(wheel for wheel in decisions.wheels if wheel.filename in {one.wheel for one in decisions.builds}),
         weights=parts,
         platform=platform,
         annotations={contract.SCHEMA_LABEL: schema.decode()} if len(schema) <= contract.ANNOTATION_LIMIT else {},

@@ -12,6 +12,7 @@ from cogpack.layers.fingerprints import Fingerprints
 from cogpack.lockfile import Lock, LockedSteps
 from cogpack.locking.current import current_lock, is_pinned
 from cogpack.locking.unsupported import refuse_unsupported
+from cogpack.planning.built_wheels import building_of
 from cogpack.planning.describing import check_predictor, describe_locked, find_described
 from cogpack.planning.labels import check_marks, read_marks
 from cogpack.planning.plan import Plan, make_plan
@@ -59,7 +60,7 @@ def prepare(session: Session, project: Project, *, writes: bool, locked: bool = 
     session.notes.check()
     locked = locked or session.locked
     pinned = is_pinned(session, project, locked=locked)
-    lock = current_lock(session, project, writes=writes, locked=locked)
+    lock = current_lock(session, project, building_of(session, project), writes=writes, locked=locked)
     described = describe_locked(project, lock)
     for note in described.notes:
         session.progress.note(note)
@@ -139,6 +140,6 @@ def plan_image(
         described,
         [file for file in project.files() if not project.is_weight(file)],
         gathered,
-        suppliers(session, project, lock, fingerprints),
+        suppliers(session, project, lock, fingerprints, building_of(session, project)),
     )
     return plan, gathered

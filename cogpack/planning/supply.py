@@ -31,6 +31,8 @@ from cogpack.lockfile.base_kinds import Base, DebianRelease, LockedDeb
 from cogpack.locking.lines.pin_clones import make_mirrors, open_pinned
 from cogpack.locking.maintainer_scripts import deb_artifact
 from cogpack.locking.wheels.addresses import wheel_addresses
+from cogpack.locking.wheels.building import Building, Ground
+from cogpack.locking.wheels.built import BuiltWheels
 from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.locking.wheels.requirements import indexes_of
 from cogpack.oci import Descriptor, Platform
@@ -47,6 +49,7 @@ from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
 from cogpack.resolve.debs import DebianMirror, deb_urls
 from cogpack.resolve.interpreter import interpreter_urls, unreachable
+from cogpack.resolve.pip import Pages
 from cogpack.resolve.wheels import Indexes
 from cogpack.runtime.contract import project_path
 from cogpack.session import Session
@@ -57,9 +60,11 @@ if TYPE_CHECKING:
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 
 
-def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fingerprints) -> Suppliers:
-    """Say how the contents of a project's layers are had; `fingerprints`: of its files."""
-
+def suppliers(
+    session: Session, project: Project, lock: Lock, fingerprints: Fingerprints, building: Building
+) -> Suppliers:
+    """Say how the contents of a project's layers are had; `fingerprints`: of its files; `building`: of wheels that
+    nobody publishes."""
     decisions = lock.platforms[project.config.pack.platform]
 
     def local(file: ProjectFile) -> Fingerprinted:
@@ -72,7 +77,7 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         task.done("compared")
 
     runner = runner_of(session, project, decisions.base)
-    wheels = _Wheels(session, project, decisions)
+    wheels = _Wheels(session, project, decisions, building)
     return Suppliers(
         base=base_supply(session, project.config),
         interpreter=partial(interpreter_input, session, project.config),
@@ -229,10 +234,18 @@ def _at_step(place: str) -> Iterator[None]:
 class _Wheels:
     """Where locked wheels are; the index is asked once, for all that are not here."""
 
-    def __init__(self, session: Session, project: Project, decisions: Decisions) -> None:
+    def __init__(self, session: Session, project: Project, decisions: Decisions, building: Building) -> None:
         self._session = session
         self._project = project
         self._decisions = decisions
+        self._built = BuiltWheels(
+            session,
+            project,
+            decisions,
+            building,
+            Ground.of(decisions, Platform.parse(project.config.pack.platform)),
+            lambda: Pages(session.http, self._indexes),
+        )
         self._lock = threading.Lock()
 
     def input(self, wheel: LockedWheel) -> Input:
@@ -242,6 +255,7 @@ class _Wheels:
             noun="wheel",
             urls=lambda: self._urls(wheel),
             hiding=lambda: self._indexes.hiding(),
+            made=self._built.has(wheel),
         )
 
     @cached_property
@@ -249,6 +263,8 @@ class _Wheels:
         return indexes_of(self._session, self._project, self._project.requirements(), self._decisions.torch_index)
 
     def _urls(self, wheel: LockedWheel) -> list[str]:
+        if self._built.has(wheel):
+            return [str(self._built.bring(wheel))]
         if wheel.path is not None:
             return [str(self._project.root / wheel.path)]
         if wheel.url is not None:
@@ -261,7 +277,10 @@ class _Wheels:
         missing = [
             wheel
             for wheel in self._decisions.wheels
-            if wheel.path is None and wheel.url is None and self._session.store.find(wheel_artifact(wheel)) is None
+            if wheel.path is None
+            and wheel.url is None
+            and not self._built.has(wheel)
+            and self._session.store.find(wheel_artifact(wheel)) is None
         ]
         return wheel_addresses(self._session, self._project, self._decisions, self._indexes, missing)
 

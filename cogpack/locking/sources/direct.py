@@ -19,6 +19,7 @@ from cogpack.lockfile import BuildSource, Decisions, GitSource, IndexSource, Loc
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.editable import leading_wheel
 from cogpack.locking.wheels.building import Building, Built, Ground, Source
+from cogpack.locking.wheels.members import member_marks
 from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.requirements import DirectAddress, Requirements, SourceLine
 from cogpack.resolve.wheels import TargetPython
@@ -174,7 +175,12 @@ class DirectWheels:
                 name=name, version=str(version), filename=built.filename, sha256=built.sha256, size=built.size
             ),
             path=built.path,
-            build=LockedBuild(wheel=built.filename, source=pin, requires=tuple(one.filename for one in built.requires)),
+            build=LockedBuild(
+                wheel=built.filename,
+                source=pin,
+                requires=tuple(one.filename for one in built.requires),
+                members=member_marks(built.path),
+            ),
             requires=built.requires,
         )
 

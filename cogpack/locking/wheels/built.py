@@ -1,15 +1,22 @@
 """A wheel that was built of a source is had again: of the cache, the registry, or built anew of what the lock pins."""
 
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cogpack.artifacts import Artifact
 from cogpack.digest import Digest
+from cogpack.disk import writing
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.lockfile import FILE, Decisions, IndexSource, LockedBuild, LockedWheel
+from cogpack.locking.sources.bring import Sources
+from cogpack.locking.sources.direct import finished, source_of
 from cogpack.locking.wheels.building import Building, Built, Ground, Source
 from cogpack.locking.wheels.members import differing_members
 from cogpack.locking.wheels.outlines import wheel_artifact
+from cogpack.project import Project
 from cogpack.resolve.pip import Pages
 from cogpack.session import Session
 
@@ -23,12 +30,14 @@ class BuiltWheels:
     def __init__(
         self,
         session: Session,
+        project: Project,
         decisions: Decisions,
         building: Building,
         ground: Ground,
         pages: Callable[[], Pages],
     ) -> None:
         self._session = session
+        self._sources = Sources(session, project)
         self._building = building
         self._ground = ground
         self._pages = pages
@@ -45,9 +54,7 @@ class BuiltWheels:
         build = self._builds[wheel.filename]
         title = f"{wheel.name} {wheel.version}"
         try:
-            source = self._source(wheel, build)
-            requires = [self._requirements[name] for name in build.requires]
-            built = self._building.builder.rebuild(source, requires, self._ground)
+            built = self._built_again(wheel, build)
         except (DeniedError, InputError, UnavailableError) as error:
             error.message = (
                 f"{title}: neither cache nor registry has the wheel that {FILE} names, and it can't be built again: "
@@ -58,14 +65,29 @@ class BuiltWheels:
             raise _another(title, wheel, build, built)
         return built.path
 
-    def _source(self, wheel: LockedWheel, build: LockedBuild) -> Source:
-        title = f"{wheel.name} {wheel.version}"
-        match build.source:
-            case IndexSource() as source:
-                path = fetch_source(self._session, self._pages(), wheel.name, source)
-                return Source(title=title, path=path, name=wheel.name, version=wheel.version)
-            case other:
-                raise InputError(f"{title}: sources such as {other} are not fetched again yet", next_step="lock anew")
+    def _built_again(self, wheel: LockedWheel, build: LockedBuild) -> Built:
+        requires = [self._requirements[name] for name in build.requires]
+        pin, name, version = build.source, wheel.name, wheel.version
+        with scratch_directory(self._session, "source-") as scratch:
+            if isinstance(pin, IndexSource):
+                path = fetch_source(self._session, self._pages(), name, pin)
+                source = Source(title=f"{name} {version}", path=path, name=name, version=version)
+            else:
+                path = self._sources.bring(pin, scratch / "tree")
+                source = source_of(pin, path, name=name, version=version)
+            return finished(self._session, pin, source, self._building.builder.rebuild(source, requires, self._ground))
+
+
+@contextmanager
+def scratch_directory(session: Session, prefix: str) -> Iterator[Path]:
+    """Give an empty directory in the cache, which is gone afterwards."""
+    with writing(session.cache):
+        session.cache.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=prefix, dir=session.cache))
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def fetch_source(session: Session, pages: Pages, name: str, source: IndexSource) -> Path:

@@ -71,7 +71,7 @@ def resolve_requirements(
     newest = config.pack.exclude_newer
     with (
         beside(direct, requirements, target, session.cache) as named,
-        open_sources(session, indexes, newest, target, hashes, building, ground, kept) as sources,
+        open_sources(session, project, indexes, newest, target, hashes, building, ground, kept) as sources,
     ):
 
         def resolve(more: Sequence[str]) -> Resolved:

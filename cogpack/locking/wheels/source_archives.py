@@ -2,8 +2,6 @@
 
 import hashlib
 import itertools
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,16 +14,17 @@ from packaging.version import Version
 
 from cogpack.artifacts import Artifact, NotAFileError, bring
 from cogpack.digest import Digest
-from cogpack.disk import writing
+from cogpack.disk import DiskError, writing
 from cogpack.errors import InputError
 from cogpack.layers.wheels import Outline
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
 from cogpack.locking.wheels.building import Building, Built, Ground, Source
-from cogpack.locking.wheels.built import BuiltWheels
+from cogpack.locking.wheels.built import BuiltWheels, scratch_directory
 from cogpack.locking.wheels.members import member_marks
 from cogpack.locking.wheels.outlines import local_reader
 from cogpack.locking.wheels.stand_ins import required_lines, write_stand_in
 from cogpack.notes import Note
+from cogpack.project import Project
 from cogpack.resolve.pip import Offer, Pages, Taste, candidates
 from cogpack.resolve.wheels import Indexes, TargetPython
 from cogpack.session import Session
@@ -94,11 +93,11 @@ class SourceArchives:
         self._directories: dict[Path, None] = {}
         self.notes: list[Note] = []
 
-    def keep(self, kept: Decisions) -> None:
+    def keep(self, project: Project, kept: Decisions) -> None:
         """Offer what was built when the lock was made, where it is still of the target and has a hash that is named."""
         if self._ground is None:
             return
-        self._kept = BuiltWheels(self._session, kept, self._building, self._ground, lambda: self._pages)
+        self._kept = BuiltWheels(self._session, project, kept, self._building, self._ground, lambda: self._pages)
         wheels = {wheel.filename: wheel for wheel in kept.required}
         requirements = {wheel.filename: wheel for wheel in kept.build_requirements}
         directory = self._new_directory()
@@ -181,7 +180,14 @@ class SourceArchives:
                     sources.append((one, pin, source))
             except InputError as error:
                 failed[one.name] = error
-        answers = self._building.builder.build([source for _, _, source in sources], self._ground) if sources else ()
+        try:
+            answers = self._building.builder.build([source for _, _, source in sources], self._ground)
+        except DiskError:
+            raise
+        except InputError as error:  # nothing can be built
+            answers = [
+                InputError(f"{source.title}: {error.message}", next_step=error.next_step) for _, _, source in sources
+            ]
         for (one, pin, _), answer in zip(sources, answers, strict=True):
             if isinstance(answer, InputError):
                 failed[one.name] = answer
@@ -289,6 +295,7 @@ def _made(stand_in: _StandIn, source: IndexSource, built: Built) -> _Made:
 @contextmanager
 def open_sources(
     session: Session,
+    project: Project,
     indexes: Indexes,
     newest: str | None,
     target: TargetPython,
@@ -301,13 +308,8 @@ def open_sources(
     if building is None:
         yield None
         return
-    with writing(session.cache):
-        session.cache.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix="sources-", dir=session.cache))
-    try:
+    with scratch_directory(session, "sources-") as place:
         sources = SourceArchives(session, place, indexes, newest, target, hashes, building, ground)
         if kept:
-            sources.keep(kept)
+            sources.keep(project, kept)
         yield sources
-    finally:
-        shutil.rmtree(place, ignore_errors=True)

@@ -6,6 +6,7 @@ from cogpack.digest import Digest
 from cogpack.layers.known import Known
 from cogpack.notes import Code, Note
 from cogpack.oci import Image
+from cogpack.planning.built_wheels import attach_wheels
 from cogpack.planning.delivery.targets import PushTarget
 from cogpack.planning.delivery.transfer import Moved, Resources, known_image, reused, transfer
 from cogpack.planning.known import PresentImage, present_image
@@ -73,8 +74,10 @@ class Delivery:
         """Send all of the image, by digest."""
         image = known_image(plan, known)
         if image is not None and self._has(image.descriptor.digest):
+            self._leave_wheels(plan, image)
             return Brought(image=image, layers=reused(plan, known), known=known)
         done = transfer(plan, known, self._sink, Resources.of(self._session), tags=())
+        self._leave_wheels(plan, done.image)
         return Brought(
             image=done.image,
             layers=done.layers,
@@ -82,6 +85,10 @@ class Delivery:
             sent=sum(layer.sent for layer in done.layers) + len(done.image.config) + len(done.image.manifest),
             requests=sum(1 for layer in done.layers if layer.sent) + 2,
         )
+
+    def _leave_wheels(self, plan: Plan, image: Image) -> None:
+        if plan.built:
+            attach_wheels(self._images, self._session.store, image.descriptor, plan.built)
 
     def _has(self, digest: Digest) -> bool:
         """Tell whether this very image is there: the registry would not have it without its blobs."""

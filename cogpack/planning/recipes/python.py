@@ -48,12 +48,13 @@ def plan_interpreter(
 
 
 class EnvironmentLayers(msgspec.Struct, frozen=True, kw_only=True):
-    """Has the layers of the environment. `small`: wheels, pip and cog among them, that change more often than weights;
-    `clashes`: none or one. `inputs`: the wheels of a layer, by its key."""
+    """Has the layers of the environment. `small`: wheels, pip and cog among them, that change more often than weights,
+    and above them in a layer of their own those that were built; `clashes`: none or one. `inputs`: the wheels of a
+    layer, by its key."""
 
     venv: BuiltLayer
     large: tuple[BuiltLayer, ...]
-    small: BuiltLayer
+    small: tuple[BuiltLayer, ...]
     clashes: tuple[BuiltLayer, ...]
     inputs: Mapping[str, tuple[Input, ...]]
 
@@ -71,7 +72,12 @@ def plan_environment(
     of its own there."""
     named = local and isinstance(decisions.base, DebianBase)
     venv = VenvSource(python=decisions.python.minor, interpreter=decisions.python.path, local=named)
-    groups = group([(wheel.filename, wheel.size or 0) for wheel in decisions.wheels], rules.large_wheel)
+    built = {build.wheel for build in decisions.builds}
+    sizes = [(wheel.filename, wheel.size or 0) for wheel in decisions.wheels]
+    *large, small = group([one for one in sizes if one[0] not in built], rules.large_wheel)
+    large += [[name] for name, size in sizes if name in built and size >= rules.large_wheel]
+    few = [name for name, size in sizes if name in built and size < rules.large_wheel]
+    groups = [*large, small, *([few] if few else [])]
     inputs = {one.filename: wheel(one) for one in decisions.wheels}
     sources = {build.wheel: build.source for build in decisions.builds}
     wheels = {
@@ -91,8 +97,8 @@ def plan_environment(
     ]
     return EnvironmentLayers(
         venv=maker.compress(venv),
-        large=tuple(layers[:-1]),
-        small=layers[-1],
+        large=tuple(layers[: len(large)]),
+        small=tuple(layers[len(large) :]),
         clashes=(maker.splice(ClashesSource(hidden)),) if hidden else (),
         inputs={
             key_of(layer): tuple(inputs[name] for name in names) for layer, names in zip(layers, groups, strict=True)

@@ -1,0 +1,156 @@
+"""Wheels that were built are found again wherever the image went: nobody builds them twice without need."""
+
+import hashlib
+import io
+import shutil
+import tarfile
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from support import plain
+from support.building import FakeBuilder
+from support.wheels import make_wheel
+from support.world import Project, World, ok
+
+from cogpack.errors import InputError
+from cogpack.layers.wheels.venv import SITE
+from cogpack.lockfile import LockedWheel
+from cogpack.locking.wheels.building import Built, Ground, Source
+from cogpack.planning import built_wheels
+from cogpack.project import Project as ReadProject
+from cogpack.session import Session
+
+
+class Workshop:
+    """Stands for who builds on this machine. `modules`: what each wheel has, `open`: whether it builds at all."""
+
+    def __init__(self) -> None:
+        self.open = True
+        self.built: list[str] = []
+        self.text: bytes | None = None
+
+
+@pytest.fixture
+def workshop(monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    shop = Workshop()
+
+    class Builder:
+        def __init__(self, session: Session, project: ReadProject) -> None:
+            self._builder = FakeBuilder(session.store)
+
+        def build(self, sources: Sequence[Source], ground: Ground) -> Sequence[Built | InputError]:
+            if not shop.open:
+                raise InputError("no rung is here", next_step="have one")
+            shop.built += [source.title for source in sources]
+            return self._builder.build(sources, ground)
+
+        def rebuild(self, source: Source, requires: Sequence[LockedWheel], ground: Ground) -> Built:
+            (built,) = self.build([source], ground)
+            assert isinstance(built, Built)
+            return built
+
+    monkeypatch.setattr(built_wheels, "_Builder", Builder)
+    return shop
+
+
+def source(directory: Path, name: str, version: str, text: str) -> None:
+    """Write a source archive of one module."""
+    files = {
+        "pyproject.toml": f'[project]\nname = "{name}"\nversion = "{version}"\ndependencies = ["plain"]\n',
+        f"{name}.py": text,
+    }
+    with tarfile.open(directory / f"{name}-{version}.tar.gz", "w:gz") as archive:
+        for path, content in files.items():
+            member = tarfile.TarInfo(f"{name}-{version}/{path}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content.encode()))
+
+
+@pytest.fixture
+def project(world: World, workshop: Workshop) -> Project:
+    source(world.wheels, "old", "1.0", "ONE = 1\n")
+    make_wheel(world.wheels, "plain", "1.0")
+    return world.project(requirements="old\nplain<2\n")
+
+
+def builds(project: Project) -> object:
+    return tomllib.loads((project.root / "cogpack.lock").read_text())["platforms"]["linux/amd64"]["builds"]
+
+
+def other_machine(project: Project) -> None:
+    shutil.rmtree(project.world.directory / "cache")
+
+
+def test_a_built_wheel_is_in_a_layer_of_its_own_and_beside_the_image(project: Project, workshop: Workshop) -> None:
+    pushed = ok(project.cogpack("push", project.target()))
+    assert workshop.built == ["old 1.0"]
+    world = project.world
+    files = world.files("me/model", "v1")
+    assert files[f"{SITE}/old.py"] == b"ONE = 1\n"
+    layers = [layer["name"] for layer in ok(project.cogpack("plan", "--json")).json["layers"]]
+    assert "wheels: old 1.0" in layers
+    (listed,) = plain.get(f"http://{world.registry}/v2/me/model/referrers/{pushed.digest}").json()["manifests"]
+    assert listed["artifactType"] == built_wheels.ARTIFACT
+    (wheel,) = world.manifest("me/model", listed["digest"])["layers"]
+    assert wheel["annotations"]["org.opencontainers.image.title"] == "old-1.0-py3-none-any.whl"
+    world.requests.clear()
+    ok(project.cogpack("push", project.target()))
+    assert not [path for method, path in world.requests if method in ("PUT", "POST", "PATCH")]
+
+
+def test_an_empty_machine_that_builds_nothing_pushes_with_another_dependency_bumped(
+    project: Project, workshop: Workshop
+) -> None:
+    ok(project.cogpack("push", project.target()))
+    before = builds(project)
+    make_wheel(project.world.wheels, "plain", "2.0")
+    source(project.world.wheels, "old", "2.0", "TWO = 2\n")
+    project.write("requirements.txt", "--no-index\nold\nplain>=2\n")
+    other_machine(project)
+    workshop.open = False
+    ok(project.cogpack("push", project.target()))
+    assert builds(project) == before
+    assert workshop.built == ["old 1.0"]
+
+
+def test_who_has_neither_wheel_nor_registry_builds_it_of_what_the_lock_pins(
+    project: Project, workshop: Workshop
+) -> None:
+    ok(project.cogpack("lock"))
+    other_machine(project)
+    source(project.world.wheels, "old", "2.0", "TWO = 2\n")
+    ok(project.cogpack("build", "-o", "../layout"))
+    assert workshop.built == ["old 1.0", "old 1.0"]
+
+
+def test_a_build_that_comes_out_otherwise_is_exit_3_and_names_the_files(
+    project: Project, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(project.cogpack("lock"))
+    other_machine(project)
+    build = FakeBuilder._build
+
+    def otherwise(self: FakeBuilder, made: Source) -> Built | InputError:
+        found = build(self, made)
+        assert isinstance(found, Built)
+        path = make_wheel(project.world.directory / "otherwise", "old", files={"old.py": b"NOW = 'today'\n"})
+        artifact = self.store.take(path.name, [path.read_bytes()])
+        place = self.store.verified(artifact, tuple)[0]
+        sha256 = hashlib.sha256(place.read_bytes()).hexdigest()
+        return Built(filename=found.filename, path=place, sha256=sha256, size=place.stat().st_size)
+
+    monkeypatch.setattr(FakeBuilder, "_build", otherwise)
+    done = project.cogpack("build", "-o", "../layout")
+    assert done.code == 3, done.err
+    assert "old.py" in done.err
+    assert "cogpack lock -P old" in done.err
+
+
+def test_a_depot_has_the_wheel_and_nothing_is_built_of_it(project: Project, workshop: Workshop) -> None:
+    ok(project.cogpack("fetch", "-o", "../depot"))
+    other_machine(project)
+    shutil.rmtree(project.world.wheels)
+    workshop.open = False
+    ok(project.cogpack("build", "-o", "../layout", "--offline", "../depot"))
