@@ -65,6 +65,8 @@ def plan(arguments: argparse.Namespace) -> None:
             planned = planned.weights_only()
         if not arguments.quiet:
             session.progress.summary(_sum(planned.layers))
+            for one in planned.built:
+                session.progress.summary(f"{one.wheel} is built of {one.source}")
             for line in planned.recommended.lines() if planned.recommended else ():
                 session.progress.summary(line)
             if planned.driver:

@@ -95,12 +95,19 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
     impossible: str | None = None
 
 
+class PlannedBuild(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells of a wheel that nobody publishes: its name and version, and the `source` that it was built of."""
+
+    wheel: str
+    source: str
+
+
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """Tells of layers, bottom first, and of weight files by their paths. `files`: where they are asked for;
     `isolation`: where steps are yet to be run, how this machine would, and what it would not keep them from; `laid`:
     there, about the bytes that the files take on the disk which they see, and `laying` the seconds until they are
     there, by what this machine did last; `recommended`: where packages of Debian may bring what they only recommend,
-    what that is; `driver`: NVIDIA's, where wheels bring CUDA."""
+    what that is; `driver`: NVIDIA's, where wheels bring CUDA; `built`: the wheels that were built of sources."""
 
     layers: tuple[PlannedLayer, ...]
     weights: tuple[PlannedWeight, ...]
@@ -110,6 +117,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     laying: float | None = None
     recommended: Recommended | None = None
     driver: MinimumDriver | None = None
+    built: tuple[PlannedBuild, ...] = ()
     files: tuple[PlannedFile, ...] | None = None
 
     def weights_only(self) -> "Planned":
@@ -138,6 +146,7 @@ def plan(
     listed = _files(prepared) if files else None
     unrun = [changes for changes in prepared.plan.changes if changes.known is None]
     seen = _seen(unrun[-1], prepared.plan, known) if unrun else 0
+    decisions = prepared.lock.platforms[project.config.pack.platform]
     return Planned(
         layers=layers,
         weights=_weights(prepared),
@@ -145,8 +154,9 @@ def plan(
         isolation=_isolation(unrun) if unrun else None,
         laid=LAID * seen if unrun else None,
         laying=round(unrun[-1].runner.laying.seconds(seen), 1) if unrun else None,
-        recommended=recommended(prepared.lock.platforms[project.config.pack.platform].base),
-        driver=minimum_driver(prepared.lock.platforms[project.config.pack.platform]),
+        recommended=recommended(decisions.base),
+        driver=minimum_driver(decisions),
+        built=tuple(PlannedBuild(wheel=wheel, source=source) for wheel, source in decisions.built_of.items()),
         files=listed,
     )
 

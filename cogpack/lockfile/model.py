@@ -201,6 +201,12 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
         return tuple(build for build in self.builds if build.wheel in names)
 
     @property
+    def built_of(self) -> dict[str, str]:
+        """Give what wheels of the image were built of, by their names and versions, for people."""
+        names = {wheel.filename: f"{wheel.name} {wheel.version}" for wheel in self.wheels}
+        return {names[build.wheel]: str(build.source) for build in self.builds if build.wheel in names}
+
+    @property
     def sdk_version(self) -> str:
         """Tell the version of Cog's SDK, "" where it is not among the wheels."""
         return next((wheel.version for wheel in self.wheels if wheel.name == "cog"), "")

@@ -62,6 +62,17 @@ def change_lines(found: Sequence[Change], *, whole: bool = False) -> list[str]:
     return lines
 
 
+def build_lines(before: Lock | None, after: Lock, platform: str) -> list[str]:
+    """Tell what wheels are built of, where that is new."""
+    old = before.platforms.get(platform) if before else None
+    known = old.built_of if old else {}
+    return [
+        f"built    {wheel} of {source}"
+        for wheel, source in after.platforms[platform].built_of.items()
+        if known.get(wheel) != source
+    ]
+
+
 def _counted(kind: str, found: Sequence[Change]) -> str:
     added = sum(change.before is None for change in found)
     removed = sum(change.after is None for change in found)

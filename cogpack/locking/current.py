@@ -14,7 +14,7 @@ from cogpack.lockfile import (
     input_digests,
     read_lock,
 )
-from cogpack.locking.changes import change_lines, changes, holdings
+from cogpack.locking.changes import build_lines, change_lines, changes, holdings
 from cogpack.locking.decide import named_wheels, resolve_lock
 from cogpack.locking.deviations import check_cuda, notes_of
 from cogpack.locking.executable_stacks import stack_notes
@@ -80,6 +80,8 @@ def lock(
     platform = project.config.pack.platform
     found = changes(previous, made, platform) if previous else []
     for line in change_lines(found, whole=upgrade_system):
+        session.progress.summary(line)
+    for line in build_lines(previous, made, platform):
         session.progress.summary(line)
     same = previous and (previous.weights, previous.platforms) == (made.weights, made.platforms)
     what = "unchanged" if same else "locked"

@@ -89,8 +89,10 @@ def test_a_built_wheel_is_in_a_layer_of_its_own_and_beside_the_image(project: Pr
     world = project.world
     files = world.files("me/model", "v1")
     assert files[f"{SITE}/old.py"] == b"ONE = 1\n"
-    layers = [layer["name"] for layer in ok(project.cogpack("plan", "--json")).json["layers"]]
-    assert "wheels: old 1.0" in layers
+    planned = ok(project.cogpack("plan", "--json"))
+    assert "wheels: old 1.0" in [layer["name"] for layer in planned.json["layers"]]
+    assert planned.json["built"] == [{"wheel": "old 1.0", "source": "old-1.0.tar.gz"}]
+    assert "old 1.0 is built of old-1.0.tar.gz" in ok(project.cogpack("plan")).err
     (listed,) = plain.get(f"http://{world.registry}/v2/me/model/referrers/{pushed.digest}").json()["manifests"]
     assert listed["artifactType"] == built_wheels.ARTIFACT
     (wheel,) = world.manifest("me/model", listed["digest"])["layers"]
@@ -118,7 +120,8 @@ def test_an_empty_machine_that_builds_nothing_pushes_with_another_dependency_bum
 def test_who_has_neither_wheel_nor_registry_builds_it_of_what_the_lock_pins(
     project: Project, workshop: Workshop
 ) -> None:
-    ok(project.cogpack("lock"))
+    assert "built    old 1.0 of old-1.0.tar.gz" in ok(project.cogpack("lock")).err
+    assert "built  " not in ok(project.cogpack("lock")).err  # nothing new
     other_machine(project)
     source(project.world.wheels, "old", "2.0", "TWO = 2\n")
     ok(project.cogpack("build", "-o", "../layout"))

@@ -28,12 +28,12 @@ def group(wheels: Sequence[tuple[str, int]], large_wheel: int) -> list[list[str]
     return [*first, *([cuda] if cuda else []), *others, *([rest] if rest else [])]
 
 
-def title(filenames: Iterable[str]) -> str:
-    """Say what the user calls the group: "torch 2.13.0", "14 small ones"."""
+def title(filenames: Iterable[str], kind: str = "small ones") -> str:
+    """Say what the user calls the group: "torch 2.13.0", "14 small ones"; `kind`: of several."""
     names = sorted(filenames)
     if len(names) == 1:
         return f"{_name(names[0])} {names[0].split('-')[1]}"
-    return f"{len(names)} small ones" + (" of CUDA" if all(map(_is_cuda, names)) else "")
+    return f"{len(names)} {kind}" + (" of CUDA" if all(map(_is_cuda, names)) else "")
 
 
 def _name(filename: str) -> str:

@@ -29,12 +29,14 @@ class WheelFile(msgspec.Struct, frozen=True):
 class WheelsSource:
     """Gives the files of some wheels in the virtual environment, as a layer."""
 
-    def __init__(self, wheels: Sequence[WheelFile]) -> None:
+    def __init__(self, wheels: Sequence[WheelFile], *, built: bool = False) -> None:
+        """`built`: nobody publishes them, which the layer's name says."""
+        self._kind = "built ones" if built else "small ones"
         self._wheels = sorted(wheels, key=lambda wheel: (wheel.filename, wheel.sha256))
 
     @property
     def name(self) -> str:
-        return f"wheels: {title(wheel.filename for wheel in self._wheels)}"
+        return f"wheels: {title((wheel.filename for wheel in self._wheels), self._kind)}"
 
     def key(self) -> str:
         """Name it by the wheels' digests, and where sources are from: neither Python's minor nor another wheel is in

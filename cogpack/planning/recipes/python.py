@@ -89,7 +89,7 @@ def plan_environment(
         )
         for one in decisions.wheels
     }
-    layers = [maker.splice(WheelsSource([wheels[name] for name in names])) for names in groups]
+    layers = [maker.splice(WheelsSource([wheels[name] for name in names], built=names[0] in built)) for names in groups]
     hidden = [
         (wheels[clash.wheel], [wheels[name] for name in clash.over], clash.paths)
         for clash in decisions.clashes
