@@ -113,6 +113,10 @@ class Code(enum.StrEnum):
     UNKNOWN_KEY = "unknown-key", "A key of cog.yaml is not known and has no effect."
     UNSOUND_WEIGHTS = "unsound-weights", "A file of weights is not what its name says: empty, cut off, something else."
     UNUSED_SETTING = "unused-setting", "A setting of cog.yaml has no effect in this project."
+    WHEELS_NOT_LEFT = (
+        "wheels-not-left",
+        "Wheels that were built are not left beside the image: who has no cache builds them again.",
+    )
     WRAPPED_METHOD = "wrapped-method", "The method is wrapped or renamed in its class: the schema is of it as written."
     YANKED = "yanked", "A chosen release was taken back by its publisher."
 

@@ -15,6 +15,7 @@ from support.wheels import make_wheel
 from support.world import Project, World, ok
 
 from cogpack.errors import InputError
+from cogpack.images.registry import RegistryImages
 from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.building import Built, Ground, Source
@@ -100,6 +101,18 @@ def test_a_built_wheel_is_in_a_layer_of_its_own_and_beside_the_image(project: Pr
     world.requests.clear()
     ok(project.cogpack("push", project.target()))
     assert not [path for method, path in world.requests if method in ("PUT", "POST", "PATCH")]
+
+
+def test_a_registry_that_takes_no_artifact_has_the_image_and_a_note_says_so(
+    project: Project, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise InputError("PUT: 400 MANIFEST_INVALID", next_step="use another registry")
+
+    monkeypatch.setattr(RegistryImages, "put_referrer", refuse)
+    done = ok(project.cogpack("push", project.target()))
+    assert "the wheels that were built are not left beside the image: PUT: 400 MANIFEST_INVALID" in done.err
+    assert project.world.has("me/model", "v1")
 
 
 def test_an_empty_machine_that_builds_nothing_pushes_with_another_dependency_bumped(

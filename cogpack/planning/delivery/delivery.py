@@ -3,6 +3,7 @@
 import msgspec
 
 from cogpack.digest import Digest
+from cogpack.errors import CogpackError
 from cogpack.layers.known import Known
 from cogpack.notes import Code, Note
 from cogpack.oci import Image
@@ -87,8 +88,14 @@ class Delivery:
         )
 
     def _leave_wheels(self, plan: Plan, image: Image) -> None:
-        if plan.built:
+        """Leave what was built beside the image. A registry that won't have that has the image all the same."""
+        if not plan.built:
+            return
+        try:
             attach_wheels(self._images, self._session.store, image.descriptor, plan.built)
+        except CogpackError as error:
+            text = f"{self.target.repository.name}: the wheels that were built are not left beside the image: "
+            self._session.progress.note(Note(Code.WHEELS_NOT_LEFT, f"{text}{error.message}"))
 
     def _has(self, digest: Digest) -> bool:
         """Tell whether this very image is there: the registry would not have it without its blobs."""
