@@ -16,7 +16,7 @@ import msgspec
 
 from cogpack.artifacts.ranged import Ranged
 from cogpack.depot import Depot
-from cogpack.digest import Digest, Hasher
+from cogpack.digest import Digest, Hasher, parse_digest
 from cogpack.disk import UNFINISHED, Output, is_unfinished, whole_file, writing
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http, Stream
@@ -80,7 +80,7 @@ class Store:
         self._open_ranges: Ranged | None = None
 
     def _path(self, artifact: Artifact) -> Path:
-        name = artifact.digest.removeprefix("sha256:")
+        name = parse_digest(artifact.digest, where=artifact.name).removeprefix("sha256:")  # it becomes a path
         return self._root / "sha256" / name[:2] / name
 
     def find(self, artifact: Artifact) -> Path | None:

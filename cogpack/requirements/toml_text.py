@@ -28,7 +28,7 @@ class TomlText:
         self._counted = (0, 1)
         try:
             self.document: dict[str, Any] = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # of TOML, or of a number with thousands of digits
             raise InputError(f"{path}: not valid TOML: {error!s:.200}", next_step="correct the file") from error
 
     def fail(self, problem: str, next_step: str, number: int = 0) -> NoReturn:

@@ -42,12 +42,21 @@ def _base(decisions: Decisions) -> Iterator[Part]:
             where = {"repository_url": f"{named.registry}/{named.repository}"}
             purl = _purl("oci", name, base.digest, where)
             yield Part(name=name, version=base.digest, purl=purl, sha256=base.digest.removeprefix("sha256:"))
+            for deb in base.system_packages.packages:
+                yield _deb(deb, next((one.suite for one in base.system_packages.releases), ""))
 
 
 def _deb(deb: LockedDeb, suite: str) -> Part:
-    more = {"arch": deb.arch} | ({"repository_url": deb.archive} if deb.is_foreign else {"distro": suite})
+    more = {"arch": deb.arch} | (
+        {"repository_url": deb.archive} if deb.is_foreign else {"distro": suite} if suite else {}
+    )
     name = deb.name if deb.is_foreign else f"debian/{deb.name}"
-    return Part(name=deb.name, version=deb.version, purl=_purl("deb", name, deb.version, more), sha256=deb.sha256)
+    return Part(
+        name=deb.name,
+        version=deb.version,
+        purl=_purl("deb", name, deb.version, {"arch": deb.arch} | more),
+        sha256=deb.sha256,
+    )
 
 
 def _python(decisions: Decisions) -> Iterator[Part]:

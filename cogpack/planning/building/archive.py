@@ -7,8 +7,8 @@ import stat
 import tarfile
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -19,6 +19,7 @@ from cogpack.decompress import decompressed
 from cogpack.disk import writing
 from cogpack.errors import InputError
 from cogpack.locking.wheels.building import Source
+from cogpack.requirements import VARIABLE
 from cogpack.sizes import BLOCK
 from cogpack.untar import Untar
 
@@ -27,8 +28,29 @@ EPOCH = 315532800
 
 _LIMIT = 4 * 1024 * 1024
 """Bytes of a pyproject.toml."""
-_OTHERS: dict[bytes, Callable[[Path], IO[bytes]]] = {b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+_FEW = 64
+"""Files of that name, of which one may be the project's."""
+_OTHERS: dict[bytes, Callable[[], "bz2.BZ2Decompressor | lzma.LZMADecompressor"]] = {
+    b"BZh": bz2.BZ2Decompressor,
+    b"\xfd7zXZ\0": lambda: lzma.LZMADecompressor(memlimit=_MEMORY),
+}
 """By how they begin: old compressions that only sources have."""
+
+_DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    zipfile.BadZipFile,
+    lzma.LZMAError,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+)
+"""What reading one that is damaged, or made to harm, may raise."""
+_MEMORY = 256 * 1024 * 1024
+"""Bytes that xz may take: ten times what its highest level wants."""
+_BOMB, _RATIO = 256 * 1024 * 1024, 64
+"""Bytes that any archive may unpack to before its pyproject.toml is found; beyond, so many times its own."""
 
 _Path: TypeAlias = tuple[str, ...]
 
@@ -89,7 +111,7 @@ def read_build_system(archive: Path, source: Source) -> BuildSystem:
     where = f"{source.title}: pyproject.toml"
     try:
         table = tomllib.loads(data.decode()).get("build-system")
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of text, of TOML, or of a number with thousands of digits
         raise _unreadable(where, str(error)) from error
     if table is None:
         return LEGACY
@@ -119,6 +141,8 @@ def checked_requirements(lines: tuple[str, ...], *, where: str) -> tuple[str, ..
             raise _unreadable(where, f"{line!r:.200} is no requirement ({str(error).partition(chr(10))[0]})") from error
         if found.url is not None or "\n" in line or "\r" in line:
             raise _unreadable(where, f"{line!r:.200} names an address, and what is built with comes from an index")
+        if VARIABLE.search(line):  # whose value would be put there for the user's own requirements
+            raise _unreadable(where, f"{line!r:.200} names a variable of this machine")
     return lines
 
 
@@ -130,38 +154,67 @@ def _pyproject(archive: Path, source: Source) -> bytes | None:
     wanted = (*(part for part in source.subdirectory.split("/") if part not in ("", ".")), "pyproject.toml")
     try:
         return _of_zip(archive, wanted) if zipfile.is_zipfile(archive) else _of_tar(archive, wanted, source.title)
-    except (OSError, EOFError, zipfile.BadZipFile, lzma.LZMAError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise InputError(
             f"{source.title}: {archive.name} can't be read: {error}", next_step="fetch it again, or pin another version"
         ) from error
 
 
-def _is_wanted(path: _Path, wanted: _Path) -> bool:
-    """An archive has one directory with all of it, or none."""
-    return path in (wanted, path[:1] + wanted)
-
-
 def _of_zip(archive: Path, wanted: _Path) -> bytes | None:
     with zipfile.ZipFile(archive) as packed:
-        for member in packed.infolist():
-            if _is_wanted(tuple(member.filename.split("/")), wanted):
-                with packed.open(member) as stream:
-                    return _limited(stream.read(_LIMIT + 1))
-    return None
+        paths = {tuple(name.split("/")): name for name in packed.namelist()}
+        tops = {path[:1] for path in paths}
+        path = wanted if wanted in paths or len(tops) > 1 else (*next(iter(tops), ()), *wanted)
+        if path not in paths:
+            return None
+        with packed.open(paths[path]) as stream:
+            return _limited(stream.read(_LIMIT + 1))
 
 
 def _of_tar(archive: Path, wanted: _Path, title: str) -> bytes | None:
-    with archive.open("rb") as plain:
-        head = plain.read(6)
-        plain.seek(0)
-        opened = next((opener for magic, opener in _OTHERS.items() if head.startswith(magic)), None)
-        with closing(opened(archive) if opened else plain) as stream:
-            blocks = iter(lambda: stream.read(BLOCK), b"")
-            reader = Untar(blocks if opened else decompressed(blocks), where=title)
-            for member in reader:
-                if member.kind == "file" and _is_wanted(tuple(member.path.split("/")), wanted):
-                    return _limited(b"".join(reader.content()) if member.size <= _LIMIT else bytes(_LIMIT + 1))
-    return None
+    """Read it through, since only the end tells whether there is one directory with all of it."""
+    found: dict[_Path, bytes] = {}
+    tops: set[_Path] = set()
+    with archive.open("rb") as stream:
+        for member in (reader := Untar(_plain(stream), where=title)):
+            path = tuple(member.path.split("/"))
+            tops.add(path[:1])
+            if member.kind == "file" and path in (wanted, path[:1] + wanted):
+                found[path] = _limited(b"".join(reader.content()) if member.size <= _LIMIT else bytes(_LIMIT + 1))
+                if len(found) > _FEW:
+                    break
+    if wanted in found or len(tops) != 1:
+        return found.get(wanted)
+    return found.get((*next(iter(tops)), *wanted))
+
+
+def _plain(stream: IO[bytes]) -> Iterator[bytes]:
+    """Unpack it, in bounded memory, as long as it does not grow without end."""
+    head = stream.read(6)
+    stream.seek(0)
+    blocks = iter(lambda: stream.read(BLOCK), b"")
+    made = next((make for magic, make in _OTHERS.items() if head.startswith(magic)), None)
+    given = 0
+    for block in _unpacked(blocks, made) if made else decompressed(blocks):
+        given += len(block)
+        if given > _BOMB and given > _RATIO * stream.tell():
+            raise EOFError(f"{stream.tell()} bytes of it make more than {given}")
+        yield block
+
+
+def _unpacked(
+    blocks: Iterator[bytes], made: Callable[[], "bz2.BZ2Decompressor | lzma.LZMADecompressor"]
+) -> Iterator[bytes]:
+    unpacker = made()
+    for block in blocks:
+        rest = block
+        while rest or not (unpacker.needs_input or unpacker.eof):
+            if unpacker.eof:  # another stream behind it
+                unpacker = made()
+            yield unpacker.decompress(rest, BLOCK)
+            rest = unpacker.unused_data if unpacker.eof else b""
+            if unpacker.eof and not rest.strip(b"\0"):
+                break
 
 
 def _limited(data: bytes) -> bytes:

@@ -25,6 +25,8 @@ FRONT_END = Path(__file__).with_name("front_end.py")
 
 _MOST = 1024 * 1024
 """Bytes of an answer."""
+LARGEST = 2**32 - 1
+"""Bytes of a wheel that is kept: what a zip archive may have without extensions."""
 
 ENVIRONMENT = {
     "PATH": f"/{contract.VENV}/bin:{DEFAULT_PATH}",
@@ -119,7 +121,7 @@ def collected(job: Job, root: Path, place: str, status: int, said: Sequence[str]
         if not name.endswith(".whl") or not name.isprintable() or "/" in name:
             raise InputError(f"{job.title}: its backend made no wheel, but {name!r:.200}", next_step=_OTHER)
         kept = job.place / name
-        with _opened(directory, f"{place}/wheel/{name}", None) as stream, writing(kept), kept.open("xb") as copy:
+        with _opened(directory, f"{place}/wheel/{name}", LARGEST) as stream, writing(kept), kept.open("xb") as copy:
             shutil.copyfileobj(stream, copy, _MOST)
         return Done(status=status, said=said, wheel=kept)
     except OSError as error:
@@ -131,11 +133,11 @@ def collected(job: Job, root: Path, place: str, status: int, said: Sequence[str]
 _OTHER = "pin another version, or give a wheel of it"
 
 
-def _opened(directory: int, path: str, most: int | None) -> Any:
+def _opened(directory: int, path: str, most: int) -> Any:
     """Open a plain file of the tree; no link leads out, and nothing else is waited for."""
     file = os.fdopen(open_in(directory, os.fsencode(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
     found = os.fstat(file.fileno())
-    if not stat.S_ISREG(found.st_mode) or (most is not None and found.st_size > most):
+    if not stat.S_ISREG(found.st_mode) or found.st_size > most:  # which a sparse file may say, and take no room
         file.close()
         raise OSError(f"{path} is no plain file, or too large")
     return file

@@ -21,10 +21,11 @@ from cogpack.layers.wheels.placing import is_executable, is_installed
 from cogpack.layers.wheels.wheel import Wheel
 from cogpack.layers.wheels.zipped import ZipContent
 from cogpack.locking.wheels.building import Source
+from cogpack.planning.building.job import LARGEST
 from cogpack.resolve.wheels import TargetPython
 from cogpack.sizes import BLOCK
 
-_LIMIT, _MOST = 2**32 - 1, 2**16 - 1
+_LIMIT, _MOST = LARGEST, 2**16 - 1
 """Bytes and members of a zip archive without zip64."""
 _DATE = (1980 - 1980) << 9 | 1 << 5 | 1
 """1980-01-01, as MS-DOS has it (APPNOTE 4.4.6)."""

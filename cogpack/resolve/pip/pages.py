@@ -1,6 +1,7 @@
 """What indexes and `--find-links` offer of a package: simple pages, as JSON and HTML (PyPA simple repository API), and
 directories."""
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from html.parser import HTMLParser
@@ -21,6 +22,7 @@ _ACCEPT = (
 )
 _LIMIT = 128 * 1024 * 1024
 """Bytes of a page: an index of nightly builds has tens of megabytes."""
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 
 
 class Pages:
@@ -150,7 +152,7 @@ def _json(data: bytes, base: str, where: str) -> Iterator[Offer]:
         yield Offer(
             filename=file.filename,
             url=urljoin(base, file.url),
-            sha256=file.hashes.get("sha256"),
+            sha256=_sha256(file.hashes.get("sha256", "")),
             size=file.size,
             requires_python=file.requires_python or "",
             yanked=bool(file.yanked),
@@ -193,11 +195,16 @@ def _offer(url: str, requires_python: str, *, yanked: bool = False, metadata: Ha
     return Offer(
         filename=unquote(urlsplit(address).path).rpartition("/")[2],
         url=address,
-        sha256=value.partition("&")[0].lower() if kind == "sha256" else None,
+        sha256=_sha256(value.partition("&")[0]) if kind == "sha256" else None,
         requires_python=requires_python,
         yanked=yanked,
         metadata=metadata,
     )
+
+
+def _sha256(text: str) -> str | None:
+    """Give what is one, in lower case: files are found here by these, so nothing else may be taken for one."""
+    return text.lower() if _SHA256.fullmatch(text) else None
 
 
 class _Anchors(HTMLParser):

@@ -263,7 +263,12 @@ def _locked(
         filename = filename_of(archive)
         if not filename.endswith(".whl"):
             raise no_wheel(name, str(package.version or ""), target)
-        path = None if archive.url else local[filename]
+        path = None if archive.url else local.get(filename)
+        if archive.url is None and path is None:
+            raise InputError(
+                f"requirements: {name} is required as a file of this machine, by a wheel",
+                next_step="name its wheel in the requirements, or take another version of what requires it",
+            )
         sha256 = sha256_of(archive.hashes)
         if sha256 is None or (allowed is not None and sha256 not in allowed):
             raise _wrong_hash(filename, sha256)

@@ -1,7 +1,12 @@
 """What a source is built with is read from its archive, without unpacking it."""
 
+import bz2
+import contextlib
+import io
+import lzma
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.sources import PYPROJECT, make_sdist
@@ -42,7 +47,15 @@ def test_a_backend_of_its_own_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["--index-url https://evil.example", "a @ https://evil.example/a.whl", "a\\n--pre", "./local", "-e ."]
+    "line",
+    [
+        "--index-url https://evil.example",
+        "a @ https://evil.example/a.whl",
+        "a\\n--pre",
+        "./local",
+        "-e .",
+        "a; sys_platform != '${DEPLOY}'",
+    ],
 )
 def test_only_names_can_be_required(tmp_path: Path, line: str) -> None:
     """A line is handed to a resolver, which has this user's credentials."""
@@ -51,10 +64,49 @@ def test_only_names_can_be_required(tmp_path: Path, line: str) -> None:
         read(place)
 
 
-@pytest.mark.parametrize("text", [b"[build-system\n", b"[build-system]\nrequires = 3\n", b"\xff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"[build-system\n", b"[build-system]\nrequires = 3\n", b"\xff"),
+        *(b"a = " + b"[" * 5000, b"a = " + b"1" * 5000),
+    ],
+    ids=range(5),
+)
 def test_what_is_no_pyproject_is_told(tmp_path: Path, text: bytes) -> None:
     with pytest.raises(InputError, match=r"demo 1\.0: pyproject\.toml"):
         read(make_sdist(tmp_path / "a.gz", {"pyproject.toml": text}))
+
+
+@pytest.mark.parametrize("name", ["a.gz", "a.zip"])
+def test_a_file_of_that_name_elsewhere_is_not_the_projects(tmp_path: Path, name: str) -> None:
+    files = {"docs/pyproject.toml": MODERN, "pyproject.toml": PYPROJECT.encode(), "setup.py": b""}
+    assert read(make_sdist(tmp_path / name, files, top="")).backend == "backend"
+    assert read(make_sdist(tmp_path / f"b.{name}", {"docs/pyproject.toml": MODERN, "setup.py": b""}, top="")) == LEGACY
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("opened", [bz2.open, lzma.open], ids=["bz2", "xz"])
+def test_what_unpacks_without_end_is_given_up(tmp_path: Path, opened: Any) -> None:
+    with opened(tmp_path / "bomb", "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as archive:
+        member = tarfile.TarInfo("demo/zeros")
+        member.size = 300 * 2**20
+        archive.addfile(member, Zeros())
+    with pytest.raises(InputError, match="make more than"):
+        read(tmp_path / "bomb")
+
+
+class Zeros(io.RawIOBase):
+    def read(self, size: int = -1) -> bytes:
+        return bytes(size)
+
+
+def test_a_damaged_member_and_a_name_that_is_none_are_told(tmp_path: Path) -> None:
+    place = make_sdist(tmp_path / "a.zip", {"pyproject.toml": MODERN * 50})
+    whole = place.read_bytes()
+    for at in range(60, 90):
+        place.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+        with contextlib.suppress(InputError):
+            read(place)
 
 
 def test_what_is_no_archive_is_told(tmp_path: Path) -> None:

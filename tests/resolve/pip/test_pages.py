@@ -46,7 +46,7 @@ def test_both_forms_say_the_same(fake: Fake) -> None:
                     {
                         "filename": WHEEL,
                         "url": f"../../files/{WHEEL}",
-                        "hashes": {"sha256": "ab"},
+                        "hashes": {"sha256": "ab" * 32},
                         "requires-python": ">=3.8",
                         "yanked": "broken",
                         "core-metadata": {"sha256": "cd"},
@@ -56,7 +56,7 @@ def test_both_forms_say_the_same(fake: Fake) -> None:
         ).encode(),
     )
     more = 'data-requires-python="&gt;=3.8" data-yanked="" data-core-metadata="sha256=cd"'
-    PAGES["/html/pkg/"] = html(f'<a href="../../files/{WHEEL}#sha256=AB" {more}>x</a>')
+    PAGES["/html/pkg/"] = html(f'<a href="../../files/{WHEEL}#sha256={"AB" * 32}" {more}>x</a>')
     with Http() as http:
         (one,) = pages(http, index_url=f"{fake.url}/json").offers("pkg")
         (other,) = pages(http, index_url=f"{fake.url}/html/").offers("pkg")
@@ -64,11 +64,26 @@ def test_both_forms_say_the_same(fake: Fake) -> None:
     assert one == Offer(
         filename=WHEEL,
         url=f"{fake.url}/files/{WHEEL}",
-        sha256="ab",
+        sha256="ab" * 32,
         requires_python=">=3.8",
         yanked=True,
         metadata=(("sha256", "cd"),),
     )
+
+
+@pytest.mark.parametrize("hash_", ["/home/me/precious.txt", "../../x", "ab", "g" * 64, "ab" * 32 + "/x"])
+def test_what_is_no_hash_is_none(fake: Fake, hash_: str) -> None:
+    """Files are kept here under their hashes, as paths."""
+    files = [{"filename": WHEEL, "url": WHEEL, "hashes": {"sha256": hash_}}]
+    PAGES["/json/pkg/"] = (
+        *(200, {"Content-Type": "application/vnd.pypi.simple.v1+json"}),
+        json.dumps({"files": files}).encode(),
+    )
+    PAGES["/html/pkg/"] = html(f'<a href="{WHEEL}#sha256={hash_}">x</a>')
+    with Http() as http:
+        for form in ("json", "html"):
+            (one,) = pages(http, index_url=f"{fake.url}/{form}").offers("pkg")
+            assert one.sha256 is None
 
 
 def test_all_places_are_asked_once_and_directories_come_first(fake: Fake, tmp_path: Path) -> None:
