@@ -1,7 +1,10 @@
 """A login that an address has is handed to git by variables: an argument could be read by all users of the machine."""
 
+import re
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
+
+from cogpack.errors import InputError
 
 _HELPER = (
     """!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' """
@@ -13,21 +16,34 @@ _HELPER = (
 def login_variables(url: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Give the variables by which git logs in as `url` says at its host; none where it says nothing.
 
-    `environment`: what git is run with, which may have settings of the same kind.
+    A user alone is who the user's own helpers are asked for, as `git clone` does; what none of them knows may be a
+    token, which wants no password. `environment`: what git is run with, which may have settings of the same kind.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
         return {}
     user, _, host = parts.netloc.rpartition("@")
-    name, _, password = user.partition(":")
-    count = int(environment.get("GIT_CONFIG_COUNT") or 0)
-    key = f"credential.{parts.scheme}://{host}.helper"
+    name, whole, password = user.partition(":")
+    count = _count(environment)
+    key = f"credential.{parts.scheme}://{host}"
+    # An empty helper takes away the user's own, which know another login.
+    first = ("helper", "") if whole else ("username", unquote(name))
     return {
         "GIT_CONFIG_COUNT": str(count + 2),
-        f"GIT_CONFIG_KEY_{count}": key,
-        f"GIT_CONFIG_VALUE_{count}": "",  # the user's own helpers, which know another login
-        f"GIT_CONFIG_KEY_{count + 1}": key,
+        f"GIT_CONFIG_KEY_{count}": f"{key}.{first[0]}",
+        f"GIT_CONFIG_VALUE_{count}": first[1],
+        f"GIT_CONFIG_KEY_{count + 1}": f"{key}.helper",
         f"GIT_CONFIG_VALUE_{count + 1}": _HELPER,
         "COGPACK_GIT_USER": unquote(name),
         "COGPACK_GIT_PASSWORD": unquote(password),
     }
+
+
+def _count(environment: Mapping[str, str]) -> int:
+    """Tell how many settings git is given by variables already (git-config(1))."""
+    count = environment.get("GIT_CONFIG_COUNT") or "0"
+    if not re.fullmatch(r"[0-9]{1,9}", count):
+        raise InputError(
+            f"GIT_CONFIG_COUNT: {count!r:.40} is no number", next_step="correct it, or take it out of the environment"
+        )
+    return int(count)

@@ -15,6 +15,9 @@ _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 """A package's name as uv shows it (packaging's canonical form)."""
 
 
+_SSH_USER = re.compile(r"[A-Za-z0-9._-]+")
+
+
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 """`${NAME}` in an address, as pip has it (pip docs, "Using environment variables")."""
 
@@ -66,7 +69,7 @@ class GitAddress(msgspec.Struct, frozen=True, kw_only=True, tag="git"):
     def bare(self) -> str:
         """Give the address as it may be shown and kept: of a login, only the user of ssh is no secret."""
         user = urlsplit(self.url).netloc.rpartition("@")[0]
-        return self.url if self.url.startswith("ssh:") and re.fullmatch(r"[a-z]+", user) else anonymous(self.url)
+        return self.url if self.url.startswith("ssh:") and _SSH_USER.fullmatch(user) else anonymous(self.url)
 
     def __str__(self) -> str:
         at = f"@{self.revision}" if self.revision else ""
