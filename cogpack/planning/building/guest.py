@@ -142,8 +142,14 @@ class Guests:
         self._emulated = emulated
 
     def run(self, job: Job) -> Done:
-        runner, rung = self._runner, self._rung
         place = job.place / secrets.token_hex(4)
+        try:
+            return self._run(job, place)
+        finally:
+            remove_tree(place)
+
+    def _run(self, job: Job, place: Path) -> Done:
+        runner, rung = self._runner, self._rung
         recipes = [self._venv, *([Recipe(WheelsSource(job.wheels), self._venv.inherited)] if job.wheels else [])]
         tree = lay(
             place,

@@ -22,6 +22,7 @@ from cogpack.planning.steps.said import Said
 from cogpack.planning.steps.steps import Runner
 from cogpack.runtime import contract
 from cogpack.sandbox.rungs.processes import end_session
+from cogpack.sandbox.trees.directories import remove_tree
 from cogpack.sandbox.trees.lay import Recipe, lay
 from cogpack.sandbox.watch import Watch
 
@@ -42,8 +43,14 @@ class Host:
         self._minor = minor
 
     def run(self, job: Job) -> Done:
-        runner = self._runner
         place = job.place / secrets.token_hex(4)
+        try:
+            return self._done(job, place)
+        finally:
+            remove_tree(place)
+
+    def _done(self, job: Job, place: Path) -> Done:
+        runner = self._runner
         venv = Recipe(VenvSource(python=self._minor, interpreter=str(self._python)))
         recipes = [venv, *([Recipe(WheelsSource(job.wheels))] if job.wheels else [])]
         root = lay(place, recipes, owned=False, jobs=runner.jobs, cancellation=runner.cancellation).root

@@ -141,6 +141,7 @@ def test_what_a_backend_requires_besides_is_resolved_and_it_is_asked_again(
 
     def resolve(_: object, lines: list[str], __: object) -> tuple[LockedWheel, ...]:
         asked.append(tuple(lines))
+        assert not list((opened.cache / "trees").glob("*/*/")), "the tree of the first try is gone"
         return ()
 
     monkeypatch.setattr(BuildRequirements, "resolve", resolve)

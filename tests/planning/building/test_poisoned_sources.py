@@ -171,6 +171,7 @@ def test_a_poisoned_source_finds_nothing_and_leaves_nothing(rung: Rung, guests: 
     assert {name for name, value in found_there.items() if value} == {"variables"}, rung
     assert "secret" not in str(found_there)
     assert not outside.exists()
+    assert not [path for path in (tmp_path / "first").iterdir() if path.is_dir()], "its tree is gone"
     assert not left(LIVES_ON)
     again = report(guests.run(job(tmp_path / "second", files)))
     assert again["before"] is None  # what the first one wrote
@@ -183,3 +184,4 @@ def test_a_build_that_never_ends_is_stopped(rung: Rung, guests: Guests, tmp_path
     with pytest.raises(LimitError) as told:
         guests.run(job(tmp_path / "job", source_files(endless)))
     assert told.value.limit == "seconds", rung
+    assert [path.name for path in (tmp_path / "job").iterdir()] == ["a.gz"]
