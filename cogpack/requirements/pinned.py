@@ -11,13 +11,18 @@ def pinned(name: str, version: str, hashes: Iterable[str]) -> str:
     return " ".join([f"{name}=={version}", *(f"--hash={digest}" for digest in dict.fromkeys(hashes))])
 
 
-def at_address(name: str, url: str, digest: str | None) -> str:
+def at_address(name: str, url: str, digest: str | None, directory: str | None = None) -> str:
     """Name a file by its address, and its hash where the lock has one."""
-    return f"{name} @ {quote(url, safe=':/?=&%+~@#')}" + (f" --hash={digest}" if digest else "")
+    address = f"{name} @ {quote(url, safe=':/?=&%+~@#')}{_within(directory)}"
+    return address + (f" --hash={digest}" if digest else "")
 
 
 def at_commit(name: str, url: str, commit: str, directory: str | None) -> str:
-    return f"{name} @ git+{url}@{commit}" + (f"#subdirectory={directory}" if directory else "")
+    return f"{name} @ git+{url}@{commit}{_within(directory)}"
+
+
+def _within(directory: str | None) -> str:
+    return f"#subdirectory={directory}" if directory else ""
 
 
 def in_project(path: str) -> str:

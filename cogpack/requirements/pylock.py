@@ -55,7 +55,9 @@ def _lines(file: TomlText, package: Package, number: int) -> Iterator[str]:
             yield f"{'-e ' if directory.editable else ''}{in_project(directory.path)}"
     elif (archive := package.archive) is not None:
         yield (
-            at_address(name, archive.url, _digest(archive.hashes)) if archive.url else in_project(archive.path or "")
+            at_address(name, archive.url, _digest(archive.hashes), archive.subdirectory)
+            if archive.url
+            else in_project(archive.path or "")
         )
     else:
         if package.version is None:

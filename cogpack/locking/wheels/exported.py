@@ -15,6 +15,7 @@ from cogpack.lockfile import (
     UrlSource,
 )
 from cogpack.oci import Platform
+from cogpack.requirements import LocalPath
 from cogpack.requirements.environment import MACHINES
 from cogpack.resolve.wheels.torch import TorchIndex
 
@@ -73,6 +74,8 @@ def _files(
         case IndexSource():
             url, hashes = address(source, wheel.name), {"sha256": source.sha256}
             return {"sdist": {"name": source.filename, "url": url, "size": source.size, "hashes": hashes}}
+        case ProjectSource() if _is_archive(source):
+            return {"archive": {"path": source.path, "hashes": {"sha256": source.digest.removeprefix("sha256:")}}}
         case ProjectSource(editable=True):
             return {"directory": {"path": source.path, "editable": True}}
         case ProjectSource():
@@ -90,17 +93,33 @@ def _lines(wheel: LockedWheel, source: BuildSource | None) -> Iterator[str]:
     name, digest = wheel.name, wheel.sha256
     match source:
         case GitSource():
-            below = f"#subdirectory={source.subdirectory}" if source.subdirectory else ""
-            yield f"{name} @ git+{source.url}@{source.commit}{below}"
+            if source.editable:
+                yield f"# {name} is editable in the image, which uv takes of no repository:"
+            yield f"{name} @ git+{source.url}@{source.commit}{_below(source)}"
         case UrlSource():
-            yield f"{name} @ {source.url} --hash=sha256:{source.sha256}"
+            yield f"{name} @ {source.url}{_below(source)} --hash=sha256:{source.sha256}"
         case IndexSource():
             yield f"{name}=={wheel.version} --hash=sha256:{source.sha256}"
+        case ProjectSource() if _is_archive(source):
+            yield f"{_of_project(source.path)} --hash={source.digest}"
         case ProjectSource():
-            yield f"{'-e ' if source.editable else ''}./{source.path}"
+            yield f"{'-e ' if source.editable else ''}{_of_project(source.path)}"
         case _ if wheel.path is not None:
-            yield f"./{quote(wheel.path)} --hash=sha256:{digest}"
+            yield f"{_of_project(wheel.path)} --hash=sha256:{digest}"
         case _ if wheel.url is not None:
             yield f"{name} @ {wheel.url} --hash=sha256:{digest}"
         case _:
             yield f"{name}=={wheel.version} --hash=sha256:{digest}"
+
+
+def _is_archive(source: ProjectSource) -> bool:
+    return LocalPath(path=source.path).is_archive
+
+
+def _below(source: GitSource | UrlSource) -> str:
+    return f"#subdirectory={quote(source.subdirectory)}" if source.subdirectory else ""
+
+
+def _of_project(path: str) -> str:
+    """Write a path as pip and uv read it: bare ones are taken as they are, with a percent sign, to the first `#`."""
+    return f"./{path}" if quote(path) == path else f"file:./{quote(path)}"
