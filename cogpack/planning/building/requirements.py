@@ -4,31 +4,39 @@ What the project pins is preferred: an extension is then built with the numpy th
 source asks for it, is the one that the image fetches anyway.
 """
 
-import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from packaging.utils import canonicalize_name
+from packaging.requirements import Requirement
 
 from cogpack.artifacts import Input
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.locking.wheels.requirements import indexes_of
 from cogpack.project import Project
+from cogpack.requirements import Requirements
 from cogpack.resolve.wheels import Indexes, TargetPython, resolve_wheels, wheel_urls
-from cogpack.resolve.wheels.torch import TorchChoice, choose_torch
+from cogpack.resolve.wheels.torch import BUILT, TorchChoice, TorchIndex, choose_torch
 from cogpack.session import Session
 
-_PINNED = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?\s*==\s*([0-9][\w.]*)(?:\s*$|\s*;|\s+--hash)")
 
-
-def pinned(lines: Sequence[str]) -> list[LockedWheel]:
-    """Give the versions that requirements name, of which only name and version are asked."""
-    found = [match for line in lines if (match := _PINNED.match(line))]
+def pinned(requirements: Requirements, environment: Mapping[str, str], torch: TorchIndex | None) -> list[LockedWheel]:
+    """Give the versions that requirements and constraints name where markers have these values; of what is given, only
+    name and version are asked. `torch`: the index that torch and its like come from, whose label their versions have
+    there: uv prefers just what is said."""
+    found: dict[str, str] = {}
+    for line in (*requirements.required, *requirements.constrained):
+        requirement = Requirement(line.text)
+        if requirement.marker and not requirement.marker.evaluate({**environment, "extra": ""}):
+            continue
+        exact = [one.version for one in requirement.specifier if one.operator in ("==", "===")]
+        if len(exact) == 1 and not exact[0].endswith(".*"):
+            label = f"+{torch.name}" if torch and line.name in BUILT and "+" not in exact[0] else ""
+            found.setdefault(line.name, exact[0] + label)
     return [
-        LockedWheel(name=canonicalize_name(match[1]), version=match[2], filename=f"{match[1]}.whl", sha256="0" * 64)
-        for match in found
+        LockedWheel(name=name, version=version, filename=f"{name}.whl", sha256="0" * 64)
+        for name, version in found.items()
     ]
 
 
@@ -58,7 +66,9 @@ class BuildRequirements:
                     target=self._target,
                     indexes=self._indexes,
                     exclude_newer=self._project.config.pack.exclude_newer,
-                    preferences=pinned(self._chosen.requirements.lines),
+                    preferences=pinned(
+                        self._chosen.requirements, self._target.environment(), TorchIndex.named(self._chosen.index)
+                    ),
                     cache=session.cache,
                     metadata=session.metadata,
                     title="build requirements",

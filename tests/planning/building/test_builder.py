@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import msgspec
 import pytest
 from support.sources import PYPROJECT, make_sdist, source_files
 
@@ -19,7 +20,9 @@ from cogpack.planning.building.builder import SourceBuilder
 from cogpack.planning.building.guest import NoRungError
 from cogpack.planning.building.requirements import BuildRequirements, pinned
 from cogpack.planning.describing import find_described
+from cogpack.requirements import parse_requirements
 from cogpack.resolve.wheels import TargetPython
+from cogpack.resolve.wheels.torch import TorchIndex
 from cogpack.session import Session, Settings
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -153,8 +156,34 @@ def test_what_a_backend_requires_besides_is_resolved_and_it_is_asked_again(
 
 
 def test_what_the_project_pins_is_built_with_where_it_fits() -> None:
-    lines = ["numpy==1.23.5", "torch[opt] == 2.0.1 ; python_version < '4'", "a>=1", "b==1.*", "c==1,<2", "./d.whl"]
-    assert [(one.name, one.version) for one in pinned(lines)] == [("numpy", "1.23.5"), ("torch", "2.0.1")]
+    lines = f"""
+    Num_Py==1.23.5 --hash=sha256:{"0" * 64}
+    torch[opt] == 2.1.0+cu118 ; python_version < '4'
+    marked==1 ; python_version < '3'
+    marked==2 ; python_version >= '3'
+    extra==1 ; extra == 'x'
+    a>=1
+    b==1.*
+    c==1,<2
+    d===1.0-odd
+    e==1,==2
+    ./f-1.0-py3-none-any.whl
+    """
+    found = parse_requirements(lines, path="r.txt")
+    more = parse_requirements("num-py==2\nconstrained==3\n", path="c.txt").required
+    found = msgspec.structs.replace(found, constrained=more)
+    environment = GROUND.target.environment()
+    assert {one.name: one.version for one in pinned(found, environment, None)} == {
+        "num-py": "1.23.5",
+        "torch": "2.1.0+cu118",
+        "marked": "2",
+        "c": "1",
+        "d": "1.0-odd",
+        "constrained": "3",
+    }
+    found = parse_requirements("torch==2.1.0\ntorchvision==0.16.0+cpu\nnumpy==1\n", path="r.txt")
+    labelled = ["2.1.0+cpu", "0.16.0+cpu", "1"]
+    assert [one.version for one in pinned(found, environment, TorchIndex("cpu"))] == labelled
 
 
 def test_a_rebuild_has_what_it_was_built_with_and_nothing_else(opened: Session, tmp_path: Path) -> None:
