@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 from support.building import FakeBuilder
 from support.git_server import GitServer, git_server
@@ -140,6 +141,18 @@ def test_a_pip_line_that_is_locked_asks_no_server_and_builds_nothing(made: Made,
     made.lock(run=run, previous=first, upgrade_run=True)
     assert made.builder.built
     assert server.requests
+
+
+def test_a_locked_pip_line_is_resolved_anew_where_machine_code_in_it_is_of_another_base(
+    made: Made, server: GitServer
+) -> None:
+    run = (f"pip install --no-index git+{server.address}/pkg",)
+    text = msgspec.json.encode(made.lock(run=run))
+    text = text.replace(b"pkg-2.0-py3-none-any", b"pkg-2.0-cp313-cp313-linux_x86_64")
+    for previous, anew in ((text, 0), (text.replace(b"/base/python:v1", b"/base/python:v0"), 1)):
+        made.lock(run=run, previous=msgspec.json.decode(previous, type=Lock))
+        assert made.builder
+        assert len(made.builder.built) == anew
 
 
 def test_a_directory_of_a_clone_is_installed_at_the_commit_that_the_clone_has(made: Made, server: GitServer) -> None:

@@ -8,24 +8,29 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from unittest.mock import Mock
 
 import msgspec
 import pytest
 from support.building import FakeBuilder
 from support.git_server import GitServer, git_server, plain_environment
 
-from cogpack.errors import InputError
-from cogpack.lockfile import BuildSource, Decisions, GitSource, ProjectSource
+from cogpack.errors import InputError, MismatchError
+from cogpack.lockfile import BuildSource, Decisions, GitSource, LockedInterpreter, LockedWheel, ProjectSource
+from cogpack.lockfile.base_kinds import DebianBase, LockedDeb, SystemPackages
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.direct import DirectWheel, DirectWheels
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.project import Project, find_project
+from cogpack.resolve.wheels import TargetPython
 from cogpack.session import Session, Settings
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="there is no git")
 
 PACKAGE = b'[project]\nname = "pkg"\nversion = "1.0"\ndependencies = ["dep>=1"]\n'
+DEB = LockedDeb(name="a", version="1", arch="all", archive="debian", path="a.deb", size=1, sha256="0" * 64)
+BASE = DebianBase(suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(), packages=(DEB,))
+GROUND = Ground(base=BASE, interpreter=None, target=TargetPython(python="3.13", glibc="2.41", arch="amd64"))
+BACKEND = LockedWheel(name="hatchling", version="1", filename="hatchling-1-py3-none-any.whl", sha256="cd" * 32)
 SCM = b'[build-system]\nrequires = ["setuptools_scm"]\n[project]\nname = "pkg"\ndynamic = ["version"]\n'
 
 
@@ -90,7 +95,18 @@ def of_git(session: Session, tmp_path: Path, requirement: str) -> GitSource:
 def made(session: Session, project: Project, kept: Decisions | None = None) -> tuple[DirectWheels, FakeBuilder]:
     builder = FakeBuilder(session.store)
     building = Building(builder=builder, pushed=lambda _: None)
-    return DirectWheels(session, Sources(session, project), building, Mock(spec=Ground), kept), builder
+    return DirectWheels(session, Sources(session, project), building, GROUND, kept), builder
+
+
+def decisions(made: DirectWheel) -> Decisions:
+    """Say what a lock has of a wheel, which `BACKEND` built."""
+    return Decisions(
+        base=BASE,
+        wheels=(made.wheel,),
+        clashes=(),
+        builds=(msgspec.structs.replace(made.build, requires=(BACKEND.filename,)),),
+        build_requirements=(BACKEND,),
+    )
 
 
 def one(session: Session, project: Project) -> DirectWheel:
@@ -204,13 +220,88 @@ def test_the_same_requirement_keeps_its_commit_and_its_wheel(
     direct, builder = made(session, project)
     (first,) = direct.make(project.requirements().sources)
     assert isinstance(first, DirectWheel)
-    kept = Mock(spec=Decisions, wheels=(first.wheel,), replaced=(), builds=(first.build,), build_requirements=())
+    kept = decisions(first)
     server.requests.clear()
     direct, builder = made(session, project, kept)
-    assert direct.make(project.requirements().sources) == [first]
+    (second,) = direct.make(project.requirements().sources)
+    assert isinstance(second, DirectWheel)
+    assert (second.wheel, second.path, second.requires) == (first.wheel, first.path, (BACKEND,))
     assert not builder.built
     assert not server.requests
-    assert direct.builds([first.wheel]) == (first.build,)
+    assert direct.builds([first.wheel]) == kept.builds
+
+
+@pytest.mark.parametrize("line", ["./dist/pkg-1.0.tar.gz", "./lib", "-e ./lib"])
+def test_a_wheel_that_nobody_has_is_built_again_with_the_wheels_of_the_lock_and_held_to_it(
+    session: Session, tmp_path: Path, line: str
+) -> None:
+    files = {"dist/pkg-1.0.tar.gz": _archive(), "lib/pyproject.toml": PACKAGE, "lib/pkg.py": b""}
+    project = project_of(tmp_path, line, **files)
+    first = one(session, project)
+    kept = decisions(first)
+    with Session(Settings(environment={}, cache=tmp_path / "other")) as elsewhere:
+        direct, builder = made(elsewhere, project, kept)
+        (found,) = direct.make(project.requirements().sources)
+        assert isinstance(found, DirectWheel)
+        assert (found.wheel, found.build, found.requires) == (first.wheel, kept.builds[0], (BACKEND,))
+        assert builder.with_these == [(BACKEND,)]
+    moved = msgspec.structs.replace(first.wheel, sha256="ab" * 32)
+    direct, _ = made(session, project, msgspec.structs.replace(kept, wheels=(moved,)))
+    with pytest.raises(MismatchError, match=r"cogpack\.lock pins sha256:abab") as caught:
+        direct.make(project.requirements().sources)
+    assert caught.value.message.startswith("requirements.txt:1: pkg 1.0: built again of ./")
+
+
+def test_machine_code_of_another_base_is_built_anew_of_the_same_commit(
+    server: GitServer, session: Session, tmp_path: Path
+) -> None:
+    project = project_of(tmp_path, f"pkg @ git+{server.address}/pkg@main")
+    first = one(session, project)
+    name = "pkg-1.0-cp313-cp313-linux_x86_64.whl"
+    before = decisions(first)
+    compiled = msgspec.structs.replace(
+        before,
+        wheels=(msgspec.structs.replace(first.wheel, filename=name),),
+        builds=(msgspec.structs.replace(before.builds[0], wheel=name),),
+    )
+    server.requests.clear()
+    for kept, anew in ((compiled, 0), (msgspec.structs.replace(compiled, base=_with_more(BASE)), 1)):
+        direct, builder = made(session, project, kept)
+        (found,) = direct.make(project.requirements().sources)
+        assert isinstance(found, DirectWheel)
+        assert (len(builder.built), builder.with_these) == (anew, [])
+        assert found.build.source == first.build.source
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("tags", "same", "other"),
+    [
+        ("py3-none-any", True, True),
+        ("py2.py3-none-any", True, True),
+        ("cp313-none-any", True, True),
+        ("cp313-cp313-linux_x86_64", True, False),
+        ("cp38-abi3-manylinux_2_28_x86_64", True, False),
+        ("py3-none-linux_x86_64", True, False),
+        ("cp312-cp312-linux_x86_64", False, False),
+        ("cp312-none-any", False, False),
+        ("cp313-cp313-linux_aarch64", False, False),
+    ],
+)
+def test_what_was_built_fits_the_target_and_machine_code_the_base_and_interpreter_too(
+    tags: str, same: bool, other: bool
+) -> None:
+    wheel = LockedWheel(name="pkg", version="1.0", filename=f"pkg-1.0-{tags}.whl", sha256="0" * 64)
+    kept = Decisions(base=BASE, wheels=(wheel,), clashes=())
+    interpreter = LockedInterpreter(version="3.13.1", url="https://e.x/a", sha256="0" * 64)
+    assert GROUND.still_fits(wheel, kept) == same
+    assert GROUND.still_fits(wheel, msgspec.structs.replace(kept, base=_with_more(BASE))) == other
+    assert GROUND.still_fits(wheel, msgspec.structs.replace(kept, interpreter=interpreter)) == other
+
+
+def _with_more(base: DebianBase) -> DebianBase:
+    """Give it with a system package."""
+    return msgspec.structs.replace(base, system_packages=SystemPackages(packages=(DEB,)))
 
 
 def test_an_archive_is_pinned_by_what_it_holds(session: Session, tmp_path: Path, server: GitServer) -> None:

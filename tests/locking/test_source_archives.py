@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from cogpack.locking.wheels.built import BuiltWheels
 from cogpack.locking.wheels.members import differing_members, member_marks
 from cogpack.locking.wheels.source_archives import SourceArchives, open_sources
 from cogpack.locking.wheels.stand_ins import write_stand_in
+from cogpack.project import Project
 from cogpack.requirements import LocalLinks, Options, Requirements
 from cogpack.resolve.pip import Pages
 from cogpack.resolve.wheels import Indexes, Resolved, TargetPython, resolve_wheels
@@ -86,6 +88,7 @@ class Place:
         self.links = root / "links"
         self.links.mkdir()
         self.session = Session(Settings(cache=root / "cache", environment={}))
+        self.project = Mock(spec=Project)
         self.builder = FakeBuilder(self.session, root / "made")
         self.pushed: dict[str, Path] = {}
         links = LocalLinks(directory=str(self.links), path="", line=0)
@@ -103,7 +106,7 @@ class Place:
 
     def resolve(self, *lines: str, kept: Decisions | None = None) -> Resolved:
         with open_sources(
-            self.session, self.indexes, None, TARGET, hashes_of(lines), self.building, GROUND, kept
+            self.session, self.project, self.indexes, None, TARGET, hashes_of(lines), self.building, GROUND, kept
         ) as sources:
             assert sources is not None
             found = resolve_wheels(
@@ -256,7 +259,7 @@ def built(place: Place) -> tuple[BuiltWheels, LockedWheel]:
     )
     locked = Decisions(base=BASE, wheels=(wheel,), clashes=(), builds=(build,), build_requirements=(BACKEND,))
     pages = Pages(place.session.http, place.indexes)
-    return BuiltWheels(place.session, locked, place.building, GROUND, lambda: pages), wheel
+    return BuiltWheels(place.session, place.project, locked, place.building, GROUND, lambda: pages), wheel
 
 
 def test_a_wheel_that_the_registry_has_is_not_built_again(place: Place) -> None:

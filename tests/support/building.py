@@ -20,16 +20,19 @@ from cogpack.locking.wheels.building import Built, Ground, Source
 @dataclass
 class FakeBuilder:
     """Builds what has `[project]` in its pyproject.toml, flat or in `src`; keeps its wheels in `store`. `built`: titles
-    of all that it was asked for, `seen`: names of the files in their trees."""
+    of all that it was asked for, `seen`: names of the files in their trees, `with_these`: what it was to build again
+    with."""
 
     store: Store
     built: list[str] = field(default_factory=list)
     seen: list[set[str]] = field(default_factory=list)
+    with_these: list[Sequence[LockedWheel]] = field(default_factory=list)
 
     def build(self, sources: Sequence[Source], ground: Ground) -> Sequence[Built | InputError]:
         return [self._build(source) for source in sources]
 
     def rebuild(self, source: Source, requires: Sequence[LockedWheel], ground: Ground) -> Built:
+        self.with_these.append(requires)
         found = self._build(source)
         assert isinstance(found, Built)
         return found

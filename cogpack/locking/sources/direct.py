@@ -21,6 +21,7 @@ from cogpack.locking.sources.editable import leading_wheel
 from cogpack.locking.wheels.building import Building, Built, Ground, Source
 from cogpack.locking.wheels.members import member_marks
 from cogpack.locking.wheels.outlines import wheel_artifact
+from cogpack.locking.wheels.rebuilt import built_again
 from cogpack.requirements import DirectAddress, Requirements, SourceLine
 from cogpack.resolve.wheels import TargetPython
 from cogpack.session import Session
@@ -46,7 +47,7 @@ class DirectWheel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DirectWheels:
-    """Has the wheels of sources that are named, each made once. `kept`: what the lock says already."""
+    """Has the wheels of sources that are named, each made once, over `ground`. `kept`: what the lock says already."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class DirectWheels:
         self._session = session
         self._sources = sources
         self._building = building
-        self._ground = ground
+        self.ground = ground
         self._kept = kept
         self._made: dict[_Key, DirectWheel | InputError] = {}
 
@@ -78,15 +79,37 @@ class DirectWheels:
             self._made |= zip(map(_key, missing), self._built(missing), strict=True)
         return [_of(self._made[_key(line)], line) for line in lines]
 
-    def _as_kept(self, line: SourceLine) -> DirectWheel | None:
+    def _as_kept(self, line: SourceLine) -> DirectWheel | InputError | None:
+        """Give what the lock has of it: had, or built again as it was, never with the build requirements of today."""
         if (build := self._kept_build(line)) is None or self._kept is None:
             return None
         wheel = {one.filename: one for one in (*self._kept.replaced, *self._kept.wheels)}[build.wheel]
-        if (path := self._had(wheel)) is None:
+        if not self.ground.still_fits(wheel, self._kept):
             return None
         pool = {one.filename: one for one in self._kept.build_requirements}
         requires = tuple(pool[filename] for filename in build.requires)
+        path: Path | InputError | None = self._had(wheel)
+        if path is None and self._building is not None:
+            path = self._attempted(line, partial(self._built_again, self._building, wheel, build, requires))
+        if path is None or isinstance(path, InputError):
+            return path
         return DirectWheel(line=line, wheel=wheel, path=path, build=build, requires=requires)
+
+    def _built_again(
+        self,
+        building: Building,
+        wheel: LockedWheel,
+        build: LockedBuild,
+        requires: Sequence[LockedWheel],
+        line: SourceLine,
+    ) -> Path:
+        def act() -> Built:
+            with ExitStack() as stack:
+                source = self._brought(stack, build.source, line)
+                built = building.builder.rebuild(source, requires, self.ground)
+                return finished(self._session, build.source, source, built)
+
+        return built_again(wheel, build, act)
 
     def _had(self, wheel: LockedWheel) -> Path | None:
         """Find a wheel of the lock that need not be built again."""
@@ -111,7 +134,7 @@ class DirectWheels:
                 for line, pin in zip(lines, pins, strict=True)
             ]
             sources = [tree for tree in trees if not isinstance(tree, InputError)]
-            built = iter(self._building.builder.build(sources, self._ground) if sources else ())
+            built = iter(self._building.builder.build(sources, self.ground) if sources else ())
             for line, pin, source in zip(lines, pins, trees, strict=True):
                 if isinstance(pin, InputError):
                     yield pin

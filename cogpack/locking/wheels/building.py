@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
+from packaging.utils import parse_wheel_filename
 
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
@@ -40,6 +41,15 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, decisions: Decisions, platform: Platform) -> "Ground":
         target = TargetPython(python=decisions.python.minor, glibc=decisions.base.glibc, arch=platform.architecture)
         return cls(base=decisions.base, interpreter=decisions.interpreter, target=target)
+
+    def still_fits(self, wheel: LockedWheel, kept: Decisions) -> bool:
+        """Tell whether a wheel that was built for `kept` is one for here. Machine code was made with the compiler,
+        headers and libraries of the base below it: over another, it is built anew."""
+        tags = parse_wheel_filename(wheel.filename)[3]
+        if tags.isdisjoint(self.target.tags()):
+            return False
+        pure = all((tag.abi, tag.platform) == ("none", "any") for tag in tags)
+        return pure or (kept.base, kept.interpreter) == (self.base, self.interpreter)
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,24 +4,21 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from cogpack.artifacts import Artifact
 from cogpack.digest import Digest
 from cogpack.disk import writing
-from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
-from cogpack.lockfile import FILE, Decisions, IndexSource, LockedBuild, LockedWheel
+from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.direct import finished, source_of
 from cogpack.locking.wheels.building import Building, Built, Ground, Source
-from cogpack.locking.wheels.members import differing_members
 from cogpack.locking.wheels.outlines import wheel_artifact
+from cogpack.locking.wheels.rebuilt import built_again
 from cogpack.project import Project
 from cogpack.resolve.pip import Pages
 from cogpack.session import Session
-
-_NAMED = 5
-"""Files that are named of those that differ."""
 
 
 class BuiltWheels:
@@ -52,18 +49,7 @@ class BuiltWheels:
         if found := self._session.store.find(wheel_artifact(wheel)) or self._building.pushed(wheel):
             return found
         build = self._builds[wheel.filename]
-        title = f"{wheel.name} {wheel.version}"
-        try:
-            built = self._built_again(wheel, build)
-        except (DeniedError, InputError, UnavailableError) as error:
-            error.message = (
-                f"{title}: neither cache nor registry has the wheel that {FILE} names, and it can't be built again: "
-                f"{error.message}"
-            )
-            raise
-        if built.sha256 != wheel.sha256:
-            raise _another(title, wheel, build, built)
-        return built.path
+        return built_again(wheel, build, partial(self._built_again, wheel, build))
 
     def _built_again(self, wheel: LockedWheel, build: LockedBuild) -> Built:
         requires = [self._requirements[name] for name in build.requires]
@@ -99,14 +85,3 @@ def fetch_source(session: Session, pages: Pages, name: str, source: IndexSource)
 
     artifact = Artifact(source.filename, Digest(f"sha256:{source.sha256}"), source.size, f"source of {name}")
     return session.store.verified(artifact, addresses)[0]
-
-
-def _another(title: str, wheel: LockedWheel, build: LockedBuild, built: Built) -> MismatchError:
-    others, gone = differing_members(built.path, build.members)
-    named = ", ".join(others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if len(others) > _NAMED else "")
-    told = [f"{named} differ" if named else "", f"{gone} of its files are gone" if gone else ""]
-    return MismatchError(
-        f"{title}: built again of {build.source}, it is sha256:{built.sha256}, and {FILE} pins sha256:{wheel.sha256}: "
-        + (" and ".join(filter(None, told)) or "the same files in another archive"),
-        next_step=f"push from a machine that has the wheel, or build it anew: cogpack lock -P {wheel.name}",
-    )

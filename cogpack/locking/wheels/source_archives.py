@@ -9,7 +9,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
-from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from cogpack.artifacts import Artifact, NotAFileError, bring
@@ -94,7 +93,7 @@ class SourceArchives:
         self.notes: list[Note] = []
 
     def keep(self, project: Project, kept: Decisions) -> None:
-        """Offer what was built when the lock was made, where it is still of the target and has a hash that is named."""
+        """Offer what was built when the lock was made, where it still fits and its source has a hash that is named."""
         if self._ground is None:
             return
         self._kept = BuiltWheels(self._session, project, kept, self._building, self._ground, lambda: self._pages)
@@ -105,7 +104,7 @@ class SourceArchives:
             wheel, source = wheels.get(build.wheel), build.source
             if wheel is None or not isinstance(source, IndexSource):
                 continue
-            if not any(tag in self._tags for tag in parse_wheel_filename(wheel.filename)[3]):
+            if not self._ground.still_fits(wheel, kept):
                 continue
             if source.sha256 in self._hashes.get(wheel.name, {source.sha256}):
                 self._of_lock[wheel.sha256] = _Made(wheel, build, tuple(requirements[name] for name in build.requires))

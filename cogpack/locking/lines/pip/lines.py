@@ -83,6 +83,7 @@ class PipLines:
         self._environment = {**target.environment(), **full}
         self._kept = kept
         self._direct = direct if project.config.pack.build_wheels != "never" else None
+        self._ground = direct.ground if direct else None
         self._effects: Sequence[StepEffect] = ()
         self._lines: list[LockedPipLine] = []
         self._resolved_lines: list[LockedPipLine] = []
@@ -199,10 +200,15 @@ class PipLines:
             return None
         there = {wheel.filename: wheel for wheel in (*self._kept.replaced, *self._kept.wheels)}
         for line in self._kept.pip_lines:
-            if line.key == key and there.keys() >= set(line.wheels):
+            if line.key == key and there.keys() >= set(line.wheels) and self._still_fit(line, there, self._kept):
                 self._taken |= {filename: there[filename] for filename in line.wheels}
                 return msgspec.structs.replace(line, step=step, again=self._again(line.wheels))
         return None
+
+    def _still_fit(self, line: LockedPipLine, there: Mapping[str, LockedWheel], kept: Decisions) -> bool:
+        """Tell whether those of its wheels that were built are not of another base."""
+        built = {build.wheel for build in kept.builds}.intersection(line.wheels)
+        return self._ground is None or all(self._ground.still_fits(there[name], kept) for name in built)
 
     def _again(self, filenames: Iterable[str]) -> tuple[str, ...]:
         return tuple(name for name in filenames if self._required.get(name) == self._taken[name].sha256)
