@@ -47,6 +47,10 @@ class Tree:
         with entry.content.open() as stream:
             return stream.read()
 
+    def text(self, path: str) -> str:
+        """Read the file at `path` as UTF-8, in which `write` gives other bytes back; "" of what is no file."""
+        return (self.read(path) or b"").decode("utf-8", "surrogateescape")
+
     def children(self, path: str) -> list[str]:
         """Name what is in the directory at `path` (links followed), sorted."""
         prefix = self._walk(path, last=True) + "/"
@@ -60,11 +64,25 @@ class Tree:
     def _walk(self, path: str, *, last: bool) -> str:
         found = follow(path, self._target, last=last)
         if found is None:
-            raise InputError(
-                f"/{path}: a loop of symbolic links in the Debian packages",
-                next_step="remove the package it belongs to from build.system_packages",
-            )
+            raise self._loop(path, last=last)
         return found
+
+    def _loop(self, path: str, *, last: bool) -> InputError:
+        """Say whose links lead nowhere: those that no package of ours has are of the base."""
+        passed: set[Owner] = set()
+
+        def target(link: str) -> str | None:
+            if (found := self._target(link)) is not None:
+                passed.add(self._owners.get(link, GENERATED))
+            return found
+
+        follow(path, target, last=last)
+        if owners := sorted(passed - {GENERATED}):
+            return InputError(
+                f"/{path}: a loop of symbolic links of the package {owners[0]}",
+                next_step="remove it from build.system_packages, or what needs it",
+            )
+        return InputError(f"/{path}: a loop of symbolic links in the base", next_step="choose another base")
 
     def _target(self, path: str) -> str | None:
         entry = self._entries.get(path)

@@ -1,4 +1,6 @@
-from cogpack.layers.debs.effects.alternatives import Alternative, Slave, install_alternatives
+import pytest
+
+from cogpack.layers.debs.effects.alternatives import Alternative, Slave, install_alternatives, parse_install
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import Symlink
 
@@ -37,3 +39,14 @@ def test_of_equal_priorities_the_order_of_packages_does_not_decide() -> None:
         install_alternatives(tree, order)
         found.append(tree.get("etc/alternatives/x"))
     assert found == [Symlink("etc/alternatives/x", "/bin/a")] * 2
+
+
+@pytest.mark.parametrize("priority", ["--5", "\u00b2", "9" * 5000])
+def test_a_choice_whose_priority_is_no_number_is_none(priority: str) -> None:
+    assert parse_install(f"update-alternatives --install /usr/bin/editor editor /usr/bin/vim {priority}") is None
+    tree = Tree()
+    for path in ("usr/bin/vim", "usr/bin/nano"):
+        tree.write(path, "")
+    tree.write("var/lib/dpkg/alternatives/editor", f"auto\n/usr/bin/editor\n\n/usr/bin/vim\n{priority}\n\n")
+    install_alternatives(tree, [Alternative("/usr/bin/editor", "editor", "/usr/bin/nano", 40)])
+    assert tree.get("etc/alternatives/editor") == Symlink("etc/alternatives/editor", "/usr/bin/nano")

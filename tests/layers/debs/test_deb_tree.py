@@ -79,3 +79,13 @@ def test_children_are_sorted_and_seen_through_links(tree: Tree) -> None:
         tree.write(f"usr/lib/{name}", "")
     assert tree.children("lib") == ["a", "b", "c"]
     assert tree.children("nothing") == []
+
+
+def test_a_loop_of_links_is_told_of_whose_it_is() -> None:
+    tree = Tree({"a": Symlink("a", "b"), "b": Symlink("b", "a")})
+    with pytest.raises(InputError, match="/a/x: a loop of symbolic links in the base") as caught:
+        tree.real("a/x")
+    assert caught.value.next_step == "choose another base"
+    tree.place(Symlink("c", "c"), "mine")
+    with pytest.raises(InputError, match="/c/x: a loop of symbolic links of the package mine"):
+        tree.real("c/x")

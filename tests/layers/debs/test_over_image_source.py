@@ -264,3 +264,53 @@ def test_the_time_zone_and_the_accounts_of_the_image_stay(image: Image) -> None:
         "mine:x:100:100::/:/bin/sh\nmessagebus:x:101:101::/nonexistent:/usr/sbin/nologin\n"
     )
     assert text(made["etc/shadow"]).startswith("root:!:1::::::\nmessagebus:!:")
+
+
+@pytest.mark.parametrize("taker", ["aa-taker", "zz-taker"])
+def test_a_file_that_moves_to_another_new_package_stays_whichever_comes_first(image: Image, taker: str) -> None:
+    takes = deb(taker, member("./usr/bin/old", "moved"), fields={"Replaces": "old (<< 2)", "Breaks": "old (<< 2)"})
+    made = image.over(image.deb("old", deb("old", version="2"), "2"), image.deb(taker, takes))
+    assert text(made["usr/bin/old"]) == "moved"
+    assert isinstance(made["usr/share/old"], Whiteout), "what nobody has any more goes"
+
+
+def test_what_two_newer_packages_had_together_and_have_no_more_goes(image: Image) -> None:
+    image.status.append(stanza("beside"))
+    image.files[f"{INFO}/beside.list"] = "/.\n/usr/share/old\n/usr/share/old/data\n"
+    made = image.over(*(image.deb(name, deb(name, version="2"), "2") for name in ("beside", "old")))
+    assert isinstance(made["usr/share/old"], Whiteout)
+
+
+def test_accounts_whose_last_line_has_no_end_and_names_in_latin_1_are_added_to(image: Image) -> None:
+    passwd = "root:x:0:0::/root:/bin/sh\nzoe:x:100:100:Zo\xeb:/:/bin/sh".encode("latin-1")
+    image.files |= {"etc/passwd": passwd, "etc/group": "root:x:0:", "etc/shadow": "root:!:1::::::", "etc/gshadow": ""}
+    made = image.over(image.deb("dbus-system-bus-common", deb("dbus-system-bus-common")))
+    found = made["etc/passwd"]
+    assert isinstance(found, File)
+    assert found.content.open().read() == passwd + b"\nmessagebus:x:101:100::/nonexistent:/usr/sbin/nologin\n"
+    assert text(made["etc/group"]) == "root:x:0:\nmessagebus:x:100:\n"
+    assert text(made["etc/shadow"]).splitlines()[0] == "root:!:1::::::"
+    assert text(made["etc/gshadow"]) == "messagebus:!::\n"
+
+
+def test_numbers_that_no_system_has_are_not_taken_as_such(image: Image) -> None:
+    image.files |= {
+        "etc/passwd": f"root:x:0:0::/:\na:x:\u00b2:0::/:\nb:x:{'9' * 5000}:0::/:\nc:x:4294967296:0::/:\n",
+        "etc/group": "root:x:0:\n",
+        "var/lib/dpkg/statoverride": "".join(
+            f"{user} root {mode} /usr/bin/{name}\n"
+            for user, mode, name in (
+                *(("a", "600", "a"), ("b", "600", "b"), ("c", "600", "c"), (f"#{'9' * 30}", "600", "d")),
+                *(("root", "7" * 5000, "e"), ("root", "7777777", "f")),
+            )
+        ),
+    }
+    made = image.over(image.deb("new", deb("new", *(member(f"./usr/bin/{name}", name) for name in "abcdef"))))
+    modes = {name: entry.mode for name in "abcdef" if isinstance(entry := made[f"usr/bin/{name}"], File)}
+    assert modes == dict.fromkeys("abcde", 0o644) | {"f": 0o7777}
+
+
+def test_a_package_that_a_damaged_database_tells_twice_is_told_once_when_it_is_newer(image: Image) -> None:
+    image.status.append(image.status[1])
+    made = image.over(image.deb("old", deb("old", version="2"), "2"))
+    assert text(made["var/lib/dpkg/status"]).count("Package: old\n") == 1

@@ -1,6 +1,7 @@
 """`/etc/passwd`, `group` and their shadows are set up as base-passwd and passwd do it, and as adduser(8) and
 systemd-sysusers(8) add to them: numbers follow from the set of packages alone."""
 
+import re
 import shlex
 from collections.abc import Iterable
 
@@ -12,13 +13,15 @@ _SHADOW = 42  # the group's fixed number (base-passwd)
 _CHANGED = 3653
 _FIRST, _LAST = 100, 999
 """Of the accounts of the system: adduser counts up from the first, systemd-sysusers down from the last."""
+_NO_ID = 2**32 - 1
+"""What stands for no user or group (chown(2)); others are below."""
 _LOCKED = {True: "!", False: "!*"}
 """What each of them writes for a password that there is not."""
 
 
 def create_accounts(tree: Tree) -> None:
     for name in ("passwd", "group"):
-        master = (tree.read(f"{_MASTERS}/{name}.master") or b"").decode()
+        master = tree.text(f"{_MASTERS}/{name}.master")
         tree.write_new(f"etc/{name}", master)
     for name in ("subuid", "subgid"):
         tree.write_new(f"etc/{name}", "")
@@ -37,16 +40,16 @@ def shadow_accounts(tree: Tree) -> None:
 
 
 def _shadowed(tree: Tree, path: str) -> list[str]:
-    rows = [line.split(":") for line in (tree.read(path) or b"").decode().splitlines() if line]
+    rows = [line.split(":") for line in tree.text(path).split("\n") if line]
     for row in rows:
-        row[1] = "x"
+        row[1:2] = ["x"] if row[1:] else []
     tree.write(path, "".join(":".join(row) + "\n" for row in rows))
     return [row[0] for row in rows]
 
 
 def add_group(tree: Tree, name: str, *, upward: bool = True, gid: int | None = None) -> int:
     """Add a group of the system where there is none of the name; gives its number."""
-    groups = _numbers(tree, "etc/group")
+    groups = numbers(tree, "etc/group")
     if name not in groups:
         groups[name] = gid if gid is not None else _free({*groups.values()}, upward=upward)
         _append(tree, "group", f"{name}:x:{groups[name]}:")
@@ -66,10 +69,10 @@ def add_user(
     shell: str = "/usr/sbin/nologin",
 ) -> None:
     """Add a user of the system with a group of the name, where there is none."""
-    users = _numbers(tree, "etc/passwd")
+    users = numbers(tree, "etc/passwd")
     if name in users:
         return
-    groups = {*_numbers(tree, "etc/group").values()}
+    groups = {*numbers(tree, "etc/group").values()}
     # systemd-sysusers looks for one number for both.
     number = uid if uid is not None else _free({*users.values(), *(() if upward else groups)}, upward=upward)
     gid = add_group(tree, name, upward=upward, gid=None if upward else number)
@@ -80,10 +83,10 @@ def add_user(
 def add_declared(tree: Tree, names: Iterable[str]) -> None:
     """Add the users and groups that these files of /usr/lib/sysusers.d declare (sysusers.d(5))."""
     for name in names:
-        for line in (tree.read(f"usr/lib/sysusers.d/{name}") or b"").decode().splitlines():
+        for line in tree.text(f"usr/lib/sysusers.d/{name}").splitlines():
             kind, *fields = [*shlex.split(line, comments=True), *"------"]
             who, number, gecos, home, shell = fields[:5]
-            fixed = int(number) if number.isdigit() else None
+            fixed = parse_id(number)
             if kind == "g":
                 add_group(tree, who, upward=False, gid=fixed)
             elif kind.rstrip("!") == "u":
@@ -99,19 +102,27 @@ def add_declared(tree: Tree, names: Iterable[str]) -> None:
                 )
 
 
-def _numbers(tree: Tree, path: str) -> dict[str, int]:
-    rows = [line.split(":") for line in (tree.read(path) or b"").decode().splitlines() if line]
-    return {row[0]: int(row[2]) for row in rows if len(row) > 2 and row[2].isdigit()}
+def parse_id(text: str) -> int | None:
+    """Read the number of a user or group; None of what is none (credentials(7))."""
+    number = int(text) if re.fullmatch(r"[0-9]{1,10}", text) else _NO_ID
+    return number if number < _NO_ID else None
+
+
+def numbers(tree: Tree, path: str) -> dict[str, int]:
+    """Give the numbers of the accounts that `path`, a passwd or group, has by name."""
+    rows = [line.split(":") for line in tree.text(path).split("\n")]
+    return {row[0]: number for row in rows if len(row) > 2 and (number := parse_id(row[2])) is not None}
 
 
 def _free(taken: set[int], *, upward: bool) -> int:
-    numbers = range(_FIRST, _LAST + 1) if upward else range(_LAST, _FIRST - 1, -1)
-    return next(number for number in numbers if number not in taken)
+    order = range(_FIRST, _LAST + 1) if upward else range(_LAST, _FIRST - 1, -1)
+    return next(number for number in order if number not in taken)
 
 
 def _append(tree: Tree, name: str, line: str) -> None:
     """Add a line; the shadows keep who may read them."""
     path = f"etc/{name}"
-    text = (tree.read(path) or b"").decode()
+    text = tree.text(path)
+    end = "" if text[-1:] in ("", "\n") else "\n"  # an editor may have left the last line without
     secret = name in ("shadow", "gshadow")
-    tree.write(path, f"{text}{line}\n", mode=0o640 if secret else 0o644, gid=_SHADOW if secret else 0)
+    tree.write(path, f"{text}{end}{line}\n", mode=0o640 if secret else 0o644, gid=_SHADOW if secret else 0)

@@ -12,6 +12,7 @@ from cogpack.layers.entry import File
 _DIRECTORY = "etc/alternatives"
 _DATABASE = "var/lib/dpkg/alternatives"
 _LOOP = re.compile(r"^[ \t]*for (\w+) in ([\w.+ -]+);?\s*do\n(.*?)^[ \t]*done$", re.MULTILINE | re.DOTALL)
+_PRIORITY = re.compile(r"-?[0-9]{1,9}")
 _TAIL = re.compile(r"(?:\s|[12]?>\s*/dev/null|2>&1|\|\|\s*(?:true|:)|;)*$")
 
 
@@ -56,7 +57,7 @@ def parse_install(line: str) -> Alternative | None:
     except ValueError:
         return None
     words = [word for word in words if word not in ("--quiet", "--force")]
-    if words[:2] != ["update-alternatives", "--install"] or len(words) < 6 or not words[5].lstrip("-").isdigit():
+    if words[:2] != ["update-alternatives", "--install"] or len(words) < 6 or not _PRIORITY.fullmatch(words[5]):
         return None
     rest = words[6:]
     if len(rest) % 4 or any(flag != "--slave" for flag in rest[::4]):
@@ -98,7 +99,7 @@ def _registered(tree: Tree, name: str) -> dict[str, Alternative]:
     found: dict[str, Alternative] = {}
     for at in range(end + 1, len(lines) - step + 1, step):
         path, priority, *paths = lines[at : at + step]
-        if path.startswith("/") and priority.lstrip("-").isdigit() and path[1:] in tree:
+        if path.startswith("/") and _PRIORITY.fullmatch(priority) and path[1:] in tree:
             own = tuple(Slave(link, name, to) for (name, link), to in zip(slaves, paths, strict=True) if to)
             found[path] = Alternative(link, name, path, int(priority), own)
     return found

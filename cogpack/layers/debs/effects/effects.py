@@ -47,11 +47,11 @@ def _shells(tree: Tree) -> None:
     registered = "usr/share/debianutils/shells.d"
     template = "usr/share/debianutils/shells"
     for file in (template, *(f"{registered}/{name}" for name in tree.children(registered))):
-        for line in (tree.read(file) or b"").decode().splitlines():
+        for line in tree.text(file).splitlines():
             shell = line.partition("#")[0]
             if shell:
                 shells[shell] = shells["/" + tree.real(shell.strip("/"))] = None
-    lines = (tree.read(template) or b"").decode().splitlines()
+    lines = tree.text(template).splitlines()
     added = [shell for shell in shells if shell not in lines]
     tree.write("etc/shells", "".join(f"{line}\n" for line in [*lines, *added]))
     tree.write("var/lib/shells.state", "".join(f"{shell}\n" for shell in shells))
@@ -129,7 +129,7 @@ def _bus_account(tree: Tree) -> None:
 def _bus(tree: Tree) -> None:
     launcher = "usr/lib/dbus-1.0/dbus-daemon-launch-helper"
     tree.own(launcher, mode=0o4754, gid=add_group(tree, "messagebus"))
-    before = (tree.read("var/lib/dpkg/statoverride") or b"").decode()
+    before = tree.text("var/lib/dpkg/statoverride")
     tree.write("var/lib/dpkg/statoverride", f"{before}root messagebus 4754 /{launcher}\n")
 
 
@@ -150,7 +150,7 @@ def _systemd_time(tree: Tree) -> None:
 def _systemd_names(tree: Tree) -> None:
     """Ask systemd for accounts last (dh_installnss)."""
     path = "etc/nsswitch.conf"
-    lines = (tree.read(path) or b"").decode().splitlines()
+    lines = tree.text(path).splitlines()
     asked = ("passwd:", "group:", "shadow:", "gshadow:")
     done = any(line.startswith(asked) and "systemd" in line.split() for line in lines)
     if lines and not done:

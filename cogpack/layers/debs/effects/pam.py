@@ -34,7 +34,7 @@ class _Profile(msgspec.Struct, frozen=True):
     @property
     def priority(self) -> int:
         value = self.text("Priority")
-        return int(value) if value.isdigit() else 0
+        return int(value) if re.fullmatch(r"[0-9]{1,9}", value) else 0
 
 
 def configure_pam(tree: Tree) -> None:
@@ -48,7 +48,7 @@ def configure_pam(tree: Tree) -> None:
             if profile.text(f"{field}-Type")
             and not (stack == "session-noninteractive" and profile.text("Session-Interactive-Only") == "yes")
         ]
-        template = (tree.read(f"{_TEMPLATES}/common-{stack}") or b"").decode()
+        template = tree.text(f"{_TEMPLATES}/common-{stack}")
         primary = [profile for profile in chosen if profile.text(f"{field}-Type") == "Primary"]
         additional = [profile for profile in chosen if profile.text(f"{field}-Type") == "Additional"]
         blocks = {"primary": _block(primary, field, 0) or [_ALONE], "additional": _block(additional, field, 1)}
@@ -64,7 +64,7 @@ def configure_pam(tree: Tree) -> None:
 def _parse(name: str, tree: Tree) -> _Profile:
     fields: dict[str, list[str]] = {}
     key = ""
-    for line in (tree.read(f"{_PROFILES}/{name}") or b"").decode().splitlines():
+    for line in tree.text(f"{_PROFILES}/{name}").splitlines():
         if line[:1] in (" ", "\t"):
             fields.setdefault(key, []).append(line.strip())
         elif ":" in line:

@@ -19,7 +19,7 @@ def update_database(
     for package in packages:
         for one in database.packages:
             if one.name == package.name and one.arch in (database.arch, "all"):
-                del stanzas[one.name, one.arch]
+                stanzas.pop((one.name, one.arch), None)  # a damaged database may have it twice
         stanzas[package.name, package.file.arch] = _stanza(package, unpacked)
     text = "\n".join(stanzas[key] for key in sorted(stanzas))
     tree.write(STATUS, f"{text}\n".encode("utf-8", "surrogateescape"))
@@ -65,7 +65,7 @@ def _write_triggers(tree: Tree, packages: Sequence[UnpackedPackage]) -> None:
 
 
 def _lines(tree: Tree, path: str) -> Iterator[str]:
-    yield from (tree.read(path) or b"").decode("utf-8", "surrogateescape").splitlines()
+    yield from tree.text(path).splitlines()
 
 
 def _waiting(line: str) -> str:

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from cogpack.layers.debs.effects.accounts import numbers, parse_id
 from cogpack.layers.debs.over.installed import DATABASE
 from cogpack.layers.debs.tree import Tree
 from cogpack.untar import Member
@@ -56,33 +57,28 @@ def _filters(tree: Tree) -> Iterator[tuple[bool, str]]:
     directory = f"{_SETTINGS}.d"
     names = [name for name in tree.children(directory) if re.fullmatch(r"[A-Za-z0-9_-]+", name)]
     for file in (*(f"{directory}/{name}" for name in names), _SETTINGS):
-        for line in (tree.read(file) or b"").decode("utf-8", "replace").splitlines():
+        for line in tree.text(file).splitlines():
             if found := _FILTER.fullmatch(line.strip()):
                 yield found[1] == "include", found[2].strip().strip("\"'")
 
 
 def _diversions(tree: Tree) -> Iterator[tuple[str, tuple[str, str]]]:
-    lines = (tree.read(f"{DATABASE}/diversions") or b"").decode("utf-8", "replace").splitlines()
+    lines = tree.text(f"{DATABASE}/diversions").splitlines()
     for path, to, package in zip(lines[::3], lines[1::3], lines[2::3], strict=False):
         yield path.lstrip("/"), (to.lstrip("/"), package)
 
 
 def _overrides(tree: Tree) -> Iterator[tuple[str, Override]]:
-    users, groups = _numbers(tree, "etc/passwd"), _numbers(tree, "etc/group")
-    for line in (tree.read(f"{DATABASE}/statoverride") or b"").decode("utf-8", "replace").splitlines():
+    users, groups = numbers(tree, "etc/passwd"), numbers(tree, "etc/group")
+    for line in tree.text(f"{DATABASE}/statoverride").splitlines():
         user, _, rest = line.partition(" ")
         group, _, rest = rest.partition(" ")
         mode, _, path = rest.partition(" ")
-        if path.startswith("/") and re.fullmatch(r"[0-7]+", mode):
+        if path.startswith("/") and re.fullmatch(r"[0-7]{1,9}", mode):
             uid, gid = (_number(name, known) for name, known in ((user, users), (group, groups)))
             if uid is not None and gid is not None:
-                yield path.lstrip("/"), Override(uid, gid, int(mode, 8))
+                yield path.lstrip("/"), Override(uid, gid, int(mode, 8) & 0o7777)
 
 
 def _number(name: str, known: Mapping[str, int]) -> int | None:
-    return int(name[1:]) if re.fullmatch(r"#\d+", name) else known.get(name)
-
-
-def _numbers(tree: Tree, path: str) -> Mapping[str, int]:
-    rows = [line.split(":") for line in (tree.read(path) or b"").decode("utf-8", "replace").splitlines()]
-    return {row[0]: int(row[2]) for row in rows if len(row) > 2 and row[2].isdigit()}
+    return parse_id(name[1:]) if name.startswith("#") else known.get(name)

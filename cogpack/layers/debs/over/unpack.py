@@ -28,11 +28,11 @@ def unpack(tree: Tree, packages: Sequence[UnpackedPackage], database: DpkgDataba
     conffiles: dict[str, Sequence[str]] = {}
     taken: dict[str, set[str]] = {}
     replaced = {package.name for package in packages}
+    laid: set[str] = set()
     for package in sorted(packages, key=lambda one: one.name):
         old = database.own.get(package.name)
         known = old.conffiles if old else {}
         settings: dict[str, str] = {}
-        laid: set[str] = set()
         files: Files = {}
         for member, content in package.data:
             if not member.path:
@@ -47,12 +47,12 @@ def unpack(tree: Tree, packages: Sequence[UnpackedPackage], database: DpkgDataba
                 if _stays(tree, entry, settings[member.path], known.get(member.path)):
                     continue
             _place(tree, entry, package, packages, database, replaced, taken)
-        if old:
-            _remove_old(tree, old, laid, known, database)
         conffiles[package.name] = [
             *(f" /{path} {settings[path]}" for path in package.conffiles() if path in settings),
             *(f" /{path} {md5} obsolete" for path, md5 in known.items() if path not in settings and path in tree),
         ]
+    # Only now: what one of them had and has no more may be another's, whose name comes before or after.
+    _remove_old(tree, [database.own[name] for name in sorted(replaced & database.own.keys())], laid, database)
     return Unpacked(conffiles=conffiles, taken=taken)
 
 
@@ -127,21 +127,20 @@ def _meeting(path: str, one: str, other: str) -> InputError:
     )
 
 
-def _remove_old(
-    tree: Tree, old: InstalledPackage, laid: Collection[str], conffiles: Collection[str], database: DpkgDatabase
-) -> None:
-    for path in _gone(tree, old, laid, conffiles, database):
+def _remove_old(tree: Tree, old: Sequence[InstalledPackage], laid: Collection[str], database: DpkgDatabase) -> None:
+    for path in _gone(tree, old, laid, database):
         entry = tree.get(path)
         if isinstance(entry, Directory) and tree.children(path):
             continue
         tree.remove(path)
 
 
-def _gone(
-    tree: Tree, old: InstalledPackage, laid: Collection[str], conffiles: Collection[str], database: DpkgDatabase
-) -> Iterator[str]:
-    """Give what only it had, the deepest first."""
-    for path in sorted(database.files(old), reverse=True):
-        real = tree.real(path)
-        if real not in laid and path not in conffiles and database.owners.get(real) == {old.name} and real in tree:
-            yield real
+def _gone(tree: Tree, old: Sequence[InstalledPackage], laid: Collection[str], database: DpkgDatabase) -> Iterator[str]:
+    """Give what only they had and nobody has now, the deepest first."""
+    names = {package.name for package in old}
+    found = {tree.real(path) for package in old for path in database.files(package)}
+    found -= {tree.real(path) for package in old for path in package.conffiles} | {*laid}
+    for path in sorted(found, reverse=True):
+        owners = database.owners.get(path)
+        if owners and names.issuperset(owners) and path in tree:
+            yield path
