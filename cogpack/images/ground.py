@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from cogpack.images.listings import Listed
-from cogpack.images.root_file_system import RootFileSystem
+from cogpack.images.root_file_system import RootFileSystem, is_whiteout
 from cogpack.layers.content import Bytes
 from cogpack.layers.debs.over.ground import Unread
 from cogpack.layers.entry import Directory, Entry, Fifo, File, Symlink, parents
@@ -13,11 +13,32 @@ from cogpack.symlinks import follow
 
 
 def apply_layer(files: RootFileSystem[Listed], layer: Iterable[Listed]) -> None:
-    """Take in the members of a layer. A hard link is a file like the one that it names, which may go before it."""
-    for member in layer:
-        if member.kind == "hardlink" and (target := files.entries.get(member.link)) is not None:
-            member = msgspec.structs.replace(target, path=member.path)
+    """Take in the members of a layer: its whiteouts first, which are of lower layers wherever they stand (image-spec
+    layer.md, "Whiteouts"). A hard link is a file like the one that it names, in whichever order the two come."""
+    waiting: list[Listed] = []
+    for member in sorted(layer, key=lambda one: not is_whiteout(one.path)):
+        if member.kind == "hardlink":
+            if found := _linked(files, member):
+                member = found
+            else:
+                waiting.append(member)
         files.apply(member.path, member, directory=member.kind == "directory")
+    for member in (*reversed(waiting), *waiting):  # each may be linked with one that comes after or before it
+        if files.entries.get(member.path) is member and (found := _linked(files, member)):
+            files.entries[member.path] = found
+
+
+def _linked(files: RootFileSystem[Listed], link: Listed) -> Listed | None:
+    """Give the file that `link` names, by its own path or through links, under the path of `link`."""
+
+    def target(path: str) -> str | None:
+        found = files.entries.get(path)
+        return found.link if found is not None and found.kind == "symlink" else None
+
+    found = files.entries.get(link.link) or files.entries.get(follow(link.link, target, last=False) or "")
+    if found is None or found.kind in ("hardlink", "directory"):
+        return None
+    return msgspec.structs.replace(found, path=link.path)
 
 
 def ground_of(members: Mapping[str, Listed]) -> Mapping[str, Entry]:
@@ -49,7 +70,7 @@ def _entry(path: str, member: Listed) -> Entry:
             return Symlink(path, member.link, member.uid, member.gid)
         case "file" if member.data is not None:
             return File(path, Bytes(member.data), member.mode, member.uid, member.gid)
-        case "file":
+        case "file" | "hardlink":  # a link to what no layer has
             content = Unread(path, member.size, member.shared_object)
             return File(path, content, member.mode, member.uid, member.gid)
     return Fifo(path, member.mode, member.uid, member.gid)

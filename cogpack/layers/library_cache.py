@@ -24,7 +24,7 @@ from cogpack.oci import encode
 WHEELS_CONF = "etc/ld.so.conf.d/zz-cogpack.conf"
 """Its name is behind all others, and so are the directories in it."""
 
-_RECIPE = "library cache/1"
+_RECIPE = "library cache/2"
 """Part of the key: another one whenever the same wheels over the same layers would give other entries."""
 
 _OF_NVIDIA = re.compile(r"(?:nvidia|cuda|tensorrt)-.*")

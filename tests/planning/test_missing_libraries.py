@@ -7,7 +7,8 @@ import pytest
 from support.elf import library
 from support.wheels import make_wheel, wheel_file
 
-from cogpack.layers.built import BuiltLayer
+from cogpack.images.listings import Listed
+from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Gzip
 from cogpack.layers.content import LocalFile
 from cogpack.layers.debs.effects.ldcache_file import Cache, Library, format_cache
@@ -15,7 +16,7 @@ from cogpack.layers.files import FilesSource, generated
 from cogpack.layers.wheels import WheelLibraries
 from cogpack.layers.wheels.libraries import Unresolved
 from cogpack.lockfile import LockedWheel
-from cogpack.planning.recipes.libraries import Libraries, LibrarySupply
+from cogpack.planning.recipes.libraries import Libraries, LibrarySupply, _read
 from cogpack.progress import Cancellation
 from cogpack.seal import Seal
 
@@ -81,3 +82,37 @@ def test_nothing_is_told_of_what_is_not_here_unless_it_is_to_be_fetched(tmp_path
 
 def test_nothing_is_told_where_commands_may_bring_libraries(tmp_path: Path) -> None:
     assert Image(tmp_path).lacking(whole=False) is None
+
+
+def listed(path: str, kind: str = "file", *, link: str = "", data: bytes | None = None) -> Listed:
+    return Listed(path, kind, 0o644, 0, 0, 0, link, data)
+
+
+CACHE = listed("etc/ld.so.cache", data=b"cache")
+FOREIGN = object.__new__(BaseLayer)
+
+
+@pytest.mark.parametrize(
+    ("upper", "data"),
+    [
+        ([listed("etc/hosts")], b"cache"),
+        ([listed("etc/.wh.ld.so.cache")], None),
+        ([listed("etc/.wh..wh..opq")], None),
+        ([listed(".wh.etc")], None),
+        ([listed(".wh..wh..opq")], None),
+        ([listed("etc/ld.so.cache", data=b"new"), listed("etc/.wh..wh..opq")], b"new"),
+        ([listed("etc/x", data=b"x"), listed("etc/ld.so.cache", "symlink", link="/etc/x")], b"x"),
+        ([listed("etc/ld.so.cache", "hardlink", link="etc/x"), listed("etc/x", data=b"x")], b"x"),
+        ([listed("etc/ld.so.cache", "symlink", link="/run/none")], None),
+    ],
+)
+def test_the_library_cache_of_an_image_is_what_a_container_would_see(upper: list[Listed], data: bytes | None) -> None:
+    layers = iter([[listed("etc", "directory"), CACHE], upper])
+    found = _read([FOREIGN, FOREIGN], lambda _: next(layers))
+    assert found.get("etc/ld.so.cache") == data
+
+
+def test_a_layer_of_our_own_is_read_through_the_links_of_the_image() -> None:
+    source = FilesSource("mine", [generated("etc/cache", b"mine")], directories=[], symlinks=[])
+    layer = [listed("etc/ld.so.cache", "symlink", link="cache"), listed("etc/cache", data=b"old")]
+    assert _read([FOREIGN, BuiltLayer(source, Gzip())], lambda _: layer)["etc/ld.so.cache"] == b"mine"

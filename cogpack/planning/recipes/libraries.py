@@ -9,12 +9,15 @@ import msgspec
 from cogpack.artifacts import Input
 from cogpack.digest import sha256
 from cogpack.elf import MACHINES
+from cogpack.images.ground import apply_layer
 from cogpack.images.listings import Listed
+from cogpack.images.root_file_system import RootFileSystem, is_whiteout, too_many
 from cogpack.layers.built import BaseLayer, BuiltLayer
+from cogpack.layers.content import Content
 from cogpack.layers.debs import PackageSource
 from cogpack.layers.debs.effects.ldcache import CACHE, CONF
 from cogpack.layers.debs.effects.ldcache_file import parse_cache
-from cogpack.layers.entry import WHITEOUT, Entry, File
+from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, Whiteout
 from cogpack.layers.layer import key_of
 from cogpack.layers.library_cache import LibraryCacheSource, has_system_libraries
 from cogpack.layers.spool import Once
@@ -28,9 +31,10 @@ from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.steps.layer import OpenLayer, StepsLayer
 from cogpack.planning.steps.steps import Seen
 from cogpack.progress import Cancellation
+from cogpack.symlinks import follow
 from cogpack.threads import each
 
-_CHECK = "libraries/1"
+_CHECK = "libraries/2"
 """Another one whenever the same wheels over the same layers would be found to lack something else."""
 _READ = (CACHE, CONF)
 _JOBS = min(4, os.cpu_count() or 1)
@@ -126,38 +130,59 @@ def _file(wheel: LockedWheel, one: Input) -> WheelFile:
     return WheelFile(wheel.filename, wheel.sha256, one.file)
 
 
+class _Made(Listed, frozen=True, array_like=True):
+    """Is a member of a layer of our own, whose content is there to be read."""
+
+    content: Content | None = None
+
+
 def _read(layers: Sequence[Seen], members: Callable[[BaseLayer], Iterable[Listed]]) -> Mapping[str, bytes]:
     """Read the files of `_READ` as they are over all layers."""
-    found: dict[str, bytes] = {}
+    files: RootFileSystem[Listed] = RootFileSystem(too_many("the layers below"))
     for layer in layers:
         match layer:
             case OpenLayer():
                 raise AssertionError(f"{layer.name}: was not run")
             case StepsLayer():
-                _apply_members(found, members(layer.blob()))
+                apply_layer(files, filter(_matters, members(layer.blob())))
             case BaseLayer():
-                _apply_members(found, members(layer))
+                apply_layer(files, filter(_matters, members(layer)))
             case BuiltLayer() if not isinstance(layer.source, PackageSource):
-                _apply(found, layer.source.entries())
-    return found
+                apply_layer(files, filter(_matters, map(_made, layer.source.entries())))
+
+    def link(path: str) -> str | None:
+        entry = files.entries.get(path)
+        return entry.link if entry is not None and entry.kind == "symlink" else None
+
+    found = {path: _content(files.entries.get(follow(path, link) or "")) for path in _READ}
+    return {path: data for path, data in found.items() if data is not None}
 
 
-def _apply_members(found: dict[str, bytes], members: Iterable[Listed]) -> None:
-    gone = {_whiteout(path): path for path in _READ}
-    for member in members:
-        if member.path in gone:
-            found.pop(gone[member.path], None)
-        elif member.path in _READ and member.data is not None:
-            found[member.path] = member.data
+def _matters(member: Listed) -> bool:
+    """Tell whether a member can say what the files of `_READ` are: they lie in /etc, with what they are linked to."""
+    above, _, rest = member.path.partition("/")
+    return above == "etc" or (not rest and is_whiteout(above))
 
 
-def _apply(found: dict[str, bytes], entries: Iterable[Entry]) -> None:
-    for entry in entries:
-        if entry.path in _READ and isinstance(entry, File):
-            with entry.content.open() as stream:
-                found[entry.path] = stream.read()
+def _made(entry: Entry) -> _Made:
+    kind, link, content = "fifo", "", None
+    match entry:
+        case File():
+            kind, content = "file", entry.content
+        case Directory():
+            kind = "directory"
+        case Symlink():
+            kind, link = "symlink", entry.target
+        case HardLink():
+            kind, link = "hardlink", entry.target
+    path = entry.member if isinstance(entry, Whiteout) else entry.path
+    return _Made(path, kind, 0, 0, 0, 0, link, content=content)
 
 
-def _whiteout(path: str) -> str:
-    above, slash, name = path.rpartition("/")
-    return f"{above}{slash}{WHITEOUT}{name}"
+def _content(entry: Listed | None) -> bytes | None:
+    if not isinstance(entry, _Made):
+        return entry.data if entry else None
+    if entry.content is None:
+        return None
+    with entry.content.open() as stream:
+        return stream.read()
