@@ -1,6 +1,7 @@
 """`cogpack.apt` of a cog.yaml names archives of Debian packages beside Debian's own, as sources.list(5) does."""
 
 import re
+from urllib.parse import urlsplit
 
 from cogpack.config.document import Value
 from cogpack.config.model import AptArchive
@@ -54,9 +55,18 @@ def _archive(value: Value) -> AptArchive:
 
 def _uri(value: Value) -> str:
     text = filled(value)
-    if not _URI.fullmatch(text):
+    if not _URI.fullmatch(text) or not _has_host(text):
         value.expected("the http or https address of an archive, without a password")
     return text.rstrip("/")
+
+
+def _has_host(uri: str) -> bool:
+    """Tell whether it can be taken apart (RFC 3986)."""
+    try:
+        parts = urlsplit(uri)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _suites(value: Value) -> tuple[str, ...]:

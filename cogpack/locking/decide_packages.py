@@ -73,6 +73,7 @@ def _resolved(
     mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
     image = ImagePackages(
         name=base.reference,
+        where=where,
         arch=base.arch,
         archives=read_archives(tree, base.arch, mirror, where=where),
         installed={

@@ -51,6 +51,8 @@ def test_a_key_may_be_an_address_with_its_fingerprint() -> None:
         ("uri: 'http://h', suites: ['./'], components: [main], key: k", "stands beside a suite with a slash"),
         ("uri: 'http://h', suites: [a], components: ['-'], key: k", "components[0]: expected a component"),
         ("uri: 'ftp://h', suites: ['./'], key: k", "cogpack.apt[0].uri: expected the http or https address"),
+        ("uri: 'http://[::1', suites: ['./'], key: k", "cogpack.apt[0].uri: expected the http or https address"),
+        ("uri: 'http://h:99999', suites: ['./'], key: k", "cogpack.apt[0].uri: expected the http or https address"),
         ("uri: 'http://me:pass@h', suites: ['./'], key: k", "without a password"),
         ("uri: 'http://h', suites: ['./'], key: k, fingerprint: 0EBFCD88", "expected the fingerprint"),
         ("uri: 'http://h', suites: ['./'], key: k, signed: x", "cogpack.apt[0].signed: unknown key"),

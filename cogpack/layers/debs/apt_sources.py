@@ -4,11 +4,14 @@
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 
+from cogpack.digest import sha256
 from cogpack.layers.debs.tree import Tree
+from cogpack.oci import encode
 
 
 class AptSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,8 +33,12 @@ def write_sources(tree: Tree, sources: Sequence[AptSource]) -> None:
     """Write them, in an image that has apt."""
     if "usr/bin/apt-get" not in tree:
         return
+    names = Counter(source.name for source in sources)
     for source in sources:
-        keyring = f"etc/apt/keyrings/{source.name}.gpg"
+        name = source.name
+        if names[name] > 1:  # "d_b" and "d/b", or http and https
+            name = f"{name}_{sha256(encode([source.uri, source.suites])).removeprefix('sha256:')[:8]}"
+        keyring = f"etc/apt/keyrings/{name}.gpg"
         fields = {
             "Types": "deb",
             "URIs": source.uri,
@@ -41,4 +48,4 @@ def write_sources(tree: Tree, sources: Sequence[AptSource]) -> None:
         }
         text = "".join(f"{key}: {value}\n" for key, value in fields.items() if value)
         tree.write(keyring, source.key)
-        tree.write(f"etc/apt/sources.list.d/{source.name}.sources", text)
+        tree.write(f"etc/apt/sources.list.d/{name}.sources", text)

@@ -72,3 +72,11 @@ def test_the_store_has_a_bundle_named_links_and_hashed_links(certificate: Path) 
 def test_what_is_no_certificate_is_named(data: bytes) -> None:
     with pytest.raises(InputError, match=r"x\.crt: not an X\.509 certificate"):
         subject_hash(data, "x.crt")
+
+
+def test_links_to_directories_among_an_administrators_certificates_are_left() -> None:
+    tree = Tree()
+    tree.link("usr/local/share/ca-certificates/a", ".")
+    tree.write("usr/local/share/ca-certificates/readme", "")
+    install_certificates(tree)
+    assert tree.read("etc/ssl/certs/ca-certificates.crt") == b""

@@ -9,6 +9,8 @@ from support.debs import deb, deb_file, member
 
 from cogpack.errors import InputError
 from cogpack.layers.debs import AptSource, DebFile, DebianSource, PackagesSource, Unpacking
+from cogpack.layers.debs.apt_sources import write_sources
+from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import File
 from cogpack.progress import SILENT, Cancellation
 
@@ -103,3 +105,18 @@ def test_a_package_without_hashes_of_its_files_has_them_as_dpkg_makes_them(made:
     found = texts(PackagesSource(made.base(), [made.foreign("tool", data)], name="p"))
     digest = hashlib.md5(b"a", usedforsecurity=False).hexdigest()
     assert found["var/lib/dpkg/info/tool.md5sums"] == f"{digest}  usr/bin/tool\n".encode()
+
+
+def test_two_archives_whose_files_would_be_called_the_same_have_two_names() -> None:
+    tree = Tree()
+    tree.write("usr/bin/apt-get", "")
+    uris = ("https://h/d_b", "https://h/d/b", "http://h/d/b")
+    one, *_ = sources = [AptSource(uri=uri, suites=("s",), components=("c",), key=uri.encode()) for uri in uris]
+    write_sources(tree, sources)
+    told = [tree.text(f"etc/apt/sources.list.d/{name}") for name in tree.children("etc/apt/sources.list.d")]
+    keys = {tree.text(text.partition("Signed-By: /")[2].strip()): text.split()[3] for text in told}
+    assert keys == dict(zip(uris, uris, strict=True))
+    alone = Tree()
+    alone.write("usr/bin/apt-get", "")
+    write_sources(alone, [one])
+    assert alone.children("etc/apt/sources.list.d") == ["h_d_b_s.sources"]

@@ -116,3 +116,9 @@ def test_what_could_not_be_asked_from_here_is_refused_with_its_file(files: dict[
     with pytest.raises(InputError) as caught:
         archives(files)
     assert words in f"{caught.value.message} {caught.value.next_step}"
+
+
+@pytest.mark.parametrize("uri", ["http://[::1", "http://h:99999/x", "http:///x"])
+def test_what_can_not_be_taken_apart_is_no_address(uri: str) -> None:
+    with pytest.raises(InputError, match=r"base: /etc/apt/sources\.list names"):
+        archives({LIST: f"deb {uri} s main\n"})

@@ -100,3 +100,11 @@ def test_what_can_not_be_is_an_error_with_the_package_of_the_image(
     with pytest.raises(InputError) as caught:
         solved(tmp_path, archive, there, "lib=1" if len(archive) == 1 else "app")
     assert words in caught.value.message
+
+
+def test_a_stanza_of_the_image_that_can_not_be_read_is_the_bases_and_no_mirrors() -> None:
+    broken = Installed(name="a", version="", control=b"Package: a\nVersion: 1\n")
+    with pytest.raises(InputError) as caught:
+        InstalledIndex([broken], where="cog.yaml:2: cogpack.base: some/image")
+    assert caught.value.message.startswith("cog.yaml:2: cogpack.base: some/image: a: missing or wrong field 'arch'")
+    assert caught.value.next_step.startswith("choose another base")

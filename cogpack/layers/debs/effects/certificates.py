@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from cogpack.errors import InputError
 from cogpack.layers.debs.tree import Tree
-from cogpack.layers.entry import File
+from cogpack.layers.entry import Directory, File
 
 _STORE = "usr/share/ca-certificates"
 _LOCAL = "usr/local/share/ca-certificates"
@@ -58,7 +58,7 @@ def _names(tree: Tree, directory: str, prefix: str = "") -> Iterator[str]:
         if isinstance(tree.follow(path), File):
             if child.endswith(".crt"):
                 yield prefix + child
-        else:
+        elif isinstance(tree.get(path), Directory):  # a link might lead anywhere, and back here
             yield from _names(tree, path, f"{prefix}{child}/")
 
 

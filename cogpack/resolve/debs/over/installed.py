@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from cogpack.errors import InputError, MismatchError
 from cogpack.resolve.debs.archives.index import IndexedPackage, indexed
 from cogpack.resolve.debs.solving.relation import parse_relations
 
@@ -20,12 +21,18 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InstalledIndex:
-    """Finds what is installed by name, as `DebianIndex` finds what an archive has."""
+    """Finds what is installed by name, as `DebianIndex` finds what an archive has. `where` begins errors."""
 
     def __init__(self, packages: Iterable[Installed], *, where: str) -> None:
-        self._packages: Mapping[str, IndexedPackage] = {
-            one.name: indexed(one.control, path="-", size=0, sha256=_NO_DIGEST, where=where) for one in packages
-        }
+        try:
+            self._packages: Mapping[str, IndexedPackage] = {
+                one.name: indexed(one.control, path="-", size=0, sha256=_NO_DIGEST, where=where) for one in packages
+            }
+        except MismatchError as error:
+            raise InputError(
+                f"{error.message} in its package database",
+                next_step="choose another base, or one whose dpkg --audit says nothing",
+            ) from None
         self._providers: dict[str, list[str]] = {}
         for package in self._packages.values():
             for group in parse_relations(package.provides):

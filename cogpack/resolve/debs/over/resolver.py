@@ -23,10 +23,11 @@ from cogpack.seal import Seal
 
 
 class ImagePackages(msgspec.Struct, frozen=True, kw_only=True):
-    """Is what an image has of packages. `name`: of the image; `archives`: those that its apt asks; `installed`: by
-    name, those of the architecture `arch`."""
+    """Is what an image has of packages. `name`: of the image; `where`: likewise, with the place that names it;
+    `archives`: those that its apt asks; `installed`: by name, those of the architecture `arch`."""
 
     name: str
+    where: str
     arch: str
     archives: Sequence[Archive]
     installed: Mapping[str, Installed]
@@ -52,7 +53,7 @@ def resolve_over(
     task = http.progress.task(f"{image.name}: {', '.join(requests)}", None, "resolve")
     reader = SuiteReader(arch=image.arch, http=http, cache=cache, seal=seal, task=task, now=now or datetime.now(UTC))
     suites = reader.read([*image.archives, *archives])
-    there = InstalledIndex(image.installed.values(), where=image.name)
+    there = InstalledIndex(image.installed.values(), where=image.where)
     indexes, names, reluctant = indexes_of(suites)
     universe = Universe([*indexes, there], [*names, "base"], reluctant)
     requests = [one for one in requests if not of_wheels(one) or universe.candidates(parse_request(one).name)]

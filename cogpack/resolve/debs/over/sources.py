@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -47,7 +48,7 @@ def read_archives(files: Files, arch: str, mirror: DebianMirror, *, where: str) 
         uri = entry.uri.replace("$(ARCH)", arch).rstrip("/")
         if entry.architectures and arch not in entry.architectures:
             continue
-        if not re.fullmatch(r"https?://[^\s\0@]+", uri):
+        if not re.fullmatch(r"https?://[^\s\0@]+", uri) or not _has_host(uri):
             raise InputError(
                 f"{where}: /{entry.file} names {uri!r:.200}, which only that image's own apt could ask",
                 next_step="choose a base whose archives have http:// or https:// addresses, and no password in them",
@@ -71,6 +72,15 @@ def read_archives(files: Files, arch: str, mirror: DebianMirror, *, where: str) 
             next_step="choose a base whose apt-get update works, or one that has the packages",
         )
     return _merged(found)
+
+
+def _has_host(uri: str) -> bool:
+    """Tell whether it can be taken apart (RFC 3986)."""
+    try:
+        parts = urlsplit(uri)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _merged(found: Iterable[Archive]) -> Sequence[Archive]:
