@@ -1,12 +1,12 @@
 """Programs and libraries of Linux say in their headers what they want of the dynamic linker (elf(5), System V gABI).
 
-Only what the linker itself reads is read: program headers, the dynamic section, its strings and symbols; section
-headers, which may be stripped, are not. Nothing here trusts a file: whatever it says of places and lengths, only so
-much is read, and what contradicts itself is no ELF file to us.
+Only what the linker itself reads is read: program headers, the dynamic section, its strings; section headers, which may
+be stripped, are not. Nothing here trusts a file: whatever it says of places and lengths, only so much is read, and what
+contradicts itself is no ELF file to us.
 """
 
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TypeAlias
 
@@ -24,17 +24,20 @@ MACHINES: Mapping[str, int] = {"amd64": AMD64, "arm64": ARM64}
 _HEADER = 64
 _PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
 _DYNAMIC = struct.Struct("<qQ")
-_SYMBOL = struct.Struct("<IBBHQQ")
 _SHARED_OBJECT = 3  # ET_DYN, which programs are as well, mostly
 _LOAD, _DYNAMIC_SECTION, _STACK = 1, 2, 0x6474E551
 _EXECUTABLE = 1
-_NEEDED, _STRINGS, _SYMBOLS, _STRINGS_SIZE, _SONAME, _RPATH, _RUNPATH, _GNU_HASH = 1, 5, 6, 10, 14, 15, 29, 0x6FFFFEF5
+_NEEDED, _STRINGS, _STRINGS_SIZE, _SONAME, _RPATH, _RUNPATH = 1, 5, 10, 14, 15, 29
 
 _HEADERS_LIMIT = 256
 _DYNAMIC_LIMIT = 64 * 1024
 _NAME_LIMIT = 64 * 1024
 """Bytes of one string; TensorFlow's RUNPATH has 1,100."""
+_NAMES_LIMIT = MiB
+"""Bytes of all strings of a file, of which many may be parts of one."""
 _TABLE_LIMIT = 64 * MiB
+_FILE_LIMIT = 2**63
+"""Bytes of a file, of which Linux can't have more."""
 
 
 class Elf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -69,14 +72,6 @@ def wants_executable_stack(head: bytes) -> bool:
         return _File(lambda offset, size: head[offset : offset + size]).executable_stack
     except (_BrokenError, struct.error, OverflowError):
         return False
-
-
-def undefined_symbols(read: ReadAt) -> frozenset[str]:
-    """Name the symbols that others must define, versions left off; none of a file that is broken."""
-    try:
-        return frozenset(_File(read).undefined())
-    except (_BrokenError, struct.error, OverflowError):
-        return frozenset()
 
 
 class _BrokenError(Exception):
@@ -129,16 +124,6 @@ class _File:
         stacks = [segment.flags for segment in self._segments if segment.kind == _STACK]
         return bool(stacks[0] & _EXECUTABLE) if stacks else bool(self._segments) and self._machine == AMD64
 
-    def undefined(self) -> Iterator[str]:
-        """Walk the symbols before the first that DT_GNU_HASH finds: just those that are looked for elsewhere."""
-        table, hashes = self._value(_SYMBOLS), self._value(_GNU_HASH)
-        if table is None or hashes is None:
-            return
-        (first,) = struct.unpack("<I", self._at(self._offset(hashes) + 4, 4))
-        data = self._at(self._offset(table), min(first * _SYMBOL.size, _TABLE_LIMIT) // _SYMBOL.size * _SYMBOL.size)
-        names = [name for name, _, _, section, _, _ in _SYMBOL.iter_unpack(data) if section == 0 and name]
-        yield from self._strings(names).values()
-
     @cached_property
     def _dynamic(self) -> list[tuple[int, int]]:
         section = next((one for one in self._segments if one.kind == _DYNAMIC_SECTION), None)
@@ -167,9 +152,11 @@ class _File:
             raise _BrokenError
         data = self._at(self._offset(table) + first, end - first)
         found: dict[int, str] = {}
+        total = 0
         for place in wanted:
             stop = data.find(b"\0", place - first, place - first + _NAME_LIMIT)
-            if stop < 0:
+            total += stop - (place - first)
+            if stop < 0 or total > _NAMES_LIMIT:
                 raise _BrokenError
             found[place] = data[place - first : stop].decode("utf-8", "replace")
         return found
@@ -186,6 +173,8 @@ class _File:
         raise _BrokenError
 
     def _at(self, offset: int, size: int) -> bytes:
+        if offset + size >= _FILE_LIMIT:
+            raise _BrokenError
         data = self._read(offset, size)
         if len(data) != size:
             raise _BrokenError

@@ -8,6 +8,7 @@ from support.ldcache import parse_cache
 
 from cogpack.layers.debs.effects.ldcache import find_libraries, write_cache
 from cogpack.layers.debs.effects.ldcache_file import Cache, Library, format_cache
+from cogpack.layers.debs.effects.ldcache_file import parse_cache as read_cache
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import Symlink
 
@@ -83,6 +84,18 @@ def test_an_elf_file_that_points_nowhere_does_no_harm(tree: Tree) -> None:
 def test_what_is_written_is_read_back() -> None:
     libraries = [Library("libb.so.1", "/lib/libb.so.1"), Library("liba.so.1", "/lib/liba.so.1")]
     assert parse_cache(format_cache(Cache(tuple(libraries)))) == libraries
+
+
+def test_a_cache_of_names_that_no_library_has_is_not_taken_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    longest, most = "/" + "x" * 4094, tuple(f"x86-64-v{number}" for number in range(64))
+    taken = Cache((Library("libx.so", longest),), most)
+    assert read_cache(format_cache(taken)) == taken
+    assert read_cache(format_cache(Cache((Library("libx.so", longest + "x"),)))) == Cache()
+    assert read_cache(format_cache(Cache((), (*most, "more")))) == Cache()
+    again = format_cache(Cache((Library("libx.so", longest),) * 10))
+    assert read_cache(again).libraries
+    monkeypatch.setattr("cogpack.layers.debs.effects.ldcache_file._STRINGS", 40_000)
+    assert read_cache(again) == Cache()
 
 
 @pytest.mark.skipif(

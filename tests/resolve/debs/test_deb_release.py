@@ -1,5 +1,6 @@
+import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
 
@@ -70,6 +71,20 @@ def test_an_expired_release_is_refused(verify: Verify, signer: Signer) -> None:
     with pytest.raises(UnavailableError, match="out of date"):
         verify(signer.sign(release_text("trixie", Valid_Until=old)))
     verify(signer.sign(release_text("trixie", Valid_Until=format_datetime(NOW + timedelta(days=1), usegmt=True))))
+
+
+@pytest.mark.parametrize("zone", ["", " -0000", " UTC"])
+def test_a_date_without_a_zone_is_utc_wherever_it_is_read(
+    verify: Verify, signer: Signer, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        found = verify(signer.sign(release_text("trixie", Date=f"Sat, 14 Nov 2026 09:15:44{zone}")))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found.date == datetime(2026, 11, 14, 9, 15, 44, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Sat, 99 Nov 2026 09:15:44 UTC"])

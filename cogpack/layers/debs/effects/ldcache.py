@@ -1,5 +1,6 @@
 """The libraries of a tree are found as ldconfig(8) finds them, in the order of its cache."""
 
+import os
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
@@ -131,7 +132,11 @@ def _soname(file: File, machine: int) -> str | None:
 def read_shared_object(stream: BinaryIO) -> SharedObject | None:
     """Read what the cache wants of a shared object; None of anything else."""
 
+    length = stream.seek(0, os.SEEK_END)
+
     def read(offset: int, size: int) -> bytes:
+        if offset >= length:  # which may be beyond what a file system lets anybody seek to
+            return b""
         stream.seek(offset)
         return stream.read(size)
 

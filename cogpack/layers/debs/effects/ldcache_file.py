@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from cogpack.sizes import MiB
+
 _MAGIC = b"glibc-ld.so.cache1.1"
 _HEADER = struct.Struct("<20sIIB3xI12x")
 _ENTRY = struct.Struct("<iIIIQ")
@@ -16,6 +18,12 @@ _GENERATOR = b"cogpack"
 _GENERATOR_TAG, _HWCAPS_TAG = 0, 1
 _MOST = 100_000
 """Libraries of one cache."""
+_STRING = 4096
+"""Bytes of a path, with its NUL (PATH_MAX)."""
+_STRINGS = 32 * MiB
+"""Bytes of all strings, of which many may be parts of one."""
+_HWCAPS = 64
+"""Directories for kinds of processors; glibc takes as many as an integer of 64 bits has."""
 
 
 class Library(msgspec.Struct, frozen=True):
@@ -81,26 +89,40 @@ def parse_cache(data: bytes) -> Cache:
         _, count, _, _, extension = _HEADER.unpack_from(data)
         if count > _MOST:
             return Cache()
+        text = _Strings(data)
         libraries = [
-            Library(_text(data, name), _text(data, path), flags, version, hwcap)
+            Library(text.at(name), text.at(path), flags, version, hwcap)
             for flags, name, path, version, hwcap in (
                 _ENTRY.unpack_from(data, _HEADER.size + number * _ENTRY.size) for number in range(count)
             )
         ]
-        return Cache(tuple(libraries), tuple(_hwcaps(data, extension)))
+        return Cache(tuple(libraries), tuple(_hwcaps(data, extension, text)))
     except (struct.error, ValueError):
         return Cache()
 
 
-def _hwcaps(data: bytes, at: int) -> Iterator[str]:
+def _hwcaps(data: bytes, at: int, text: "_Strings") -> Iterator[str]:
     magic, count = _EXTENSION.unpack_from(data, at) if at else (0, 0)
     if magic == _EXTENSION_MAGIC:
         for number in range(min(count, 16)):
             tag, _, offset, size = _SECTION.unpack_from(data, at + _EXTENSION.size + number * _SECTION.size)
             if tag == _HWCAPS_TAG:
+                if size > _HWCAPS * 4:
+                    raise ValueError
                 for (place,) in struct.iter_unpack("<I", data[offset : offset + size]):
-                    yield _text(data, place)
+                    yield text.at(place)
 
 
-def _text(data: bytes, start: int) -> str:
-    return data[start : data.index(b"\0", start)].decode("utf-8", "surrogateescape")
+class _Strings:
+    """Reads strings of a cache, as long as they are not too many: a ValueError, then."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._left = _STRINGS
+
+    def at(self, start: int) -> str:
+        end = self._data.index(b"\0", start, start + _STRING)
+        self._left -= end - start
+        if self._left < 0:
+            raise ValueError
+        return self._data[start:end].decode("utf-8", "surrogateescape")

@@ -112,6 +112,7 @@ def _parse(text: str, url: str) -> tuple[dict[str, str], dict[str, IndexFile]]:
 
 def _date(text: str | None, url: str, field: str) -> datetime:
     try:
-        return parsedate_to_datetime(text or "").astimezone(UTC)
+        found = parsedate_to_datetime(text or "")
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, TypeError, OverflowError):
         raise MismatchError(f"{url}: {field} is {text!r:.80}, which is no date", next_step=OTHER) from None
