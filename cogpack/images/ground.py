@@ -12,6 +12,11 @@ from cogpack.layers.entry import Directory, Entry, Fifo, File, Symlink, parents
 from cogpack.symlinks import follow
 
 
+def weigh(member: Listed) -> int:
+    """Tell how many bytes are kept of a member besides its path."""
+    return len(member.link) + len(member.data or b"")
+
+
 def apply_layer(files: RootFileSystem[Listed], layer: Iterable[Listed]) -> None:
     """Take in the members of a layer: its whiteouts first, which are of lower layers wherever they stand (image-spec
     layer.md, "Whiteouts"). A hard link is a file like the one that it names, in whichever order the two come."""

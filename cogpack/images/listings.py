@@ -16,12 +16,12 @@ from typing import BinaryIO, cast
 import msgspec
 
 from cogpack.decompress import decompressed
-from cogpack.digest import Digest, Hasher
+from cogpack.digest import DiffID, Hasher
 from cogpack.disk import write_whole, writing
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layers.debs.effects.ldcache import SharedObject, read_shared_object
 from cogpack.layers.debs.over.ground import is_kept
-from cogpack.oci import Descriptor
+from cogpack.oci import LayerInfo
 from cogpack.seal import Seal
 from cogpack.sizes import MiB
 from cogpack.untar import Member, Untar
@@ -32,8 +32,11 @@ _LIBC_VERSION = re.compile(rb"GNU C Library [^\n]{0,200}?version (2\.\d+)")
 _IN_MEMORY = 32 * MiB
 _KEPT = 128 * MiB
 """Bytes of contents that are kept of one layer."""
-_MOST = 700_000
-"""Members of one layer, more than a root file system may have files."""
+_LIMIT = 256 * MiB
+"""Bytes of names in the list of one layer, of which each member has `_MEMBER` besides: 600,000 members."""
+_MEMBER = 400
+_LINK = 4095
+"""Bytes of a link's target, more than which Linux can't follow (PATH_MAX)."""
 
 
 class Listed(msgspec.Struct, frozen=True, array_like=True):
@@ -52,8 +55,31 @@ class Listed(msgspec.Struct, frozen=True, array_like=True):
     glibc: str = ""
 
 
-_FORMAT = f"1-{zlib.crc32(' '.join(Listed.__struct_fields__).encode()):08x}"
-_DECODER = msgspec.msgpack.Decoder(tuple[Listed, ...])
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    """Is a member as it is written down. Names are bytes: those of a layer need not be UTF-8."""
+
+    path: bytes
+    link: bytes
+    rest: Listed
+
+    @classmethod
+    def of(cls, one: Listed) -> "_Kept":
+        return cls(_bytes(one.path), _bytes(one.link), msgspec.structs.replace(one, path="", link=""))
+
+    def listed(self) -> Listed:
+        path, link = (name.decode("utf-8", "surrogateescape") for name in (self.path, self.link))
+        return msgspec.structs.replace(self.rest, path=path, link=link)
+
+
+class _List(msgspec.Struct, frozen=True, array_like=True):
+    """Is what is known of a blob, whatever an image says of it. `diff_id`: of the tar that it unpacks to."""
+
+    diff_id: DiffID
+    members: tuple[_Kept, ...]
+
+
+_FORMAT = f"2-{zlib.crc32(' '.join(Listed.__struct_fields__).encode()):08x}"
+_DECODER = msgspec.msgpack.Decoder(_List)
 
 
 class Listings:
@@ -63,46 +89,72 @@ class Listings:
         self._directory = directory
         self._seal = seal or Seal()
 
-    def kept(self, digest: Digest) -> tuple[Listed, ...] | None:
-        """Give the list of the layer of this digest that was made before."""
+    def kept(self, layer: LayerInfo, *, where: str) -> tuple[Listed, ...] | None:
+        """Give the list of `layer` that was made before."""
         if self._directory is None:
             return None
-        path = self._path(self._directory, digest)
+        path = self._path(self._directory, layer)
         try:
             found = self._seal.open(path.name, path.read_bytes())
             os.utime(path)  # a cache is cleaned of what was not wanted for long
         except OSError:
             return None
-        return None if found is None else _DECODER.decode(zlib.decompress(found))
+        if found is None:
+            return None
+        known = _DECODER.decode(zlib.decompress(found))
+        _check(known.diff_id, layer, where)
+        return tuple(one.listed() for one in known.members)
 
     def read(
-        self, layer: Descriptor, opened: Callable[[], AbstractContextManager[Iterator[bytes]]], *, where: str
+        self, layer: LayerInfo, opened: Callable[[], AbstractContextManager[Iterator[bytes]]], *, where: str
     ) -> tuple[Listed, ...]:
-        """Give the list of `layer`, whose blob is `opened` if there is none yet. `where` names it in errors."""
-        if (found := self.kept(layer.digest)) is not None:
+        """Give the list of `layer`, whose blob is `opened` if there is none yet. `where` names it in errors.
+
+        A `MismatchError` where blob or tar are others than `layer` says: layers of ours are known by the diff IDs of
+        those below them, so that an image which claims another's would have its files in what both share.
+        """
+        if (found := self.kept(layer, where=where)) is not None:
             return found
-        hasher = Hasher()
+        stored, plain = Hasher(), Hasher()
         with opened() as blocks:
-            found = tuple(_members(Untar(decompressed(hasher.watch(blocks)), where=where)))
-        if hasher.digest != layer.digest:
-            raise MismatchError(f"{where}: found {hasher.digest}", next_step="the registry sent a damaged layer")
+            found = tuple(_members(Untar(plain.watch(decompressed(stored.watch(blocks))), where=where), where))
+        if stored.digest != layer.descriptor.digest:
+            raise MismatchError(f"{where}: found {stored.digest}", next_step="the registry sent a damaged layer")
+        diff_id = DiffID(plain.digest)
         if self._directory is not None:
             with suppress(CogpackError), writing(self._directory):
                 self._directory.mkdir(parents=True, exist_ok=True)
-                path = self._path(self._directory, layer.digest)
-                packed = zlib.compress(msgspec.msgpack.encode(found), 1)
+                path = self._path(self._directory, layer)
+                known = _List(diff_id, tuple(_Kept.of(one) for one in found))
+                packed = zlib.compress(msgspec.msgpack.encode(known), 1)
                 write_whole(path, iter((self._seal.close(path.name, packed),)))
+        _check(diff_id, layer, where)
         return found
 
-    def _path(self, directory: Path, digest: Digest) -> Path:
-        return directory / f"{digest.removeprefix('sha256:')}.{_FORMAT}"
+    def _path(self, directory: Path, layer: LayerInfo) -> Path:
+        return directory / f"{layer.descriptor.digest.removeprefix('sha256:')}.{_FORMAT}"
 
 
-def _members(layer: Untar) -> Iterator[Listed]:
-    kept = 0
-    for number, member in enumerate(layer):
-        if number >= _MOST:
-            raise InputError(f"one of its layers has more than {_MOST} files", next_step="choose another base")
+def _check(found: DiffID, layer: LayerInfo, where: str) -> None:
+    if found != layer.diff_id:
+        raise MismatchError(
+            f"{where}: expected diff ID {layer.diff_id}, as the image's config has it, found {found}",
+            next_step="the image says of its layers what they are not: choose another base",
+        )
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _members(layer: Untar, where: str) -> Iterator[Listed]:
+    kept = size = 0
+    for member in layer:
+        size += _MEMBER + len(member.path) + len(member.link)
+        if len(_bytes(member.link)) > _LINK:
+            raise InputError(
+                f"{where}: /{member.path!a:.200}: a link of more than {_LINK} bytes", next_step="choose another base"
+            )
         data = shared_object = None
         glibc = ""
         if member.kind == "file" and is_kept(member.path, member.size):
@@ -110,7 +162,7 @@ def _members(layer: Untar) -> Iterator[Listed]:
             kept += len(data)
             if kept > _KEPT:
                 raise InputError(
-                    f"/{member.path}: the settings and databases of one layer have more than {_KEPT} bytes",
+                    f"{where}: /{member.path}: the settings and databases of one layer have more than {_KEPT} bytes",
                     next_step="choose another base",
                 )
         elif member.kind == "file" and _LIBRARY.fullmatch(member.path):
@@ -122,6 +174,11 @@ def _members(layer: Untar) -> Iterator[Listed]:
                 if _LIBC.fullmatch(member.path):
                     scratch.seek(0)
                     glibc = _version(cast("BinaryIO", scratch))
+        size += len(shared_object.soname) if shared_object else 0
+        if size > _LIMIT:
+            raise InputError(
+                f"{where}: it has so many files that their list takes {_LIMIT} bytes", next_step="choose another base"
+            )
         yield _listed(member, data, shared_object, glibc)
 
 

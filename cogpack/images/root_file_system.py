@@ -16,15 +16,17 @@ _WHITEOUT = ".wh."
 
 
 class RootFileSystem(Generic[E]):
-    """Holds entries by path, and no contents. `refuse` raises what is wrong with an image of too many files."""
+    """Holds entries by path. `refuse` raises what is wrong with an image of too many files; `weigh`: bytes that an
+    entry takes besides its path, as for contents."""
 
-    def __init__(self, refuse: Callable[[str], NoReturn]) -> None:
+    def __init__(self, refuse: Callable[[str], NoReturn], weigh: Callable[[E], int] = lambda _: 0) -> None:
         self.entries: dict[str, E] = {}
         self.hidden: set[str] = set()
         """Whiteouts of what was in no layer that was applied."""
         self._inside: dict[str, set[str]] = {}
         """By directory, what is right below it; also of directories that have no entry."""
         self._refuse = refuse
+        self._weigh = weigh
         self._size = 0
 
     def apply(self, path: str, entry: E, *, directory: bool) -> bool:
@@ -34,7 +36,7 @@ class RootFileSystem(Generic[E]):
             self._remove_below(parent)
         elif name.startswith(_WHITEOUT):
             hidden = f"{parent}/{name[len(_WHITEOUT) :]}".lstrip("/")
-            if self.entries.pop(hidden, None) is None and hidden not in self._inside:
+            if not self._remove(hidden) and hidden not in self._inside:
                 self._count(hidden)
                 self.hidden.add(hidden)
             self._remove_below(hidden)
@@ -42,7 +44,9 @@ class RootFileSystem(Generic[E]):
             if not directory:
                 self._remove_below(path)
             self.hidden.discard(path)
+            self._remove(path)
             self.entries[path] = entry
+            self._size += self._weigh(entry)
             self._add(path)
             return True
         return False
@@ -64,7 +68,10 @@ class RootFileSystem(Generic[E]):
     def _count(self, path: str) -> None:
         self._size += _ENTRY + len(path)
         if self._size > _LIMIT:
-            self._refuse(f"its layers have so many files that their list takes {_LIMIT} bytes")
+            self._refuse(
+                f"its layers have so many files, or so much in those whose contents are kept, that the list of them "
+                f"takes {_LIMIT} bytes"
+            )
 
     def _remove_below(self, directory: str) -> None:
         waiting = [directory]
@@ -72,7 +79,13 @@ class RootFileSystem(Generic[E]):
             below = self._inside.pop(waiting.pop(), set())
             waiting += below
             for path in below:
-                self.entries.pop(path, None)
+                self._remove(path)
+
+    def _remove(self, path: str) -> bool:
+        entry = self.entries.pop(path, None)
+        if entry is not None:
+            self._size -= self._weigh(entry)
+        return entry is not None
 
 
 def is_whiteout(path: str) -> bool:

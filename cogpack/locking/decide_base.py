@@ -72,7 +72,7 @@ def _registry(
 ) -> RegistryBase:
     reference = Reference.parse(name, where=config.where("cogpack.base"))
     if isinstance(kept, RegistryBase) and kept.reference == str(reference):
-        layers = [layer.info.descriptor for layer in kept.layers]
+        layers = kept.layers
 
         def files() -> BaseFiles:
             images = session.images(reference)

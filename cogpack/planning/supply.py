@@ -15,7 +15,7 @@ from cogpack.config import Config, step_places
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http.authorities import bundle
-from cogpack.images.ground import apply_layer, ground_of
+from cogpack.images.ground import apply_layer, ground_of, weigh
 from cogpack.images.listings import Listed
 from cogpack.images.root_file_system import RootFileSystem, too_many
 from cogpack.layers.built import BaseLayer
@@ -292,7 +292,7 @@ def _members(session: Session, layer: BaseLayer) -> Iterable[Listed]:
     def opened() -> Iterator[Iterator[bytes]]:
         yield counted(layer.blocks(), task.advance)
 
-    found = session.listings.read(layer.info.descriptor, opened, where=layer.name)
+    found = session.listings.read(layer.info, opened, where=layer.name)
     task.done("listed")
     return found
 
@@ -307,7 +307,7 @@ def _blob(session: Session, reference: Reference, descriptor: Descriptor, *, pat
 
 def _ground(session: Session, reference: Reference, layers: Sequence[BaseLayer]) -> Mapping[str, Entry]:
     """List what an image's layers hold, each streamed where this machine has not seen it yet."""
-    files: RootFileSystem[Listed] = RootFileSystem(too_many(str(reference)))
+    files: RootFileSystem[Listed] = RootFileSystem(too_many(str(reference)), weigh)
     for layer in layers:
         apply_layer(files, _members(session, layer))
     return ground_of(files.entries)

@@ -12,7 +12,7 @@ from typing import NoReturn
 from cogpack.digest import DiffID, Digest, parse_digest
 from cogpack.errors import InputError
 from cogpack.images.graph import check_platform, read_graph
-from cogpack.images.ground import apply_layer
+from cogpack.images.ground import apply_layer, weigh
 from cogpack.images.interface import Images
 from cogpack.images.listings import Listed, Listings
 from cogpack.images.root_file_system import RootFileSystem
@@ -45,7 +45,16 @@ def resolve_base_image(
     diff_ids = config.diff_ids
     if len(diff_ids) != len(manifest.layers):
         _refuse(reference, f"it has {len(manifest.layers)} layers, but its config lists {len(diff_ids)}")
-    tree = list_base_image(reference, manifest.layers, images, progress, listings or Listings())
+    layers = tuple(
+        RegistryLayer(
+            media_type=layer.media_type,
+            digest=layer.digest,
+            size=layer.size,
+            diff_id=_diff_id(diff_id, reference),
+        )
+        for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
+    )
+    tree = list_base_image(reference, layers, images, progress, listings or Listings())
     listed(tree)
     python, interpreter = tree.interpreter(_search_path(config.config)) or (None, None)
     return RegistryBase(
@@ -56,30 +65,23 @@ def resolve_base_image(
         interpreter=interpreter,
         init=tree.init(),
         config=raw_config.decode(),
-        layers=tuple(
-            RegistryLayer(
-                media_type=layer.media_type,
-                digest=layer.digest,
-                size=layer.size,
-                diff_id=_diff_id(diff_id, reference),
-            )
-            for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
-        ),
+        layers=layers,
         inherited_directories=tuple(tree.inherited(reference)),
     )
 
 
 def list_base_image(
-    reference: Reference, layers: Iterable[Descriptor], images: Images, progress: Progress, listings: Listings
+    reference: Reference, layers: Iterable[RegistryLayer], images: Images, progress: Progress, listings: Listings
 ) -> "BaseFiles":
     """List the files of an image that has these `layers`."""
     tree = BaseFiles(reference)
     for layer in layers:
-        found = listings.kept(layer.digest)
+        where = f"{reference}: layer {layer.digest}"
+        found = listings.kept(layer.info, where=where)
         if found is None:
             task = progress.task(f"{reference.repository} {layer.digest[7:19]}", layer.size, "read")
-            opened = partial(_counted, images, layer, task.advance)
-            found = listings.read(layer, opened, where=f"{reference}: layer {layer.digest}")
+            opened = partial(_counted, images, layer.info.descriptor, task.advance)
+            found = listings.read(layer.info, opened, where=where)
             task.done("listed")
         tree.apply(found)
     return tree
@@ -120,7 +122,7 @@ class BaseFiles:
     """Holds what is asked of the files of a base."""
 
     def __init__(self, reference: Reference) -> None:
-        self._files: RootFileSystem[Listed] = RootFileSystem(partial(_refuse, reference))
+        self._files: RootFileSystem[Listed] = RootFileSystem(partial(_refuse, reference), weigh)
         self._entries = self._files.entries
 
     def apply(self, layer: Iterable[Listed]) -> None:
@@ -136,7 +138,7 @@ class BaseFiles:
         entry = self._entries.get(path)
         if entry is None:  # engines make directories that no layer has
             return LockedPlace(path=path, kind="directory" if self._files.is_above(path) else "absent")
-        if entry.kind == "symlink":
+        if entry.kind == "symlink" and _is_utf8(entry.link):  # no lock can name another target
             return LockedPlace(path=path, kind="symlink", target=entry.link)
         if entry.kind == "directory":
             return LockedPlace(path=path, mode=entry.mode, uid=entry.uid, gid=entry.gid)
@@ -156,7 +158,7 @@ class BaseFiles:
         for directory in search:
             for name in ("python3", "python"):
                 real = self.resolve(f"{directory}/{name}")
-                if real and (found := _PYTHON.fullmatch(real.rpartition("/")[2])):
+                if real and _is_utf8(real) and (found := _PYTHON.fullmatch(real.rpartition("/")[2])):
                     return f"3.{found[1]}", f"/{real}"
         return None
 
@@ -184,6 +186,11 @@ class BaseFiles:
         tmp = self._entries.get("tmp")
         if tmp is None or tmp.kind != "directory" or tmp.mode != 0o1777:
             _refuse(reference, "/tmp is not a directory of mode 1777, without which every prediction fails")
+
+
+def _is_utf8(name: str) -> bool:
+    """Tell it of a name in a layer, of which other bytes are surrogates (PEP 383)."""
+    return not any("\udc80" <= character <= "\udcff" for character in name)
 
 
 def _refuse(reference: Reference, why: str) -> NoReturn:

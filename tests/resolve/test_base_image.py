@@ -11,13 +11,13 @@ from contextlib import contextmanager
 import pytest
 
 from cogpack.digest import sha256
-from cogpack.errors import InputError
+from cogpack.errors import InputError, MismatchError
 from cogpack.images.graph import check_platform, choose
 from cogpack.lockfile.base_kinds import InheritedDirectory
 from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_MANIFEST, Descriptor, FoundManifest, Platform
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
-from cogpack.resolve.base_image import resolve_base_image
+from cogpack.resolve.base_image import BaseFiles, resolve_base_image
 
 LIBC = b"\x7fELF... GNU C Library (Debian GLIBC 2.41-12) stable release version 2.41.\n"
 AMD64 = Platform.parse("linux/amd64")
@@ -47,13 +47,19 @@ def layer(tree: Tree) -> bytes:
 class Images:
     """A repository with one image."""
 
-    def __init__(self, *trees: Tree, path: str = "/usr/local/bin:/usr/bin", index: bool = False) -> None:
+    def __init__(
+        self, *trees: Tree, path: str = "/usr/local/bin:/usr/bin", index: bool = False, claimed: Tree | None = None
+    ) -> None:
+        """`claimed`: what the config says that each layer is."""
         plain = [layer(tree) for tree in trees]
         config = {
             "architecture": "amd64",
             "os": "linux",
             "config": {"Env": [f"PATH={path}"]},
-            "rootfs": {"type": "layers", "diff_ids": [sha256(data) for data in plain]},
+            "rootfs": {
+                "type": "layers",
+                "diff_ids": [sha256(data if claimed is None else layer(claimed)) for data in plain],
+            },
         }
         self.blobs: dict[str, bytes] = {}
         manifest = {
@@ -111,8 +117,31 @@ def test_python_glibc_and_layers_are_found() -> None:
 def test_a_base_of_endless_files_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cogpack.images.root_file_system._LIMIT", 10_000)
     many: Tree = {f"many/{number}": b"" for number in range(30)}
-    with pytest.raises(InputError, match="so many files that their list takes 10000 bytes"):
+    with pytest.raises(InputError, match=r"so many files, or .* that the list of them takes 10000 bytes"):
         resolve_base_image(NAME, AMD64, Images(good(), many), SILENT)
+
+
+def test_what_is_kept_of_files_counts_over_all_layers_as_long_as_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogpack.images.root_file_system._LIMIT", 30_000)
+    status: Tree = {"var/lib/dpkg/status": b"x" * 8_000}
+    resolve_base_image(NAME, AMD64, Images(good(), *[status] * 9), SILENT)
+    others: list[Tree] = [{f"var/lib/dpkg/{number}": b"x" * 8_000} for number in range(3)]
+    with pytest.raises(InputError, match="takes 30000 bytes"):
+        resolve_base_image(NAME, AMD64, Images(good(), *others), SILENT)
+
+
+def test_an_image_that_claims_the_layers_of_another_is_refused() -> None:
+    evil = good() | {"etc/passwd": b"evil"}
+    with pytest.raises(MismatchError, match=f"expected diff ID {sha256(layer(good()))}"):
+        resolve_base_image(NAME, AMD64, Images(evil, claimed=good()), SILENT)
+
+
+def test_names_that_no_lock_can_hold_are_not_taken_for_others() -> None:
+    odd: Tree = {"usr/bin/python3": "/opt2/caf\udce9/python3.11", "opt2/caf\udce9/python3.11": b"elf"}
+    tree = without("usr/local/bin/python3") | odd
+    listed: list[BaseFiles] = []
+    assert resolve_base_image(NAME, AMD64, Images(tree), SILENT, listed=listed.append).python is None
+    assert listed[0].place("usr/bin/python3").kind == "special file"
 
 
 def test_links_are_followed_and_whiteouts_obeyed() -> None:

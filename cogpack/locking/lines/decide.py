@@ -102,7 +102,7 @@ def _listed(session: Session, base: Base, listed: BaseFiles | None) -> Callable[
         assert isinstance(base, RegistryBase)
         reference = Reference.parse(base.reference)
         images = session.images(reference)
-        layers = [layer.info.descriptor for layer in base.layers]
+        layers = base.layers
         listed = trying(lambda: list_base_image(reference, layers, images, session.progress, session.listings), images)
     return listed.place
 
