@@ -155,6 +155,18 @@ def test_a_locked_pip_line_is_resolved_anew_where_machine_code_in_it_is_of_anoth
         assert len(made.builder.built) == anew
 
 
+def test_a_wheel_of_a_locked_pip_line_that_nobody_has_is_built_again_where_a_later_line_is_another(
+    made: Made, server: GitServer
+) -> None:
+    run = (f"pip install --no-index git+{server.address}/pkg",)
+    first = made.lock(run=run)
+    shutil.rmtree(made.world.directory / "cache")
+    second = made.lock(run=(*run, "pip install --no-index beside"), previous=first)
+    assert decided(second).builds == decided(first).builds
+    assert made.builder
+    assert len(made.builder.with_these) == 1
+
+
 def test_a_directory_of_a_clone_is_installed_at_the_commit_that_the_clone_has(made: Made, server: GitServer) -> None:
     run = (f"git clone {server.address}/pkg /opt/pkg && cd /opt/pkg && pip install --no-index -e '.[more]' -r r.txt",)
     found = decided(made.lock(run=run))

@@ -86,30 +86,34 @@ class DirectWheels:
         wheel = {one.filename: one for one in (*self._kept.replaced, *self._kept.wheels)}[build.wheel]
         if not self.ground.still_fits(wheel, self._kept):
             return None
-        pool = {one.filename: one for one in self._kept.build_requirements}
-        requires = tuple(pool[filename] for filename in build.requires)
-        path: Path | InputError | None = self._had(wheel)
-        if path is None and self._building is not None:
-            path = self._attempted(line, partial(self._built_again, self._building, wheel, build, requires))
+        path = self._attempted(line, lambda line: self._kept_file(wheel, build, line.name))
         if path is None or isinstance(path, InputError):
             return path
-        return DirectWheel(line=line, wheel=wheel, path=path, build=build, requires=requires)
+        return DirectWheel(line=line, wheel=wheel, path=path, build=build, requires=self._requires(build))
 
-    def _built_again(
-        self,
-        building: Building,
-        wheel: LockedWheel,
-        build: LockedBuild,
-        requires: Sequence[LockedWheel],
-        line: SourceLine,
-    ) -> Path:
+    def kept_file(self, wheel: LockedWheel) -> Path | None:
+        """Give the file of a wheel that the lock has of a source that was named; None of any other."""
+        builds = self._kept.builds if self._kept else ()
+        build = next((one for one in builds if one.wheel == wheel.filename), None)
+        return None if build is None or isinstance(build.source, IndexSource) else self._kept_file(wheel, build)
+
+    def _kept_file(self, wheel: LockedWheel, build: LockedBuild, name: str = "") -> Path | None:
+        """Give the file, had or built again as it was; None where nobody builds."""
+        building = self._building
+        if (path := self._had(wheel)) is not None or building is None:
+            return path
+
         def act() -> Built:
             with ExitStack() as stack:
-                source = self._brought(stack, build.source, line)
-                built = building.builder.rebuild(source, requires, self.ground)
+                source = self._brought(stack, build.source, name)
+                built = building.builder.rebuild(source, self._requires(build), self.ground)
                 return finished(self._session, build.source, source, built)
 
         return built_again(wheel, build, act)
+
+    def _requires(self, build: LockedBuild) -> tuple[LockedWheel, ...]:
+        pool = {one.filename: one for one in (self._kept.build_requirements if self._kept else ())}
+        return tuple(pool[filename] for filename in build.requires)
 
     def _had(self, wheel: LockedWheel) -> Path | None:
         """Find a wheel of the lock that need not be built again."""
@@ -130,7 +134,7 @@ class DirectWheels:
         with ExitStack() as stack:
             pins = [self._attempted(line, self._pin) for line in lines]
             trees = [
-                pin if isinstance(pin, InputError) else self._attempted(line, partial(self._brought, stack, pin))
+                pin if isinstance(pin, InputError) else self._attempted(line, partial(self._brought_of, stack, pin))
                 for line, pin in zip(lines, pins, strict=True)
             ]
             sources = [tree for tree in trees if not isinstance(tree, InputError)]
@@ -182,10 +186,13 @@ class DirectWheels:
         kept = self._kept_build(line)
         return kept.source if kept else self._sources.pin(line)
 
-    def _brought(self, stack: ExitStack, pin: BuildSource, line: SourceLine) -> Source:
+    def _brought(self, stack: ExitStack, pin: BuildSource, name: str) -> Source:
         with writing(self._session.cache):
             scratch = stack.enter_context(TemporaryDirectory(prefix="source-", dir=self._session.cache))
-        return source_of(pin, self._sources.bring(pin, Path(scratch) / "tree"), name=line.name)
+        return source_of(pin, self._sources.bring(pin, Path(scratch) / "tree"), name=name)
+
+    def _brought_of(self, stack: ExitStack, pin: BuildSource, line: SourceLine) -> Source:
+        return self._brought(stack, pin, line.name)
 
     def _finished(self, pin: BuildSource, source: Source, built: Built, line: SourceLine) -> DirectWheel:
         for note in built.notes:

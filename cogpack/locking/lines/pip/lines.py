@@ -326,6 +326,8 @@ class PipLines:
     def _locate(self, wheel: LockedWheel) -> str:
         """Give the address of a wheel; of one that the lock has kept, the index of its line is asked."""
         if wheel.sha256 not in self._addresses:
+            if self._direct and (path := self._direct.kept_file(wheel)):
+                return path.absolute().as_uri()
             found = self._indexes.address(wheel, self._effects, self._lines)
             if found is None:
                 raise UnavailableError(
