@@ -67,7 +67,7 @@ def test_its_size_is_that_of_its_files(world: World, cache: Path) -> None:
     assert found["directory"] == str(cache)
     assert found["files"] == len(ours)
     assert found["size"] == sum((cache / path).stat().st_size for path in ours)
-    assert [kind["name"] for kind in found["kinds"]] == ["downloads", "facts", "package indexes"]
+    assert [kind["name"] for kind in found["kinds"]] == ["downloads", "facts", "lists of bases", "package indexes"]
     assert sum(kind["size"] for kind in found["kinds"]) == found["size"]
     assert ok(world.cogpack("cache", "size")).out.splitlines()[-1].endswith(f"  {cache}")
 

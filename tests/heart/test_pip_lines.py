@@ -259,7 +259,6 @@ def test_a_line_of_uv_keeps_what_is_there_and_takes_the_newest_of_the_rest(world
         ("uv pip install --no-index other", "uv", "other 3.0 has no wheel for this Python: uv would build it"),
         ("uv pip install --no-index --force-reinstall frame", "uv", "of uv's options"),
         ("uv pip install --no-index 'array>3'", "uv", "uv finds no wheels for it"),
-        ("uv pip install --no-index git+https://h.example/o/n", "uv", "is a source: uv would build it"),
     ],
 )
 def test_a_line_of_uv_that_only_uv_can_tell_is_run(world: World, line: str, required: str, why: str) -> None:
