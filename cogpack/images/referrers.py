@@ -58,21 +58,20 @@ def attach(
     annotations: Mapping[str, str] | None = None,
 ) -> Descriptor:
     """Make an artifact of `files`, store it and let it refer to `subject`; answers as what it is listed there."""
+    node = artifact_of(subject, artifact_type, [file.descriptor for file in files], annotations)
     for file in files:
         images.put_blob(file.descriptor, file.data)
-    node = artifact_of(images, subject, artifact_type, [file.descriptor for file in files], annotations)
-    images.put_referrer(node)
+    put_artifact(images, node)
     return node.entry
 
 
 def artifact_of(
-    images: WritableImages,
     subject: Descriptor,
     artifact_type: str,
     layers: Sequence[Descriptor] = (),
     annotations: Mapping[str, str] | None = None,
 ) -> Node:
-    """Make a manifest that refers to `subject`, of blobs that are there, and store what it has besides them."""
+    """Make a manifest that refers to `subject`, of `layers`; `InputError` where it is too large to be stored."""
     config = ArtifactFile(media_type=OCI_EMPTY, data=_EMPTY)
     manifest = Manifest(
         schema_version=2,
@@ -84,9 +83,15 @@ def artifact_of(
         annotations=dict(annotations) if annotations else None,
     )
     data = encode_manifest(manifest, next_step="shorten its annotations")
-    images.put_blob(config.descriptor, config.data)
     own = Descriptor(media_type=OCI_MANIFEST, digest=sha256(data), size=len(data))
     return Node(descriptor=own, data=data, document=manifest)
+
+
+def put_artifact(images: WritableImages, node: Node) -> None:
+    """Store what `artifact_of` made, of which all layers are there."""
+    config = ArtifactFile(media_type=OCI_EMPTY, data=_EMPTY)
+    images.put_blob(config.descriptor, config.data)
+    images.put_referrer(node)
 
 
 def fallback_tag(subject: Digest) -> str:

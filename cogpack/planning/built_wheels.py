@@ -14,7 +14,7 @@ from cogpack.artifacts import Store
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.images.interface import WritableImages
-from cogpack.images.referrers import artifact_of
+from cogpack.images.referrers import artifact_of, put_artifact
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.building import Building, Built, Ground, Source
 from cogpack.locking.wheels.outlines import wheel_artifact
@@ -97,9 +97,9 @@ def attach_wheels(images: WritableImages, store: Store, image: Descriptor, wheel
     layers = [_described(wheel) for wheel in wheels if wheel.size is not None and _leave(images, store, wheel)]
     if not layers:
         return
-    node = artifact_of(images, image, ARTIFACT, layers)
+    node = artifact_of(image, ARTIFACT, layers)
     if images.manifest(node.descriptor.digest) is None:
-        images.put_referrer(node)
+        put_artifact(images, node)
 
 
 def _leave(images: WritableImages, store: Store, wheel: LockedWheel) -> bool:

@@ -163,7 +163,7 @@ def test_all_that_only_source_could_give_is_told_at_once(world: World) -> None:
         "needs-deep\nsrc-two\n-r more.txt\nunheard-of\n"
     )
     files = {"more.txt": "it @ git+ssh://git@example.com/it\n", "lib/setup.py": "", "sdist-1.0.tar.gz": ""}
-    project = world.project(files=files, requirements=lines)
+    project = world.project(files=files, requirements=lines, config="  build_wheels: never\n")
     done = project.cogpack("push", project.target())
     assert done.code == 2
     told = [line.strip() for line in done.err.splitlines() if "(next: " in line]
@@ -187,7 +187,7 @@ def test_what_uv_finds_is_told_at_once_where_the_files_are_fine(world: World) ->
     assert done.code == 2
     assert "error: 5 things must change:" in done.err
     for number in range(5):
-        assert f"requirements.txt:{number + 2}: requirements can't be met" in done.err
+        assert f"requirements.txt:{number + 2}: src-{number} 1.0: can't be built: its build requirements" in done.err
 
 
 def test_without_an_index_what_is_wrong_in_the_files_is_told(world: World) -> None:
@@ -233,6 +233,6 @@ def test_python_packages_are_named_by_the_lines_of_cog_yaml(world: World) -> Non
     assert "cog.yaml:7: -e ./lib.zip names no directory and no repository" in done.err
     project.write("cog.yaml", config.replace("    - -e ./lib.zip\n", "    - --no-index\n"))
     done = project.cogpack("lock")
-    assert "error: cog.yaml:5: requirements can't be met" in done.err
+    assert "error: cog.yaml:5: src-one 1.0: can't be built: its build requirements" in done.err
     project.write("cog.yaml", config.replace("    - -e ./lib.zip\n", "    - --no-index\n").replace("src-one", "pip"))
     assert "note: cog.yaml:6: cog left out" in ok(project.cogpack("lock")).err
