@@ -26,6 +26,10 @@ class Sources:
         self._session = session
         self._project = project
 
+    @property
+    def may_be_built(self) -> bool:
+        return self._project.config.pack.build_wheels != "never"
+
     def pin(self, line: SourceLine) -> BuildSource:
         """Say what `line` means now. An archive is brought for that."""
         with self._indexes.hiding():

@@ -128,7 +128,7 @@ class DirectWheels:
         return next((build for build in builds if self._sources.says(build.source, line)), None)
 
     def _built(self, lines: Sequence[SourceLine]) -> Iterator[DirectWheel | InputError]:
-        if self._building is None:
+        if self._building is None or not self._sources.may_be_built:
             yield from (InputError(f"{line.title}: no wheel is built of it", next_step=_YOURSELF) for line in lines)
             return
         with ExitStack() as stack:
