@@ -66,7 +66,7 @@ def plan(arguments: argparse.Namespace) -> None:
         if not arguments.quiet:
             session.progress.summary(_sum(planned.layers))
             for one in planned.built:
-                session.progress.summary(f"{one.wheel} is built of {one.source}")
+                session.progress.summary(str(one))
             for line in planned.recommended.lines() if planned.recommended else ():
                 session.progress.summary(line)
             if planned.driver:
@@ -287,6 +287,7 @@ def _origin(layer: "InspectedLayer") -> str:
         "base": "of the base",
     }
     said = [words[layer.origin]] if layer.origin in words else []
+    said += map(str, layer.built)
     said += [f"also in {', '.join(layer.repositories)}"] if layer.repositories else []
     return "; ".join(said)
 
@@ -317,6 +318,8 @@ def verify(arguments: argparse.Namespace) -> None:
         verified = verify(session, arguments.target, run_steps=arguments.run_steps)
         layers, took = count_text(verified.layers, "layer"), time_text(time.monotonic() - began)
         session.progress.summary(f"identical: {layers} rebuilt from the lock in {took}, byte for byte what is there")
+        for one in verified.built:
+            session.progress.summary(str(one))
         for name in verified.not_replayed:
             session.progress.summary(f"not replayed: {name}, by the word of cogpack.lock; --run-steps runs it")
         return Answer(verified, verified.reference)

@@ -1,18 +1,20 @@
 """`cogpack inspect` tells what an image is, from a registry or an OCI layout, without pulling its layers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from cogpack.commands.results import WheelBuild
 from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.images.image import FoundImage
 from cogpack.layers.facts import Facts
-from cogpack.lockfile import Lock, read_lock
+from cogpack.lockfile import Decisions, Lock, read_lock
 from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Execution
 from cogpack.opening import open_image
+from cogpack.planning.recipes.python import keys_of_built
 from cogpack.planning.steps.changes import were_run_here
 from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.runtime.contract import SCHEMA_LABEL
@@ -28,7 +30,8 @@ class InspectedLayer(msgspec.Struct, frozen=True, kw_only=True):
     `origin`: who says that these bytes are what the recipe makes: this machine, which made them (`here`), or made
     `other` ones; the `lock` of the session's directory, as of commands that were run elsewhere; `base`: they are none
     of ours; `unknown`: the image alone.
-    `repositories`: where else this machine has seen the blob.
+    `repositories`: where else this machine has seen the blob; `built`: wheels in it that were built of sources, where
+    that lock says so of its recipe, and it or this machine that these are its bytes.
     """
 
     name: str
@@ -38,6 +41,7 @@ class InspectedLayer(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     origin: Origin
     repositories: tuple[str, ...]
+    built: tuple[WheelBuild, ...] = ()
 
 
 class Inspected(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +72,7 @@ def inspect(session: Session, target: str, *, platform: str | None = None) -> In
     an index."""
     image = open_image(session, target, platform)
     config = image.config()
+    platform = f"{config.os}/{config.architecture}" if config.os else ""
     inner = config.config or Execution()
     labels = inner.labels or {}
     signature = read_signature(labels.get(SCHEMA_LABEL))
@@ -76,9 +81,9 @@ def inspect(session: Session, target: str, *, platform: str | None = None) -> In
         digest=image.digest,
         index=image.graph.index.digest if image.graph.index else None,
         platforms=image.platforms,
-        platform=f"{config.os}/{config.architecture}" if config.os else "",
+        platform=platform,
         size=sum(layer.size for layer in image.manifest.layers),
-        layers=_layers(session, image, config.diff_ids),
+        layers=_layers(session, image, config.diff_ids, platform),
         environment=tuple(inner.env or ()),
         labels=labels,
         inputs=signature.inputs,
@@ -86,13 +91,20 @@ def inspect(session: Session, target: str, *, platform: str | None = None) -> In
     )
 
 
-def _layers(session: Session, image: FoundImage, diff_ids: Sequence[str]) -> tuple[InspectedLayer, ...]:
+def _layers(session: Session, image: FoundImage, diff_ids: Sequence[str], platform: str) -> tuple[InspectedLayer, ...]:
     """Tell of all, with what earlier runs left on this machine, which is only read."""
     place = session.kept.place
     facts = Facts(place / "facts", session.seal) if place and (place / "facts").is_dir() else None
     origins = BlobOrigins(place / "homes") if place else None
     lock = _lock(session.settings.directory)
     pinned = {result.key: result.digest for result in lock.results.layers} if lock else {}
+    built = (
+        _built(
+            lock.platforms[platform], {(layer.annotations or {}).get(LAYER_KEY, "") for layer in image.manifest.layers}
+        )
+        if lock and platform in lock.platforms
+        else {}
+    )
     decided = [found for one in lock.platforms.values() for found in (one.dpkg, one.steps) if found] if lock else []
     steps = {layer.diff_id for found in decided for layer in found.layers}
     fetched = [found for found in decided if not place or not were_run_here(place / "steps", found)]
@@ -117,18 +129,29 @@ def _layers(session: Session, image: FoundImage, diff_ids: Sequence[str]) -> tup
 
     def layer(name: str, found: Descriptor, diff_id: str) -> InspectedLayer:
         annotations = found.annotations or {}
+        origin = told(annotations.get(LAYER_KEY), found.digest, diff_id)
         return InspectedLayer(
             name=name or annotations.get(TITLE, ""),
             key=annotations.get(LAYER_KEY),
             media_type=found.media_type,
             digest=found.digest,
             size=found.size,
-            origin=told(annotations.get(LAYER_KEY), found.digest, diff_id),
+            origin=origin,
             repositories=seen(found.digest),
+            built=built.get(annotations.get(LAYER_KEY, ""), ()) if origin in ("here", "lock") else (),
         )
 
     known = [*diff_ids, *[""] * len(image.layers)]  # a config may list fewer than there are layers
     return tuple(layer(name, found, known[index]) for index, (name, found) in enumerate(image.layers))
+
+
+def _built(decisions: Decisions, keys: Collection[str]) -> dict[str, tuple[WheelBuild, ...]]:
+    """Give what was built, by the key of its layer: one alone, and those together of which none of `keys` is."""
+    wheels = {f"{wheel.name} {wheel.version}": wheel for wheel in decisions.wheels}
+    alone = {one: keys_of_built(decisions, [wheels[one.wheel]]) for one in WheelBuild.all_of(decisions)}
+    few = tuple(one for one, its in alone.items() if its.isdisjoint(keys))
+    found = {key: (one,) for one, its in alone.items() for key in its}
+    return found | dict.fromkeys(keys_of_built(decisions, [wheels[one.wheel] for one in few]), few)
 
 
 def _lock(directory: Path) -> Lock | None:

@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from cogpack import run_lines
+from cogpack.commands.results import WheelBuild
 from cogpack.config import step_places
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, InputError, UnavailableError
@@ -95,13 +96,6 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
     impossible: str | None = None
 
 
-class PlannedBuild(msgspec.Struct, frozen=True, kw_only=True):
-    """Tells of a wheel that nobody publishes: its name and version, and the `source` that it was built of."""
-
-    wheel: str
-    source: str
-
-
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """Tells of layers, bottom first, and of weight files by their paths. `files`: where they are asked for;
     `isolation`: where steps are yet to be run, how this machine would, and what it would not keep them from; `laid`:
@@ -117,7 +111,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     laying: float | None = None
     recommended: Recommended | None = None
     driver: MinimumDriver | None = None
-    built: tuple[PlannedBuild, ...] = ()
+    built: tuple[WheelBuild, ...] = ()
     files: tuple[PlannedFile, ...] | None = None
 
     def weights_only(self) -> "Planned":
@@ -156,7 +150,7 @@ def plan(
         laying=round(unrun[-1].runner.laying.seconds(seen), 1) if unrun else None,
         recommended=recommended(decisions.base),
         driver=minimum_driver(decisions),
-        built=tuple(PlannedBuild(wheel=wheel, source=source) for wheel, source in decisions.built_of.items()),
+        built=WheelBuild.all_of(decisions),
         files=listed,
     )
 

@@ -6,6 +6,7 @@ Names are ours in snake_case. What the OCI specs name keeps their spelling, wher
 import msgspec
 
 from cogpack.digest import DiffID, Digest
+from cogpack.lockfile import Decisions
 from cogpack.planning.delivery.transfer import Moved
 
 
@@ -38,3 +39,17 @@ class ImageLayer(msgspec.Struct, frozen=True, kw_only=True):
             sent=moved.sent if sent is None else sent,
             vouched=moved.known_from,
         )
+
+
+class WheelBuild(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells of a wheel that nobody publishes: its name and version, and the `source` that it was built of."""
+
+    wheel: str
+    source: str
+
+    @classmethod
+    def all_of(cls, decisions: Decisions) -> "tuple[WheelBuild, ...]":
+        return tuple(cls(wheel=wheel, source=source) for wheel, source in decisions.built_of.items())
+
+    def __str__(self) -> str:
+        return f"{self.wheel} is built of {self.source}"

@@ -5,6 +5,7 @@ from itertools import zip_longest
 
 import msgspec
 
+from cogpack.commands.results import WheelBuild
 from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher
 from cogpack.errors import InputError, MismatchError
@@ -23,12 +24,14 @@ from cogpack.untar import Untar
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """`layers`: how many there are; `not_replayed`: the names of those that were taken as the lock has them."""
+    """`layers`: how many there are; `not_replayed`: the names of those that were taken as the lock has them; `built`:
+    the wheels that were built of sources."""
 
     reference: str
     digest: Digest
     layers: int = msgspec.field(name="layer_count")
     not_replayed: tuple[str, ...] = ()
+    built: tuple[WheelBuild, ...] = ()
 
 
 class _HashOnly:
@@ -64,7 +67,8 @@ def verify(session: Session, target: str, *, run_steps: bool = False) -> Verifie
     `run_steps`: that of `build.run`, too, which runs its commands; else the lock's word counts for it.
     """
     reference = parse_reference(session, target)
-    prepared = prepare(session, open_project(session), writes=False, locked=True)
+    project = open_project(session)
+    prepared = prepare(session, project, writes=False, locked=True)
     images = session.images(reference)
     found = images.manifest(reference.wanted)
     if found is None:
@@ -90,6 +94,7 @@ def verify(session: Session, target: str, *, run_steps: bool = False) -> Verifie
         digest=found.digest,
         layers=len(done.layers),
         not_replayed=tuple(layer.name for layer in trusted),
+        built=WheelBuild.all_of(prepared.lock.platforms[project.config.pack.platform]),
     )
 
 

@@ -94,6 +94,13 @@ def test_a_built_wheel_is_in_a_layer_of_its_own_and_beside_the_image(project: Pr
     assert "wheels: old 1.0" in [layer["name"] for layer in planned.json["layers"]]
     assert planned.json["built"] == [{"wheel": "old 1.0", "source": "old-1.0.tar.gz"}]
     assert "old 1.0 is built of old-1.0.tar.gz" in ok(project.cogpack("plan")).err
+    for verb in ("inspect", "verify"):
+        done = ok(project.cogpack(verb, project.target()))
+        assert "old 1.0 is built of old-1.0.tar.gz" in done.out + done.err, verb
+    layers = ok(project.cogpack("inspect", "--json", project.target())).json["layers"]
+    assert [(layer["name"], layer["built"]) for layer in layers if layer["built"]] == [
+        ("wheels: old 1.0", planned.json["built"])
+    ]
     (listed,) = plain.get(f"http://{world.registry}/v2/me/model/referrers/{pushed.digest}").json()["manifests"]
     assert listed["artifactType"] == built_wheels.ARTIFACT
     (wheel,) = world.manifest("me/model", listed["digest"])["layers"]
@@ -101,6 +108,23 @@ def test_a_built_wheel_is_in_a_layer_of_its_own_and_beside_the_image(project: Pr
     world.requests.clear()
     ok(project.cogpack("push", project.target()))
     assert not [path for method, path in world.requests if method in ("PUT", "POST", "PATCH")]
+
+
+def test_the_built_wheels_of_one_layer_are_told_together_and_of_no_other_lock(
+    project: Project, workshop: Workshop
+) -> None:
+    source(project.world.wheels, "older", "1.0", "ONE = 1\n")
+    project.write("requirements.txt", "--no-index\nold\nolder\nplain<2\n")
+    ok(project.cogpack("push", project.target()))
+
+    def told() -> dict[str, list[str]]:
+        layers = ok(project.cogpack("inspect", "--json", project.target())).json["layers"]
+        return {layer["name"]: [one["source"] for one in layer["built"]] for layer in layers if layer["built"]}
+
+    assert told() == {"wheels: 2 built ones": ["old-1.0.tar.gz", "older-1.0.tar.gz"]}
+    source(project.world.wheels, "older", "2.0", "TWO = 2\n")
+    ok(project.cogpack("lock", "-P", "older"))
+    assert told() == {}
 
 
 def test_a_registry_that_takes_no_artifact_has_the_image_and_a_note_says_so(

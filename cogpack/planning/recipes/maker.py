@@ -14,6 +14,14 @@ from cogpack.lockfile.base_kinds import Base
 from cogpack.locking.lines.ground import uncommon_directories
 
 
+def inherited_directories(base: Base) -> dict[str, Directory]:
+    """Give the directories of a base that its layers keep as they are, by their paths."""
+    return {
+        directory.path: Directory(directory.path, directory.mode, directory.uid, directory.gid)
+        for directory in base.inherited_directories
+    }
+
+
 class LayerMaker(msgspec.Struct, frozen=True, kw_only=True):
     """Makes a layer of any kind. `spliced`: of wheels, whose own deflate streams it can take over; `uncommon`: what a
     layer of weights has to inherit only if one lies below it, so that others keep their keys."""
@@ -26,14 +34,10 @@ class LayerMaker(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, config: Config, base: Base) -> "LayerMaker":
         zstd = Zstd() if config.pack.compression == "zstd" else None
-        inherited = {
-            directory.path: Directory(directory.path, directory.mode, directory.uid, directory.gid)
-            for directory in base.inherited_directories
-        }
         return cls(
             compressed=zstd or Gzip(),
             spliced=zstd or SplicedGzip(),
-            inherited=inherited,
+            inherited=inherited_directories(base),
             uncommon=uncommon_directories(base),
         )
 

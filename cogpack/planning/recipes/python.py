@@ -1,12 +1,14 @@
 """Python in an image: an interpreter over the base, where that is not its own, and the environment with its wheels."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import NoReturn
 
 import msgspec
 
 from cogpack.artifacts import Input
 from cogpack.formats import ImageRules
-from cogpack.layers.built import BuiltLayer
+from cogpack.layers.built import BuiltLayer, layer_key
+from cogpack.layers.compression import SplicedGzip, Zstd
 from cogpack.layers.cpython import CPythonSource
 from cogpack.layers.layer import key_of
 from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
@@ -14,7 +16,7 @@ from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.planning.recipes.base import BaseSupply
 from cogpack.planning.recipes.direct_url import direct_url
-from cogpack.planning.recipes.maker import LayerMaker
+from cogpack.planning.recipes.maker import LayerMaker, inherited_directories
 
 
 class InterpreterLayers(msgspec.Struct, frozen=True):
@@ -104,3 +106,15 @@ def plan_environment(
             key_of(layer): tuple(inputs[name] for name in names) for layer, names in zip(layers, groups, strict=True)
         },
     )
+
+
+def keys_of_built(decisions: Decisions, wheels: Collection[LockedWheel]) -> frozenset[str]:
+    """Give the keys that a layer of these has, which were built: one for each compression."""
+    sources = {build.wheel: build.source for build in decisions.builds}
+
+    def unread() -> NoReturn:
+        raise AssertionError("no file of a wheel is in a key")
+
+    files = [WheelFile(one.filename, one.sha256, unread, direct_url(sources[one.filename], one.name)) for one in wheels]
+    key, inherited = WheelsSource(files, built=True).key(), inherited_directories(decisions.base)
+    return frozenset(layer_key(key, codec, inherited) for codec in (SplicedGzip(), Zstd()))
