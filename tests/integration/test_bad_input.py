@@ -57,8 +57,10 @@ def test_requirements_that_contradict_each_other(unlocked: Project) -> None:
     assert files(unlocked.root) == before
 
 
-def test_a_package_that_is_source_only(unlocked: Project) -> None:
+def test_a_package_that_is_source_only_where_nothing_is_built(unlocked: Project) -> None:
     requirements(unlocked, "docopt==0.6.2\n")
+    config = unlocked.root / "cog.yaml"
+    config.write_text(config.read_text() + "cogpack:\n  build_wheels: never\n")
     refused(unlocked.cogpack("lock", ok=False), 2, "requirements.txt:1: ", "docopt")
 
 

@@ -207,5 +207,5 @@ def test_a_pull_is_measured_by_docker_itself_and_leaves_nothing_in_it(
     page = tmp_path / "page.html"
     monkeypatch.setenv("COGPACK_CACHE_DIR", str(tmp_path / "cache"))
     assert cogpack(["bench", "pull", image, "--engine", "docker", "--budget", "1GB", "--html", str(page), "-q"]) == 0
-    assert docker("images", "-aq") == before
+    assert set(docker("images", "-aq").split()) <= set(before.split())
     assert "docker, measured" in page.read_text()
