@@ -81,7 +81,7 @@ def test_the_shell_of_each_file_pushes_the_image(begun: Path, tmp_path: Path, ci
     for program in programs.iterdir():
         program.chmod(0o755)
     variables = {"IMAGE": "registry.test/me/model", "GITHUB_SHA": "abc", "CI_COMMIT_SHORT_SHA": "abc", "DIGEST": "d"}
-    text = re.sub("(?<![a-z])/(work|tmp)/", f"{tmp_path}/", "\n".join(scripts(documents(begun, ci))))
+    text = re.sub("(?<![a-z])/(workspace|tmp)/", f"{tmp_path}/", "\n".join(scripts(documents(begun, ci))))
     (tmp_path / "source").mkdir()
     subprocess.run(
         ["/bin/sh", "-euc", text],
