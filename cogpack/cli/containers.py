@@ -113,12 +113,12 @@ def serve(arguments: argparse.Namespace) -> None:
         served_once: list[Served] = []
 
         def ready(served: Served) -> None:
+            served_once.append(served)  # first: who reads that it serves may interrupt it at once
             text = json_output.document(served, session.notes.all) if arguments.json else f"serving on {served.url}"
             if served.playground and not arguments.json:
                 text += f"\nplayground on {served.playground}"
             put(f"{text}\n")
             arguments.answered = True
-            served_once.append(served)
 
         try:
             serve(
