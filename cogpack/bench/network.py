@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from cogpack.errors import UnavailableError
+from cogpack.http import Stream
 from cogpack.oci import Descriptor
 from cogpack.progress import Cancellation
 from cogpack.registry.pull.connections import BlobRequests
@@ -75,7 +76,7 @@ class _Lane:
         self._source = source
         self._cancellation = cancellation
         self._lock = threading.Lock()
-        self._streams: set[object] = set()
+        self._streams: set[Stream] = set()
         self._ended = threading.Event()
         self._blocks: list[tuple[float, int]] = []
         self.waits: list[float] = []
@@ -142,7 +143,7 @@ class _Lane:
             streams = [*self._streams]
         for stream in streams:
             with suppress(Exception):  # it may have ended by itself
-                stream.abort()  # type: ignore[attr-defined]
+                stream.abort()
 
     @property
     def received(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from cogpack.cli.bench_text import machine_text, network_text, verdict
-from cogpack.pages.elements import Html, element, joined
+from cogpack.pages.elements import Html, element, joined, section
 from cogpack.pages.model_page import header
 from cogpack.pages.page import page
 from cogpack.text import count_text, size_text, time_text
@@ -30,42 +30,38 @@ def bench_page(found: "PullBench") -> str:
         ("machine", machine_text(found)),
     ]
     sections = [
-        _section(
+        section(
             "How long a pull takes",
             element("p", "Calculated from what was measured; where a pull was made, too, its time stands beside.",
                     class_="description"),
             _pulls(found),
         ),
-        _section(
+        section(
             "What the registry brings",
             element("p", "Megabytes a second of so many connections together. A stock engine opens one a layer, three "
                     "at a time, or six.", class_="description"),
             _rates(found),
         ),
-        _section(
+        section(
             f"{here.client}, layer by layer",
             element("p", "Pale: the layer comes. Full: it is unpacked, which waits for all below it.",
                     class_="description"),
             _timeline(here.spans, here.seconds),
         ),
-        _section(
+        section(
             "The same weights in other layers",
             element("p", f"What {here.client} would take here.", class_="description"),
             _layouts(found.layouts, here),
         )
         if found.layouts
         else "",
-        _section("Layers by size", _sizes(found)),
+        section("Layers by size", _sizes(found)),
     ]  # fmt: skip
     return page(
         f"{found.reference} - bench pull",
         header("cogpack bench pull", found.reference, facts),
         element("main", *sections, class_="stack"),
     )
-
-
-def _section(title: str, *inside: str) -> Html:
-    return element("section", element("h2", title), *inside, class_="card")
 
 
 def _pulls(found: "PullBench") -> Html:

@@ -9,7 +9,7 @@ import msgspec
 from cogpack.cli.running import Answer
 from cogpack.errors import InputError
 from cogpack.notes import Note
-from cogpack.pages.elements import Html, element, joined
+from cogpack.pages.elements import Html, element, joined, section
 from cogpack.pages.form import read_form
 from cogpack.pages.model_page import ModelShown, header, model_page
 from cogpack.pages.page import page
@@ -79,11 +79,11 @@ def inspected_page(found: "Inspected", origins: Sequence[str]) -> str:
     form = read_form(schema)
     labels = {name: value for name, value in found.labels.items() if name != SCHEMA_LABEL}
     sections = [
-        _section("Run it", element("pre", _how(found), class_="code", tabindex="0")) if found.platform else "",
-        _section("Layers", _layers(rows, ("Size",))),
-        _section("Environment", _lines(found.environment)) if found.environment else "",
-        _section("Labels", _pairs(labels)) if labels else "",
-        _section("Schema", _folded("OpenAPI document", _pretty(schema))) if schema else "",
+        section("Run it", element("pre", _how(found), class_="code", tabindex="0")) if found.platform else "",
+        section("Layers", _layers(rows, ("Size",))),
+        section("Environment", _lines(found.environment)) if found.environment else "",
+        section("Labels", _pairs(labels)) if labels else "",
+        section("Schema", _folded("OpenAPI document", _pretty(schema))) if schema else "",
     ]
     shown = ModelShown(
         name=found.reference,
@@ -120,11 +120,11 @@ def planned_page(
     ]
     facts = [("push" if any(verdicts) else "size", total), *([("to", ", ".join(targets))] if targets else [])]
     sections = [
-        _section("Layers", _layers(rows, ("Push", "Size") if any(verdicts) else ("", "Size"))),
-        _section("Steps of build.run", *_steps(planned)) if planned.steps else "",
-        _section("Weights", _weights(planned.weights)) if planned.weights else "",
-        _section("Files of the project", _files(planned)) if planned.files else "",
-        _section(
+        section("Layers", _layers(rows, ("Push", "Size") if any(verdicts) else ("", "Size"))),
+        section("Steps of build.run", *_steps(planned)) if planned.steps else "",
+        section("Weights", _weights(planned.weights)) if planned.weights else "",
+        section("Files of the project", _files(planned)) if planned.files else "",
+        section(
             "Notes",
             element("ul", *(element("li", note.text, " ", element("code", f"[{note.code}]")) for note in notes)),
         )
@@ -132,10 +132,6 @@ def planned_page(
         else "",
     ]
     return page(f"{name} - plan", header("cogpack plan", name, facts), element("main", *sections, class_="stack"))
-
-
-def _section(title: str, *inside: str) -> Html:
-    return element("section", element("h2", title), *inside, class_="card")
 
 
 def _how(found: "Inspected") -> str:

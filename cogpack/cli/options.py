@@ -14,6 +14,8 @@ PLATFORMS = ("linux/amd64", "linux/arm64")
 """What a project can be packed for."""
 
 
+PUSHED = "ghcr.io/me/model:v1"
+"""An image, in examples."""
 STORED = "HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout"
 
 

@@ -13,6 +13,7 @@ from cogpack.cli.options import (
     IMAGE,
     OUTPUT,
     PROJECT,
+    PUSHED,
     STORED,
     TOPICS,
     as_page,
@@ -29,7 +30,6 @@ from cogpack.cli.options import (
 from cogpack.cli.project_grammar import add_projects
 from cogpack.cli.weight_grammar import add_weights
 
-_PUSHED = "ghcr.io/me/model:v1"
 _FOREIGN = ("--allow-foreign", "take layers that the registry does not have from their URLs at this host")
 
 
@@ -68,7 +68,7 @@ def _images(top: Grammar) -> None:
     """Add the commands on images that are there already."""
     inspect = top.command(
         "inspect", "Describe an image of a registry or an OCI layout.", acts.inspect,
-        example=f"cogpack inspect {_PUSHED}",
+        example=f"cogpack inspect {PUSHED}",
     )  # fmt: skip
     inspect.add_argument("target", metavar="REF|DIR", help=STORED)
     which_image(inspect)
@@ -77,7 +77,7 @@ def _images(top: Grammar) -> None:
 
     diff = top.command(
         "diff", "Tell what differs in two images, or an image and the project.", difference.diff,
-        example=f"cogpack diff {_PUSHED} .",
+        example=f"cogpack diff {PUSHED} .",
     )  # fmt: skip
     diff.add_argument("before", metavar="A|DIR", help=f"{STORED}; or a dot, the project")
     diff.add_argument("after", metavar="B|DIR", help="the same")
@@ -90,7 +90,7 @@ def _images(top: Grammar) -> None:
         "copy",
         "Copy an image between registries and OCI layouts, byte for byte.",
         registries.copy,
-        example=f"cogpack copy {_PUSHED} registry.example.com/me/model",
+        example=f"cogpack copy {PUSHED} registry.example.com/me/model",
     )
     copy.set_defaults(goes_on=True)
     copy.add_argument("source", metavar="SRC", help=STORED)
@@ -105,7 +105,7 @@ def _images(top: Grammar) -> None:
         "pull",
         "Pull an image into a layout, an archive, or a local engine.",
         registries.pull,
-        example=f"cogpack pull {_PUSHED} --docker",
+        example=f"cogpack pull {PUSHED} --docker",
     )
     pull.set_defaults(goes_on=True)
     pull.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image")
@@ -133,7 +133,7 @@ def _benches(top: Grammar) -> None:
         "pull",
         "Measure the way to an image, and tell what a pull takes and what holds it up.",
         bench_pull,
-        example=f"cogpack bench pull {_PUSHED}",
+        example=f"cogpack bench pull {PUSHED}",
     )
     pull.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image")
     which_image(pull)

@@ -10,6 +10,7 @@ from cogpack.cli.options import (
     IMAGE,
     OUTPUT,
     PROJECT,
+    PUSHED,
     as_page,
     image_names,
     no_tag_cache,
@@ -22,7 +23,6 @@ from cogpack.cli.options import (
 
 CIS = ("github", "gitlab", "tekton", "argo", "kubernetes")
 """Those that `cogpack.commands.init` knows, which is imported when it is run."""
-_PUSHED = "ghcr.io/me/model:v1"
 
 
 def add_projects(top: Grammar) -> None:
@@ -41,9 +41,7 @@ def add_projects(top: Grammar) -> None:
     begin.share(OUTPUT)
 
     """Add the commands on a project."""
-    push = top.command(
-        "push", "Build what is missing and push the image.", acts.push, example=f"cogpack push {_PUSHED}"
-    )
+    push = top.command("push", "Build what is missing and push the image.", acts.push, example=f"cogpack push {PUSHED}")
     push.set_defaults(goes_on=True)
     targets(push)
     push.add_argument("--dry-run", action="store_true", help="say what would move, as `cogpack plan` does")
@@ -57,7 +55,7 @@ def add_projects(top: Grammar) -> None:
 
     plan = top.command(
         "plan", "Show the layers, their bytes, and what a push would move.", acts.plan,
-        example=f"cogpack plan {_PUSHED}",
+        example=f"cogpack plan {PUSHED}",
     )  # fmt: skip
     targets(plan)
     plan.add_argument("--files", action="store_true", help="list the files of the project's own layer, too")
@@ -168,7 +166,7 @@ def add_projects(top: Grammar) -> None:
 
     verify = top.command(
         "verify", "Rebuild from the lock and compare with a pushed image.", acts.verify,
-        example=f"cogpack verify {_PUSHED}",
+        example=f"cogpack verify {PUSHED}",
     )  # fmt: skip
     verify.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image to compare with")
     verify.add_argument("--run-steps", action="store_true", help="run the commands of build.run anew, too")

@@ -2,9 +2,18 @@
 
 from cogpack.cli import weights as weight_acts
 from cogpack.cli.grammar import Grammar
-from cogpack.cli.options import CONNECTION, OUTPUT, PROJECT, STORED, connections, place, size, targets, which_image
-
-_PUSHED = "ghcr.io/me/model:v1"
+from cogpack.cli.options import (
+    CONNECTION,
+    OUTPUT,
+    PROJECT,
+    PUSHED,
+    STORED,
+    connections,
+    place,
+    size,
+    targets,
+    which_image,
+)
 
 
 def add_weights(top: Grammar) -> None:
@@ -14,7 +23,7 @@ def add_weights(top: Grammar) -> None:
         "ls",
         "Show what is a weight, how it is split, what moves.",
         weight_acts.list_weights,
-        example=f"cogpack weights ls {_PUSHED}",
+        example=f"cogpack weights ls {PUSHED}",
     )
     targets(ls)
     ls.share(PROJECT, OUTPUT, CONNECTION)
@@ -44,7 +53,7 @@ def add_weights(top: Grammar) -> None:
         "verify",
         "Compare an image's weights with files, whole or tensor by tensor.",
         weight_acts.verify_weights,
-        example=f"cogpack weights verify {_PUSHED} --against model",
+        example=f"cogpack weights verify {PUSHED} --against model",
     )
     check.add_argument("target", metavar="REF|DIR", help=STORED)
     check.add_argument("--against", type=place, required=True, metavar="FILE|DIR", help="the files to compare with")
@@ -54,7 +63,7 @@ def add_weights(top: Grammar) -> None:
         "pull",
         "Pull the weights of an image, and nothing else of it.",
         weight_acts.pull_weights,
-        example=f"cogpack weights pull {_PUSHED} -o weights",
+        example=f"cogpack weights pull {PUSHED} -o weights",
     )
     pull.set_defaults(goes_on=True)
     pull.add_argument("target", metavar="REF|DIR", help=STORED)

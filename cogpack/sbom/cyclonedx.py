@@ -8,17 +8,16 @@ from typing import Any
 import msgspec
 
 from cogpack import __version__
-from cogpack.sbom.parts import Part
+from cogpack.sbom.parts import Part, contents_text
 
 
 def cyclonedx_document(name: str, parts: Sequence[Part], *, created: int = 0) -> bytes:
     """Write the document of the image `name`. `created`: seconds since 1970, of the lock: the same parts give the same
     bytes."""
-    contents = "\n".join([name, *(f"{part.purl} {part.sha256}" for part in parts)])
     document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
-        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, contents)}",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, contents_text(name, parts))}",
         "version": 1,
         "metadata": {
             "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created)),

@@ -4,7 +4,7 @@ Each has a package URL (package-url/purl-spec). What commands of `build.run` lea
 distributions of Python.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -29,6 +29,11 @@ def parts_of(decisions: Decisions, weights: tuple[RemoteWeight, ...] = ()) -> tu
     """List all that is decided for a platform, with managed `weights`, by its package URL."""
     found = {part.purl: part for part in (*_base(decisions), *_python(decisions), *_files(decisions, weights))}
     return tuple(found[purl] for purl in sorted(found))
+
+
+def contents_text(name: str, parts: Sequence[Part]) -> str:
+    """Write all that tells an image apart, from which documents take their names: the same parts, the same names."""
+    return "\n".join([name, *(f"{part.purl} {part.sha256}" for part in parts)])
 
 
 def _base(decisions: Decisions) -> Iterator[Part]:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from cogpack import __version__
-from cogpack.sbom.parts import Part
+from cogpack.sbom.parts import Part, contents_text
 
 _NOBODY_SAID = "NOASSERTION"
 _IMAGE = "SPDXRef-image"
@@ -22,7 +22,7 @@ def spdx_document(name: str, parts: Sequence[Part], *, created: int = 0) -> byte
         {"spdxElementId": _IMAGE, "relationshipType": "CONTAINS", "relatedSpdxElement": package["SPDXID"]}
         for package in packages
     ]
-    digest = hashlib.sha256("\n".join([name, *(f"{part.purl} {part.sha256}" for part in parts)]).encode()).hexdigest()
+    digest = hashlib.sha256(contents_text(name, parts).encode()).hexdigest()
     document = {
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",

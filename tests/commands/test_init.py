@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cogpack import __version__
-from cogpack.cli import run
+from cogpack.cli import project_grammar, run
 from cogpack.commands.init import CIS, init
 from cogpack.errors import InputError
 
@@ -114,6 +114,10 @@ def found(document: Any) -> list[dict[str, Any]]:
     if isinstance(document, dict):
         return [document, *(one for value in document.values() for one in found(value))]
     return []
+
+
+def test_the_command_line_offers_all_of_them() -> None:
+    assert project_grammar.CIS == CIS
 
 
 def test_the_files_are_in_the_package() -> None:

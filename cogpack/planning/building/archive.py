@@ -43,8 +43,7 @@ _DAMAGED = (
     zipfile.BadZipFile,
     lzma.LZMAError,
     zlib.error,
-    NotImplementedError,
-    RuntimeError,
+    RuntimeError,  # of a method that zipfile does not know, too
 )
 """What reading one that is damaged, or made to harm, may raise."""
 _MEMORY = 256 * 1024 * 1024
