@@ -18,7 +18,7 @@ test: $(VENV)/installed-tests packages check
 # What to run after each change: each verb and each sink once, and what takes no time.
 quick: export COGPACK_EXAMPLES ?= 20
 quick: check
-	$(BIN)/python -m pytest -q -m "not integration and not slow" --ignore=tests/integration --hypothesis-profile=quick --durations=3 --durations-min=1
+	$(BIN)/python -m pytest -q -m "not integration and not slow" --ignore=tests/integration --hypothesis-profile=quick -n auto --durations=3 --durations-min=1
 
 # All of it at full size: long transfers of 50 GB, which want 56 GB of disk, 10,000 examples, a bad line of 5 x 2 GiB.
 nightly: export COGPACK_LONG_GB ?= 50
