@@ -1,12 +1,15 @@
 """Each function here runs one of `cogpack help`, `version` and `completion`. `top`: the grammar of all of cogpack."""
 
 import argparse
+import difflib
 
 from cogpack import __version__
 from cogpack.cli.grammar import Grammar, table, topic_page
 from cogpack.cli.options import TOPICS
 from cogpack.cli.streams import put
+from cogpack.errors import InputError
 
+CONFIG = "cog.yaml"
 SHELLS = ("bash", "zsh", "fish")
 EXIT_CODES = {
     0: "done",
@@ -26,6 +29,11 @@ def show_help(top: Grammar, arguments: argparse.Namespace) -> None:
     from cogpack.cli.suggestions import unknown_command
 
     words: list[str] = arguments.words
+    if words[:1] == [CONFIG]:
+        _show_config(words[1:], as_schema=arguments.schema)
+        return
+    if arguments.schema:
+        raise InputError(f"--schema: expected beside {CONFIG}", next_step=f"cogpack help {CONFIG} --schema")
     if words == ["exit-codes"]:
         put("\n".join(table((str(code), text) for code, text in EXIT_CODES.items())) + "\n")
         return
@@ -38,6 +46,25 @@ def show_help(top: Grammar, arguments: argparse.Namespace) -> None:
             raise unknown_command(found, word)
         found = found.commands[word]
     put(found.format_help())
+
+
+def _show_config(keys: list[str], *, as_schema: bool) -> None:
+    """Tell of all keys of a cog.yaml, or of those at and below each of `keys`; `as_schema`: for editors."""
+    from cogpack.config.json_schema import config_keys, schema_text
+
+    if as_schema and not keys:
+        put(schema_text())
+        return
+    told = config_keys()
+    for wanted in keys:
+        if as_schema or wanted not in told:
+            near = difflib.get_close_matches(wanted, told, n=1)
+            raise InputError(
+                f"cogpack help {CONFIG} {wanted:.80}: " + ("--schema is of all keys" if as_schema else "no such key"),
+                next_step=f"see cogpack help {CONFIG}" + (f" {near[0]}" if near else ""),
+            )
+    shown = [key for key in told if not keys or any(f"{key}.".startswith(f"{wanted}.") for wanted in keys)]
+    put("\n".join(table((key, told[key]) for key in shown)) + "\n")
 
 
 def show_version(arguments: argparse.Namespace) -> None:  # noqa: ARG001

@@ -227,6 +227,7 @@ def _words(top: Grammar) -> None:
     show_help, show_completion = partial(helping.show_help, top), partial(helping.show_completion, top)
     shown = top.command("help", "Explain a command or a topic.", show_help, example="cogpack help push", minor=True)
     shown.add_argument("words", nargs="*", metavar="COMMAND|TOPIC", help="what to explain [all commands]")
+    shown.add_argument("--schema", action="store_true", help="the keys of cog.yaml as a JSON schema, for editors")
     text = "Say what this machine lets cogpack do, and what is set."
     doctor = top.command("doctor", text, acts.doctor, example="cogpack doctor", minor=True)
     doctor.share(OUTPUT, CONNECTION)

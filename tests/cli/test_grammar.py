@@ -1,5 +1,6 @@
 """The command line's own words: help that fits a screen, errors of one line, completion."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -224,3 +225,21 @@ def test_bash_completes_commands_options_and_directories(tmp_path: Path, capsys:
     assert completed("cogpack", "push", "--weights") == {"--weights-only"}
     assert completed("cogpack", "weights", "s") == {"split"}
     assert completed("cogpack", "push", "-C", "some") == {"some-dir"}
+
+
+def test_every_key_of_cog_yaml_is_explained_and_editors_have_a_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["help", "cog.yaml"]) == 0
+    assert "default: linux/amd64" in " ".join(capsys.readouterr().out.split())
+    assert run(["help", "cog.yaml", "cogpack.limits"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  cogpack")] == [
+        *("cogpack.limits", "cogpack.limits.time", "cogpack.limits.idle", "cogpack.limits.size")
+    ]
+    assert run(["help", "cog.yaml", "--schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["properties"]["build"]
+    for words, said in (
+        (["cog.yaml", "cogpack.limit"], "next: see cogpack help cog.yaml cogpack.limits"),
+        (["cog.yaml", "build", "--schema"], "--schema is of all keys"),
+        (["push", "--schema"], "next: cogpack help cog.yaml --schema"),
+    ):
+        assert run(["help", *words]) == 2
+        assert said in capsys.readouterr().err
