@@ -32,7 +32,7 @@ _Fingerprint = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{40,64}\Z")]
 
 class LockedDeb(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """Is one Debian package. `path`: in the archive's pool; `sha256`: hex; `recommended`: by another, and nothing that
-    was asked for needs it."""
+    was asked for needs it; `instead_of`: the version of it that an image of others has, over which it is laid."""
 
     name: str
     version: str
@@ -44,6 +44,7 @@ class LockedDeb(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     essential: bool = False
     requested: bool = False
     recommended: bool = False
+    instead_of: str = ""
 
     def __post_init__(self) -> None:
         parse_digest(f"sha256:{self.sha256}", where=f"{FILE}: package {self.name}")

@@ -34,11 +34,12 @@ def changes(before: Lock, after: Lock, platform: str) -> list[Change]:
     """List what changed, by kind, and each kind by name. Other platforms are as they were."""
     old, new = before.platforms.get(platform), after.platforms[platform]
     was, held = _in_words(old.base) if old else _NOTHING, _in_words(new.base)
+    packages = {**_replaced(was, held), **was.packages}, {**_replaced(held, was), **held.packages}
     return [
         *_moves("image format", {"image format": str(before.format)}, {"image format": str(after.format)}),
         *_moves("base", was.base, held.base),
         *_moves("archive", _archives(old), _archives(new)),
-        *_moves(_PACKAGE, was.packages, held.packages),
+        *_moves(_PACKAGE, *packages),
         *_moves("interpreter", _interpreter(old), _interpreter(new)),
         *_moves("wheel", _wheels(old, new), _wheels(new, old)),
         *_moves("fetched file", _fetches(old), _fetches(new)),
@@ -97,11 +98,12 @@ def _moves(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -> It
 
 class _BaseInWords(msgspec.Struct, frozen=True):
     """Is what people are told of a base: its `text`; its name and version; and, by name, the versions of its
-    packages."""
+    packages, and of those in an image of a registry that they take the place of."""
 
     text: str
     base: Mapping[str, str] = {}
     packages: Mapping[str, str] = {}
+    replaced: Mapping[str, str] = {}
 
 
 _NOTHING = _BaseInWords("")
@@ -118,7 +120,13 @@ def _in_words(base: Base) -> _BaseInWords:
             more = f" with {count_text(len(debs), _PACKAGE)} ({size_text(sum(deb.size for deb in debs))})"
             versions = {deb.name: deb.version for deb in debs}
             text = base.reference + (more if debs else "")
-            return _BaseInWords(text, {base.reference: base.digest[7:19]}, versions)
+            replaced = {deb.name: deb.instead_of for deb in debs if deb.instead_of}
+            return _BaseInWords(text, {base.reference: base.digest[7:19]}, versions, replaced)
+
+
+def _replaced(one: _BaseInWords, other: _BaseInWords) -> Mapping[str, str]:
+    """Give the versions that `one` has of what `other` lays packages over, where both are over the same image."""
+    return other.replaced if one.base == other.base else {}
 
 
 def _interpreter(decisions: Decisions | None) -> dict[str, str]:

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+import msgspec
+
 from cogpack.config import PYTHONS, Config, Suite
 from cogpack.errors import InputError
 from cogpack.images.interface import trying
-from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
+from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase, SystemPackages
 from cogpack.locking.decide_packages import decide_packages
 from cogpack.locking.maintainer_scripts import fetched_control, left_to_dpkg
-from cogpack.locking.shared_base import SharedBase
+from cogpack.locking.shared_base import SharedBase, SharedImage
 from cogpack.oci import Platform
 from cogpack.reference import Reference
 from cogpack.resolve.base_image import BaseFiles, list_base_image, resolve_base_image
@@ -38,27 +40,37 @@ def decide_base(
     kept: Base | None,
     *,
     suite: Suite | None = None,
-    shared: SharedBase | None = None,
+    shared: SharedBase | SharedImage | None = None,
     archives: Sequence[Archive] = (),
     upgrade_system: bool = False,
     listed: Callable[[BaseFiles], object] = lambda _: None,
 ) -> Base:
     """Give the base that `config` asks for: `kept`, where it still is that one, else resolved anew.
 
-    `suite`: of Debian, where another than usual has to be; `shared`: the Debian base of another lock that it names;
+    `suite`: of Debian, where another than usual has to be; `shared`: the base of another lock that it names;
     `archives`: those beside Debian's; `listed` is given the files of an image that is read for it; `upgrade_system`:
     `kept` with what the security archive has newer.
     """
+    snapshot = Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC))
     if config.pack.base is None:
         debian = kept if isinstance(kept, DebianBase) else None
         suite = config.pack.debian.suite or suite or usual_suite(config)
-        return _debian(session, config, platform, suite, debian, shared, archives, upgrade_system=upgrade_system)
-    if upgrade_system:
+        of = shared if isinstance(shared, SharedBase) else None
+        return _debian(session, config, platform, suite, debian, of, archives, snapshot, upgrade_system=upgrade_system)
+    image = shared if isinstance(shared, SharedImage) else None
+    before = kept if isinstance(kept, RegistryBase) else None
+    return _registry(
+        session, config, config.pack.base, platform, before, image, archives, snapshot, listed, upgrade_system
+    )
+
+
+def _check_upgrade(shared: str, snapshot: Snapshot | None) -> None:
+    """Refuse to take on what somebody else says. `shared`: the name of the lock that does, if one does."""
+    if shared or snapshot:
         raise InputError(
-            f"{config.where('cogpack.base')}: the packages of an image are its own, and are not upgraded alone",
-            next_step="run cogpack lock --upgrade, which takes what the image's name means now",
+            f"--upgrade-system: the base is that of {shared or 'a time that is named'}",
+            next_step="lock that one anew, and then this one" if shared else "name a later time (debian_snapshot)",
         )
-    return _registry(session, config, config.pack.base, platform, kept, archives, listed)
 
 
 def _registry(
@@ -66,13 +78,31 @@ def _registry(
     config: Config,
     name: str,
     platform: Platform,
-    kept: Base | None,
+    kept: RegistryBase | None,
+    shared: SharedImage | None,
     archives: Sequence[Archive],
+    snapshot: Snapshot | None,
     listed: Callable[[BaseFiles], object],
+    upgrade_system: bool,
 ) -> RegistryBase:
     reference = Reference.parse(name, where=config.where("cogpack.base"))
-    if isinstance(kept, RegistryBase) and kept.reference == str(reference):
-        layers = kept.layers
+    if shared and shared.base.reference != str(reference):
+        if shared.wanted:
+            raise InputError(
+                f"{config.where('cogpack.debian_base_from')}: the base of {shared.name} is {shared.base.reference}, "
+                f"and this project's is {reference}",
+                next_step="name the same image in both, or take the base of another lock",
+            )
+        shared = None
+    if upgrade_system:
+        _check_upgrade("", snapshot)
+    if kept and kept.reference != str(reference):
+        kept = None
+    if shared and (kept is None or kept.digest != shared.base.digest):
+        kept = msgspec.structs.replace(shared.base, system_packages=SystemPackages())
+        session.progress.summary(f"same base as {shared.name}: {reference}@{kept.digest[:19]}")
+    if kept:
+        base, layers = kept, kept.layers
 
         def files() -> BaseFiles:
             images = session.images(reference)
@@ -82,7 +112,10 @@ def _registry(
             listed(found)
             return found
 
-        return decide_packages(session, config, kept, archives, kept.system_packages, files)
+        before = kept.system_packages
+        return decide_packages(
+            session, config, base, archives, before, files, snapshot=snapshot, upgrade_system=upgrade_system
+        )
     images = session.images(reference)
     read: list[BaseFiles] = []
     base = trying(
@@ -92,7 +125,7 @@ def _registry(
         images,
     )
     listed(read[-1])
-    return decide_packages(session, config, base, archives, None, lambda: read[-1])
+    return decide_packages(session, config, base, archives, None, lambda: read[-1], snapshot=snapshot)
 
 
 def _debian(
@@ -103,6 +136,7 @@ def _debian(
     kept: DebianBase | None,
     shared: SharedBase | None,
     archives: Sequence[Archive],
+    snapshot: Snapshot | None,
     *,
     upgrade_system: bool,
 ) -> DebianBase:
@@ -119,18 +153,13 @@ def _debian(
         )
     if kept and (kept.suite, kept.slim, kept.arch) != (suite, slim, platform.architecture):
         kept = None
-    snapshot = Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC))
     tools = COG_TOOLS if config.pack.tools else ()
     wanted = [*config.system_packages, *(name for name in tools if name not in config.system_packages)]
     requested = {deb.name: deb.version for deb in kept.installed if deb.requested} if kept else {}
     answered = [name for name in wanted if not of_wheels(name) or parse_request(name).name in requested]
     mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
-    looked = snapshot.mirror if snapshot else mirror
-    if upgrade_system and (shared or snapshot):
-        raise InputError(
-            f"--upgrade-system: the base is that of {shared.name if shared else 'a time that is named'}",
-            next_step="lock that one anew, and then this one" if shared else "name a later time (debian_snapshot)",
-        )
+    if upgrade_system:
+        _check_upgrade(shared.name if shared else "", snapshot)
     if (
         kept
         and is_answered(answered, requested)
@@ -162,7 +191,7 @@ def _debian(
             request: config.where(f"build.system_packages[{index}]")
             for index, request in reversed(list(enumerate(config.system_packages)))
         },
-        examine=lambda found, places: left_to_dpkg(session, found, looked, places),
+        examine=lambda found, places: left_to_dpkg(session, found, snapshot or mirror, places),
         http=session.http,
         cache=session.cache,
         seal=session.seal,
@@ -179,7 +208,7 @@ def _debian(
 def _is_of(kept: DebianBase, snapshot: Snapshot | None, shared: SharedBase | None) -> bool:
     """Tell whether it is of that time and has that base, where they are asked for."""
     releases = kept.system_packages.releases if shared else kept.releases
-    if snapshot and any(release.snapshot != snapshot.stamp for release in releases):
+    if snapshot and not snapshot.is_that_of(releases):
         return False
     return shared is None or [deb.sha256 for deb in kept.packages] == [deb.sha256 for deb in shared.base.packages]
 

@@ -1,7 +1,8 @@
 """What packages a project has over an image that others made is decided: kept, or resolved by the image's own
 archives."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -15,7 +16,9 @@ from cogpack.resolve.base_image import BaseFiles
 from cogpack.resolve.debs import (
     COG_TOOLS,
     Archive,
+    Brought,
     DebianMirror,
+    Snapshot,
     is_answered,
     locked_archive,
     of_wheels,
@@ -24,6 +27,7 @@ from cogpack.resolve.debs import (
 from cogpack.resolve.debs.over.installed import Installed
 from cogpack.resolve.debs.over.resolver import ImagePackages, resolve_over
 from cogpack.resolve.debs.over.sources import read_archives
+from cogpack.resolve.debs.over.upgrade import upgrade_over
 from cogpack.session import Session
 
 
@@ -34,21 +38,30 @@ def decide_packages(
     archives: Sequence[Archive],
     kept: SystemPackages | None,
     files: Callable[[], BaseFiles],
+    *,
+    snapshot: Snapshot | None = None,
+    upgrade_system: bool = False,
 ) -> RegistryBase:
     """Give `base` with the packages that `config` asks for. `archives`: those beside its own; `kept`: packages that a
-    lock has over just this image; `files` gives what is in it."""
+    lock has over just this image; `files` gives what is in it. `snapshot`: its archives are asked for as they were
+    then; `upgrade_system`: `kept` with what they have newer for security, of the image, too."""
     tools = COG_TOOLS if config.pack.tools else ()
     wanted = [*config.system_packages, *(name for name in tools if name not in config.system_packages)]
-    if not wanted and not archives:
-        found = SystemPackages()
-    elif (
+    image = _Image(session, config, base, archives, snapshot, files)
+    answers = (
         kept is not None
         and kept.archives == tuple(map(locked_archive, archives))
         and _answers(kept, wanted, recommends=config.pack.recommends)
-    ):
+        and (snapshot is None or snapshot.is_that_of(kept.releases))
+    )
+    if upgrade_system:
+        found = image.upgraded(kept if kept and answers else image.resolved(wanted, kept), wanted)
+    elif kept and answers:
         found = kept
+    elif wanted or archives:
+        found = image.resolved(wanted, kept)
     else:
-        found = _resolved(session, config, base, archives, wanted, files())
+        found = SystemPackages()
     return base if found == base.system_packages else msgspec.structs.replace(base, system_packages=found)
 
 
@@ -59,45 +72,81 @@ def _answers(kept: SystemPackages, wanted: Sequence[str], *, recommends: bool) -
     return kept.recommends == (recommends and bool(answered)) and is_answered(answered, there)
 
 
-def _resolved(
-    session: Session,
-    config: Config,
-    base: RegistryBase,
-    archives: Sequence[Archive],
-    wanted: Sequence[str],
-    files: BaseFiles,
-) -> SystemPackages:
-    where = f"{config.where('cogpack.base')}: {base.reference}"
-    tree = Tree(ground_of(files.members))
-    database = DpkgDatabase(tree, base.arch, where=where)
-    mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
-    image = ImagePackages(
-        name=base.reference,
-        where=where,
-        arch=base.arch,
-        archives=read_archives(tree, base.arch, mirror, where=where),
-        installed={
-            name: Installed(
-                name=name,
-                version=package.version,
-                control=package.text.encode("utf-8", "surrogateescape"),
-                scripts=database.control(package),
-            )
-            for name, package in database.own.items()
-        },
-    )
-    places = {
-        request: config.where(f"build.system_packages[{index}]")
-        for index, request in reversed(list(enumerate(config.system_packages)))
-    }
-    return resolve_over(
-        image,
-        wanted,
-        http=session.http,
-        cache=session.cache,
-        seal=session.seal,
-        places=dict.fromkeys(COG_TOOLS, config.where("cogpack.tools")) | places if config.pack.tools else places,
-        recommends=config.pack.recommends,
-        archives=archives,
-        examine=lambda found, places: left_to_dpkg(session, found, mirror, places),
-    )
+class _Image:
+    """Is the image that packages are laid over, whose files are read where they are asked for."""
+
+    def __init__(
+        self,
+        session: Session,
+        config: Config,
+        base: RegistryBase,
+        archives: Sequence[Archive],
+        snapshot: Snapshot | None,
+        files: Callable[[], BaseFiles],
+    ) -> None:
+        self._session = session
+        self._config = config
+        self._base = base
+        self._archives = archives
+        self._snapshot = snapshot
+        self._files = files
+        self._mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
+
+    @cached_property
+    def _packages(self) -> ImagePackages:
+        base = self._base
+        where = f"{self._config.where('cogpack.base')}: {base.reference}"
+        tree = Tree(ground_of(self._files().members))
+        database = DpkgDatabase(tree, base.arch, where=where)
+        return ImagePackages(
+            name=base.reference,
+            where=where,
+            arch=base.arch,
+            archives=read_archives(tree, base.arch, self._mirror, where=where, snapshot=self._snapshot),
+            installed={
+                name: Installed(
+                    name=name,
+                    version=package.version,
+                    control=package.text.encode("utf-8", "surrogateescape"),
+                    scripts=database.control(package),
+                )
+                for name, package in database.own.items()
+            },
+        )
+
+    def _examine(self, found: Sequence[Brought], places: Mapping[str, str]) -> Collection[str]:
+        return left_to_dpkg(self._session, found, self._snapshot or self._mirror, places)
+
+    def resolved(self, wanted: Sequence[str], kept: SystemPackages | None) -> SystemPackages:
+        """Resolve what is `wanted`. `kept`: what a lock has over this very image."""
+        config, session = self._config, self._session
+        places = dict.fromkeys(COG_TOOLS, config.where("cogpack.tools")) if config.pack.tools else {}
+        places |= {
+            request: config.where(f"build.system_packages[{index}]")
+            for index, request in reversed(list(enumerate(config.system_packages)))
+        }
+        return resolve_over(
+            self._packages,
+            wanted,
+            http=session.http,
+            cache=session.cache,
+            seal=session.seal,
+            places=places,
+            recommends=config.pack.recommends,
+            archives=self._archives,
+            examine=self._examine,
+            upgraded=[deb.name for deb in kept.packages] if kept else (),
+        )
+
+    def upgraded(self, kept: SystemPackages, wanted: Sequence[str]) -> SystemPackages:
+        session = self._session
+        return upgrade_over(
+            self._packages,
+            kept,
+            wanted,
+            http=session.http,
+            cache=session.cache,
+            seal=session.seal,
+            archives=self._archives,
+            examine=self._examine,
+        )

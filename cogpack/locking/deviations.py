@@ -30,9 +30,10 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
             text = "has no effect: build.python_requirements names no pyproject.toml, pylock.toml or uv.lock"
             yield Note(Code.UNUSED_SETTING, f"{config.where(f'cogpack.{name}')}: {text}")
     pack = config.pack
-    unused = {name: getattr(pack, name) for name in ("debian_snapshot", "debian_base_from")}
+    unused: dict[str, object] = {}
     if not config.system_packages and not pack.tools:
-        unused |= {"debian_mirror": pack.debian_mirror and not pack.apt, "recommends": not pack.recommends}
+        unused = {"debian_mirror": pack.debian_mirror and not pack.apt, "recommends": not pack.recommends}
+        unused["debian_snapshot"] = pack.debian_snapshot and not pack.apt
     for name in (name for name, written in unused.items() if pack.base and written):
         text = f"{config.where(f'cogpack.{name}')}: has no effect: the packages of cogpack.base are its own"
         yield Note(Code.UNUSED_SETTING, text)

@@ -7,6 +7,7 @@ they say is only a reason to run them: the layer is made of the whole package, w
 
 import io
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from cogpack.artifacts import Artifact
 from cogpack.digest import Digest
@@ -18,7 +19,7 @@ from cogpack.layers.debs.deb.archive import control_end, read_control
 from cogpack.lockfile.base_kinds import LockedDeb
 from cogpack.locking.recommended import LEAVES_OUT
 from cogpack.notes import Code, Note
-from cogpack.resolve.debs import Brought, DebianMirror
+from cogpack.resolve.debs import Brought
 from cogpack.session import Session
 from cogpack.text import count_text
 from cogpack.threads import each
@@ -50,8 +51,14 @@ def deb_file(deb: LockedDeb, locate: Callable[[], LocalFile]) -> DebFile:
     )
 
 
+class _Mirror(Protocol):
+    """Says where archives are asked for."""
+
+    def url(self, archive: str, path: str) -> str: ...
+
+
 def left_to_dpkg(
-    session: Session, packages: Sequence[Brought], mirror: DebianMirror, places: Mapping[str, str]
+    session: Session, packages: Sequence[Brought], mirror: _Mirror, places: Mapping[str, str]
 ) -> Collection[str]:
     """Give those of `packages` whose scripts do more than is known, and say of each that is needed what. `places`: by
     requested package."""
@@ -107,7 +114,7 @@ def fetched_control(session: Session, deb: LockedDeb, urls: Iterable[str]) -> by
         return read_control(stream, where=f"package {deb.name} {deb.version}")["control"]
 
 
-def _control(session: Session, deb: LockedDeb, mirror: DebianMirror) -> dict[str, bytes]:
+def _control(session: Session, deb: LockedDeb, mirror: _Mirror) -> dict[str, bytes]:
     where = f"package {deb.name} {deb.version}"
     artifact = deb_artifact(deb)
     if session.store.find(artifact):

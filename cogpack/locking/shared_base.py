@@ -6,7 +6,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, parse_lock
-from cogpack.lockfile.base_kinds import DebianBase
+from cogpack.lockfile.base_kinds import DebianBase, RegistryBase
 from cogpack.project import Project
 
 
@@ -15,6 +15,14 @@ class SharedBase(msgspec.Struct, frozen=True):
 
     name: str
     base: DebianBase
+    wanted: bool = True
+
+
+class SharedImage(msgspec.Struct, frozen=True):
+    """Is the same of an image of a registry, as it was when that lock was made."""
+
+    name: str
+    base: RegistryBase
     wanted: bool = True
 
 
@@ -40,23 +48,28 @@ def read_other(project: Project, key: Literal["debian_base_from", "constraints_f
     return name, decisions
 
 
-def read_shared_base(project: Project) -> SharedBase | None:
-    """Read the base of the lock that `cogpack.debian_base_from` names, else of that of `constraints_from`, if it has
-    one; None where the project's base is another kind's."""
+def read_shared_base(project: Project) -> SharedBase | SharedImage | None:
+    """Read the base of the lock that `cogpack.debian_base_from` names, which must be of the kind of the project's, else
+    of that of `constraints_from`, if it is."""
     config = project.config
-    if config.pack.base is not None:
+    wanted = read_other(project, "debian_base_from")
+    if (found := wanted or read_other(project, "constraints_from")) is None:
         return None
-    if found := read_other(project, "debian_base_from"):
-        name, decisions = found
-        if not isinstance(decisions.base, DebianBase):
-            where = f"{config.where('cogpack.debian_base_from')}: {name}"
-            raise InputError(
-                f"{where}: its base is {decisions.base.title}, and no Debian packages",
-                next_step="name the lock of a project without cogpack.base",
-            )
-        return SharedBase(name, decisions.base)
-    if found := read_other(project, "constraints_from"):
-        name, decisions = found
-        if isinstance(decisions.base, DebianBase):
-            return SharedBase(name, decisions.base, wanted=False)
-    return None
+    name, decisions = found
+    match decisions.base:
+        case DebianBase() if config.pack.base is None:
+            return SharedBase(name, decisions.base, wanted=wanted is not None)
+        case RegistryBase() if config.pack.base is not None:
+            return SharedImage(name, decisions.base, wanted=wanted is not None)
+    if wanted is None:
+        return None
+    where = f"{config.where('cogpack.debian_base_from')}: {name}"
+    if config.pack.base is None:
+        raise InputError(
+            f"{where}: its base is {decisions.base.title}, and no Debian packages",
+            next_step="name the lock of a project without cogpack.base",
+        )
+    raise InputError(
+        f"{where}: its base is Debian packages, and this project's is {config.pack.base}",
+        next_step="name the lock of a project with this cogpack.base, or leave out one of the two",
+    )

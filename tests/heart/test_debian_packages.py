@@ -185,9 +185,3 @@ def test_upgrade_system_names_each_package_that_moved_and_keeps_all_other_pins(w
     assert "99.0" not in (made.root / "cogpack.lock").read_text()
     named = ok(made.cogpack("lock", "--upgrade-system", COGPACK_DEBIAN_MIRROR=archive.url)).err
     assert "moved" not in named
-
-
-def test_packages_of_an_image_are_not_upgraded_alone(world: World) -> None:
-    done = world.project().cogpack("lock", "--upgrade-system")
-    assert done.code == 2
-    assert "cogpack.base: the packages of an image are its own, and are not upgraded alone" in done.err

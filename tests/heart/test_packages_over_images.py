@@ -4,6 +4,7 @@ import hashlib
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.debian_archive import Signer, write_suite
@@ -190,6 +191,80 @@ def test_the_same_digest_is_made_without_a_network(world: World, ubuntu: Ubuntu)
     offline = ok(made.cogpack("build", "--offline", "../depot", "-o", "../offline"))
     assert offline.digest == built.digest
     assert ubuntu.archive.seen == []
+
+
+def versions(project: Project) -> dict[str, str]:
+    lock = (project.root / "cogpack.lock").read_text()
+    return dict(re.findall(r'name = "(\w+)", version = "([\d.]+)", arch', lock))
+
+
+def test_upgrade_system_takes_what_the_security_archive_has_newer_of_the_lock_and_of_the_image(
+    world: World, ubuntu: Ubuntu
+) -> None:
+    made = project(world, "tool", "libc6")
+    ok(made.cogpack("lock", **ubuntu.environment))
+    assert versions(made) == {"nice": "1", "tool": "2"}
+    ubuntu.add("noble-updates", "tool", "3", Depends="libc6")
+    ubuntu.add("noble-security", "nice", "1.1")
+    ubuntu.add("noble-security", "libc6", "2.41.1")
+    ubuntu.push()
+    done = ok(made.cogpack("lock", "--upgrade-system", "--json", **ubuntu.environment))
+    moved = {(one["package"], one["from"], one["to"]) for one in done.json["upgraded"]}
+    expected = {("nice", "1", "1.1"), ("libc6", "2.41", "2.41.1"), ("libold", "1", "1.1"), ("dev", "1", "1.1")}
+    assert moved == expected, "dev is of the image, needs the libold that it was built with, and goes along"
+    assert "present" not in (made.root / "cogpack.lock").read_text(), "what was asked for is above the image now"
+    text = (made.root / "cogpack.lock").read_text()
+    for again in ((), ("--upgrade-system",)):
+        ok(made.cogpack("lock", *again, **ubuntu.environment))
+        assert (made.root / "cogpack.lock").read_text() == text
+    made.write("cog.yaml", (made.root / "cog.yaml").read_text().replace("    - tool\n", ""))
+    ok(made.cogpack("lock", **ubuntu.environment))
+    assert versions(made) == {"libc6": "2.41.1", "libold": "1.1", "dev": "1.1"}, "no fix is lost by another request"
+
+
+def test_packages_are_those_of_the_time_that_is_named(world: World, ubuntu: Ubuntu) -> None:
+    service = ubuntu.archive.root / "snapshot"
+    (service / "20261101T000000Z").mkdir(parents=True)
+    old = Path(shutil.copytree(ubuntu.archive.root / "ubuntu", service / "20261101T000000Z", dirs_exist_ok=True))
+    for suite, index in ubuntu.index.items():
+        fields = {"Origin": "Ubuntu", "Suite": suite, "Date": "Sat, 31 Oct 2026 00:00:00 UTC"}
+        write_suite(service, old.name, suite, index, ubuntu.signer, **fields, Codename="noble")
+    ubuntu.add("noble-updates", "tool", "3")
+    ubuntu.push()
+    (ubuntu.archive.root / "ubuntu/pool/tool_2.deb").unlink()
+    environment = ubuntu.environment
+    environment["COGPACK_URL_MAP"] += f",https://snapshot.ubuntu.com/ubuntu={ubuntu.archive.host}/snapshot"
+    made = project(world, "tool")
+    ok(made.cogpack("lock", **environment))
+    assert versions(made)["tool"] == "3"
+    ok(made.cogpack("lock", **environment, COGPACK_DEBIAN_SNAPSHOT="2026-11-01"))
+    assert versions(made)["tool"] == "2"
+    del ubuntu.archive.seen[:]
+    done = made.cogpack("lock", "--upgrade-system", **environment, COGPACK_DEBIAN_SNAPSHOT="2026-11-01")
+    assert "the base is that of a time that is named" in done.err
+    ok(made.cogpack("lock", **environment, COGPACK_DEBIAN_SNAPSHOT="2026-11-01"))
+    assert ubuntu.archive.seen == [], "it has what is asked for"
+    ok(made.cogpack("build", "-o", "../built", **environment))
+    assert "/snapshot/20261101T000000Z/pool/tool_2.deb" in ubuntu.archive.seen, "the pool has dropped it"
+
+
+def test_the_image_of_another_lock_is_taken_as_it_was_then(world: World, ubuntu: Ubuntu) -> None:
+    first = project(world, "tool")
+    ok(first.cogpack("lock", **ubuntu.environment))
+    base = re.search(r'digest = "(sha256:\w+)"', (first.root / "cogpack.lock").read_text())
+    assert base
+    (first.root / "cogpack.lock").rename(world.directory / "first.lock")
+    ubuntu.files["etc/motd"] = b"another day"
+    ubuntu.push()
+    made = project(world, "nice", config="  debian_base_from: ../first.lock\n")
+    done = ok(made.cogpack("lock", **ubuntu.environment))
+    assert f"same base as ../first.lock: {world.registry}/base/python:v1@{base[1][:19]}" in done.err
+    assert base[1] in (made.root / "cogpack.lock").read_text()
+    assert versions(made) == {"nice": "1"}
+    made.write("cog.yaml", (made.root / "cog.yaml").read_text().replace("python:v1", "python:v2"))
+    done = made.cogpack("lock", **ubuntu.environment)
+    assert done.code == 2
+    assert "debian_base_from: the base of ../first.lock is" in done.err
 
 
 def test_a_release_that_the_images_key_has_not_signed_is_refused(world: World, ubuntu: Ubuntu) -> None:

@@ -114,7 +114,6 @@ def test_another_python_than_that_of_a_base_that_is_named_is_told() -> None:
         "debian_mirror: http://m/debian",
         "recommends: false",
         "debian_snapshot: 2026-01-31",
-        "debian_base_from: x",
     ],
 )
 def test_a_setting_for_packages_that_nobody_asks_for_is_told(setting: str) -> None:

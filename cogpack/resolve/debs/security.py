@@ -4,7 +4,7 @@ Versions that the archives have dropped since are kept by what the lock says of 
 so all packages that are locked stay, and what newer ones need besides is added.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from cogpack.errors import InputError
 from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb
 from cogpack.resolve.debs.archives.archive import Archive
-from cogpack.resolve.debs.archives.index import IndexedPackage
-from cogpack.resolve.debs.archives.mirror import SECURITY, DebianMirror
+from cogpack.resolve.debs.archives.index import IndexedPackage, PackageIndex
+from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.suites import Suite, SuiteReader, indexes_of
 from cogpack.resolve.debs.bases import solve_base
 from cogpack.resolve.debs.resolver import Brought, Examine
@@ -44,18 +44,16 @@ def upgrade_security(
     over = kept.system_packages
     task = http.progress.task(f"Debian {kept.suite}-security", None, "resolve")
     reader = SuiteReader(arch=kept.arch, http=http, cache=cache, seal=seal, task=task, now=now or datetime.now(UTC))
-    suites = [*reader.debian(kept.suite, mirror), *reader.read(archives)]
+    debians = reader.debian(kept.suite, mirror)
+    suites = [*debians, *reader.read(archives)]
     fixed = {wanted.name for wanted in map(parse_request, requests) if wanted.version or wanted.suite}
     try:
-        base, above = _solved(kept, suites, fixed)
+        base, above = _solved(kept, suites, len(debians), fixed)
     except InputError as error:
-        raise InputError(
-            f"what the security archive has does not go with what is locked: {error.message}",
-            next_step="run cogpack lock --upgrade, which takes the newest of everything",
-        ) from error
+        raise unfitting(error) from error
     task.done("resolved")
-    own = tuple(_locked(one, suites, kept.packages) for one in base)
-    packages = tuple(_locked(one, suites, over.packages) for one in above)
+    own = tuple(locked_again(one, suites, kept.packages) for one in base)
+    packages = tuple(locked_again(one, suites, over.packages) for one in above)
     if (own, packages) == (kept.packages, over.packages):
         return kept
     new = [deb for deb in packages if deb not in over.packages]
@@ -64,39 +62,59 @@ def upgrade_security(
     left = dependents([*base, *above], named) & {deb.name for deb in packages}
     return msgspec.structs.replace(
         kept,
-        releases=_releases(kept.releases, suites, kept.packages, own),
+        releases=releases_after(kept.releases, suites, kept.packages, own, lambda suite: suite.locked),
         packages=own,
         system_packages=msgspec.structs.replace(
             over,
-            releases=_releases(over.releases, suites, over.packages, packages),
+            releases=releases_after(over.releases, suites, over.packages, packages, lambda suite: suite.locked),
             packages=packages,
             dpkg=tuple(sorted(left)),
         ),
     )
 
 
-class _Locked(Universe):
-    """Has of packages that are locked no other versions than these, and newer ones of the security archive."""
+def security_indexes(suites: Sequence[Suite]) -> Collection[int]:
+    """Number those of security archives, as Debian and Ubuntu call theirs."""
+    return {number for number, one in enumerate(suites) if one.name.endswith("-security")}
 
-    def __init__(self, suites: Sequence[Suite], kept: Sequence[LockedDeb], fixed: Collection[str]) -> None:
-        super().__init__(*indexes_of(suites))
+
+class LockedUniverse(Universe):
+    """Has of packages that are `kept` no other versions than these, and newer ones of the `security` archives' indexes,
+    by number, but of those that are `fixed`. `installed`: what there is of others, which stays as well."""
+
+    def __init__(
+        self,
+        suites: Sequence[Suite],
+        kept: Sequence[LockedDeb],
+        fixed: Collection[str],
+        *,
+        security: Collection[int],
+        installed: PackageIndex | None = None,
+    ) -> None:
+        indexes, names, reluctant = indexes_of(suites)
+        there = [installed] if installed else []
+        super().__init__([*indexes, *there], [*names, *("base" for _ in there)], reluctant)
         self._kept = {deb.name: deb for deb in kept}
         self._fixed = fixed
         self._archives = [one.archive.name for one in suites]
+        self._security = security
 
     def candidates(self, name: str) -> list[Candidate]:
         found = super().candidates(name)
-        if (deb := self._kept.get(name)) is None:
+        deb = self._kept.get(name)
+        there = [one for one in found if one.index == len(self._archives)]
+        if deb is None and not there:
             return found
-        same = [one for one in found if one.package.sha256 == deb.sha256]
+        version = deb.version if deb else there[0].package.version
+        same = [one for one in found if one.package.sha256 == deb.sha256] if deb else there
         newer = [
             one
             for one in found
-            if self._archives[one.index] == SECURITY
+            if one.index in self._security
             and name not in self._fixed
-            and version_key(one.package.version) > version_key(deb.version)
+            and version_key(one.package.version) > version_key(version)
         ]
-        return [*newer, *(same[:1] or [self._remembered(deb, found)])]
+        return [*newer, *same[:1]] if same or deb is None else [*newer, self._remembered(deb, found)]
 
     def _remembered(self, deb: LockedDeb, others: Sequence[Candidate]) -> Candidate:
         """Make one that no index has any more. What it provides is taken to be what other versions do."""
@@ -114,22 +132,30 @@ class _Locked(Universe):
 
 
 def _solved(
-    kept: DebianBase, suites: Sequence[Suite], fixed: Collection[str]
+    kept: DebianBase, suites: Sequence[Suite], debians: int, fixed: Collection[str]
 ) -> tuple[Sequence[Candidate], Sequence[Candidate]]:
-    """Choose the base, and what lies over it."""
+    """Choose the base, and what lies over it. `debians`: how many of `suites` are Debian's, which come first."""
     own = [deb.name for deb in kept.packages]
-    base = solve_base(_Locked(suites, kept.packages, ()), own, slim=kept.slim)
+    security = security_indexes(suites[:debians])
+    base = solve_base(LockedUniverse(suites, kept.packages, (), security=security), own, slim=kept.slim)
     names = [deb.name for deb in kept.system_packages.packages]
     if not names:
         return base, ()
-    universe = _Locked(suites, kept.installed, fixed)
+    universe = LockedUniverse(suites, kept.installed, fixed, security=security)
     seen = solve_base(universe, [one.name for one in base], slim=kept.slim)
     found = solve(universe, names, base=seen).packages
     there = sorted([*seen, *found], key=lambda candidate: candidate.name)
     return base, [candidate for candidate in there if candidate not in base]
 
 
-def _locked(candidate: Candidate, suites: Sequence[Suite], kept: Sequence[LockedDeb]) -> LockedDeb:
+def unfitting(error: InputError) -> InputError:
+    return InputError(
+        f"what the security archive has does not go with what is locked: {error.message}",
+        next_step="run cogpack lock --upgrade, which takes the newest of everything",
+    )
+
+
+def locked_again(candidate: Candidate, suites: Sequence[Suite], kept: Sequence[LockedDeb]) -> LockedDeb:
     """Lock a package; why it is there has not changed."""
     package = candidate.package
     before: Mapping[str, LockedDeb] = {deb.name: deb for deb in kept}
@@ -148,10 +174,15 @@ def _locked(candidate: Candidate, suites: Sequence[Suite], kept: Sequence[Locked
     )
 
 
-def _releases(
-    before: Sequence[DebianRelease], suites: Sequence[Suite], was: Sequence[LockedDeb], packages: Sequence[LockedDeb]
+def releases_after(
+    before: Sequence[DebianRelease],
+    suites: Sequence[Suite],
+    was: Sequence[LockedDeb],
+    packages: Sequence[LockedDeb],
+    locked: Callable[[Suite], DebianRelease],
 ) -> tuple[DebianRelease, ...]:
-    """List the Releases that packages came from: those of before as long as the new ones lack something of them."""
+    """List the Releases that packages came from: those of before as long as the new ones lack something of them.
+    `locked` writes one down."""
     found: list[DebianRelease] = []
     for archive in dict.fromkeys(one.archive.name for one in suites):
         own = [deb for deb in packages if deb.archive == archive]
@@ -161,7 +192,7 @@ def _releases(
         if set(own) <= set(was):
             found += old
         elif {deb.sha256 for deb in own} <= listed:
-            found += (one.locked for one in new)
+            found += map(locked, new)
         else:
-            found += [*old, *(one.locked for one in new)]
+            found += [*old, *map(locked, new)]
     return tuple(dict.fromkeys(found)) if packages else ()

@@ -1,6 +1,7 @@
 """Which archives an image's own apt asks, and by whose keys, in apt's two forms."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import pytest
 from support.debian_archive import Signer
@@ -8,6 +9,7 @@ from support.debian_archive import Signer
 from cogpack.errors import InputError
 from cogpack.resolve.debs.archives.archive import Archive
 from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.over.sources import read_archives
 
 ONE, OTHER = Signer(), Signer()
@@ -32,9 +34,9 @@ class Image:
         )
 
 
-def archives(files: Mapping[str, str], arch: str = "amd64") -> list[Archive]:
+def archives(files: Mapping[str, str], arch: str = "amd64", snapshot: Snapshot | None = None) -> list[Archive]:
     image = Image({**KEYS, **{path: text.encode() for path, text in files.items()}})
-    return [*read_archives(image, arch, MIRROR, where="base")]
+    return [*read_archives(image, arch, MIRROR, where="base", snapshot=snapshot)]
 
 
 def told(found: list[Archive]) -> list[tuple[str, str, tuple[str, ...], tuple[str, ...]]]:
@@ -54,6 +56,20 @@ def test_lines_of_one_suite_are_one_archive_and_its_release_is_asked_for_once() 
     assert told(archives({LIST: text})) == [
         (ubuntu, ubuntu, ("jammy",), ("main", "restricted", "universe")),
         (security, security, ("jammy-security",), ("main",)),
+    ]
+
+
+def test_what_a_snapshot_service_keeps_is_asked_for_as_it_was_and_others_as_they_are() -> None:
+    then = Snapshot(datetime(2026, 11, 1, tzinfo=UTC))
+    text = (
+        "deb http://deb.debian.org/debian trixie main\ndeb http://archive.ubuntu.com/ubuntu jammy main\n"
+        "deb https://download.docker.com/linux/debian trixie stable\n"
+    )
+    found = archives({LIST: text}, snapshot=then)
+    assert [(one.name, one.uri, one.snapshot) for one in found] == [
+        ("debian", "https://snapshot.debian.org/archive/debian/20261101T000000Z", then),
+        ("http://archive.ubuntu.com/ubuntu", "https://snapshot.ubuntu.com/ubuntu/20261101T000000Z", then),
+        ("https://download.docker.com/linux/debian", "https://download.docker.com/linux/debian", None),
     ]
 
 

@@ -24,9 +24,34 @@ def test_a_time_is_written_as_the_snapshot_service_does(text: str, stamp: str) -
     found = chosen(text)
     assert found is not None
     assert found.stamp == stamp
-    assert found.mirror.url("debian", "dists/x") == f"https://snapshot.debian.org/archive/debian/{stamp}/dists/x"
+    assert found.url("debian", "dists/x") == f"https://snapshot.debian.org/archive/debian/{stamp}/dists/x"
     security = f"https://snapshot.debian.org/archive/debian-security/{stamp}/dists/x"
-    assert found.mirror.url("debian-security", "dists/x") == security
+    assert found.url("debian-security", "dists/x") == security
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        "http://archive.ubuntu.com/ubuntu",
+        "https://de.archive.ubuntu.com/ubuntu",
+        "http://security.ubuntu.com/ubuntu",
+        "http://ports.ubuntu.com/ubuntu-ports",
+    ],
+)
+def test_ubuntus_archives_are_one_at_its_snapshot_service(archive: str) -> None:
+    found = chosen("2026-11-01")
+    assert found is not None
+    assert found.url(archive) == "https://snapshot.ubuntu.com/ubuntu/20261101T000000Z"
+    assert found.url(archive, "pool/a.deb") == "https://snapshot.ubuntu.com/ubuntu/20261101T000000Z/pool/a.deb"
+
+
+@pytest.mark.parametrize(
+    "archive", ["https://download.docker.com/linux/ubuntu", "http://x.test/archive.ubuntu.com/ubuntu"]
+)
+def test_an_archive_that_no_service_keeps_is_asked_as_it_is(archive: str) -> None:
+    found = chosen("2026-11-01")
+    assert found is not None
+    assert (found.url(archive), found.url(archive, "x")) == (archive, f"{archive}/x")
 
 
 def test_cog_yaml_goes_before_the_environment_and_nobody_need_say_one() -> None:

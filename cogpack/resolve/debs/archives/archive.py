@@ -10,6 +10,8 @@ from cogpack.lockfile.base_kinds import LockedArchive
 from cogpack.resolve.debs.archives import keyring
 from cogpack.resolve.debs.archives.keyring import Keyring
 from cogpack.resolve.debs.archives.mirror import MAIN, SECURITY, DebianMirror
+from cogpack.resolve.debs.archives.snapshot import Snapshot
+from cogpack.resolve.debs.archives.urls import snapshot_url
 
 
 class Archive(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +19,8 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
 
     `name`: what locks call it, "debian", "debian-security" or its URI; `uri`: where it is asked for. `suites`: each a
     name below `dists/`, or, with a slash at its end, a directory below the URI that has an index of all that is there,
-    without components (a flat repository). `where`: begins what is said of it, "" of Debian's own.
+    without components (a flat repository). `where`: begins what is said of it, "" of Debian's own; `snapshot`: it is
+    asked for as it was then.
     """
 
     name: str
@@ -26,10 +29,15 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
     components: tuple[str, ...] = ()
     keys: Keyring
     where: str = ""
+    snapshot: Snapshot | None = None
 
     @property
     def is_debians(self) -> bool:
         return self.name in (MAIN, SECURITY)
+
+    def stamp(self, time: str) -> str:
+        """Give the time stamp by which a snapshot service has it that belongs to a `time`, "" where none has."""
+        return (self.snapshot.stamp if self.snapshot else time) if snapshot_url(self.name, time) else ""
 
     def url(self, path: str) -> str:
         return f"{self.uri}/{path}"
@@ -70,10 +78,18 @@ def directory(suite: str) -> str:
     return f"dists/{suite}/"
 
 
-def debian_archives(suite: str, mirror: DebianMirror) -> Sequence[Archive]:
-    """Give what a suite of Debian's has: itself, its updates, and its security archive."""
-    keys = keyring.debian_keyring()
-    return (
-        Archive(name=MAIN, uri=mirror.main, suites=(suite, f"{suite}-updates"), components=("main",), keys=keys),
-        Archive(name=SECURITY, uri=mirror.security, suites=(f"{suite}-security",), components=("main",), keys=keys),
-    )
+def debian_archives(suite: str, mirror: DebianMirror, snapshot: Snapshot | None = None) -> Sequence[Archive]:
+    """Give what a suite of Debian's has: itself, its updates, and its security archive, at the `mirror` or at the time
+    of `snapshot`."""
+    suites = {MAIN: (suite, f"{suite}-updates"), SECURITY: (f"{suite}-security",)}
+    return [
+        Archive(
+            name=name,
+            uri=snapshot.url(name) if snapshot else mirror.url(name, "").rstrip("/"),
+            suites=of,
+            components=("main",),
+            keys=keyring.debian_keyring(),
+            snapshot=snapshot,
+        )
+        for name, of in suites.items()
+    ]

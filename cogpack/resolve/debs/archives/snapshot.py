@@ -1,19 +1,20 @@
-"""Debian's archives as they were at a time are kept by its snapshot service: a fleet that names one has one base."""
+"""Archives as they were at a time are kept by snapshot services, Debian's and Ubuntu's: a fleet that names one has one
+base."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.resolve.debs.archives.mirror import MAIN, SECURITY, DebianMirror
+from cogpack.lockfile.base_kinds import DebianRelease
 from cogpack.resolve.debs.archives.urls import snapshot_url
 
 ENVIRONMENT = "COGPACK_DEBIAN_SNAPSHOT"
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """Is all that Debian had at `moment`, a time of UTC."""
+    """Is all that Debian and Ubuntu had at `moment`, a time of UTC."""
 
     moment: datetime
 
@@ -30,9 +31,13 @@ class Snapshot(msgspec.Struct, frozen=True):
         """Write the time as the service does."""
         return self.moment.strftime("%Y%m%dT%H%M%SZ")
 
-    @property
-    def mirror(self) -> DebianMirror:
-        return DebianMirror(main=snapshot_url(MAIN, self.stamp), security=snapshot_url(SECURITY, self.stamp))
+    def is_that_of(self, releases: Iterable[DebianRelease]) -> bool:
+        """Tell whether all of these that a snapshot service keeps are of this time."""
+        return all(release.snapshot in ("", self.stamp) for release in releases)
+
+    def url(self, archive: str, path: str = "") -> str:
+        """Give the address of an archive as it was, or of a file of it: of one that no service keeps, as it is."""
+        return snapshot_url(archive, self.stamp, path) or (f"{archive}/{path}" if path else archive)
 
 
 def _parse(value: str, where: str, now: datetime) -> datetime:

@@ -23,20 +23,19 @@ from cogpack.seal import Seal
 _INRELEASE_LIMIT = 4 * 1024 * 1024
 _INDEX_LIMIT = 64 * 1024 * 1024
 _TEXT_LIMIT = 1024 * 1024 * 1024
-# The snapshot service takes a copy every six hours; a time before the copy was taken leads to the copy before.
+# Debian's snapshot service takes a copy every six hours, and a time before the copy was taken leads to the copy before;
+# Ubuntu's has each time, and its pools keep for a day what newer versions have taken the place of.
 _SNAPSHOT_DELAY = timedelta(hours=12)
 _KINDS = (".xz", ".gz", "")
 
 
 class Suite(msgspec.Struct, frozen=True, kw_only=True):
-    """Is one index of a suite, of which there is one a component. `stamp`: the time by which Debian's snapshot service
-    has it, "" for archives that it does not keep."""
+    """Is one index of a suite, of which there is one a component."""
 
     archive: Archive
     name: str
     release: Release
     index: DebianIndex
-    stamp: str = ""
 
     @property
     def locked(self) -> DebianRelease:
@@ -46,7 +45,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
             date=self.release.date.strftime("%Y-%m-%dT%H:%M:%SZ"),
             sha256=self.release.sha256,
             signed_by=self.release.signer,
-            snapshot=self.stamp,
+            snapshot=self.archive.stamp(_snapshot(self.release)),
         )
 
 
@@ -68,30 +67,15 @@ class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
 
     def debian(self, suite: str, mirror: DebianMirror, snapshot: Snapshot | None = None) -> list[Suite]:
         """Read `suite`, its updates, and its security archive: as they are, or were at the time of `snapshot`."""
-        if snapshot is None:
-            return self.read(debian_archives(suite, mirror))
-        found = self._releases(debian_archives(suite, snapshot.mirror), snapshot.moment)
-        if later := [release for _, _, release in found if release.date > snapshot.moment]:
-            raise MismatchError(
-                f"{snapshot.mirror.main}: expected {later[0].codename} as it was then, "
-                f"found that of {later[0].date:%Y-%m-%d %H:%M}",
-                next_step="find out who answers for snapshot.debian.org (COGPACK_URL_MAP)",
-            )
-        return [
-            msgspec.structs.replace(one, stamp=snapshot.stamp)
-            for archive, name, release in found
-            for one in self._suites(archive, name, release)
-        ]
+        return self.read(debian_archives(suite, mirror, snapshot))
 
     def read(self, archives: Sequence[Archive]) -> list[Suite]:
         """Read all suites of `archives`, in this order."""
-        found = self._releases(archives, self.now)
+        found = [(archive, name, self._release(archive, name)) for archive in archives for name in archive.suites]
         return [one for archive, name, release in found for one in self._suites(archive, name, release)]
 
-    def _releases(self, archives: Sequence[Archive], now: datetime) -> list[tuple[Archive, str, Release]]:
-        return [(archive, name, self._release(archive, name, now)) for archive in archives for name in archive.suites]
-
-    def _release(self, archive: Archive, suite: str, now: datetime) -> Release:
+    def _release(self, archive: Archive, suite: str) -> Release:
+        now = archive.snapshot.moment if archive.snapshot else self.now
         called = None if is_flat(suite) else suite
         url = archive.url(f"{directory(suite)}InRelease")
         with _named(archive):
@@ -103,14 +87,19 @@ class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
                 url = archive.url(f"{directory(suite)}Release")
                 data = _get(self.http, url, _INRELEASE_LIMIT)
                 signature = _get(self.http, f"{url}.gpg", _INRELEASE_LIMIT)
-            return verify_release(data, url=url, suite=called, keys=archive.keys, now=now, signature=signature)
+            release = verify_release(data, url=url, suite=called, keys=archive.keys, now=now, signature=signature)
+        if archive.snapshot and release.date > archive.snapshot.moment:
+            raise MismatchError(
+                f"{archive.uri}: expected {suite} as it was then, found that of {release.date:%Y-%m-%d %H:%M}",
+                next_step="find out who answers for the snapshot service (COGPACK_URL_MAP)",
+            )
+        return release
 
     def _suites(self, archive: Archive, name: str, release: Release) -> Iterator[Suite]:
-        stamp = _snapshot(release) if archive.is_debians else ""
         with _named(archive):
             indexes = [self._index(archive, name, release, place) for place in self._places(archive, name, release)]
         for index in indexes:
-            yield Suite(archive=archive, name=name, release=release, index=index, stamp=stamp)
+            yield Suite(archive=archive, name=name, release=release, index=index)
 
     def _places(self, archive: Archive, suite: str, release: Release) -> Iterator[str]:
         """Name the directories of indexes, below that of the suite, with a slash at their ends."""
@@ -145,8 +134,8 @@ class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
             return index
         names = [f"{place}by-hash/SHA256/{packed.sha256}", name] if release.by_hash else [name]
         urls = [archive.url(f"{directory(suite)}{path}") for path in names]
-        if archive.is_debians:
-            urls.append(snapshot_url(archive.name, _snapshot(release), f"dists/{suite}/{name}"))
+        if kept := snapshot_url(archive.name, _snapshot(release), f"dists/{suite}/{name}"):
+            urls.append(kept)
         url, data = _first(self.http, urls, packed)
         self.task.advance(len(data))
         return parse_index(
@@ -173,7 +162,9 @@ def _named(archive: Archive) -> Iterator[None]:
     except (InputError, MismatchError, UnavailableError) as error:
         if archive.where:
             error.message = f"{archive.where}: {error.message}"
-            if isinstance(error, MismatchError) or error.next_step in (OTHER, FRESH):
+            if archive.snapshot and isinstance(error, UnavailableError):
+                error.next_step = "name another time: Debian's service goes back to 2005, Ubuntu's to March 2023"
+            elif isinstance(error, MismatchError) or error.next_step in (OTHER, FRESH):
                 error.next_step = "ask who publishes the archive, or leave it out"
         raise
 

@@ -1,20 +1,22 @@
 """Requests for packages are resolved over an image that others made, with what its own archives have now."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from cogpack.debian_version import version_key
 from cogpack.errors import InputError, together
 from cogpack.http import Http
-from cogpack.lockfile.base_kinds import DebianRelease, Present, SystemPackages
+from cogpack.lockfile.base_kinds import DebianRelease, LockedDeb, Present, SystemPackages
 from cogpack.resolve.debs.archives.archive import Archive, locked_archive
 from cogpack.resolve.debs.archives.suites import Suite, SuiteReader, indexes_of
 from cogpack.resolve.debs.names.elsewhere import of_wheels
 from cogpack.resolve.debs.over.installed import Installed, InstalledIndex
 from cogpack.resolve.debs.resolver import Brought, Examine, faults, locked, misnamed, placed, renewed
+from cogpack.resolve.debs.security import security_indexes
 from cogpack.resolve.debs.solving.chains import chains, dependents
 from cogpack.resolve.debs.solving.request import is_request, parse_request
 from cogpack.resolve.debs.solving.solver import Solution, solve
@@ -32,6 +34,15 @@ class ImagePackages(msgspec.Struct, frozen=True, kw_only=True):
     archives: Sequence[Archive]
     installed: Mapping[str, Installed]
 
+    def noted(self, deb: LockedDeb) -> LockedDeb:
+        """Note in `deb` of which version it takes the place, if the image has one."""
+        there = self.installed.get(deb.name)
+        return msgspec.structs.replace(deb, instead_of=there.version) if there else deb
+
+    def count(self, suites: Sequence[Suite]) -> int:
+        """Tell how many of `suites` are of its own archives, which come first."""
+        return sum(one.archive in self.archives for one in suites)
+
 
 def resolve_over(
     image: ImagePackages,
@@ -44,10 +55,12 @@ def resolve_over(
     recommends: bool = False,
     archives: Sequence[Archive] = (),
     examine: Examine | None = None,
+    upgraded: Collection[str] = (),
     now: datetime | None = None,
 ) -> SystemPackages:
     """Choose what the user's `requests` (as `Request` has them) need over `image`; arguments as `resolve_debs` has
-    them. What the image has stays as it is, unless a request names it, or something needs a newer one."""
+    them. What the image has stays as it is, unless a request names it, or something needs a newer one, or it is one of
+    `upgraded`, of which the image's security archive still has a newer one."""
     if wrong := [misnamed(request, places) for request in requests if not is_request(request)]:
         raise together(wrong)
     task = http.progress.task(f"{image.name}: {', '.join(requests)}", None, "resolve")
@@ -63,7 +76,8 @@ def resolve_over(
     if wrong := list(faults(universe, requests, places)):
         raise together(wrong)
     try:
-        found = solve(universe, requests, base=base, recommends=recommends, upgrades=True)
+        fixes = newer_of_security(universe, filter(image.installed.__contains__, upgraded), image, suites)
+        found = solve(universe, [*requests, *fixes], base=base, recommends=recommends, upgrades=True)
     except InputError as error:
         raise placed(error, requests, places) from error
     task.done("resolved")
@@ -90,7 +104,9 @@ def _system_packages(
     ways = chains(solution, asked.values(), there, recommends=recommends)
     recommended = (ways.keys() & new) - chains(solution, asked.values(), there).keys()
     requested = [candidate for candidate in found.packages if candidate.name in asked.values()]
-    packages = tuple(locked(one, suites[one.index].archive.name, requested, recommended) for one in found.packages)
+    packages = tuple(
+        image.noted(locked(one, suites[one.index].archive.name, requested, recommended)) for one in found.packages
+    )
     left: set[str] = set()
     if examine:
         brought = [Brought(deb, ways.get(deb.name, (deb.name,)), image.installed.get(deb.name)) for deb in packages]
@@ -99,7 +115,7 @@ def _system_packages(
     versions = {candidate.name: candidate.package.version for candidate in kept}
     present = {name: versions[name] for name in asked.values() if name in versions}
     return SystemPackages(
-        releases=tuple(dict.fromkeys(map(_release, suites))) if packages else (),
+        releases=tuple(dict.fromkeys(map(release_with_keys, suites))) if packages else (),
         packages=packages,
         dpkg=tuple(sorted(left)),
         recommends=recommends and bool(requests),
@@ -108,6 +124,22 @@ def _system_packages(
     )
 
 
-def _release(suite: Suite) -> DebianRelease:
+def newer_of_security(
+    universe: Universe, names: Iterable[str], image: ImagePackages, suites: Sequence[Suite]
+) -> list[str]:
+    """Give those of `names`, packages that the image has, of which its security archive has a newer version."""
+    security = security_indexes(suites[: image.count(suites)])
+    return [
+        name
+        for name in names
+        if any(
+            one.index in security and version_key(one.package.version) > version_key(image.installed[name].version)
+            for one in universe.candidates(name)
+        )
+    ]
+
+
+def release_with_keys(suite: Suite) -> DebianRelease:
+    """Lock a Release with the keys that the image has for it."""
     keyring = hashlib.sha256(suite.archive.keys.data).hexdigest()
     return msgspec.structs.replace(suite.locked, keyring=f"sha256:{keyring}")

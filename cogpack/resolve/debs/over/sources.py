@@ -11,6 +11,8 @@ from cogpack.errors import InputError
 from cogpack.resolve.debs.archives.archive import Archive
 from cogpack.resolve.debs.archives.keyring import Keyring, read_keyring
 from cogpack.resolve.debs.archives.mirror import MAIN, SECURITY, DebianMirror
+from cogpack.resolve.debs.archives.snapshot import Snapshot
+from cogpack.resolve.debs.archives.urls import snapshot_url
 
 _APT = "etc/apt"
 _ONE_LINE = re.compile(r"deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)((?:\s+\S+)*)\s*")
@@ -39,9 +41,11 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True):
     signed_by: str
 
 
-def read_archives(files: Files, arch: str, mirror: DebianMirror, *, where: str) -> Sequence[Archive]:
-    """Read which archives the image asks for packages of `arch`. Debian's own are asked for at `mirror`; `where` begins
-    what is said of the image."""
+def read_archives(
+    files: Files, arch: str, mirror: DebianMirror, *, where: str, snapshot: Snapshot | None = None
+) -> Sequence[Archive]:
+    """Read which archives the image asks for packages of `arch`. Debian's own are asked for at `mirror`, and what a
+    snapshot service keeps as it was at `snapshot`, if that is given; `where` begins what is said of the image."""
     found: dict[Archive, None] = {}
     keys: dict[str, Keyring] = {}
     for entry in _entries(files):
@@ -56,14 +60,16 @@ def read_archives(files: Files, arch: str, mirror: DebianMirror, *, where: str) 
         if entry.signed_by not in keys:
             keys[entry.signed_by] = _keyring(files, entry, where)
         name = _name(uri)
+        then = snapshot if snapshot and snapshot_url(name, snapshot.stamp) else None
         found[
             Archive(
                 name=name,
-                uri=mirror.url(name, "").rstrip("/"),
+                uri=then.url(name) if then else mirror.url(name, "").rstrip("/"),
                 suites=(entry.suite.replace("$(ARCH)", arch),),
                 components=entry.components,
                 keys=keys[entry.signed_by],
                 where="" if name in (MAIN, SECURITY) else f"{where}: /{entry.file}",
+                snapshot=then,
             )
         ] = None
     if not found:
