@@ -22,6 +22,7 @@ from cogpack.locking.lines.decide import lacks_pins
 from cogpack.locking.lines.pip.breaks import break_notes
 from cogpack.locking.minimum_driver import minimum_driver
 from cogpack.locking.recommended import recommended
+from cogpack.locking.shared_versions import moved_locks
 from cogpack.locking.weights.remote import changed_uses
 from cogpack.locking.wheels.building import Building
 from cogpack.locking.wheels.clashes import check_clashes, clash_notes
@@ -99,13 +100,17 @@ def lock(
 
 
 def check_lock(session: Session, project: Project) -> Lock:
-    """The lock; `MismatchError` where it is absent or was made from other inputs. No server is asked."""
+    """The lock; `MismatchError` where it is absent or was made from other inputs, those of other locks among them. No
+    server is asked."""
     found = read_lock(project.root)
     if found is None:
         raise MismatchError(f"{project.root / FILE}: there is no lock", next_step="run cogpack lock and commit it")
     _check_format(session, found)
     stale = _changed(project, found)
-    if stale or project.config.pack.platform not in found.platforms:
+    decisions = found.platforms.get(project.config.pack.platform)
+    if not stale and decisions:
+        stale = moved_locks(project, decisions)
+    if stale or decisions is None:
         raise _stale(project, stale)
     return found
 

@@ -11,7 +11,7 @@ from cogpack.images.interface import trying
 from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase, SystemPackages
 from cogpack.locking.decide_packages import decide_packages
 from cogpack.locking.maintainer_scripts import fetched_control, left_to_dpkg
-from cogpack.locking.shared_base import SharedBase, SharedImage
+from cogpack.locking.shared_base import SharedBase, SharedImage, is_shared
 from cogpack.oci import Platform
 from cogpack.reference import Reference
 from cogpack.resolve.base_image import BaseFiles, list_base_image, resolve_base_image
@@ -98,7 +98,7 @@ def _registry(
         _check_upgrade("", snapshot)
     if kept and kept.reference != str(reference):
         kept = None
-    if shared and (kept is None or kept.digest != shared.base.digest):
+    if shared and (kept is None or not is_shared(kept, shared)):
         kept = msgspec.structs.replace(shared.base, system_packages=SystemPackages())
         session.progress.summary(f"same base as {shared.name}: {reference}@{kept.digest[:19]}")
     if kept:
@@ -210,7 +210,7 @@ def _is_of(kept: DebianBase, snapshot: Snapshot | None, shared: SharedBase | Non
     releases = kept.system_packages.releases if shared else kept.releases
     if snapshot and not snapshot.is_that_of(releases):
         return False
-    return shared is None or [deb.sha256 for deb in kept.packages] == [deb.sha256 for deb in shared.base.packages]
+    return shared is None or is_shared(kept, shared)
 
 
 def _stood_upon(

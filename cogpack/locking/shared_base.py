@@ -6,7 +6,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, parse_lock
-from cogpack.lockfile.base_kinds import DebianBase, RegistryBase
+from cogpack.lockfile.base_kinds import Base, DebianBase, RegistryBase
 from cogpack.project import Project
 
 
@@ -24,6 +24,20 @@ class SharedImage(msgspec.Struct, frozen=True):
     name: str
     base: RegistryBase
     wanted: bool = True
+
+
+def is_shared(base: Base, shared: SharedBase | SharedImage) -> bool:
+    """Tell whether `base` is the one that is `shared`, or another one will do."""
+    match shared, base:
+        case SharedBase(base=its), DebianBase() if (its.suite, its.slim, its.arch) == (
+            base.suite,
+            base.slim,
+            base.arch,
+        ):
+            return [deb.sha256 for deb in base.packages] == [deb.sha256 for deb in its.packages]
+        case SharedImage(base=image), RegistryBase() if image.reference == base.reference:
+            return base.digest == image.digest
+    return not shared.wanted
 
 
 def read_other(project: Project, key: Literal["debian_base_from", "constraints_from"]) -> tuple[str, Decisions] | None:

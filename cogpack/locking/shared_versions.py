@@ -2,7 +2,10 @@
 
 from pathlib import PurePosixPath
 
-from cogpack.locking.shared_base import read_other
+from packaging.version import Version
+
+from cogpack.lockfile import Decisions
+from cogpack.locking.shared_base import is_shared, read_other, read_shared_base
 from cogpack.project import Project
 from cogpack.requirements import RequirementLine
 
@@ -26,6 +29,25 @@ def shared_versions(project: Project) -> tuple[RequirementLine, ...]:
         for wheel in decisions.wheels
         if not (project.config.sdk_version and wheel.name in _OF_SDK)
     )
+
+
+def moved_locks(project: Project, decisions: Decisions) -> list[str]:
+    """Name the other locks that have something else by now than `decisions` took of them: a base, or the public version
+    (PEP 440) of a wheel that requirements chose, and no address or file."""
+    pack = project.config.pack
+    moved: dict[str, None] = {}
+    if (shared := read_shared_base(project)) and not is_shared(decisions.base, shared):
+        moved[shared.name] = None
+    held = {line.name: line.text.partition("==")[2] for line in shared_versions(project)}
+    for wheel in decisions.required:
+        version = held.get(wheel.name, wheel.version)
+        if pack.constraints_from and not (wheel.url or wheel.path) and _public(wheel.version) != _public(version):
+            moved[pack.constraints_from] = None
+    return [*moved]
+
+
+def _public(version: str) -> str:
+    return Version(version).public
 
 
 def _line(lines: dict[str, int], name: str) -> int:

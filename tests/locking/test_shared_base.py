@@ -2,19 +2,21 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from test_lock import LOCK
 
 from cogpack.errors import InputError
-from cogpack.lockfile import encode_lock
-from cogpack.locking.shared_base import SharedBase, read_shared_base
-from cogpack.locking.shared_versions import shared_versions
+from cogpack.lockfile import Decisions, LockedWheel, encode_lock
+from cogpack.lockfile.base_kinds import DebianBase
+from cogpack.locking.shared_base import SharedBase, SharedImage, read_shared_base
+from cogpack.locking.shared_versions import moved_locks, shared_versions
 from cogpack.project import find_project
 
 NAMED = "cogpack:\n  debian_base_from: ../base/cogpack.lock\n"
 
 
-def read(directory: Path, config: str, lock: bytes | None) -> SharedBase | None:
+def read(directory: Path, config: str, lock: bytes | None) -> SharedBase | SharedImage | None:
     for name in ("project", "base"):
         (directory / name).mkdir()
     (directory / "project/cog.yaml").write_text(f"{config}predict: predict.py:P\n")
@@ -29,9 +31,8 @@ def test_it_is_the_other_locks_base_under_the_name_that_cog_yaml_has(tmp_path: P
     assert found == SharedBase("../base/cogpack.lock", LOCK.platforms["linux/amd64"].base)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("config", ["", NAMED + "  base: python:3.12\n"])
-def test_nothing_is_read_where_nobody_asks_for_one(tmp_path: Path, config: str) -> None:
-    assert read(tmp_path, config, None) is None
+def test_nothing_is_read_where_nobody_asks_for_one(tmp_path: Path) -> None:
+    assert read(tmp_path, "", None) is None
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,11 @@ def test_nothing_is_read_where_nobody_asks_for_one(tmp_path: Path, config: str) 
     [
         (NAMED, None, "No such file or directory"),
         (NAMED, b"version = 2", "cogpack.lock: "),
+        (
+            NAMED + "  base: python:3.12\n",
+            encode_lock(LOCK),
+            "its base is Debian packages, and this project's is python",
+        ),
         (NAMED + "  platform: linux/arm64\n", encode_lock(LOCK), "has nothing for linux/arm64"),
     ],
 )
@@ -65,3 +71,46 @@ def test_each_of_its_wheels_is_a_constraint_with_its_line(tmp_path: Path) -> Non
     assert {line.path for line in found} == {"../base/cogpack.lock"}
     (tmp_path / "project/cog.yaml").write_text("cogpack: {}\n")
     assert shared_versions(find_project(tmp_path / "project")) == ()
+
+
+def of(decisions: Decisions, *wheels: tuple[str, str]) -> Decisions:
+    made = tuple(
+        LockedWheel(name=name, version=version, filename=f"{name}-{version}-py3-none-any.whl", sha256="0" * 64)
+        for name, version in wheels
+    )
+    fields = dict.fromkeys(("clashes", "executable_stacks", "pip_lines", "breaks", "replaced", "builds"), ())
+    return msgspec.structs.replace(decisions, wheels=made, build_requirements=(), **fields)
+
+
+@pytest.mark.parametrize(
+    ("key", "wheels", "packages", "moved"),
+    [
+        ("debian_base_from", [("a", "1")], 1, False),
+        ("debian_base_from", [("a", "2")], 1, False),
+        ("debian_base_from", [("a", "1")], 2, True),
+        ("constraints_from", [("a", "1+cu121"), ("new", "5")], 1, False),
+        ("constraints_from", [("a", "2"), ("b", "1")], 1, True),
+        ("constraints_from", [("a", "1")], 2, True),
+    ],
+)
+def test_a_lock_knows_what_it_took_of_another_that_has_changed_since(
+    tmp_path: Path, key: str, wheels: list[tuple[str, str]], packages: int, moved: bool
+) -> None:
+    platform = "linux/amd64"
+    before = of(LOCK.platforms[platform], ("a", "1"))
+    base = before.base
+    assert isinstance(base, DebianBase)
+    its = msgspec.structs.replace(
+        base, packages=tuple(msgspec.structs.replace(deb, sha256=f"{packages:064}") for deb in base.packages)
+    )
+    other = msgspec.structs.replace(of(before, *wheels), base=its)
+    ours = msgspec.structs.replace(
+        before,
+        base=msgspec.structs.replace(
+            base, packages=tuple(msgspec.structs.replace(deb, sha256=f"{1:064}") for deb in base.packages)
+        ),
+    )
+    config = NAMED.replace("debian_base_from", key) + f"  base: debian:{base.suite}\n"
+    read(tmp_path, config, encode_lock(msgspec.structs.replace(LOCK, platforms={platform: other})))
+    expected = ["../base/cogpack.lock"] if moved else []
+    assert moved_locks(find_project(tmp_path / "project"), ours) == expected
