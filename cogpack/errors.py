@@ -57,6 +57,10 @@ def together(faults: Sequence[InputError]) -> InputError:
     return error
 
 
+class NoProjectError(InputError):
+    """Raised where no directory upward has a cog.yaml."""
+
+
 class MismatchError(CogpackError):
     """Raised where something pinned (a digest, a lock, a fact) differs from what is there."""
 

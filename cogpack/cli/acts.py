@@ -292,23 +292,6 @@ def _origin(layer: "InspectedLayer") -> str:
     return "; ".join(said)
 
 
-def doctor(arguments: argparse.Namespace) -> None:
-    from cogpack.commands.doctor import doctor
-
-    def act(session: "Session") -> Answer:
-        found = doctor(session)
-        rows = [f"cogpack {found.version}, Python {found.python}, {found.platform}"]
-        rows.append(f"isolation  {found.isolation or 'none: commands of build.run are not run here'}")
-        for rung in found.rungs:
-            said = f"refused: {rung.refused}; helps: {rung.helps}" if rung.refused else f"works; open: {rung.left_open}"
-            rows.append(f"  {rung.name:<8} {said}")
-        rows.append(f"linux/arm64  {found.arm64}")
-        rows += [f"{setting.name}: {setting.value}  ({setting.source})" for setting in found.settings]
-        return Answer(found, "\n".join(rows))
-
-    with_session(arguments, act)
-
-
 def verify(arguments: argparse.Namespace) -> None:
     from cogpack.commands.verify import verify
     from cogpack.text import count_text, time_text

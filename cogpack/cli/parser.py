@@ -3,7 +3,7 @@
 from functools import cache, partial
 
 from cogpack import __version__
-from cogpack.cli import acts, difference, helping, registries
+from cogpack.cli import acts, difference, doctors, helping, registries
 from cogpack.cli import cache as cache_acts
 from cogpack.cli.bench import bench_pull
 from cogpack.cli.container_grammar import add_containers
@@ -228,9 +228,13 @@ def _words(top: Grammar) -> None:
     shown = top.command("help", "Explain a command or a topic.", show_help, example="cogpack help push", minor=True)
     shown.add_argument("words", nargs="*", metavar="COMMAND|TOPIC", help="what to explain [all commands]")
     shown.add_argument("--schema", action="store_true", help="the keys of cog.yaml as a JSON schema, for editors")
-    text = "Say what this machine lets cogpack do, and what is set."
-    doctor = top.command("doctor", text, acts.doctor, example="cogpack doctor", minor=True)
-    doctor.share(OUTPUT, CONNECTION)
+    text = "Look for what would go wrong: on this machine, in the project, with a registry."
+    doctor = top.command("doctor", text, doctors.doctor, example="cogpack doctor ghcr.io/me/model", minor=True)
+    doctor.add_argument(
+        "target", nargs="?", metavar="HOST/NAME", help="a registry that is asked whether this may be pushed"
+    )
+    doctor.add_argument("--fix", action="store_true", help="write anew what is old in cog.yaml")
+    doctor.share(PROJECT, OUTPUT, CONNECTION)
     top.command("version", "Print the version.", helping.show_version, example="cogpack version", minor=True)
     completion = top.command(
         "completion",

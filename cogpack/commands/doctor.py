@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from cogpack import __version__
+from cogpack.commands.checks import Check, check_project, check_registry, check_room
 from cogpack.depot import VARIABLE as DEPOT
 from cogpack.errors import InputError
 from cogpack.http import redacted
@@ -42,7 +43,7 @@ class DiagnosedSetting(msgspec.Struct, frozen=True, kw_only=True):
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """What was found. `isolation`: the rung that is taken where none is asked for, None where none works; `arm64`:
-    how commands of linux/arm64 are run, in words."""
+    how commands of linux/arm64 are run, in words; `checks`: of this machine's room, the project and the registry."""
 
     version: str
     python: str
@@ -51,10 +52,20 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     arm64: str
     rungs: tuple[DiagnosedRung, ...]
     settings: tuple[DiagnosedSetting, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def failed(self) -> bool:
+        return any(check.verdict == "failed" for check in self.checks)
 
 
-def doctor(session: Session) -> Diagnosis:
-    """Ask the kernel about the ways to run commands of an image, and gather what is set. No server is asked."""
+def doctor(session: Session, target: str | None = None, *, fix: bool = False) -> Diagnosis:
+    """Ask the kernel about the ways to run commands of an image, gather what is set, and look at the project, where
+    there is one.
+
+    `target`: HOST/NAME, a registry that is asked whether that may be pushed to; no other server is asked. `fix`: what
+    is old in cog.yaml is written anew.
+    """
     place = session.cache / "trees"
     session.kept.used(place)
     findings = probe(place)
@@ -63,6 +74,9 @@ def doctor(session: Session) -> Diagnosis:
     except InputError:
         taken = None
     refusals = {rung: findings.refusal(rung, owners=True) for rung in Rung}
+    checks = [check_room(session), *check_project(session, isolation=taken, fix=fix)]
+    if target is not None:
+        checks += check_registry(session, target)
     return Diagnosis(
         version=__version__,
         python=platform.python_version(),
@@ -79,6 +93,7 @@ def doctor(session: Session) -> Diagnosis:
             for rung, refused in refusals.items()
         ),
         settings=tuple(_settings(session)),
+        checks=tuple(checks),
     )
 
 

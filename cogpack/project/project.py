@@ -16,7 +16,7 @@ from cogpack.config import Config, parse_config
 from cogpack.config.document import MAX_BYTES as MAX_CONFIG_BYTES
 from cogpack.disk import open_regular
 from cogpack.encodings import decode_text
-from cogpack.errors import InputError, together
+from cogpack.errors import InputError, NoProjectError, together
 from cogpack.home import gone
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
@@ -308,7 +308,9 @@ def find_project(
         root = Path(os.path.realpath(path.parent))
         return Project(root, parse_config(text, path=path.name), path, tuple(outputs), cache)
     above = "" if "/" in file else " or any directory above"
-    raise InputError(f"no {file} in {start}{above}", next_step="run it in the project's directory, or name the file")
+    raise NoProjectError(
+        f"no {file} in {start}{above}", next_step="run it in the project's directory, or name the file"
+    )
 
 
 def _directory(start: Path) -> Path:

@@ -1,6 +1,11 @@
 """`doctor`: what this machine lets us do, and who told us where to look."""
 
-from support.world import CLOSED, World, ok
+from datetime import UTC, datetime
+
+import pytest
+from support.world import CLOSED, Done, World, ok
+
+from cogpack.commands.checks import clock_check
 
 
 def test_rungs_and_settings_are_told_with_who_sets_them_and_without_secrets(world: World) -> None:
@@ -35,3 +40,98 @@ def test_rungs_and_settings_are_told_with_who_sets_them_and_without_secrets(worl
     assert list(rungs) == ["root", "userns", "chroot", "proot"]
     assert found["isolation"] == next((name for name, refused in rungs.items() if refused is None), None)
     assert all(rung["helps"] for rung in found["rungs"] if rung["refused"])
+
+
+def checks(done: Done) -> dict[str, tuple[str, str]]:
+    """What each check found: its verdict, and all that it says."""
+    return {one["name"]: (one["verdict"], f"{one['said']}; {one['next_step']}") for one in done.json["checks"]}
+
+
+def test_a_project_is_looked_at_and_nothing_is_resolved_for_it(world: World) -> None:
+    project = world.project("looked-at", config="image: r8.im/me/looked-at\n")
+    before = (project.root / "cog.yaml").read_bytes()
+    found = checks(ok(project.cogpack("doctor", "--json")))
+    verdict, said = found["cog.yaml"]
+    assert verdict == "advice"
+    assert said.startswith(f"{project.root / 'cog.yaml'}:4: predict is the old name of run; ")
+    assert said.endswith("cogpack doctor --fix")
+    assert {name: verdict for name, (verdict, _) in found.items()} == {
+        "room": found["room"][0],
+        "cog.yaml": "advice",
+        "model": "ok",
+        "lock": "advice",
+        "login": "advice",
+    }
+    assert "cogpack login r8.im" in found["login"][1]
+    assert (project.root / "cog.yaml").read_bytes() == before
+    assert not (project.root / "cogpack.lock").exists()
+    assert not world.requests
+
+    ok(project.cogpack("lock"))
+    assert checks(ok(project.cogpack("doctor", "--json")))["lock"][0] == "ok"
+    project.write("requirements.txt", "--no-index\nnothing\n")
+    stale = project.cogpack("doctor")
+    assert stale.code == 2
+    assert "failed  lock: " in stale.out
+    assert "requirements.txt" in stale.out.partition("failed  lock: ")[2]
+
+
+def test_the_old_key_is_renamed_where_it_stands_and_nothing_else_changes(world: World) -> None:
+    project = world.project("renamed")
+    path = project.root / "cog.yaml"
+    path.write_bytes(b"# predict: as it was\r\n" + path.read_bytes().replace(b"predict: ", b'"predict" : '))
+    path.chmod(0o640)
+    ok(project.cogpack("lock"))
+    before = path.read_bytes()
+    assert checks(ok(project.cogpack("doctor", "--fix", "--json")))["cog.yaml"][0] == "ok"
+    assert path.read_bytes() == before.replace(b'"predict" :', b'"run" :')
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert {verdict for verdict, _ in checks(ok(project.cogpack("doctor", "--json"))).values()} <= {"ok", "advice"}
+    ok(project.cogpack("lock", "--check"))
+
+    flow = path.read_bytes().replace(b'"run" :', b"<<: {predict: ").replace(b':Predictor"', b':Predictor"}')
+    path.write_bytes(flow)
+    assert checks(ok(project.cogpack("doctor", "--fix", "--json")))["cog.yaml"][0] == "advice"
+    assert path.read_bytes() == flow
+
+
+def test_what_is_wrong_is_told_with_its_remedy_and_the_command_ends_with_2(world: World) -> None:
+    project = world.project("wrong")
+    project.write("predict.py", "class Predictor:\n    def predict(self, text):\n        return text\n")
+    done = project.cogpack("doctor", "--json")
+    assert done.code == 2
+    assert checks(done)["model"][0] == "failed"
+    project.write("cog.yaml", "build: [1]\n")
+    done = project.cogpack("doctor", "--json")
+    assert done.code == 2
+    assert checks(done)["cog.yaml"] == (
+        "failed",
+        'cog.yaml:1: build: expected a mapping, found a list; write "key: value" lines',
+    )
+
+
+def test_a_registry_is_asked_whether_it_takes_a_push_and_what_time_it_is(world: World) -> None:
+    world.requests.clear()
+    found = checks(ok(world.cogpack("doctor", f"{world.registry}/me/model", "--json")))
+    assert (found["login"][0], found["registry"][0]) == ("ok", "ok")
+    assert [method for method, path in world.requests if "/blobs/uploads/" in path] == ["POST", "DELETE"]
+    assert not world.uploads()
+    closed = world.cogpack("doctor", f"{CLOSED.removeprefix('http://')}/me/model", "--json")
+    assert closed.code == 2
+    assert checks(closed)["registry"][0] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("date", "said"),
+    [
+        ("Sun, 29 Nov 2026 07:00:00 GMT", "it agrees with the registry's"),
+        ("Sun, 29 Nov 2026 08:00:00 GMT", "it is 59 min 30 s behind the registry's"),
+        ("Sun, 29 Nov 2026 06:30:00 -0000", "it is 30 min 30 s ahead of the registry's"),
+        ("tomorrow", None),
+        ("", None),
+    ],
+)
+def test_a_clock_is_compared_with_the_registrys(date: str, said: str | None) -> None:
+    now = datetime(2026, 11, 29, 7, 0, 30, tzinfo=UTC).timestamp()
+    found = clock_check(date, now)
+    assert (found.said if found else None) == said

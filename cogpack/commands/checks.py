@@ -1,0 +1,196 @@
+"""What `cogpack doctor` looks at beyond the machine: a project, and a registry that it is to be pushed to.
+
+Each check says what was found and, where something is to be done, what. None resolves, builds or runs anything.
+"""
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from cogpack.disk import write_whole
+from cogpack.errors import CogpackError, InputError, NoProjectError
+from cogpack.lockfile import FILE, read_lock
+from cogpack.locking import current
+from cogpack.locking.unsupported import refuse_unsupported
+from cogpack.notes import Note
+from cogpack.opening import parse_reference
+from cogpack.planning.describing import describe_project, find_described
+from cogpack.project import Project
+from cogpack.reference import Reference
+from cogpack.session import Session
+from cogpack.text import size_text, time_text
+
+Verdict: TypeAlias = Literal["ok", "advice", "failed"]
+
+_ROOM = 5_000_000_000
+"""Bytes of a cache that holds what one image with torch and CUDA is made of."""
+_SKEW = 300.0
+"""Seconds by which a clock may differ before tokens of registries are taken for old or of the future."""
+_PREDICT = re.compile(rb"""(["']?)predict\1(?=\s*:)""")
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells of one thing that was looked at. `advice`: it works, but may be better; `next_step`: what to do."""
+
+    name: str
+    verdict: Verdict
+    said: str
+    next_step: str | None = None
+
+
+def check_project(session: Session, *, isolation: str | None, fix: bool) -> Iterator[Check]:
+    """Look at the project that the session's directory is in, if there is one.
+
+    `isolation`: how commands are run on this machine; `fix`: what is old in its cog.yaml is written anew.
+    """
+    try:
+        project = find_described(session)
+        refuse_unsupported(project.config)
+    except NoProjectError:
+        return
+    except InputError as error:
+        yield _failed("cog.yaml", error)
+        return
+    said = str(project.config_path)
+    if line := project.config.line("predict"):
+        if fix and _rename(project, line):
+            yield Check(name="cog.yaml", verdict="ok", said=f"{said}:{line}: predict is called run now")
+        else:
+            yield Check(
+                name="cog.yaml",
+                verdict="advice",
+                said=f"{said}:{line}: predict is the old name of run",
+                next_step=f"write run: in its place{'' if fix else ', or run cogpack doctor --fix'}",
+            )
+    else:
+        yield Check(name="cog.yaml", verdict="ok", said=said)
+    yield from _check_model(project)
+    yield _check_lock(session, project)
+    if project.config.run and isolation is None:
+        yield Check(
+            name="build.run",
+            verdict="failed",
+            said="this machine lets none of its commands be run",
+            next_step="see what helps above, or run cogpack lock --run where they can be, and commit the lock",
+        )
+    if project.config.image:
+        yield _check_login(session, parse_reference(session, project.config.image), alone=True)
+
+
+def check_room(session: Session) -> Check:
+    """Look at the room that there is where the cache is, or will be."""
+    place = session.cache
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    return Check(
+        name="room",
+        verdict="ok" if free >= _ROOM else "advice",
+        said=f"{size_text(free)} free for the cache",
+        next_step=None
+        if free >= _ROOM
+        else "free some (cogpack cache clean), or name another place: COGPACK_CACHE_DIR",
+    )
+
+
+def check_registry(session: Session, target: str) -> Iterator[Check]:
+    """Ask a registry whether `target`, HOST/NAME, may be pushed to: an upload is opened, and given up."""
+    reference = parse_reference(session, target)
+    yield _check_login(session, reference, alone=False)
+    try:
+        requests = session.repository(reference, push=True).requests
+        url = f"{requests.base}/blobs/uploads/"
+        began = time.time()
+        answer = requests.request("POST", url)
+        requests.expect(answer, "POST", 200, 201, 202, 204)
+        requests.cancel(requests.location(url, answer.headers.get("location", "")))
+    except CogpackError as error:
+        yield _failed("registry", error)
+        return
+    yield Check(name="registry", verdict="ok", said=f"{reference.name} takes pushes")
+    if clock := clock_check(answer.headers.get("date", ""), began):
+        yield clock
+
+
+def _check_model(project: Project) -> Iterator[Check]:
+    config = project.config
+    if project.schema is None and config.predict is None and config.train is None:
+        yield Check(
+            name="model",
+            verdict="failed",
+            said="cog.yaml names no predictor",
+            next_step='write run: "predict.py:Predictor"',
+        )
+        return
+    try:
+        described = describe_project(project, sdk_version="unlocked", python=config.python_minor)
+    except InputError as error:
+        yield _failed("model", error)
+        return
+    for note in described.notes:
+        yield _advice("model", note)
+    yield Check(name="model", verdict="ok", said="its schema can be made of its source")
+
+
+def _check_lock(session: Session, project: Project) -> Check:
+    try:
+        if read_lock(project.root) is None:
+            return Check(name="lock", verdict="advice", said=f"there is no {FILE}", next_step="run cogpack lock")
+        current.check_lock(session, project)
+    except CogpackError as error:
+        return _failed("lock", error)
+    return Check(name="lock", verdict="ok", said=f"{FILE} was made from what is here")
+
+
+def _check_login(session: Session, image: Reference, *, alone: bool) -> Check:
+    """Look for credentials of who pushes `image`. `alone`: the registry itself is not asked whether it wants some."""
+    host = image.registry.lower()
+    found = session.credentials.explain(host, image.repository)
+    if found.failed:
+        return Check(name="login", verdict="failed", said=f"{host}: {found.failed}", next_step=f"cogpack login {host}")
+    if found.source is None:
+        said, step = f"{host}: no credentials are found", f"cogpack login {host}, unless it takes pushes of anybody"
+        return Check(name="login", verdict="advice" if alone else "ok", said=said, next_step=step if alone else None)
+    return Check(name="login", verdict="ok", said=f"{host}: {found.who}")
+
+
+def clock_check(date: str, now: float) -> Check | None:
+    """Compare the clock with that of a server (RFC 9110, 6.6.1); None where it tells none."""
+    try:
+        theirs = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    skew = (datetime.fromtimestamp(now, UTC) - theirs.replace(tzinfo=theirs.tzinfo or UTC)).total_seconds()
+    if abs(skew) < _SKEW:
+        return Check(name="clock", verdict="ok", said="it agrees with the registry's")
+    return Check(
+        name="clock",
+        verdict="advice",
+        said=f"it is {time_text(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the registry's",
+        next_step="set it: logins and signatures of archives go by it",
+    )
+
+
+def _rename(project: Project, line: int) -> bool:
+    """Write `run` for the key `predict`; tell whether it stands as a word at the beginning of `line`."""
+    path = project.config_path
+    lines = path.read_bytes().splitlines(keepends=True)
+    if line > len(lines) or not _PREDICT.match(lines[line - 1]):
+        return False
+    lines[line - 1] = _PREDICT.sub(rb"\1run\1", lines[line - 1], count=1)
+    write_whole(path, lines, mode=path.stat().st_mode & 0o777)
+    return True
+
+
+def _failed(name: str, error: CogpackError) -> Check:
+    return Check(name=name, verdict="failed", said=error.message, next_step=error.next_step)
+
+
+def _advice(name: str, note: Note) -> Check:
+    return Check(name=name, verdict="advice", said=note.text)
