@@ -130,6 +130,7 @@ class _InputFiles:
             options=before.options.merged(found.options),
             local_links=(*before.local_links, *(self._linked(links, name) for links in found.local_links)),
             addresses=(*before.addresses, *found.addresses),
+            unisolated=tuple(dict.fromkeys((*before.unisolated, *found.unisolated))),
             notes=tuple(dict.fromkeys(notes)),
         )
         for include in found.includes:

@@ -9,6 +9,7 @@ told apart. Nested files are named, not read: the caller does that.
 
 from cogpack.requirements.files import has_sets, is_lock, parse_file
 from cogpack.requirements.model import (
+    ALL,
     ARCHIVES,
     VARIABLE,
     ArchiveAddress,
@@ -28,6 +29,7 @@ from cogpack.requirements.model import (
 from cogpack.requirements.parse import parse_requirements
 
 __all__ = [
+    "ALL",
     "ARCHIVES",
     "VARIABLE",
     "ArchiveAddress",

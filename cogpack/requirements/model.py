@@ -22,6 +22,10 @@ VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 """`${NAME}` in an address, as pip has it (pip docs, "Using environment variables")."""
 
 
+NO_ISOLATION = "--no-build-isolation"
+ALL = ":all:"
+"""Stands for every package, as in pip's `--no-binary`."""
+
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 """How archives of source code end."""
 
@@ -109,7 +113,7 @@ DirectAddress: TypeAlias = GitAddress | ArchiveAddress | LocalPath
 
 class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
     """Requires what `source` is of. `name`: canonical, "" where only its build tells; `editable`: by `-e`; `hashes`:
-    hex, of sha256, one of which an archive has."""
+    hex, of sha256, one of which an archive has; not `isolated`: it is built among the image's wheels."""
 
     name: str = ""
     extras: tuple[str, ...] = ()
@@ -117,6 +121,7 @@ class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
     source: DirectAddress
     editable: bool = False
     hashes: tuple[str, ...] = ()
+    isolated: bool = True
     path: str
     line: int
 
@@ -142,6 +147,7 @@ class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
             f"{self.source}{'' if self.name else extras}",
             *([f"; {self.marker}"] if self.marker else []),
             *(f"--hash=sha256:{one}" for one in self.hashes),
+            *([] if self.isolated else [NO_ISOLATION]),
         ]
         return " ".join(words)
 
@@ -209,7 +215,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Requirements(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds one file, or several merged. `constrained`: lines that were read through `-c`."""
+    """Holds one file, or several merged. `constrained`: lines that were read through `-c`; `unisolated`: names of what
+    is built among the image's wheels, or `:all:`."""
 
     required: tuple[RequirementLine, ...] = ()
     constrained: tuple[RequirementLine, ...] = ()
@@ -219,7 +226,12 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     options: Options = Options()
     local_links: tuple[LocalLinks, ...] = ()
     addresses: tuple[UnexpandedAddress, ...] = ()
+    unisolated: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
+
+    def isolates(self, name: str) -> bool:
+        """Tell whether the source of a package is built with nothing but what it asks for."""
+        return not {name, ALL}.intersection(self.unisolated)
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -250,6 +262,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
                 *(["--no-index"] if options.no_index else []),
                 *(["--pre"] if options.pre else []),
                 *(["--require-hashes"] if options.require_hashes else []),
+                *(NO_ISOLATION if name == ALL else f"{NO_ISOLATION}-package {name}" for name in self.unisolated),
                 *(f"-{'c' if include.constraint else 'r'} {include.file}" for include in self.includes),
                 *map(str, self.required),
                 *(f"-c {line}" for line in self.constrained),

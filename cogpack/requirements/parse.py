@@ -12,6 +12,8 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from cogpack.errors import InputError, together
 from cogpack.notes import Code, Note
 from cogpack.requirements.model import (
+    ALL,
+    NO_ISOLATION,
     VARIABLE,
     GitAddress,
     Include,
@@ -44,10 +46,12 @@ _SHORT = {"-i": "--index-url", "-f": "--find-links", "-r": "--requirement", "-c"
 _SHORT["--pypi-url"] = "--index-url"
 _VALUED = frozenset(
     {"--index-url", "--extra-index-url", "--find-links", "--requirement", "--constraint", "--editable", "--hash"}
-    | {"--only-binary", "--no-binary", "--trusted-host", "--use-feature"}
+    | {"--only-binary", "--no-binary", "--trusted-host", "--use-feature", f"{NO_ISOLATION}-package"}
 )
-_FLAGS = frozenset({"--no-index", "--pre", "--prefer-binary", "--require-hashes"})
-_WITH_REQUIREMENT = frozenset({"--hash", "--index-url", "--extra-index-url", "--find-links", "--pre"})
+_FLAGS = frozenset({"--no-index", "--pre", "--prefer-binary", "--require-hashes", NO_ISOLATION})
+_WITH_REQUIREMENT = frozenset({"--hash", "--index-url", "--extra-index-url", "--find-links", "--pre", NO_ISOLATION})
+_OF_REQUIREMENT = frozenset({"--hash", NO_ISOLATION})
+"""Options behind a requirement that are of it alone."""
 
 
 def parse_requirements(
@@ -120,9 +124,11 @@ class _Line:
             if name not in _WITH_REQUIREMENT:
                 raise self.fail(f"{name} can't follow a requirement", "write it on a line of its own")
         hashes = tuple(self._hash(value) for name, value in options if name == "--hash")
+        isolated = (NO_ISOLATION, "") not in options
+        options = [(name, value) for name, value in options if name not in _OF_REQUIREMENT]
         if (source := self._source(required)) is not None:
-            found = self._sourced(found, source, hashes)
-            return self._add_options(found, [(name, value) for name, value in options if name != "--hash"])
+            found = self._sourced(found, msgspec.structs.replace(source, isolated=isolated), hashes)
+            return self._add_options(found, options)
         requirement = self._requirement(required)
         if canonicalize_name(requirement.name) in _PROVIDED:
             return self._dropped(found, canonicalize_name(requirement.name))
@@ -137,7 +143,9 @@ class _Line:
         found = msgspec.structs.replace(found, required=(*found.required, line))
         if requirement.url and VARIABLE.search(requirement.url):
             found = self._addressed(found, line.name, requirement.url)
-        return self._add_options(found, [(name, value) for name, value in options if name != "--hash"])
+        if not isolated:
+            found = _unisolated(found, line.name)
+        return self._add_options(found, options)
 
     def _source(self, text: str, *, editable: bool = False) -> SourceLine | None:
         try:
@@ -227,6 +235,10 @@ class _Line:
                 return self._noted(found, "--use-feature ignored; it is for pip alone")
             case "--hash":
                 raise self.fail("--hash without a requirement", "write it behind the requirement")
+            case "--no-build-isolation":
+                return _unisolated(found, ALL)
+            case "--no-build-isolation-package":
+                return _unisolated(found, canonicalize_name(value))
             case "--index-url":
                 added = Options(index_url=self._url(name, value))
             case "--extra-index-url":
@@ -317,6 +329,10 @@ class _Line:
         if not filename.endswith(".whl"):
             raise self.fail(f"{shown} is not the address of a wheel or of an archive", _BUILD)
         return self._wheel_name(filename)[0]
+
+
+def _unisolated(found: Requirements, name: str) -> Requirements:
+    return msgspec.structs.replace(found, unisolated=tuple(dict.fromkeys((*found.unisolated, name))))
 
 
 def _canonical(requirement: Requirement) -> str:

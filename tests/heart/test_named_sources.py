@@ -33,6 +33,7 @@ def package(name: str, version: str, *requires: str) -> bytes:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
     with git_server(tmp_path_factory.mktemp("served")) as found:
         found.commit("pkg", {"pyproject.toml": package("pkg", "2.0", "dep<2"), "pkg.py": b"", "r.txt": b"beside\n"})
+        found.commit("ops", {"pyproject.toml": package("ops", "1.0", "dep<2") + b"[tool.wants]\ntorch = true\n"})
         found.commit("hard", {"setup.py": b"import torch\n"})
         yield found
 
@@ -182,7 +183,6 @@ def test_a_directory_of_a_clone_is_installed_at_the_commit_that_the_clone_has(ma
     [
         ("git+SERVER/hard", "nothing says how it is built: ValueError: no file"),
         ("git+SERVER/pkg@never", "it has no commit, tag or branch never"),
-        ("--no-build-isolation git+SERVER/pkg", "is built with the packages that are installed"),
         ("SERVER/never.zip", "HTTP 404"),
     ],
 )
@@ -190,6 +190,51 @@ def test_a_pip_line_whose_source_is_not_built_here_is_run(made: Made, server: Gi
     found = decided(made.lock(run=(f"pip install --no-index {line.replace('SERVER', server.address)}",)))
     assert [why in one.why for one in found.sandboxed] == [True], found.sandboxed
     assert not found.builds
+
+
+def test_without_isolation_a_source_is_built_among_the_wheels_of_the_image(made: Made, server: GitServer) -> None:
+    address = f"git+{server.address}/pkg"
+    for requirements in ((f"{address} --no-build-isolation", "dep"), ("--no-build-isolation", address, "dep")):
+        assert versions(decided(made.lock(*requirements))) == {"pkg": "2.0", "dep": "1.0"}
+        assert made.builder
+        assert [names >= {"dep", "cog"} for names in made.builder.beside] == [True]
+    found = decided(made.lock("beside", run=(f"pip install --no-index --no-build-isolation {address}",)))
+    assert not found.sandboxed
+    assert [names >= {"beside", "pip"} and "dep" not in names for names in made.builder.beside] == [True]
+
+
+@pytest.mark.parametrize("run", [False, True])
+def test_what_is_compiled_against_torch_is_built_again_for_another_torch_and_for_nothing_else(
+    made: Made, server: GitServer, run: bool
+) -> None:
+    def lock(torch: str, *others: str, previous: Lock | None = None) -> Lock:
+        address = f"git+{server.address}/ops"
+        lines = (f"pip install --no-index {address}",) if run else ()
+        return made.lock(f"torch=={torch}", *others, *([] if run else [address]), run=lines, previous=previous)
+
+    for version in ("1.0", "2.0"):
+        make_wheel(made.world.wheels, "torch", version)
+    first = lock("1.0")
+    assert made.builder
+    assert [names >= {"torch"} for names in made.builder.beside] == [True]
+    assert [one.name for one in decided(first).build_requirements] == ["torch"]
+    second = lock("1.0", "beside", previous=first)
+    assert not made.builder.built
+    assert decided(second).builds == decided(first).builds
+    third = lock("2.0", "beside", previous=second)
+    assert made.builder.built
+    assert [one.version for one in decided(third).build_requirements] == ["2.0"]
+
+
+def test_what_a_source_requires_may_not_move_the_torch_that_it_is_compiled_against(
+    made: Made, server: GitServer
+) -> None:
+    for version in ("1.0", "2.0"):
+        make_wheel(made.world.wheels, "torch", version)
+    server.commit("older", {"pyproject.toml": package("older", "1.0", "torch<2") + b"[tool.wants]\ntorch = true\n"})
+    with pytest.raises(InputError, match=r"is compiled against torch 2\.0, and torch 1\.0 is chosen") as caught:
+        made.lock("torch", f"git+{server.address}/older")
+    assert caught.value.next_step == "pin torch to the version that it requires"
 
 
 def test_a_setting_of_the_line_for_its_build_sends_it_to_the_sandbox(made: Made, server: GitServer) -> None:

@@ -89,6 +89,19 @@ def test_a_pin_keeps_its_place_beside_its_own_index() -> None:
     assert lines("torch==2.0.1+cu118 --extra-index-url https://w/cu118") == ("torch==2.0.1+cu118",)
 
 
+def test_what_is_built_without_isolation_is_one_line_a_package_or_all() -> None:
+    text = "a --no-build-isolation\ngit+https://h.io/o/r --no-build-isolation\n--no-build-isolation-package=C_d\nb\n"
+    found = parse_requirements(text, path="r.txt")
+    assert found.unisolated == ("a", "c-d")
+    assert [found.isolates(name) for name in ("a", "b", "c-d")] == [False, True, False]
+    assert [line.isolated for line in found.sources] == [False]
+    again = parse_requirements(found.normalised(), path="r.txt")
+    assert again.normalised() == found.normalised()
+    everything = parse_requirements("b\n--no-build-isolation\n", path="r.txt")
+    assert not everything.isolates("b")
+    assert "--no-build-isolation\n" in everything.normalised()
+
+
 def test_nested_files_are_named_with_their_lines() -> None:
     found = parse_requirements("a\n-r base.txt\n--constraint='more limits.txt'\n-cc.txt", path="requirements.txt")
     assert found.includes == (

@@ -1,6 +1,7 @@
 """A builder of wheels that runs nothing: a wheel has the modules of its source, as pyproject.toml names it."""
 
 import io
+import platform
 import tarfile
 import tempfile
 import tomllib
@@ -14,18 +15,20 @@ from support.wheels import make_wheel
 from cogpack.artifacts import Store
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedWheel
-from cogpack.locking.wheels.building import Built, Ground, Source
+from cogpack.locking.wheels.building import Built, Ground, Source, WantsWheelsError
 
 
 @dataclass
 class FakeBuilder:
     """Builds what has `[project]` in its pyproject.toml, flat or in `src`; keeps its wheels in `store`. `built`: titles
-    of all that it was asked for, `seen`: names of the files in their trees, `with_these`: what it was to build again
-    with."""
+    of all that it was asked for, `seen`: names of the files in their trees, `beside`: names of the wheels that
+    they were built among, `with_these`: what it was to build again with. What has `[tool.wants]` is built with
+    those of the image of these names."""
 
     store: Store
     built: list[str] = field(default_factory=list)
     seen: list[set[str]] = field(default_factory=list)
+    beside: list[set[str]] = field(default_factory=list)
     with_these: list[Sequence[LockedWheel]] = field(default_factory=list)
 
     def build(self, sources: Sequence[Source], ground: Ground) -> Sequence[Built | InputError]:
@@ -49,7 +52,12 @@ class FakeBuilder:
                     next_step="add a pyproject.toml",
                 )
             (tree / "build").mkdir()  # as builds do
-            said = tomllib.loads((tree / "pyproject.toml").read_text())["project"]
+            table = tomllib.loads((tree / "pyproject.toml").read_text())
+            said, wants = table["project"], table.get("tool", {}).get("wants", {})
+            if wants and not source.neighbours:
+                return WantsWheelsError(f"{source.title}: it imports {wants}")
+            there = {one.name: one for one in source.neighbours.wheels} if source.neighbours else {}
+            self.beside.append(set() if source.isolated and not wants else set(there))
             root = tree / "src" if (tree / "src").is_dir() else tree
             files = {
                 path.relative_to(root).as_posix(): path.read_bytes()
@@ -66,12 +74,17 @@ class FakeBuilder:
                 files=files or {f"{said['name']}-0.data/data/empty": b""},
                 requires=(*said.get("dependencies", ()), *more),
                 extras=tuple(extras),
+                tag=f"cp313-cp313-linux_{platform.machine()}" if wants else "py3-none-any",
             )
             artifact = self.store.take(wheel.name, [wheel.read_bytes()])
             assert artifact.size is not None
             path = self.store.verified(artifact, tuple)[0]
             return Built(
-                filename=wheel.name, path=path, sha256=artifact.digest.removeprefix("sha256:"), size=artifact.size
+                filename=wheel.name,
+                path=path,
+                sha256=artifact.digest.removeprefix("sha256:"),
+                size=artifact.size,
+                requires=tuple(there[name] for name in sorted(wants)),
             )
 
 

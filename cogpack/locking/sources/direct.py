@@ -18,17 +18,19 @@ from cogpack.errors import CogpackError, InputError, together
 from cogpack.lockfile import BuildSource, Decisions, GitSource, IndexSource, LockedBuild, LockedWheel, ProjectSource
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.editable import leading_wheel
-from cogpack.locking.wheels.building import Building, Built, Ground, Source
+from cogpack.locking.wheels.building import Building, Built, Ground, Source, WantsWheelsError
 from cogpack.locking.wheels.members import member_marks
 from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.locking.wheels.rebuilt import built_again
 from cogpack.requirements import DirectAddress, Requirements, SourceLine
-from cogpack.resolve.wheels import TargetPython
+from cogpack.resolve.wheels import Neighbours, TargetPython
 from cogpack.session import Session
 
 T = TypeVar("T")
-_Key: TypeAlias = tuple[bool, DirectAddress, tuple[str, ...]]
+_Key: TypeAlias = tuple[bool, DirectAddress, tuple[str, ...], bool]
 
+_NONE = Neighbours(wheels=(), address=str)
+"""Beside these nothing fits that is compiled against torch."""
 _YOURSELF = "build a wheel (pip wheel --no-deps), put it into the project and name it: ./wheels/NAME.whl"
 
 
@@ -69,27 +71,40 @@ class DirectWheels:
         """Tell whether there is who builds."""
         return self._building is not None
 
-    def make(self, lines: Sequence[SourceLine]) -> list[DirectWheel | InputError]:
-        """Answer for each line, in their order: with its wheel, or with why there is none."""
-        new = {_key(line): line for line in lines if _key(line) not in self._made}
-        kept = {key: self._as_kept(line) for key, line in new.items()}
+    def make(self, lines: Sequence[SourceLine], neighbours: Neighbours | None = None) -> list[DirectWheel | InputError]:
+        """Answer for each line, in their order: with its wheel, or with why there is none. Without the `neighbours`
+        that it will have, a source that can only be built among them is a `WantsWheelsError`."""
+        new = {_key(line): line for line in lines if not self._holds(line, neighbours)}
+        kept = {key: self._as_kept(line, neighbours) for key, line in new.items()}
         self._made |= {key: found for key, found in kept.items() if found is not None}
         missing = [line for key, line in new.items() if kept[key] is None]
         if missing:
-            self._made |= zip(map(_key, missing), self._built(missing), strict=True)
+            self._made |= zip(map(_key, missing), self._built(missing, neighbours), strict=True)
         return [_of(self._made[_key(line)], line) for line in lines]
 
-    def _as_kept(self, line: SourceLine) -> DirectWheel | InputError | None:
+    def _holds(self, line: SourceLine, neighbours: Neighbours | None) -> bool:
+        """Tell whether what was made of it before still holds."""
+        made = self._made.get(_key(line))
+        if isinstance(made, DirectWheel):
+            return neighbours is None or neighbours.fit(made.wheel, made.requires)
+        return made is not None and not isinstance(made, WantsWheelsError)
+
+    def _as_kept(self, line: SourceLine, neighbours: Neighbours | None) -> DirectWheel | InputError | None:
         """Give what the lock has of it: had, or built again as it was, never with the build requirements of today."""
         if (build := self._kept_build(line)) is None or self._kept is None:
             return None
         wheel = {one.filename: one for one in (*self._kept.replaced, *self._kept.wheels)}[build.wheel]
         if not self.ground.still_fits(wheel, self._kept):
             return None
+        requires = self._requires(build)
+        if neighbours is None and not _NONE.fit(wheel, requires):
+            return WantsWheelsError(f"{line.title}: it is built against torch, which is not known yet")
+        if neighbours is not None and not neighbours.fit(wheel, requires):
+            return None
         path = self._attempted(line, lambda line: self._kept_file(wheel, build, line.name))
         if path is None or isinstance(path, InputError):
             return path
-        return DirectWheel(line=line, wheel=wheel, path=path, build=build, requires=self._requires(build))
+        return DirectWheel(line=line, wheel=wheel, path=path, build=build, requires=requires)
 
     def kept_file(self, wheel: LockedWheel) -> Path | None:
         """Give the file of a wheel that the lock has of a source that was named; None of any other."""
@@ -106,7 +121,10 @@ class DirectWheels:
         def act() -> Built:
             with ExitStack() as stack:
                 source = self._brought(stack, build.source, name)
-                built = building.builder.rebuild(source, self._requires(build), self.ground)
+                requires = self._requires(build)
+                for one in requires:
+                    self.kept_file(one)
+                built = building.builder.rebuild(source, requires, self.ground)
                 return finished(self._session, build.source, source, built)
 
         return built_again(wheel, build, act)
@@ -127,14 +145,16 @@ class DirectWheels:
         builds = self._kept.builds if self._kept else ()
         return next((build for build in builds if self._sources.says(build.source, line)), None)
 
-    def _built(self, lines: Sequence[SourceLine]) -> Iterator[DirectWheel | InputError]:
+    def _built(self, lines: Sequence[SourceLine], neighbours: Neighbours | None) -> Iterator[DirectWheel | InputError]:
         if self._building is None or not self._sources.may_be_built:
             yield from (InputError(f"{line.title}: no wheel is built of it", next_step=_YOURSELF) for line in lines)
             return
         with ExitStack() as stack:
             pins = [self._attempted(line, self._pin) for line in lines]
             trees = [
-                pin if isinstance(pin, InputError) else self._attempted(line, partial(self._brought_of, stack, pin))
+                pin
+                if isinstance(pin, InputError)
+                else self._attempted(line, partial(self._brought_of, stack, pin, neighbours))
                 for line, pin in zip(lines, pins, strict=True)
             ]
             sources = [tree for tree in trees if not isinstance(tree, InputError)]
@@ -171,6 +191,11 @@ class DirectWheels:
     def _wheels(self) -> Iterator[DirectWheel]:
         return (one for one in self._made.values() if isinstance(one, DirectWheel))
 
+    def built_with(self, wheel: LockedWheel) -> DirectWheel | None:
+        """Find one that is compiled against `wheel`."""
+        own = (one for one in self._wheels() if not _NONE.fit(one.wheel, one.requires))
+        return next((one for one in own if wheel in one.requires), None)
+
     def _attempted(self, line: SourceLine, act: Callable[[SourceLine], T]) -> T | InputError:
         try:
             return act(line)
@@ -191,8 +216,13 @@ class DirectWheels:
             scratch = stack.enter_context(TemporaryDirectory(prefix="source-", dir=self._session.cache))
         return source_of(pin, self._sources.bring(pin, Path(scratch) / "tree"), name=name)
 
-    def _brought_of(self, stack: ExitStack, pin: BuildSource, line: SourceLine) -> Source:
-        return self._brought(stack, pin, line.name)
+    def _brought_of(
+        self, stack: ExitStack, pin: BuildSource, neighbours: Neighbours | None, line: SourceLine
+    ) -> Source:
+        if neighbours is None and not line.isolated:
+            raise WantsWheelsError(f"{line.title}: it is built among the image's wheels, which are not known yet")
+        source = self._brought(stack, pin, line.name)
+        return msgspec.structs.replace(source, neighbours=neighbours, isolated=line.isolated)
 
     def _finished(self, pin: BuildSource, source: Source, built: Built, line: SourceLine) -> DirectWheel:
         for note in built.notes:
@@ -234,11 +264,13 @@ def finished(session: Session, pin: BuildSource, source: Source, built: Built) -
 
 
 def _key(line: SourceLine) -> _Key:
-    return line.editable, line.source, line.hashes
+    return line.editable, line.source, line.hashes, line.isolated
 
 
 def _of(made: DirectWheel | InputError, line: SourceLine) -> DirectWheel | InputError:
     """Say the same for another line of the same source."""
+    if isinstance(made, WantsWheelsError):
+        return made
     if isinstance(made, InputError):
         return InputError(f"{line.place}: {made.message}", next_step=made.next_step)
     if line.name and made.wheel.name != line.name:
@@ -251,26 +283,40 @@ def _of(made: DirectWheel | InputError, line: SourceLine) -> DirectWheel | Input
 
 class Beside(msgspec.Struct, frozen=True, kw_only=True):
     """Is what is required beside all else: `lines` that name the wheels, which are `built`, by file name; `titles`: for
-    people."""
+    people; `waiting`: for the wheels that they are built among."""
 
     lines: tuple[str, ...] = ()
     built: Mapping[str, LockedWheel] = {}
     titles: tuple[str, ...] = ()
+    waiting: tuple[SourceLine, ...] = ()
+
+
+def named_sources(requirements: Requirements, target: TargetPython) -> tuple[SourceLine, ...]:
+    """Give the lines that name a source of the image."""
+    environment = target.environment()
+    return tuple(
+        msgspec.structs.replace(line, isolated=line.isolated and requirements.isolates(line.name))
+        for line in requirements.sources
+        if line.applies(environment)
+    )
 
 
 @contextmanager
 def beside(
-    direct: DirectWheels | None, requirements: Requirements, target: TargetPython, scratch: Path
+    direct: DirectWheels | None, lines: Sequence[SourceLine], scratch: Path, neighbours: Neighbours | None = None
 ) -> Iterator[Beside]:
-    """Make the wheels of sources that are named, if there is who makes them. What can't be built is raised in the end,
-    with what goes wrong within."""
-    environment = target.environment()
-    lines = [line for line in requirements.sources if line.applies(environment)]
+    """Make the wheels of sources that `lines` name, if there is who makes them. What can't be built is raised in the
+    end, with what goes wrong within."""
     if direct is None or not lines:
         yield Beside()
         return
-    made = direct.make(lines)
-    faults = [one for one in made if isinstance(one, InputError)]
+    made = direct.make(lines, neighbours)
+    waiting = tuple(line for line, one in zip(lines, made, strict=True) if isinstance(one, WantsWheelsError))
+    if neighbours is not None:
+        waiting = ()
+    faults = [
+        one for one in made if isinstance(one, InputError) and not (waiting and isinstance(one, WantsWheelsError))
+    ]
     wheels = [one for one in made if not isinstance(one, InputError)]
     try:
         with named_files(wheels, scratch) as named:
@@ -278,6 +324,7 @@ def beside(
                 lines=named,
                 built={one.wheel.filename: one.wheel for one in wheels},
                 titles=tuple(line.title for line in lines),
+                waiting=waiting,
             )
     except DiskError:
         raise

@@ -12,7 +12,7 @@ from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
 from cogpack.lockfile.base_kinds import Base
 from cogpack.notes import Note
 from cogpack.oci import Platform
-from cogpack.resolve.wheels import TargetPython
+from cogpack.resolve.wheels import Neighbours, TargetPython
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +20,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     `title`: for people, "docopt 0.6.2"; `path`: of an archive, whose name may say nothing of its kind (its first bytes
     do), or of a directory that nobody changes meanwhile; `name` and `version`: what the wheel must be of, "" where only
-    the build tells.
+    the build tells; `neighbours`: the wheels that it will be beside, None where these are not known yet;
+    not `isolated`: it is built among them.
     """
 
     title: str
@@ -28,6 +29,15 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     subdirectory: str = ""
     name: str = ""
     version: str = ""
+    neighbours: Neighbours | None = None
+    isolated: bool = True
+
+
+class WantsWheelsError(InputError):
+    """Raised of a source that can only be built among the image's wheels, as long as these are not known."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, next_step="pin another version, or give a wheel of it")
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):

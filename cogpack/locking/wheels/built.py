@@ -53,6 +53,8 @@ class BuiltWheels:
 
     def _built_again(self, wheel: LockedWheel, build: LockedBuild) -> Built:
         requires = [self._requirements[name] for name in build.requires]
+        for one in filter(self.has, requires):
+            self.bring(one)
         pin, name, version = build.source, wheel.name, wheel.version
         with scratch_directory(self._session, "source-") as scratch:
             if isinstance(pin, IndexSource):

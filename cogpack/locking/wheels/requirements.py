@@ -2,20 +2,21 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 
 import msgspec
 
 from cogpack.errors import CogpackError, InputError, together
-from cogpack.lockfile import Decisions
+from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.locking.shared_versions import shared_versions
-from cogpack.locking.sources.direct import DirectWheels, beside
+from cogpack.locking.sources.direct import DirectWheels, beside, named_sources
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.cuda import with_cuda
 from cogpack.locking.wheels.source_archives import open_sources
 from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.requirements import Requirements
-from cogpack.resolve.wheels import Indexes, Resolved, TargetPython, resolve_wheels
+from cogpack.resolve.wheels import Indexes, Neighbours, Resolved, TargetPython, resolve_wheels
 from cogpack.resolve.wheels.choice import named_hashes
 from cogpack.resolve.wheels.torch import BUILT, TorchIndex, choose_torch, passing_notes, without_torch_indexes
 from cogpack.runtime import contract
@@ -70,9 +71,13 @@ def resolve_requirements(
     hashes = named_hashes([*requirements.lines, *requirements.constraints])
     newest = config.pack.exclude_newer
     with (
-        beside(direct, requirements, target, session.cache) as named,
-        open_sources(session, project, indexes, newest, target, hashes, building, ground, kept) as sources,
+        beside(direct, named_sources(requirements, target), session.cache) as named,
+        open_sources(
+            session, project, indexes, newest, target, hashes, building, ground, kept, requirements.unisolated
+        ) as sources,
+        ExitStack() as stack,
     ):
+        preferences = kept.required if kept else ()
 
         def resolve(more: Sequence[str]) -> Resolved:
             return resolve_wheels(
@@ -82,7 +87,7 @@ def resolve_requirements(
                 target=target,
                 indexes=indexes,
                 exclude_newer=newest,
-                preferences=kept.required if kept else (),
+                preferences=preferences,
                 seeds=seeds,
                 built=named.built,
                 cache=session.cache,
@@ -94,6 +99,15 @@ def resolve_requirements(
             )
 
         resolved = with_cuda(config, resolve(()), resolve)
+        if named.waiting:  # for what all else comes out as
+            preferences = resolved.wheels
+            there = _neighbours(project, resolved)
+            more = stack.enter_context(beside(direct, named.waiting, session.cache, there))
+            named = msgspec.structs.replace(
+                named, lines=(*named.lines, *more.lines), built={**named.built, **more.built}, waiting=()
+            )
+            resolved = with_cuda(config, resolve(()), resolve)
+            _check_torch(there, resolved, direct)
         builds, requires = sources.builds_of(resolved.wheels) if sources else ((), ())
     notes = (*requirements.notes, *indexes.notes, *chosen.notes, *passing_notes(requirements))
     spoken_of = chosen.named or any(wheel.name in BUILT for wheel in resolved.wheels)
@@ -104,6 +118,27 @@ def resolve_requirements(
         builds=builds,
         build_requirements=requires,
     )
+
+
+def _neighbours(project: Project, resolved: Resolved) -> Neighbours:
+    def address(wheel: LockedWheel) -> str:
+        return str(project.root / wheel.path) if wheel.path else resolved.addresses.get(wheel.sha256, "")
+
+    return Neighbours(wheels=resolved.wheels, address=address)
+
+
+def _check_torch(before: Neighbours, resolved: Resolved, direct: DirectWheels | None) -> None:
+    """Refuse that what a source was compiled against is moved by what it requires itself."""
+    assert direct is not None
+    after = {wheel.name: wheel for wheel in resolved.wheels}
+    for wheel in before.wheels:
+        if wheel.name in BUILT and after.get(wheel.name) != wheel and (own := direct.built_with(wheel)):
+            found = f"{wheel.name} {after[wheel.name].version}" if wheel.name in after else f"no {wheel.name}"
+            raise InputError(
+                f"{own.line.place}: {own.line.title} is compiled against {wheel.name} {wheel.version}, and {found} is "
+                "chosen with what it requires",
+                next_step=f"pin {wheel.name} to the version that it requires",
+            )
 
 
 def check_requirements(session: Session, project: Project, building: Building | None) -> None:

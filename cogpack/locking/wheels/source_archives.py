@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -18,14 +18,15 @@ from cogpack.errors import InputError
 from cogpack.layers.wheels import Outline
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
 from cogpack.locking.wheels.building import Building, Built, Ground, Source
-from cogpack.locking.wheels.built import BuiltWheels, scratch_directory
+from cogpack.locking.wheels.built import BuiltWheels, fetch_source, scratch_directory
 from cogpack.locking.wheels.members import member_marks
 from cogpack.locking.wheels.outlines import local_reader
 from cogpack.locking.wheels.stand_ins import required_lines, write_stand_in
 from cogpack.notes import Note
 from cogpack.project import Project
+from cogpack.requirements import ALL
 from cogpack.resolve.pip import Offer, Pages, Taste, candidates
-from cogpack.resolve.wheels import Indexes, TargetPython
+from cogpack.resolve.wheels import Indexes, Neighbours, TargetPython
 from cogpack.session import Session
 
 _KINDS = (".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz", ".tar")
@@ -57,7 +58,7 @@ class SourceArchives:
     """Is the `Sources` of what indexes have.
 
     `ground`: None where nothing is to be built, and what only has source counts as if it were; `hashes`: of which a
-    source must have one, by the name of its package; `newest`: as of `Pages`.
+    source must have one, by the name of its package; `newest`: as of `Pages`; `unisolated`: as of `Requirements`.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class SourceArchives:
         hashes: Mapping[str, frozenset[str]],
         building: Building,
         ground: Ground | None,
+        unisolated: Collection[str] = (),
     ) -> None:
         self._session = session
         self._place = place
@@ -80,6 +82,7 @@ class SourceArchives:
         self._hashes = hashes
         self._building = building
         self._ground = ground
+        self._unisolated = unisolated
         self._kept: BuiltWheels | None = None
         self._looked_up: set[str] = set()
         self._stand_ins: dict[str, _StandIn] = {}
@@ -159,10 +162,11 @@ class SourceArchives:
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         self._stand_ins[sha256] = _StandIn(name, version, path, origin)
 
-    def build(self, chosen: Collection[str]) -> Mapping[str, InputError] | None:
+    def build(self, chosen: Collection[str], neighbours: Callable[[], Neighbours]) -> Mapping[str, InputError] | None:
         found = sorted((self._stand_ins[one] for one in chosen if one in self._stand_ins), key=lambda one: one.name)
         if not found or self._ground is None:
             return None
+        there = self._without_stand_ins(neighbours())
         failed: dict[str, InputError] = {}
         sources: list[tuple[_StandIn, IndexSource, Source]] = []
         for one in found:
@@ -171,12 +175,21 @@ class SourceArchives:
                 if self._tries[one.name] > _MOST:
                     raise _none_fits(one)
                 if isinstance(one.origin, LockedWheel):
-                    assert self._kept is not None
-                    self._take(one, self._of_lock[one.origin.sha256], self._kept.bring(one.origin))
-                else:
-                    pin, path = self._fetched(one, one.origin)
-                    source = Source(title=one.title, path=path, name=one.name, version=str(one.version))
-                    sources.append((one, pin, source))
+                    made = self._of_lock[one.origin.sha256]
+                    if there.fit(made.wheel, made.requires):
+                        assert self._kept is not None
+                        self._take(one, made, self._kept.bring(made.wheel))
+                        continue
+                pin, path = self._fetched(one)
+                source = Source(
+                    title=one.title,
+                    path=path,
+                    name=one.name,
+                    version=str(one.version),
+                    neighbours=there,
+                    isolated=one.name not in self._unisolated and ALL not in self._unisolated,
+                )
+                sources.append((one, pin, source))
             except InputError as error:
                 failed[one.name] = error
         try:
@@ -194,6 +207,11 @@ class SourceArchives:
                 self.notes += answer.notes
                 self._take(one, _made(one, pin, answer), answer.path)
         return failed
+
+    def _without_stand_ins(self, neighbours: Neighbours) -> Neighbours:
+        own = self._stand_ins.keys()
+        wheels = tuple(wheel for wheel in neighbours.wheels if wheel.sha256 not in own)
+        return msgspec.structs.replace(neighbours, wheels=wheels)
 
     def _take(self, stand_in: _StandIn, made: _Made, path: Path) -> None:
         """Put the wheel in place of its stand-in, and let the package's others require the same: uv would prefer any
@@ -225,8 +243,13 @@ class SourceArchives:
             self._assume(name, ())
         return bool(names)
 
-    def _fetched(self, stand_in: _StandIn, offer: Offer) -> tuple[IndexSource, Path]:
+    def _fetched(self, stand_in: _StandIn) -> tuple[IndexSource, Path]:
         """Bring the source here; one of which nobody says the hash is what comes now."""
+        if isinstance(stand_in.origin, LockedWheel):
+            pin = self._of_lock[stand_in.origin.sha256].build.source
+            assert isinstance(pin, IndexSource)
+            return pin, fetch_source(self._session, self._pages, stand_in.name, pin)
+        offer = stand_in.origin
         address = self._indexes.authorised(offer.url)
         if offer.sha256 is not None:
             artifact = Artifact(
@@ -302,13 +325,14 @@ def open_sources(
     building: Building | None,
     ground: Ground | None,
     kept: Decisions | None,
+    unisolated: Collection[str] = (),
 ) -> Iterator[SourceArchives | None]:
     """Have them while uv is asked, with what was built for the lock that is `kept`; None where nobody builds."""
     if building is None:
         yield None
         return
     with scratch_directory(session, "sources-") as place:
-        sources = SourceArchives(session, place, indexes, newest, target, hashes, building, ground)
+        sources = SourceArchives(session, place, indexes, newest, target, hashes, building, ground, unisolated)
         if kept:
             sources.keep(project, kept)
         yield sources

@@ -5,12 +5,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from cogpack.disk import UNFINISHED, DiskError, writing
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile, Stat
 from cogpack.layers.wheels import WheelFile
 from cogpack.lockfile import LockedWheel
-from cogpack.locking.wheels.building import Built, Ground, Source
+from cogpack.locking.wheels.building import Built, Ground, Source, WantsWheelsError
 from cogpack.notes import Code, Note
 from cogpack.planning.building.archive import checked_requirements, pack, read_build_system
 from cogpack.planning.building.failures import Repair, failed, find_repair, stopped
@@ -21,6 +24,7 @@ from cogpack.planning.building.requirements import BuildRequirements
 from cogpack.planning.building.wheel import canonical
 from cogpack.planning.supply import runner_of
 from cogpack.project import Project
+from cogpack.resolve.wheels.torch import BUILT
 from cogpack.sandbox.trees.directories import remove_tree
 from cogpack.sandbox.watch import LimitError
 from cogpack.session import Session
@@ -129,6 +133,7 @@ class _Tries:
         self._environment = environment
         self._requirements = requirements
         self._ground = ground
+        self._isolated = source.isolated
         self.wheels: tuple[LockedWheel, ...] = ()
         self.repairs: list[Repair] = []
 
@@ -140,7 +145,7 @@ class _Tries:
         lines = list(system.requires)
         for _ in range(_TRIES):
             self.wheels = self._resolved(lines) if pinned is None else pinned
-            inputs = self._requirements.inputs(self.wheels)
+            inputs = self._requirements.inputs(self.wheels, self._source.neighbours)
             job = Job(
                 title=source.title,
                 archive=archive,
@@ -152,6 +157,7 @@ class _Tries:
                 installed=tuple(one.name for one in self.wheels),
                 known=tuple(lines) if pinned is None else None,
                 python=self._ground.target.python,
+                isolated=self._isolated,
                 exec_into_locals=any(repair.exec_into_locals for repair in self.repairs),
                 python_headers="" if self._ground.interpreter else "python3-dev",
                 place=self._place,
@@ -162,9 +168,12 @@ class _Tries:
             if done.status == 0:
                 lines += checked_requirements(done.requires, where=f"{source.title}: what its backend requires")
                 continue
-            repair = find_repair(done.said, self.repairs, job.python)
-            if repair is None or (pinned is not None and (repair.requires or repair.constraints)):
+            repair = find_repair(done.said, self.repairs, job.python, isolated=self._isolated)
+            if repair is None or (pinned is not None and not repair.exec_into_locals):
                 raise failed(job, done, self.repairs)
+            if repair.unisolated and source.neighbours is None:
+                raise WantsWheelsError(failed(job, done, self.repairs).message)
+            self._isolated = self._isolated and not repair.unisolated
             self.repairs.append(repair)
             try:
                 if pinned is None:
@@ -177,15 +186,42 @@ class _Tries:
         )
 
     def _resolved(self, lines: Sequence[str]) -> tuple[LockedWheel, ...]:
-        more = [line for repair in self.repairs for line in repair.requires]
+        lines = [*lines, *(line for repair in self.repairs for line in repair.requires)]
         constraints = [line for repair in self.repairs for line in repair.constraints]
+        there = self._there(lines, constraints)
+        names = {one.name for one in there}
+        if not self._isolated:
+            lines = [line for line in lines if canonicalize_name(Requirement(line).name) not in names]
+        constraints += [f"{one.name}=={one.version}" for one in there]
         try:
-            return self._requirements.resolve([*lines, *more], constraints)
+            found = self._requirements.resolve(lines, constraints)
+            if self._isolated:
+                return found
+            return tuple(sorted((*there, *(one for one in found if one.name not in names)), key=lambda one: one.name))
         except DiskError:
             raise
         except InputError as error:
             message = f"{self._source.title}: can't be built: its build requirements: {error.message}"
             raise InputError(message, next_step=error.next_step) from error
+
+    def _there(self, lines: Sequence[str], constraints: Sequence[str]) -> list[LockedWheel]:
+        """Give those of the image's wheels that it is built with: all of them, or those that must be the same since
+        machine code depends on them."""
+        neighbours = self._source.neighbours
+        if self._isolated:
+            wanted = BUILT.intersection(canonicalize_name(Requirement(line).name) for line in lines)
+            if wanted and neighbours is None:
+                raise WantsWheelsError(f"{self._source.title}: it is built with {', '.join(sorted(wanted))}")
+            return [one for one in neighbours.wheels if wanted and one.name in BUILT] if neighbours else []
+        assert neighbours is not None
+        limits = [Requirement(line) for line in constraints]
+        refused = {
+            one.name
+            for one in neighbours.wheels
+            for limit in limits
+            if limit.name == one.name and not limit.specifier.contains(one.version, prereleases=True)
+        }
+        return [one for one in neighbours.wheels if one.name not in refused]
 
     def _done(self, job: Job) -> Done:
         try:

@@ -12,16 +12,20 @@ from cogpack.sandbox.watch import LimitError
 
 
 class Repair(msgspec.Struct, frozen=True, kw_only=True):
-    """Is what to build an old source with besides what it asks for. `exec_into_locals`: as `Job` has it; `why`: what
-    was found of it."""
+    """Is what to build an old source with besides what it asks for. `exec_into_locals`: as `Job` has it; `unisolated`:
+    the image's wheels, torch among them; `why`: what was found of it."""
 
     requires: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
     exec_into_locals: bool = False
+    unisolated: bool = False
     why: str
 
     def __str__(self) -> str:
-        others = ("exec as it was before Python 3.13",) if self.exec_into_locals else ()
+        others = [
+            *(["exec as it was before Python 3.13"] if self.exec_into_locals else []),
+            *(["the wheels of the image"] if self.unisolated else []),
+        ]
         return f"{', '.join((*self.constraints, *self.requires, *others))}: {self.why}"
 
 
@@ -53,6 +57,8 @@ _REPAIRS: Sequence[tuple[re.Pattern[str], Repair]] = [
 ]
 """By what such a source says: the last setuptools that has what it wants, and modules that it does not ask for."""
 
+_UNISOLATED = Repair(unisolated=True, why="its setup.py imports torch")
+_NO_TORCH = re.compile(r"No module named '(?:torch|torchvision)(?:\.\w+)*'")
 _TRIPLET = re.compile(r"^(?:x86_64|aarch64)-linux-gnu-")
 _COMPILERS = frozenset({"gcc", "g++", "cc", "c++"})
 _NO_PKG_CONFIG = re.compile(r"pkg-config is required|pkg-config.*not found|[Cc]ould not find pkg-config")
@@ -110,17 +116,19 @@ _OTHER = "pin another version, or give a wheel of it"
 _SETUP = {
     "imp": "module imp, which is gone since Python 3.12: set build.python_version to 3.11",
     "asynchat": "module asynchat, which is gone since Python 3.12: set build.python_version to 3.11",
-    "torch": "torch, which it does not ask for: a wheel of it is what helps (its release page may have one)",
+    "torch": "torch, which is not among the image's wheels: add torch to the requirements",
 }
 """Modules that a source can't be given, and what helps."""
 
 
-def find_repair(said: Sequence[str], done: Sequence[Repair], python: str) -> Repair | None:
-    """Find what may help that has not been `done`."""
+def find_repair(said: Sequence[str], done: Sequence[Repair], python: str, *, isolated: bool = True) -> Repair | None:
+    """Find what may help that has not been `done`. `isolated`: it was built without the wheels of the image."""
     text = "\n".join(said)
     found = [repair for pattern, repair in _REPAIRS if repair not in done and pattern.search(text)]
     if _minor(python) >= _OWN_LOCALS and _OLD_EXEC not in done and _VERSION_LOST.search(text):
         found.append(_OLD_EXEC)
+    if isolated and _NO_TORCH.search(text):
+        found.append(_UNISOLATED)
     return found[0] if found else None
 
 
@@ -173,7 +181,10 @@ def _reason(said: Sequence[str], job: Job, repairs: Sequence[Repair]) -> tuple[s
         if name in _SETUP:
             what, _, advice = _SETUP[name].partition(": ")
             return f"its setup.py wants the {what}" if "module" in what else f"its setup.py wants {what}", advice
-        return f"its setup.py imports {modules[-1]}, which it does not ask for in pyproject.toml", _OTHER
+        if job.isolated:
+            return f"its setup.py imports {modules[-1]}, which it does not ask for in pyproject.toml", _OTHER
+        why = f"its setup.py imports {modules[-1]}, which neither the image's wheels nor its pyproject.toml bring"
+        return why, f"add what has {modules[-1]} to the requirements"
     if _NO_VERSION.search(text):
         advice = "add git to build.system_packages where it is a repository's; else pin a release"
         return "it takes its version from git, and there is none", advice

@@ -50,7 +50,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     `place`: a directory that is the job's own, for trees, and for the wheel in the end; `wheels`: of the build
     requirements, `installed`: their names; `known`: the requirements that they fulfil, None where no others are to be
     asked for; `python`: the minor version; `python_headers`: the Debian package of its headers, "" where they are
-    there; `exec_into_locals`: exec is as it was before Python 3.13.
+    there; `exec_into_locals`: exec is as it was before Python 3.13; not `isolated`: the image's wheels are there.
     """
 
     title: str
@@ -63,6 +63,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     python_headers: str
     exec_into_locals: bool = False
+    isolated: bool = True
     place: Path
 
     def request(self, archive: str, place: str, *, dies: bool) -> bytes:

@@ -6,7 +6,7 @@ source asks for it, is the one that the image fetches anyway.
 
 import threading
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 from packaging.requirements import Requirement
 
@@ -16,7 +16,7 @@ from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.locking.wheels.requirements import indexes_of
 from cogpack.project import Project
 from cogpack.requirements import Requirements
-from cogpack.resolve.wheels import Indexes, TargetPython, resolve_wheels, wheel_urls
+from cogpack.resolve.wheels import Indexes, Neighbours, TargetPython, resolve_wheels, wheel_urls
 from cogpack.resolve.wheels.torch import BUILT, TorchChoice, TorchIndex, choose_torch
 from cogpack.session import Session
 
@@ -78,14 +78,18 @@ class BuildRequirements:
                 self._addresses |= {sha256: [address] for sha256, address in resolved.addresses.items()}
             return self._known[question]
 
-    def inputs(self, wheels: Sequence[LockedWheel]) -> list[Input]:
-        """Have them here; where they are is asked anew of those that nobody resolved in this run."""
+    def inputs(self, wheels: Sequence[LockedWheel], neighbours: Neighbours | None = None) -> list[Input]:
+        """Have them here; where they are is asked anew of those that nobody resolved in this run, and are none of the
+        image's, `neighbours`."""
+        own = frozenset(neighbours.wheels if neighbours else ())
         found = [
             Input(
                 supply=self._session.supply,
                 artifact=wheel_artifact(wheel),
                 noun="build requirement",
-                urls=lambda wheel=wheel, all_of_them=wheels: self._urls(wheel, all_of_them),  # type: ignore[misc]
+                urls=partial(self._image_urls, neighbours, wheel)
+                if neighbours and wheel in own
+                else partial(self._urls, wheel, wheels),
                 hiding=lambda: self._indexes.hiding(),
             )
             for wheel in wheels
@@ -101,7 +105,14 @@ class BuildRequirements:
     def _chosen(self) -> TorchChoice:
         return choose_torch(self._project.config, self._project.requirements(), self._target.arch)
 
+    def _image_urls(self, neighbours: Neighbours, wheel: LockedWheel) -> list[str]:
+        return [found] if (found := neighbours.address(wheel)) else []
+
     def _urls(self, wheel: LockedWheel, wheels: Sequence[LockedWheel]) -> list[str]:
+        if wheel.path is not None:
+            return [str(self._project.root / wheel.path)]
+        if wheel.url is not None:
+            return [self._indexes.authorised(wheel.url)]
         with self._lock:
             if wheel.sha256 not in self._addresses:
                 self._addresses |= wheel_urls(

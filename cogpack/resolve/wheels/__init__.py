@@ -7,7 +7,7 @@ wheels that no index has.
 
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import Resolved, resolve_wheels, wheel_urls
-from cogpack.resolve.wheels.sources import Sources
+from cogpack.resolve.wheels.sources import Neighbours, Sources
 from cogpack.resolve.wheels.target import TargetPython
 
-__all__ = ["Indexes", "Resolved", "Sources", "TargetPython", "resolve_wheels", "wheel_urls"]
+__all__ = ["Indexes", "Neighbours", "Resolved", "Sources", "TargetPython", "resolve_wheels", "wheel_urls"]

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -21,7 +23,7 @@ from cogpack.resolve.wheels.choice import best_wheel, filename_of, named_hashes,
 from cogpack.resolve.wheels.compile import compile_lock
 from cogpack.resolve.wheels.failures import BlamedError
 from cogpack.resolve.wheels.indexes import Indexes
-from cogpack.resolve.wheels.sources import Sources
+from cogpack.resolve.wheels.sources import Neighbours, Sources
 from cogpack.resolve.wheels.target import TargetPython
 from cogpack.resolve.wheels.torch import BUILT
 
@@ -108,6 +110,27 @@ def resolve_wheels(
             more=() if dependencies else ("--no-deps",),
         )
 
+    hashes = named_hashes([*requirements, *constraints])
+    tags = target.tags()  # a thousand: made once for all wheels
+
+    def located(package: Package) -> tuple[LockedWheel, str | None]:
+        if package.archive is not None and (own := built.get(filename_of(package.archive))) is not None:
+            return own, None
+        if sources and (own := next(filter(None, map(sources.built, _hashes([package]))), None)):
+            return own, None
+        return _locked(package, target, tags, hashes, local, root, _written(requirements, indexes))
+
+    def neighbours(packages: Sequence[Package]) -> Neighbours:
+        found: dict[str, tuple[LockedWheel, str]] = {}
+        for package in packages:
+            with suppress(InputError):  # which is told in the end
+                wheel, address = located(package)
+                path = str(root / wheel.path) if wheel.path else ""
+                found[wheel.sha256] = wheel, indexes.authorised(address) if address else path
+        return Neighbours(
+            wheels=tuple(wheel for wheel, _ in found.values()), address=lambda wheel: found[wheel.sha256][1]
+        )
+
     while True:
         try:
             packages, notes = compiled()
@@ -115,7 +138,7 @@ def resolve_wheels(
             if indexes.torch is not None and not set(of_torch).issuperset(further):
                 of_torch = sorted({*of_torch, *further})  # others require it
                 continue
-            failed = sources.build(_hashes(packages)) if sources else None
+            failed = sources.build(_hashes(packages), partial(neighbours, packages)) if sources else None
             if failed is None:
                 break
             faults += (_at(error, places) for error in failed.values())
@@ -137,18 +160,10 @@ def resolve_wheels(
             raise together([*faults, _at(error, places)]) from error
         except UnavailableError as error:
             raise _torch_away(error, indexes) from error
-    hashes = named_hashes([*requirements, *constraints])
-    found: list[tuple[LockedWheel, str | None]] = []
-    tags = target.tags()  # a thousand: made once for all wheels
+    found = []
     for package in packages:
         try:
-            if package.archive is not None and (own := built.get(filename_of(package.archive))) is not None:
-                found.append((own, None))
-                continue
-            if sources and (own := next(filter(None, map(sources.built, _hashes([package]))), None)):
-                found.append((own, None))
-                continue
-            found.append(_locked(package, target, tags, hashes, local, root, _written(requirements, indexes)))
+            found.append(located(package))
         except InputError as error:
             faults.append(_at(error, places))
     if faults:

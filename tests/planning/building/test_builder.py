@@ -10,18 +10,19 @@ from typing import NoReturn
 import msgspec
 import pytest
 from support.sources import PYPROJECT, make_sdist, source_files
+from support.wheels import make_wheel
 
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedWheel
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
-from cogpack.locking.wheels.building import Built, Ground, Source
+from cogpack.locking.wheels.building import Built, Ground, Source, WantsWheelsError
 from cogpack.planning.building import builder
 from cogpack.planning.building.builder import SourceBuilder
 from cogpack.planning.building.guest import NoRungError
 from cogpack.planning.building.requirements import BuildRequirements, pinned
 from cogpack.planning.describing import find_described
 from cogpack.requirements import parse_requirements
-from cogpack.resolve.wheels import TargetPython
+from cogpack.resolve.wheels import Neighbours, TargetPython
 from cogpack.resolve.wheels.torch import TorchIndex
 from cogpack.session import Session, Settings
 
@@ -191,6 +192,59 @@ def test_a_rebuild_has_what_it_was_built_with_and_nothing_else(opened: Session, 
     one = source(make_sdist(tmp_path / "a.gz", source_files(more)))
     found = SourceBuilder(opened, find_described(opened)).rebuild(one, (), GROUND)
     assert found.filename == "demo-1.0-py3-none-any.whl"
+
+
+def neighbours(session: Session, directory: Path, *names: str) -> Neighbours:
+    """Give wheels that lie in the cache, each of a module."""
+    found = []
+    for name in names:
+        path = make_wheel(directory, name, "2.0")
+        artifact = session.store.take(path.name, [path.read_bytes()])
+        sha256 = artifact.digest.removeprefix("sha256:")
+        found.append(LockedWheel(name=name, version="2.0", filename=path.name, sha256=sha256, size=path.stat().st_size))
+    return Neighbours(wheels=tuple(found), address=lambda _: "")
+
+
+WANTS_TORCH = "import torch; FILES = {'demo.txt': torch.NAME.encode()}"
+
+
+def test_a_source_that_imports_torch_without_asking_is_built_beside_the_images_own(
+    opened: Session, tmp_path: Path
+) -> None:
+    one = source(make_sdist(tmp_path / "a.gz", source_files(WANTS_TORCH)))
+    there = neighbours(opened, tmp_path, "torch", "einops")
+    found = built(opened, msgspec.structs.replace(one, neighbours=there))
+    assert [wheel.name for wheel in found.requires] == ["einops", "torch"]
+    (note,) = found.notes
+    assert note.text == "demo 1.0: built with the wheels of the image: its setup.py imports torch"
+    error = fault(opened, msgspec.structs.replace(one, neighbours=neighbours(opened, tmp_path, "einops")))
+    assert "wants torch, which is not among the image's wheels" in error.message
+    assert isinstance(fault(opened, one), WantsWheelsError)
+
+
+def test_without_isolation_a_source_sees_the_images_wheels_and_what_it_asks_for_besides(
+    opened: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[list[str], list[str]]] = []
+
+    def resolve(_: object, lines: list[str], constraints: list[str]) -> tuple[LockedWheel, ...]:
+        asked.append((lines, constraints))
+        return neighbours(opened, tmp_path, "beside").wheels if lines else ()
+
+    monkeypatch.setattr(BuildRequirements, "resolve", resolve)
+    pyproject = PYPROJECT.replace("requires = []", 'requires = ["torch>=99", "beside"]')
+    files = source_files("import beside, gone" + "\n" + WANTS_TORCH, pyproject=pyproject)
+    open_source = msgspec.structs.replace(
+        source(make_sdist(tmp_path / "a.gz", files)), neighbours=neighbours(opened, tmp_path, "torch"), isolated=False
+    )
+    error = fault(opened, open_source)
+    assert "imports gone, which neither the image's wheels nor its pyproject.toml bring" in error.message
+    assert error.next_step == "add what has gone to the requirements"
+    assert asked == [(["beside"], ["torch==2.0"])]
+    files = source_files("import beside" + "\n" + WANTS_TORCH, pyproject=pyproject)
+    found = built(opened, msgspec.structs.replace(open_source, path=make_sdist(tmp_path / "b.gz", files)))
+    assert [wheel.name for wheel in found.requires] == ["beside", "torch"]
+    assert not found.notes
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_an_old_source_is_given_what_it_was_written_for_once(said: str, built_wi
         ),
         ("Package libavformat was not found in the pkg-config search path.", "no library libavformat", "lib...-dev"),
         ("pkg-config is required for building PyAV", "there is no pkg-config", "add pkgconf"),
-        ("ModuleNotFoundError: No module named 'torch'", "its setup.py wants torch", "a wheel of it"),
+        ("ModuleNotFoundError: No module named 'torch'", "its setup.py wants torch", "add torch"),
         ("ModuleNotFoundError: No module named 'imp'", "gone since Python 3.12", "build.python_version to 3.11"),
         ("ModuleNotFoundError: No module named 'youtube_dl'", "its setup.py imports youtube_dl", "another version"),
         ("urlopen error [Errno -3] Temporary failure in name resolution", "it wants the network", "another version"),

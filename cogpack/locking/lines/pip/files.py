@@ -96,7 +96,14 @@ class _Reading:
         except (UnicodeDecodeError, InputError) as error:
             why = error.message if isinstance(error, InputError) else f"{path}: not UTF-8"
             raise UnforeseenError(f"only pip can tell what it makes of {why}") from None
-        if found.notes or found.local_wheels or found.local_links or found.addresses or _OTHERWISE.search(text):
+        if (
+            found.notes
+            or found.local_wheels
+            or found.local_links
+            or found.addresses
+            or found.unisolated
+            or _OTHERWISE.search(text)
+        ):
             raise UnforeseenError(f"only pip can tell what it makes of {path}")
         if any(line.hashes for line in found.required) or any(line.hashes for line in found.sources):
             raise UnforeseenError(f"{path} has hashes, which pip holds files to")

@@ -34,7 +34,7 @@ from cogpack.resolve.pip import (
     UnforeseenError,
     solve,
 )
-from cogpack.resolve.wheels import Indexes, Resolved, TargetPython
+from cogpack.resolve.wheels import Indexes, Neighbours, Resolved, TargetPython
 from cogpack.run_lines import PipInstall, PipRequirement, PipUninstall, StepEffect, told
 from cogpack.session import Session
 from cogpack.trace import TRACE
@@ -223,7 +223,7 @@ class PipLines:
     ) -> LockedPipLine:
         effect = said.effect
         check_line(said, before)
-        built = make_wheels(self._direct, effect, sources)
+        built = make_wheels(self._direct, effect, sources, self._neighbours(before))
         if effect.installer == "mim":
             said = with_links(said, before, self._outlines)
             effect = said.effect
@@ -311,6 +311,12 @@ class PipLines:
             for one in found.wheels
             if one.name not in before or before[one.name].version != one.version or one.name in local
         ]
+
+    def _neighbours(self, before: Mapping[str, LockedWheel]) -> Neighbours:
+        def address(wheel: LockedWheel) -> str:
+            return str(self._project.root / wheel.path) if wheel.path else self._locate(wheel)
+
+        return Neighbours(wheels=tuple(before.values()), address=address)
 
     def _preferred(self, step: int) -> dict[str, Version]:
         return {name: Version(wheel.version) for name, wheel in self._kept_wheels(step).items()}

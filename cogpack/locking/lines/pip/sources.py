@@ -3,12 +3,15 @@
 import re
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedClone
 from cogpack.locking.sources.direct import DirectWheel, DirectWheels
 from cogpack.requirements import GitAddress, SourceLine
 from cogpack.requirements.sources import SourceFaultError, read_source
 from cogpack.resolve.pip import UnforeseenError
+from cogpack.resolve.wheels import Neighbours
 from cogpack.run_lines import PipInstall, PipRequirement
 from cogpack.run_lines.site import within
 
@@ -24,20 +27,24 @@ def source_lines(effect: PipInstall, clones: Sequence[LockedClone], place: str) 
 
 
 def make_wheels(
-    direct: DirectWheels | None, effect: PipInstall, lines: Mapping[PipRequirement, SourceLine]
+    direct: DirectWheels | None,
+    effect: PipInstall,
+    lines: Mapping[PipRequirement, SourceLine],
+    neighbours: Neighbours,
 ) -> Mapping[PipRequirement, DirectWheel]:
-    """Have them built; `UnforeseenError` where only running the line can tell what comes of it."""
+    """Have them built, where need be among the wheels before the line; `UnforeseenError` where only running it can tell
+    what comes of it."""
     if not lines:
         return {}
     first = next(iter(lines))
     if direct is None or not direct.can_build:
         raise UnforeseenError(f"{first} is a source: {effect.installer} would build it")
-    if not effect.build_isolation:
-        raise UnforeseenError(f"{first} is built with the packages that are installed")
     if handed := next((name for name, _ in effect.environment if not name.startswith(("PIP_", "UV_"))), None):
         raise UnforeseenError(f"{handed} is handed to the build of {first}")
     found: dict[PipRequirement, DirectWheel] = {}
-    for (requirement, line), made in zip(lines.items(), direct.make(list(lines.values())), strict=True):
+    wanted = [msgspec.structs.replace(line, isolated=effect.build_isolation) for line in lines.values()]
+    made_of = direct.make(wanted, neighbours)
+    for (requirement, line), made in zip(lines.items(), made_of, strict=True):
         if isinstance(made, InputError):
             raise UnforeseenError(_brief(made.message.removeprefix(f"{line.place}: ")))
         found[requirement] = made
