@@ -102,6 +102,7 @@ PRINTERS = {
     "cli/streams.py",
     "cli/running.py",
     "console/__init__.py",
+    "layers/bytecode/program.py",
     "planning/building/front_end.py",
     "runtime/inside/join.py",
     "sandbox/rungs/enter.py",

@@ -31,6 +31,7 @@ _FILES = {
         rf"|fingerprints/(?:{_HEX}|{_PART})"
         rf"|libraries/{_HEX2}/(?:{_HEX}\.[0-9]+-[0-9a-f]{{8}}|{_PART})"
     ),
+    "bytecode": re.compile(rf"bytecode/{_HEX2}/(?:{_HEX}|{_PART})"),
     "Debian indexes": re.compile(rf"debs/(?:{_HEX}\.[0-9]+(?:-[0-9a-f]{{8}})?\.(?:records|table)|{_PART})"),
     "lists of bases": re.compile(rf"bases/(?:{_HEX}\.[0-9]+-[0-9a-f]{{8}}|{_PART})"),
     "layers of build.run": re.compile(rf"steps/(?:{_HEX}(?:\.lock|\.result)?|rate|{_PART})"),
@@ -44,7 +45,21 @@ _TREES = {
     "scratch": re.compile(r"resolve-\w{8}|\.removed-[0-9a-f]{16}|trees/(?:\.cogpack-[0-9a-f]{16}|probe-\w{8})"),
 }
 _ENTERED = frozenset(
-    {"artifacts", "bases", "facts", "homes", "fingerprints", "debs", "git", "libraries", "uv", "trees", "kept", "steps"}
+    {
+        "artifacts",
+        "bases",
+        "bytecode",
+        "facts",
+        "homes",
+        "fingerprints",
+        "debs",
+        "git",
+        "libraries",
+        "uv",
+        "trees",
+        "kept",
+        "steps",
+    }
 )
 _SCRATCH = frozenset({"requirements.in", "constraints.txt", "pylock.cogpack.toml"})
 _RECORDS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

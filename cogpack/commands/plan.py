@@ -205,7 +205,7 @@ def _planned(layer: Layer, known: Known, asked: "Sequence[_Asked]", plan: Plan) 
         key=key_of(layer),
         digest=blob.digest if blob else None,
         size=known.size(layer),
-        about=plan.fetched(layer),
+        about=plan.fetched(layer) or None,  # nothing is fetched for bytecode alone
         moves=moves,
         mounts=moves is True and blob is not None and all(one.mounts(layer, blob) for one in asked),
         ratio=layer.ratio / 1000 if layer.ratio is not None else None,

@@ -100,8 +100,9 @@ def _words(description: str, words: Sequence[str], *, default: str | None = None
     return schema if default is None else schema | {"default": default}
 
 
-def _switch(description: str, *, default: bool) -> Schema:
-    return {"description": description, "type": "boolean", "default": default}
+def _switch(description: str, *, default: bool | None = None) -> Schema:
+    schema: Schema = {"description": description, "type": "boolean"}
+    return schema if default is None else schema | {"default": default}
 
 
 def _whole(description: str, *, minimum: int, default: int | None = None) -> Schema:
@@ -243,6 +244,7 @@ _OURS: Mapping[str, Schema] = {
         "How commands of build.run are kept from this machine.", get_args(Isolation), default=_PACK.isolation
     ),
     "build_wheels": _words("Where sources become wheels.", get_args(BuildWheels), default=_PACK.build_wheels),
+    "bytecode": _switch("The image has bytecode of its Python files; default: where any builder makes the same of it."),
     "network": _switch("Commands of build.run have a network.", default=_PACK.network),
     "limits": _mapping(
         "What a command of build.run may take.",

@@ -130,8 +130,9 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     how steps of `build.run` are run; `network`: whether they have one; `init`: whether the first process is tini, where
     the base has it; `user`: whom the model runs as; `keep`: paths that are captured after them though their like is
     left out. `none_default`: what an input is whose default is a None that its type does not have. `build_wheels`:
-    where sources become wheels. `recommends`: what `system_packages` recommend is installed as well. `tools`: whose
-    packages the image has beside these. `notes`: those that are denied or allowed.
+    where sources become wheels. `bytecode`: whether the image has that of its Python files; None: where it can.
+    `recommends`: what `system_packages` recommend is installed as well. `tools`: whose packages the image has beside
+    these. `notes`: those that are denied or allowed.
     """
 
     base: str | None = None
@@ -152,6 +153,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     git: bool = False
     isolation: Isolation = "auto"
     build_wheels: BuildWheels = "auto"
+    bytecode: bool | None = None
     network: bool = True
     limits: StepLimits = StepLimits()
     keep: tuple[str, ...] = ()

@@ -32,7 +32,7 @@ T = TypeVar("T")
 _PACK = (
     *("base", "platform", "compression", "debian_base_from", "debian_mirror", "debian_snapshot", "dependency_groups"),
     *("constraints_from", "exclude_newer", "extras"),
-    *("apt", "build_wheels", "clashes", "cuda", "git", "isolation", "network"),
+    *("apt", "build_wheels", "bytecode", "clashes", "cuda", "git", "isolation", "network"),
     *("init", "keep", "limits", "none_default", "notes", "recommends", "tools", "torch_index", "user", "weights"),
 )
 _PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
@@ -82,6 +82,7 @@ def pack_options(value: Value) -> PackOptions:
         network=fields["network"].boolean() if "network" in fields else default.network,
         isolation=_choice(fields["isolation"], _ISOLATIONS) if "isolation" in fields else default.isolation,
         build_wheels=_choice(fields["build_wheels"], _BUILD_WHEELS) if "build_wheels" in fields else "auto",
+        bytecode=fields["bytecode"].boolean() if "bytecode" in fields else default.bytecode,
         keep=kept_paths(fields["keep"]) if "keep" in fields else default.keep,
         none_default=_choice(fields["none_default"], _NONE_DEFAULTS) if "none_default" in fields else "optional",
         tools=_choice(fields["tools"], _TOOLS) if "tools" in fields else None,

@@ -36,6 +36,7 @@ _Filename = Annotated[str, msgspec.Meta(pattern=r"\A[^-/\0]+(?:-[^-/\0]+){4,5}\.
 _LayerSize = Annotated[int, msgspec.Meta(ge=1, le=2**50)]
 _Ratio = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 _TorchIndex = Annotated[str, msgspec.Meta(pattern=rf"\A(?:{PLAIN_TORCH_INDEX}|{TORCH_INDEX.pattern})\Z")]
+_Release = Annotated[str, msgspec.Meta(pattern=r"\Acpython-[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\Z")]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=253402300799)]
 """Seconds since 1970, up to the last with a year of four digits."""
 
@@ -117,6 +118,7 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     don't tell that they are run; `places`: what a base from a registry has where known lines write; `fetches`: what
     they fetch, by address; `clones`: what they clone; `steps`: None until they were run; `dpkg`: the same of packages
     that dpkg installs. `torch_index`: where torch and its like come from, `pypi` or an index of PyTorch's by its name.
+    `bytecode`: the Python whose bytecode the image has of its Python files, such as cpython-3.13.5; None: it has none.
 
     `wheels`: of the image; `replaced`: those that pip lines of `build.run` have taken away, `pip_lines`: how, and
     `breaks`: what they broke; `builds`: what those of them were built of that nobody publishes, and
@@ -127,6 +129,7 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     interpreter: LockedInterpreter | None = None
     created: _Time | None = None
     torch_index: _TorchIndex | None = None
+    bytecode: _Release | None = None
     wheels: Annotated[tuple[LockedWheel, ...], msgspec.Meta(min_length=1)]
     builds: tuple[LockedBuild, ...] = ()
     build_requirements: tuple[LockedWheel, ...] = ()
@@ -165,6 +168,8 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
             raise InputError(f"{FILE}: a build with wheels that are not in it", next_step="run cogpack lock")
         if self.interpreter is None and self.base.own_python is None:
             raise InputError(f"{FILE}: no Python is in {self.base.title} or over it", next_step=DAMAGED)
+        if self.bytecode not in (None, f"cpython-{self.python.release}"):
+            raise InputError(f"{FILE}: bytecode of another Python than the image's", next_step="run cogpack lock")
 
     @property
     def python(self) -> Python:

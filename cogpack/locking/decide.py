@@ -23,6 +23,7 @@ from cogpack.lockfile import (
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.locking.archives import read_archives
 from cogpack.locking.decide_base import decide_base, usual_suite
+from cogpack.locking.decide_bytecode import decide_bytecode
 from cogpack.locking.decide_interpreter import decide_interpreter
 from cogpack.locking.deviations import check_cuda, check_left_to_wheels
 from cogpack.locking.executable_stacks import find_executable_stacks, refuses_executable_stacks, suite_for
@@ -206,6 +207,7 @@ def _decide(
         base=base,
         interpreter=interpreter,
         torch_index=resolved.torch_index,
+        bytecode=decide_bytecode(config, base, interpreter),
         wheels=wheels,
         builds=tuple(build for _, build in sorted(builds.items())),
         build_requirements=tuple(requirements[name] for name in sorted(took)),

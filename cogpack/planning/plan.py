@@ -1,8 +1,10 @@
 """From what was decided and what lies in the project to ordered layers: pure policy.
 
 The order follows how many images share a layer, then how seldom it changes: classic Docker downloads everything above
-the first changed layer again. Base, interpreter, venv, large wheels, weights, other wheels, the library cache, what
-known lines of `build.run` make, steps, project; large files that lines fetch or steps leave lie with the weights.
+the first changed layer again. Base, interpreter, venv, large wheels and their bytecode, weights, other wheels, the
+library cache, their bytecode, what known lines of `build.run` make, steps, project; large files that lines fetch or
+steps leave lie with the weights. Commands see no bytecode, which lies below what they change: it has a hash of its
+source, so that of a file that they replace is not used.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +31,7 @@ from cogpack.locking.recommended import LEAVES_OUT, left_to_recommends
 from cogpack.locking.weights.remote import probing
 from cogpack.oci import Platform
 from cogpack.planning.recipes.base import BaseSupply, plan_base
+from cogpack.planning.recipes.bytecode import PacksFor, plan_bytecode
 from cogpack.planning.recipes.hub import OpenHubFile
 from cogpack.planning.recipes.libraries import Libraries, LibrarySupply
 from cogpack.planning.recipes.lines import Cloned, Fetched, line_layers
@@ -141,6 +144,7 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
     interpreter: Callable[[LockedInterpreter], Input]
     wheel: Callable[[LockedWheel], Input]
     libraries: LibrarySupply
+    bytecode: PacksFor
     dpkg: Callable[[Steps, Coding], StepChanges]
     steps: Callable[[Steps, Coding], StepChanges]
     fetched: Fetched
@@ -182,18 +186,20 @@ def make_plan(
     )
     library_cache = libraries.plan_cache(maker)
     above = (*python.small, *library_cache.layers, *python.clashes)
+    bytecode = plan_bytecode(decisions, base, cpython, python, suppliers.bytecode, maker)
     lines = read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed)
     known = line_layers(config, lines, decisions, maker, suppliers.fetched, suppliers.hub_file, suppliers.cloned)
     seen = (*below, *known.large, *above, *known.small)
     shared = base.shared(between=len(cpython.layers))
     steps = _changes(make_steps(config, lines, seen, shared=shared), config, maker, suppliers.steps)
     ran = _ran(steps, maker) if steps else ()
-    max_layers = LAYER_LIMIT - len(seen) - len(ran) - 1
+    max_layers = LAYER_LIMIT - len(seen) - len(ran) - len(bytecode.large) - len(bytecode.small) - 1
     weights, parts = _weights(config, gathered, maker, suppliers, max_layers=max_layers)
     check_places(files, gathered, parts, known.places, known.directories)
     among = [layer for layer in ran if layer.among_weights]
     changed = [layer for layer in ran if not layer.among_weights]
-    layers = (*below, *weights, *known.large, *among, *above, *known.small, *changed, project)
+    stable = (*below, *bytecode.large, *weights, *known.large, *among)
+    layers = (*stable, *above, *bytecode.small, *known.small, *changed, project)
     if len(layers) > LAYER_LIMIT:
         raise InputError(
             f"the image would have {len(layers)} layers; {LAYER_LIMIT} is the most that runs everywhere",
@@ -215,6 +221,7 @@ def make_plan(
         run=run,
         inputs={
             **inputs,
+            **bytecode.inputs,
             **dict.fromkeys(_keys(dpkg, installed), packages),
             **dict.fromkeys(_keys(steps, ran), tuple(chain.from_iterable((*inputs.values(), packages)))),
         },

@@ -36,6 +36,7 @@ from cogpack.locking.wheels.built import BuiltWheels
 from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.locking.wheels.requirements import indexes_of
 from cogpack.oci import Descriptor, Platform
+from cogpack.planning.compiling import Compiler, packs_of
 from cogpack.planning.delivery.targets import is_bare, push_reference
 from cogpack.planning.plan import Suppliers
 from cogpack.planning.recipes.base import BaseSupply
@@ -84,6 +85,10 @@ def suppliers(
         wheel=wheels.input,
         libraries=LibrarySupply(
             wheels=session.wheel_libraries, members=partial(_members, session), cancellation=session.cancellation
+        ),
+        bytecode=lambda release, own: packs_of(
+            session,
+            Compiler(session, release, own, architecture=runner.architecture, emulator=runner.emulator),
         ),
         steps=lambda steps, coding: StepChanges(
             steps, coding, Recorded(decisions.steps, lock.results), session.formats[lock.format], runner

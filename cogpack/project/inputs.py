@@ -226,6 +226,8 @@ def _decisive(config: Config, packages: Requirements) -> bytes:
     }
     if not pack.recommends:
         values["cogpack.recommends"] = False
+    if pack.bytecode is not None:
+        values["cogpack.bytecode"] = pack.bytecode
     if pack.debian != DebianChoice():
         values["cogpack.base"] = pack.debian
     if pack.tools:

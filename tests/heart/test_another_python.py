@@ -63,7 +63,8 @@ def without_python() -> bytes:
 
 
 def asking(world: World, version: str, name: str = "model") -> Project:
-    project = world.project(name)
+    """Ask for it, and for no bytecode: nothing of these archives could be run to make that."""
+    project = world.project(name, config="  bytecode: false\n")
     config = (project.root / "cog.yaml").read_text()
     project.write("cog.yaml", config.replace("3.13", version))
     return project

@@ -69,6 +69,7 @@ def planned(base_layers: int, *others: LockedWheel, pack: PackOptions | None = N
             interpreter=never,
             wheel=lambda wheel: Input(supply=no_supply(), artifact=wheel_artifact(wheel), noun="wheel", urls=never),
             libraries=LibrarySupply(wheels=WheelLibraries(), members=never, cancellation=Cancellation()),
+            bytecode=never,
             steps=never,
             fetched=never,
             dpkg=never,

@@ -20,11 +20,11 @@ def group(wheels: Sequence[tuple[str, int]], large_wheel: int) -> list[list[str]
     by_size = sorted((wheel for wheel in wheels if wheel[1] >= large_wheel), key=lambda wheel: (-wheel[1], wheel[0]))
     large = {filename for filename, _ in by_size[: MAX_GROUPS - 2]}
     small = sorted(filename for filename, _ in wheels if filename not in large)
-    cuda = [filename for filename in small if _is_cuda(filename)]
-    rest = [filename for filename in small if not _is_cuda(filename)]
+    cuda = [filename for filename in small if is_cuda(filename)]
+    rest = [filename for filename in small if not is_cuda(filename)]
     ordered = sorted(large, key=_order)
-    first = [[filename] for filename in ordered if _is_cuda(filename)]
-    others = [[filename] for filename in ordered if not _is_cuda(filename)]
+    first = [[filename] for filename in ordered if is_cuda(filename)]
+    others = [[filename] for filename in ordered if not is_cuda(filename)]
     return [*first, *([cuda] if cuda else []), *others, *([rest] if rest else [])]
 
 
@@ -33,20 +33,21 @@ def title(filenames: Iterable[str], kind: str = "small ones") -> str:
     names = sorted(filenames)
     if len(names) == 1:
         return f"{_name(names[0])} {names[0].split('-')[1]}"
-    return f"{len(names)} {kind}" + (" of CUDA" if all(map(_is_cuda, names)) else "")
+    return f"{len(names)} {kind}" + (" of CUDA" if all(map(is_cuda, names)) else "")
 
 
 def _name(filename: str) -> str:
     return canonicalize_name(filename.partition("-")[0])
 
 
-def _is_cuda(filename: str) -> bool:
+def is_cuda(filename: str) -> bool:
+    """Tell whether a wheel holds libraries of CUDA, by its file name."""
     return _name(filename).startswith(("nvidia-", "cuda-"))
 
 
 def _order(filename: str) -> tuple[int, str, str]:
     name = _name(filename)
-    if _is_cuda(filename):
+    if is_cuda(filename):
         return 0, name, filename
     if name.startswith(_FRAMEWORKS) and not name.startswith(_COMMON):
         first = next(rank for rank, word in enumerate(_FRAMEWORKS, 1) if name.startswith(word))

@@ -32,17 +32,17 @@ class WheelsSource:
     def __init__(self, wheels: Sequence[WheelFile], *, built: bool = False) -> None:
         """`built`: nobody publishes them, which the layer's name says."""
         self._kind = "built ones" if built else "small ones"
-        self._wheels = sorted(wheels, key=lambda wheel: (wheel.filename, wheel.sha256))
+        self.wheels = sorted(wheels, key=lambda wheel: (wheel.filename, wheel.sha256))
 
     @property
     def name(self) -> str:
-        return f"wheels: {title((wheel.filename for wheel in self._wheels), self._kind)}"
+        return f"wheels: {title((wheel.filename for wheel in self.wheels), self._kind)}"
 
     def key(self) -> str:
         """Name it by the wheels' digests, and where sources are from: neither Python's minor nor another wheel is in
         it."""
-        named = sorted([wheel.sha256, wheel.direct_url.decode()] for wheel in self._wheels if wheel.direct_url)
-        hashes = sorted(wheel.sha256 for wheel in self._wheels)
+        named = sorted([wheel.sha256, wheel.direct_url.decode()] for wheel in self.wheels if wheel.direct_url)
+        hashes = sorted(wheel.sha256 for wheel in self.wheels)
         return sha256(encode([_RECIPE, SITE, PYTHON, hashes, *([named] if named else [])]))
 
     def entries(self) -> Iterable[Entry]:
@@ -51,7 +51,7 @@ class WheelsSource:
         Where another wheel should have it, a layer above says so (`ClashesSource`).
         """
         found: dict[str, File] = {}
-        for wheel in self._wheels:
+        for wheel in self.wheels:
             for file in wheel_files(wheel.locate(), wheel.filename, wheel.direct_url):
                 found.setdefault(file.path, file)
         return found.values()

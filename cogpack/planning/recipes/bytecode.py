@@ -1,0 +1,161 @@
+"""Bytecode lies in layers cut as those of its sources are: who changes a small wheel fetches that of no large one."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import TypeAlias
+
+import msgspec
+
+from cogpack.artifacts import Input
+from cogpack.layers.built import BuiltLayer
+from cogpack.layers.bytecode import (
+    BytecodePart,
+    BytecodeSource,
+    Packs,
+    SourceFile,
+    Unit,
+    is_module,
+    minor_of,
+    unit_key,
+)
+from cogpack.layers.content import Content
+from cogpack.layers.entry import File, HardLink
+from cogpack.layers.layer import LayerSource, key_of
+from cogpack.layers.wheels import WheelFile, WheelsSource
+from cogpack.layers.wheels.groups import is_cuda
+from cogpack.layers.wheels.placing import wheel_files
+from cogpack.layers.wheels.venv import SITE
+from cogpack.lockfile import Decisions
+from cogpack.planning.compiling import OwnPython
+from cogpack.planning.recipes.base import PlannedBase
+from cogpack.planning.recipes.maker import LayerMaker
+from cogpack.planning.recipes.python import EnvironmentLayers, InterpreterLayers
+from cogpack.runtime.contract import VENV
+
+_MOST = 12
+"""Large wheels whose bytecode is a layer of its own; that of others is one together, so that the layers stay few."""
+
+
+PacksFor: TypeAlias = Callable[[str, OwnPython], Packs]
+"""How bytecode of a release is had, of which the image has a Python of its own."""
+
+
+class BytecodeLayers(msgspec.Struct, frozen=True, kw_only=True):
+    """Has the layers of bytecode. `large`: of Python's own library and large wheels, `small`: of the others. `inputs`:
+    by key, the files that are compiled for a layer, where this machine keeps no bytecode of them."""
+
+    large: tuple[BuiltLayer, ...] = ()
+    small: tuple[BuiltLayer, ...] = ()
+    inputs: Mapping[str, tuple[Input, ...]] = {}
+
+
+def plan_bytecode(
+    decisions: Decisions,
+    base: PlannedBase,
+    cpython: InterpreterLayers,
+    environment: EnvironmentLayers,
+    packs_for: PacksFor,
+    maker: LayerMaker,
+) -> BytecodeLayers:
+    """Plan the layers; none of large wheels whose modules are empty or nearly so."""
+    release = decisions.bytecode
+    if release is None:
+        return BytecodeLayers()
+    python = _own_python(decisions, base, cpython)
+    packs = packs_for(release, python)
+    hidden = _hidden(decisions)
+    inputs: dict[str, tuple[Input, ...]] = {}
+
+    def wheels(title: str, layers: Sequence[BuiltLayer]) -> BuiltLayer:
+        found = list(chain.from_iterable(map(_wheels, layers)))
+        units = [_wheel_unit(wheel, release) for wheel in found]
+        parts = [
+            BytecodePart(unit, hidden.get(wheel.filename, frozenset()))
+            for unit, wheel in zip(units, found, strict=True)
+        ]
+        layer = maker.compress(BytecodeSource(title, release, parts, packs))
+        unread = {wheel.sha256 for unit, wheel in zip(units, found, strict=True) if not packs.has(unit)}
+        inputs[key_of(layer)] = tuple(
+            one
+            for source in layers
+            for one in environment.inputs[key_of(source)]
+            if one.artifact.digest.removeprefix("sha256:") in unread
+        )
+        return layer
+
+    unit = _library_unit(python.layer.source, f"{python.prefix}/lib/python{minor_of(release)}", release)
+    own = maker.compress(BytecodeSource(f"Python {release.partition('-')[2]}", release, [BytecodePart(unit)], packs))
+    inputs[key_of(own)] = () if packs.has(unit) else python.inputs
+    compiled = [layer for layer in environment.large if not all(map(_is_machine_code, _wheels(layer)))]
+    apart, rest = compiled[:_MOST], compiled[_MOST:]
+    large = [own, *(wheels(_title(layer), [layer]) for layer in apart)]
+    if rest:
+        large.append(wheels(f"{len(rest)} large ones", rest))
+    small = [wheels(_title(layer), [layer]) for layer in environment.small]
+    return BytecodeLayers(large=tuple(large), small=tuple(small), inputs=inputs)
+
+
+def _own_python(decisions: Decisions, base: PlannedBase, cpython: InterpreterLayers) -> OwnPython:
+    (layer,) = cpython.layers or base.layers
+    assert isinstance(layer, BuiltLayer)
+    inputs = {**base.inputs, **cpython.inputs}[key_of(layer)]
+    return OwnPython(layer=layer, inputs=inputs, path=decisions.python.path)
+
+
+def _wheels(layer: BuiltLayer) -> Sequence[WheelFile]:
+    assert isinstance(layer.source, WheelsSource)
+    return layer.source.wheels
+
+
+def _is_machine_code(wheel: WheelFile) -> bool:
+    """Tell it of libraries of CUDA, and of the server that every image has."""
+    return is_cuda(wheel.filename) or wheel.filename.startswith("coglet-")
+
+
+def _title(layer: BuiltLayer) -> str:
+    return layer.name.partition(": ")[2]
+
+
+def _hidden(decisions: Decisions) -> Mapping[str, frozenset[str]]:
+    """Tell the paths of wheels, by file name, at which another one's files are seen."""
+    found: dict[str, set[str]] = {}
+    for clash in decisions.clashes:
+        for wheel in clash.over:
+            found.setdefault(wheel, set()).update(clash.paths)
+    return {wheel: frozenset(paths) for wheel, paths in found.items()}
+
+
+def _wheel_unit(wheel: WheelFile, release: str) -> Unit:
+    """Give the modules of a wheel, as they are imported: by the link that names Python's version."""
+    imported = f"/{VENV}/lib/python{minor_of(release)}/site-packages"
+
+    def files() -> Iterable[SourceFile]:
+        for file in wheel_files(wheel.locate(), wheel.filename):
+            if is_module(file.path, SITE):
+                yield SourceFile(file.path, imported + file.path.removeprefix(SITE), file.content)
+
+    return Unit(unit_key(release, wheel.sha256, imported), files)
+
+
+def _library_unit(source: LayerSource, directory: str, release: str) -> Unit:
+    """Give the modules of Python's own library, which `source` has in `directory`."""
+
+    pip = f"{directory}/site-packages/"
+
+    def files() -> Iterable[SourceFile]:
+        contents: dict[str, Content] = {}
+        for entry in source.entries():
+            if (
+                not isinstance(entry, File | HardLink)
+                or not is_module(entry.path, directory)
+                or entry.path.startswith(pip)
+            ):
+                continue
+            content = contents.get(entry.target) if isinstance(entry, HardLink) else entry.content
+            if content is not None:
+                contents[entry.path] = content
+                yield SourceFile(entry.path, f"/{entry.path}", content)
+
+    key = source.key()
+    assert key is not None
+    return Unit(unit_key(release, key, directory), files)

@@ -1,0 +1,72 @@
+"""An image has bytecode where any two builders make the same of it: told by the lock alone, not by what is here."""
+
+import msgspec
+import pytest
+
+from cogpack.config import parse_config
+from cogpack.digest import sha256
+from cogpack.errors import InputError
+from cogpack.lockfile import LockedInterpreter
+from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase, SystemPackages
+from cogpack.locking.decide_bytecode import decide_bytecode
+
+PYTHON = LockedDeb(
+    name="python3.13", version="3.13.5-2+deb13u1", arch="amd64", archive="debian", path="p", size=1, sha256="0" * 64
+)
+DEBIAN = DebianBase(suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(), packages=(PYTHON,))
+NEWER = msgspec.structs.replace(DEBIAN, system_packages=SystemPackages(packages=(PYTHON,)))
+UNKNOWN = msgspec.structs.replace(DEBIAN, packages=(msgspec.structs.replace(PYTHON, name="python3"),))
+IMAGE = RegistryBase(
+    reference="registry.test/python:1",
+    digest=sha256(b""),
+    python="3.12",
+    glibc="2.36",
+    interpreter="/usr/local/bin/python3.12",
+    config='{"config": {"Env": ["PYTHON_VERSION=3.12.7"]}, "rootfs": {"diff_ids": []}}',
+    layers=(),
+)
+
+
+def laid(version: str) -> LockedInterpreter:
+    return LockedInterpreter(version=version, url="https://p.example/a.tar.gz", sha256="0" * 64)
+
+
+def decided(written: str, base: Base, interpreter: LockedInterpreter | None = None) -> str | None:
+    return decide_bytecode(parse_config(f"cogpack: {{{written}}}".encode()), base, interpreter)
+
+
+@pytest.mark.parametrize("written", ["", "bytecode: true"])
+@pytest.mark.parametrize(
+    ("base", "interpreter", "release"),
+    [
+        (DEBIAN, None, "cpython-3.13.5"),
+        (DEBIAN, laid("3.12.16"), "cpython-3.12.16"),
+        (IMAGE, laid("3.11.9"), "cpython-3.11.9"),
+    ],
+)
+def test_the_release_is_that_of_the_images_python(
+    written: str, base: Base, interpreter: LockedInterpreter | None, release: str
+) -> None:
+    assert decided(written, base, interpreter) == release
+
+
+@pytest.mark.parametrize(
+    ("base", "interpreter", "why"),
+    [
+        (DEBIAN, laid("3.10.22"), "3.10 compiles the same source to other bytes"),
+        (IMAGE, None, "registry.test/python:1"),
+        (NEWER, None, "not the one that the base has"),
+        (UNKNOWN, None, "not the one that the base has"),
+    ],
+)
+def test_there_is_none_where_builders_could_differ_and_who_insists_is_told_why(
+    base: Base, interpreter: LockedInterpreter | None, why: str
+) -> None:
+    assert decided("", base, interpreter) is None
+    with pytest.raises(InputError, match=r"cog\.yaml:1: cogpack\.bytecode|cog\.yaml:1: true") as caught:
+        decided("bytecode: true", base, interpreter)
+    assert why in caught.value.message
+
+
+def test_who_wants_none_has_none() -> None:
+    assert decided("bytecode: false", DEBIAN) is None
