@@ -89,6 +89,45 @@ def test_what_the_wheel_of_a_source_requires_is_resolved_with_all_else(made: Mad
     assert build.source == GitSource(url=f"{server.address}/pkg", commit=server.git("pkg", "rev-parse", "main"))
 
 
+@pytest.mark.parametrize("own", [False, True], ids=["", "which the project names, too"])
+def test_a_source_that_a_source_requires_by_its_address_is_built_too(made: Made, server: GitServer, own: bool) -> None:
+    server.commit("outer", {"pyproject.toml": package("outer", "1.0", f"pkg[more] @ git+{server.address}/pkg@main")})
+    lines = [f"git+{server.address}/outer", *([f"pkg @ git+{server.address}/pkg"] if own else [])]
+    first = made.lock("dep", *lines)
+    expected = {"outer": "1.0", "pkg": "2.0", "dep": "1.0", **({} if own else {"beside": "1.0"})}
+    assert versions(decided(first)) == expected
+    assert {build.source for build in decided(first).builds} == {
+        GitSource(url=f"{server.address}/outer", commit=server.git("outer", "rev-parse", "main")),
+        GitSource(
+            url=f"{server.address}/pkg",
+            commit=server.git("pkg", "rev-parse", "main"),
+            requested="" if own else "main",
+        ),
+    }
+    server.requests.clear()
+    assert decided(made.lock("dep", "beside", *lines, previous=first)).builds == decided(first).builds
+    assert not server.requests
+
+
+def test_no_variable_of_this_machine_is_put_into_an_address_that_a_source_requires(
+    made: Made, server: GitServer
+) -> None:
+    address = f"{server.address}/x-${{PATH}}-x/pkg"
+    server.commit("curious", {"pyproject.toml": package("curious", "1.0", f"pkg @ git+{address}")})
+    server.requests.clear()
+    with pytest.raises(InputError):
+        made.lock(f"git+{server.address}/curious")
+    assert not any(request.startswith("/x-/") for request in server.requests)
+
+
+def test_a_pip_line_lays_what_its_source_requires_by_its_address(made: Made, server: GitServer) -> None:
+    server.commit("outer", {"pyproject.toml": package("outer", "1.0", f"pkg[more] @ git+{server.address}/pkg@main")})
+    found = decided(made.lock(run=(f"pip install --no-index git+{server.address}/outer",)))
+    assert not found.sandboxed
+    assert versions(found) == {"outer": "1.0", "pkg": "2.0", "dep": "1.0", "beside": "1.0"}
+    assert len(found.builds) == 2
+
+
 def test_another_requirement_moves_no_source(made: Made, server: GitServer) -> None:
     first = made.lock(f"git+{server.address}/pkg")
     server.requests.clear()

@@ -3,8 +3,8 @@
 What the lock has of the same requirement is kept, commit and all: no server is asked for it again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ import msgspec
 from packaging.utils import parse_wheel_filename
 
 from cogpack.disk import DiskError, writing
-from cogpack.errors import CogpackError, InputError, together
+from cogpack.errors import CogpackError, InputError
 from cogpack.lockfile import BuildSource, Decisions, GitSource, IndexSource, LockedBuild, LockedWheel, ProjectSource
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.editable import leading_wheel
@@ -22,12 +22,12 @@ from cogpack.locking.wheels.building import Building, Built, Ground, Source, Wan
 from cogpack.locking.wheels.members import member_marks
 from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.locking.wheels.rebuilt import built_again
-from cogpack.requirements import DirectAddress, Requirements, SourceLine
-from cogpack.resolve.wheels import Neighbours, TargetPython
+from cogpack.requirements import DirectAddress, SourceLine
+from cogpack.resolve.wheels import Neighbours
 from cogpack.session import Session
 
 T = TypeVar("T")
-_Key: TypeAlias = tuple[bool, DirectAddress, tuple[str, ...], bool]
+SourceKey: TypeAlias = tuple[bool, DirectAddress, tuple[str, ...], bool]
 
 _NONE = Neighbours(wheels=(), address=str)
 """Beside these nothing fits that is compiled against torch."""
@@ -64,7 +64,7 @@ class DirectWheels:
         self._building = building
         self.ground = ground
         self._kept = kept
-        self._made: dict[_Key, DirectWheel | InputError] = {}
+        self._made: dict[SourceKey, DirectWheel | InputError] = {}
 
     @property
     def can_build(self) -> bool:
@@ -74,17 +74,17 @@ class DirectWheels:
     def make(self, lines: Sequence[SourceLine], neighbours: Neighbours | None = None) -> list[DirectWheel | InputError]:
         """Answer for each line, in their order: with its wheel, or with why there is none. Without the `neighbours`
         that it will have, a source that can only be built among them is a `WantsWheelsError`."""
-        new = {_key(line): line for line in lines if not self._holds(line, neighbours)}
+        new = {source_key(line): line for line in lines if not self._holds(line, neighbours)}
         kept = {key: self._as_kept(line, neighbours) for key, line in new.items()}
         self._made |= {key: found for key, found in kept.items() if found is not None}
         missing = [line for key, line in new.items() if kept[key] is None]
         if missing:
-            self._made |= zip(map(_key, missing), self._built(missing, neighbours), strict=True)
-        return [_of(self._made[_key(line)], line) for line in lines]
+            self._made |= zip(map(source_key, missing), self._built(missing, neighbours), strict=True)
+        return [_of(self._made[source_key(line)], line) for line in lines]
 
     def _holds(self, line: SourceLine, neighbours: Neighbours | None) -> bool:
         """Tell whether what was made of it before still holds."""
-        made = self._made.get(_key(line))
+        made = self._made.get(source_key(line))
         if isinstance(made, DirectWheel):
             return neighbours is None or neighbours.fit(made.wheel, made.requires)
         return made is not None and not isinstance(made, WantsWheelsError)
@@ -263,7 +263,7 @@ def finished(session: Session, pin: BuildSource, source: Source, built: Built) -
     return msgspec.structs.replace(built, path=path, sha256=sha256, size=artifact.size)
 
 
-def _key(line: SourceLine) -> _Key:
+def source_key(line: SourceLine) -> SourceKey:
     return line.editable, line.source, line.hashes, line.isolated
 
 
@@ -279,71 +279,3 @@ def _of(made: DirectWheel | InputError, line: SourceLine) -> DirectWheel | Input
             next_step="correct the name",
         )
     return msgspec.structs.replace(made, line=line)
-
-
-class Beside(msgspec.Struct, frozen=True, kw_only=True):
-    """Is what is required beside all else: `lines` that name the wheels, which are `built`, by file name; `titles`: for
-    people; `waiting`: for the wheels that they are built among."""
-
-    lines: tuple[str, ...] = ()
-    built: Mapping[str, LockedWheel] = {}
-    titles: tuple[str, ...] = ()
-    waiting: tuple[SourceLine, ...] = ()
-
-
-def named_sources(requirements: Requirements, target: TargetPython) -> tuple[SourceLine, ...]:
-    """Give the lines that name a source of the image."""
-    environment = target.environment()
-    return tuple(
-        msgspec.structs.replace(line, isolated=line.isolated and requirements.isolates(line.name))
-        for line in requirements.sources
-        if line.applies(environment)
-    )
-
-
-@contextmanager
-def beside(
-    direct: DirectWheels | None, lines: Sequence[SourceLine], scratch: Path, neighbours: Neighbours | None = None
-) -> Iterator[Beside]:
-    """Make the wheels of sources that `lines` name, if there is who makes them. What can't be built is raised in the
-    end, with what goes wrong within."""
-    if direct is None or not lines:
-        yield Beside()
-        return
-    made = direct.make(lines, neighbours)
-    waiting = tuple(line for line, one in zip(lines, made, strict=True) if isinstance(one, WantsWheelsError))
-    if neighbours is not None:
-        waiting = ()
-    faults = [
-        one for one in made if isinstance(one, InputError) and not (waiting and isinstance(one, WantsWheelsError))
-    ]
-    wheels = [one for one in made if not isinstance(one, InputError)]
-    try:
-        with named_files(wheels, scratch) as named:
-            yield Beside(
-                lines=named,
-                built={one.wheel.filename: one.wheel for one in wheels},
-                titles=tuple(line.title for line in lines),
-                waiting=waiting,
-            )
-    except DiskError:
-        raise
-    except InputError as error:
-        raise together([*faults, error]) from error
-    if faults:
-        raise together(faults)
-
-
-@contextmanager
-def named_files(wheels: Iterable[DirectWheel], scratch: Path) -> Iterator[tuple[str, ...]]:
-    """Give lines that require these wheels, which have their own names there for as long."""
-    with writing(scratch):
-        directory = TemporaryDirectory(prefix="wheels-", dir=scratch)
-    with directory as place:
-        found = []
-        for one in wheels:
-            link = Path(place) / one.wheel.filename
-            with writing(link), suppress(FileExistsError):
-                link.symlink_to(one.path)
-            found.append(f"{one.wheel.name}{one.extras} @ {link.absolute().as_uri()}")
-        yield tuple(dict.fromkeys(found))

@@ -9,7 +9,8 @@ import msgspec
 from cogpack.errors import CogpackError, InputError, together
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.locking.shared_versions import shared_versions
-from cogpack.locking.sources.direct import DirectWheels, beside, named_sources
+from cogpack.locking.sources.beside import beside, named_sources
+from cogpack.locking.sources.direct import DirectWheels
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.cuda import with_cuda
 from cogpack.locking.wheels.source_archives import open_sources
@@ -70,8 +71,9 @@ def resolve_requirements(
     indexes = indexes_of(session, project, requirements, chosen.index)
     hashes = named_hashes([*requirements.lines, *requirements.constraints])
     newest = config.pack.exclude_newer
+    environment = target.environment()
     with (
-        beside(direct, named_sources(requirements, target), session.cache) as named,
+        beside(direct, named_sources(requirements, target), environment, session.cache) as named,
         open_sources(
             session, project, indexes, newest, target, hashes, building, ground, kept, requirements.unisolated
         ) as sources,
@@ -83,6 +85,7 @@ def resolve_requirements(
             return resolve_wheels(
                 [*requirements.lines, *more, *named.lines, contract.sdk_requirement(config), "coglet", "pip"],
                 constraints=requirements.constraints,
+                overrides=named.overrides,
                 root=project.root,
                 target=target,
                 indexes=indexes,
@@ -102,10 +105,8 @@ def resolve_requirements(
         if named.waiting:  # for what all else comes out as
             preferences = resolved.wheels
             there = _neighbours(project, resolved)
-            more = stack.enter_context(beside(direct, named.waiting, session.cache, there))
-            named = msgspec.structs.replace(
-                named, lines=(*named.lines, *more.lines), built={**named.built, **more.built}, waiting=()
-            )
+            more = stack.enter_context(beside(direct, named.waiting, environment, session.cache, there))
+            named = named.with_more(more)
             resolved = with_cuda(config, resolve(()), resolve)
             _check_torch(there, resolved, direct)
         builds, requires = sources.builds_of(resolved.wheels) if sources else ((), ())

@@ -152,7 +152,9 @@ def _unreadable(where: str, why: str) -> InputError:
 def _pyproject(archive: Path, source: Source) -> bytes | None:
     wanted = (*(part for part in source.subdirectory.split("/") if part not in ("", ".")), "pyproject.toml")
     try:
-        return _of_zip(archive, wanted) if zipfile.is_zipfile(archive) else _of_tar(archive, wanted, source.title)
+        with archive.open("rb") as stream:
+            is_zip = stream.read(4) == b"PK\3\4"  # zipfile.is_zipfile also says so of a tar with a zip at its end
+        return _of_zip(archive, wanted) if is_zip else _of_tar(archive, wanted, source.title)
     except _DAMAGED as error:
         raise InputError(
             f"{source.title}: {archive.name} can't be read: {error}", next_step="fetch it again, or pin another version"

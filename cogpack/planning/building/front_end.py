@@ -122,7 +122,9 @@ def _exec_into_locals(code: Any, names: Any = None, variables: Any = None, /, **
 def _unpacked(request: dict[str, Any], place: Path) -> Path:
     """Unpack the source; give the directory of its project."""
     with _reported(request["archive"]):
-        if zipfile.is_zipfile(request["archive"]):
+        with open(request["archive"], "rb") as stream:
+            is_zip = stream.read(4) == b"PK\3\4"  # zipfile.is_zipfile also says so of a tar with a zip at its end
+        if is_zip:
             _unzip(request["archive"], place)
         else:
             _untar(request["archive"], place)

@@ -83,7 +83,8 @@ class Source(Protocol):
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """Is a `pip install`. `constraints`: requirements of `-c`; `force`: `--force-reinstall`; `environment`: values of
-    the markers; `preferred`: versions that are taken before newer ones, where they fit."""
+    the markers; `preferred`: versions that are taken before newer ones, where they fit; `by_address`: by name, what
+    packages require by its address."""
 
     asked: tuple[Asked, ...]
     constraints: tuple[Requirement, ...] = ()
@@ -93,6 +94,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     taste: Taste = Taste()
     environment: Mapping[str, str]
     preferred: Mapping[str, Version] = {}
+    by_address: Mapping[str, Package] = {}
 
 
 def solve(command: Command, source: Source) -> tuple[Package, ...]:
@@ -292,9 +294,10 @@ class _Resolution:
                 raise _ConflictError(f"Python{metadata.python}")
         if self._command.dependencies:
             for requirement in metadata.needed(self._command.environment, extras):
-                if requirement.url:
+                own = self._command.by_address.get(canonicalize_name(requirement.name)) if requirement.url else None
+                if requirement.url and own is None:
                     raise UnforeseenError(f"{package.name} {package.version} requires a file by its address")
-                yield from _wishes(requirement)
+                yield from _wishes(requirement, own)
 
     def _forget(self, broken: Collection[str]) -> None:
         """Take out what packages wish that are to be pinned anew. What followed from it for candidates stays, as it

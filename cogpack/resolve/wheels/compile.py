@@ -39,12 +39,14 @@ def compile_lock(
     metadata: Path,
     more: Sequence[str] = (),
     without: Iterable[str] = (),
+    overrides: Iterable[str] = (),
     of_torch: Sequence[str] = (),
 ) -> tuple[list[Package], list[Note]]:
     """Give what uv chose, for the target only, and what it warned of.
 
     `preferences`: (name, version) to keep where they fit; `without`: names that count as not required, whoever
-    requires them; `of_torch`: names that come from PyTorch's index alone, and are required.
+    requires them; `overrides`: lines that count in place of what is required of their packages; `of_torch`: names that
+    come from PyTorch's index alone, and are required.
     """
     with writing(cache):
         cache.mkdir(parents=True, exist_ok=True)
@@ -54,7 +56,8 @@ def compile_lock(
         with writing(work):
             _write_lines(work / "requirements.in", map(indexes.asked_line, requirements))
             _write_lines(work / "constraints.txt", map(indexes.asked_line, constraints))
-            _write_lines(work / "overrides.txt", (f"{name} ; python_version < '0'" for name in without))
+            nothing = (f"{name} ; python_version < '0'" for name in without)
+            _write_lines(work / "overrides.txt", (*nothing, *map(indexes.asked_line, overrides)))
             if indexes.torch and of_torch:
                 (work / _TORCH).write_bytes(_from_index(of_torch, indexes.asked(indexes.torch.address)))
             # The output file of an earlier run is uv's way to prefer without requiring.

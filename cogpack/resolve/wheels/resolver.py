@@ -53,6 +53,7 @@ def resolve_wheels(
     requirements: Sequence[str],
     *,
     constraints: Sequence[str],
+    overrides: Sequence[str] = (),
     root: Path,
     target: TargetPython,
     indexes: Indexes,
@@ -70,6 +71,7 @@ def resolve_wheels(
 ) -> Resolved:
     """Choose the wheels that fulfil `requirements` (lines; `./x.whl` relative to `root`).
 
+    `overrides`: lines that count in place of what others require of their packages;
     `preferences`: pins that are kept where they still fit; `seeds`: versions, by name, that go before them;
     not `dependencies`: what these require is not asked for;
     `built`: wheels by file name that lines name by `file:`, and nobody else has; `cache`: for a scratch directory;
@@ -106,6 +108,7 @@ def resolve_wheels(
             cache=cache,
             metadata=metadata,
             without=without,
+            overrides=overrides,
             of_torch=of_torch,
             more=() if dependencies else ("--no-deps",),
         )

@@ -5,6 +5,7 @@ import contextlib
 import io
 import lzma
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from support.sources import PYPROJECT, make_sdist
 from cogpack.errors import InputError
 from cogpack.locking.wheels.building import Source
 from cogpack.planning.building.archive import LEGACY, BuildSystem, pack, read_build_system
+from cogpack.planning.building.front_end import _unpacked
 
 MODERN = b'[build-system]\nrequires = ["hatchling>=1.2"]\nbuild-backend = "hatchling.build"\n'
 
@@ -27,6 +29,22 @@ def test_it_is_read_whatever_the_archive_is(tmp_path: Path, name: str) -> None:
     place = make_sdist(tmp_path / name.replace(".tar", "."), {"setup.py": b"", "pyproject.toml": MODERN})
     place = place.rename(tmp_path / "0123456789abcdef")  # no name tells
     assert read(place) == BuildSystem(requires=("hatchling>=1.2",), backend="hatchling.build")
+
+
+def test_a_tar_that_ends_with_a_zip_is_a_tar(tmp_path: Path) -> None:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as packed:
+        packed.writestr("x", b"")
+    place = tmp_path / "a.tar"
+    with tarfile.open(place, "w") as tar:
+        for name, content in (("a/pyproject.toml", MODERN), ("a/zz.zip", data.getvalue())):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    assert zipfile.is_zipfile(place)
+    assert read(place).backend == "hatchling.build"
+    (tmp_path / "out").mkdir()
+    assert _unpacked({"archive": str(place), "subdirectory": ""}, tmp_path / "out") == (tmp_path / "out/a").resolve()
 
 
 def test_it_may_lie_in_a_subdirectory_or_at_the_top(tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ class PipLines:
     ) -> LockedPipLine:
         effect = said.effect
         check_line(said, before)
-        built = make_wheels(self._direct, effect, sources, self._neighbours(before))
+        built, required = make_wheels(self._direct, effect, sources, self._neighbours(before), self._environment)
         if effect.installer == "mim":
             said = with_links(said, before, self._outlines)
             effect = said.effect
@@ -245,6 +245,7 @@ class PipLines:
             taste=taste,
             environment=self._environment,
             preferred=self._preferred(step),
+            by_address={one.wheel.name: package_of(one) for one in required},
         )
         task = self._session.progress.task(told(effect), None, "resolve")
         try:
@@ -252,7 +253,7 @@ class PipLines:
                 if effect.installer == "uv":
                     laid = self._laid_by_uv(step, said, command.asked, indexes, source, before, built)
                 else:
-                    laid = self._laid_by_pip(said, command, source, before, built)
+                    laid = self._laid_by_pip(said, command, source, before, built, required)
         finally:
             task.done("resolved")
         self._taken |= {wheel.filename: wheel for wheel in laid}
@@ -266,8 +267,9 @@ class PipLines:
         source: PipSource,
         before: Mapping[str, LockedWheel],
         built: Mapping[PipRequirement, DirectWheel],
+        required: Iterable[DirectWheel],
     ) -> list[LockedWheel]:
-        own = {package_of(direct): direct.wheel for direct in built.values()}
+        own = {package_of(direct): direct.wheel for direct in (*built.values(), *required)}
         local = {package_of(direct) for one, direct in built.items() if one.tree or one.is_editable}
         named = {asked.package for asked in command.asked}
         solved = solve(command, source)

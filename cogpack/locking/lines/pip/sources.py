@@ -1,12 +1,13 @@
 """Sources that a pip line names become wheels before it is resolved: repositories, archives, directories of clones."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedClone
+from cogpack.locking.sources.beside import required_by
 from cogpack.locking.sources.direct import DirectWheel, DirectWheels
 from cogpack.requirements import GitAddress, SourceLine
 from cogpack.requirements.sources import SourceFaultError, read_source
@@ -31,11 +32,12 @@ def make_wheels(
     effect: PipInstall,
     lines: Mapping[PipRequirement, SourceLine],
     neighbours: Neighbours,
-) -> Mapping[PipRequirement, DirectWheel]:
-    """Have them built, where need be among the wheels before the line; `UnforeseenError` where only running it can tell
-    what comes of it."""
+    environment: Mapping[str, str],
+) -> tuple[Mapping[PipRequirement, DirectWheel], tuple[DirectWheel, ...]]:
+    """Have them built, where need be among the wheels before the line, and what they require by its address, which is
+    given second; `UnforeseenError` where only running it can tell what comes of it."""
     if not lines:
-        return {}
+        return {}, ()
     first = next(iter(lines))
     if direct is None or not direct.can_build:
         raise UnforeseenError(f"{first} is a source: {effect.installer} would build it")
@@ -48,7 +50,23 @@ def make_wheels(
         if isinstance(made, InputError):
             raise UnforeseenError(_brief(made.message.removeprefix(f"{line.place}: ")))
         found[requirement] = made
-    return found
+    further = found.values() if effect.dependencies else ()
+    return found, _required(direct, further, neighbours, environment)
+
+
+def _required(
+    direct: DirectWheels,
+    built: Iterable[DirectWheel],
+    neighbours: Neighbours,
+    environment: Mapping[str, str],
+) -> tuple[DirectWheel, ...]:
+    found: dict[str, DirectWheel] = {}
+    for made in required_by(direct, built, environment, neighbours):
+        if isinstance(made, InputError):
+            raise UnforeseenError(_brief(made.message))
+        if found.setdefault(made.wheel.name, made).wheel != made.wheel:
+            raise UnforeseenError(f"{made.wheel.name} is required by two addresses")
+    return tuple(found.values())
 
 
 def _brief(message: str) -> str:

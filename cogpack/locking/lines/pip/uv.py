@@ -16,7 +16,8 @@ from cogpack.errors import InputError
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.lines.pip.files import Said
 from cogpack.locking.lines.pip.source import PipSource
-from cogpack.locking.sources.direct import DirectWheel, named_files
+from cogpack.locking.sources.beside import named_files
+from cogpack.locking.sources.direct import DirectWheel
 from cogpack.project import Project
 from cogpack.resolve.pip import Asked, Package, Taste, UnforeseenError, applicable
 from cogpack.resolve.wheels import Indexes, Resolved, TargetPython, resolve_wheels
