@@ -195,6 +195,16 @@ class Image(msgspec.Struct, frozen=True):
         return Descriptor(media_type=OCI_MANIFEST, digest=sha256(self.manifest), size=len(self.manifest))
 
 
+class ImageIndex(msgspec.Struct, frozen=True):
+    """Is an index of images, encoded once."""
+
+    data: bytes
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return Descriptor(media_type=OCI_INDEX, digest=sha256(self.data), size=len(self.data))
+
+
 def encode(document: Any) -> bytes:
     """Write the JSON of `document`: compact, maps sorted by key, structs in field order."""
     return msgspec.json.encode(document, order="deterministic")

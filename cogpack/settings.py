@@ -19,7 +19,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     by `COGPACK_CONFIG`. `jobs`: layers moved at a time, or connections; `locked`: a missing or stale lock is an error;
     `offline`: a depot that has all that the lock names, so that only registries are asked that the caller names;
     `paranoid`: read every file again; `registry_mirrors`: `HOST=MIRROR` each, in place of `COGPACK_REGISTRY_MIRROR`;
-    `foreign_hosts`: to which the URLs of layers may lead; `realms`: see `Trust`. `platform`: instead of cog.yaml's;
+    `foreign_hosts`: to which the URLs of layers may lead; `realms`: see `Trust`. `platforms`: instead of cog.yaml's;
     `labels` and `annotations`: `KEY=VALUE`, written on the image; `git`: its commit, too. `isolation`: how
     steps are run, instead of cog.yaml's; `secrets`: what they mount, by its id. `openapi_schema`: the model's document,
     in place of what its source says. `outputs`: files that the caller is to
@@ -40,7 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     in_ci: bool | None = None
     paranoid: bool = False
     environment: Mapping[str, str]
-    platform: Arch | None = None
+    platforms: tuple[Arch, ...] = ()
     labels: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
     git: bool = False

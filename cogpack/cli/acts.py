@@ -4,10 +4,11 @@ run."""
 import argparse
 import time
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from cogpack.cli.running import Answer, with_session
-from cogpack.cli.summary import moved_text, suggest
+from cogpack.cli.summary import moved_text, some_platforms, suggest
 
 if TYPE_CHECKING:
     from cogpack.commands.inspect import InspectedLayer
@@ -127,7 +128,8 @@ def _size(layer: "PlannedLayer | MovingLayer") -> str:
 def layer_rows(layers: Sequence["PlannedLayer"]) -> list[str]:
     rows = []
     for layer in layers:
-        why = f" ({layer.compression})" if layer.compression else ""
+        words = [*([layer.compression] if layer.compression else []), *some_platforms(layer, layers)]
+        why = f" ({'; '.join(words)})" if words else ""
         rows.append(f"{verdict(layer):<6} {_size(layer):>14}  {(layer.digest or '')[7:19]:<12}  {layer.name}{why}")
     return rows
 
@@ -150,14 +152,18 @@ def weight_rows(weights: Sequence["PlannedWeight"]) -> list[str]:
 
 def step_rows(steps: Sequence["PlannedStep"]) -> list[str]:
     rows = []
-    for number, step in enumerate(steps, 1):
+    for number, step in [
+        numbered for _, of_one in groupby(steps, lambda step: step.platform) for numbered in enumerate(of_one, 1)
+    ]:
         told = f"impossible: {step.impossible}" if step.impossible else ""
         if step.known:
             told = f"not run: {'; '.join(step.effect) or 'changes nothing'}"
         elif step.sandboxed:
             told = f"sandboxed: {step.sandboxed}"
         command = " ".join(step.command.split())
-        rows.append(f"step   {f'[{number}/{len(steps)}]':>14}  {'':<12}  {command:.120}{f' ({told})' if told else ''}")
+        told = f"{step.platform}: {told}" if step.platform else told
+        place = f"[{number}/{sum(one.platform == step.platform for one in steps)}]"
+        rows.append(f"step   {place:>14}  {'':<12}  {command:.120}{f' ({told})' if told else ''}")
     return rows
 
 

@@ -27,7 +27,7 @@ def diff(arguments: argparse.Namespace) -> None:
     from cogpack.commands.diff import diff
 
     if arguments.platform in PLATFORMS:
-        arguments.made_for = arguments.platform  # the project's side, too
+        arguments.made_for = [arguments.platform]  # the project's side, too
 
     def act(session: "Session") -> Answer:
         found = diff(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from cogpack.cli.running import Answer
+from cogpack.cli.summary import some_platforms
 from cogpack.errors import InputError
 from cogpack.notes import Note
 from cogpack.pages.elements import Html, element, joined, section
@@ -106,7 +107,7 @@ def planned_page(
     rows = [
         Row(
             layer.name,
-            layer.compression,
+            "; ".join([*([layer.compression] if layer.compression else []), *some_platforms(layer, planned.layers)]),
             (verdict,),
             layer.size or layer.about or 0,
             size_text(layer.size)
@@ -205,6 +206,12 @@ def _steps(planned: "Planned") -> Iterable[Html]:
 
 
 def _told(step: "PlannedStep") -> Iterable[str]:
+    if step.platform:
+        yield f"{step.platform}: "
+    yield from _told_alone(step)
+
+
+def _told_alone(step: "PlannedStep") -> Iterable[str]:
     if step.impossible:
         return element("b", "impossible"), f": {step.impossible}"
     if step.known:

@@ -70,7 +70,7 @@ def write_files(result: "Pushed | Built", digest_file: Path | None, metadata_fil
         write_whole(digest_file, [result.digest.encode()])
     if metadata_file:
         # The keys are those of `docker buildx build --metadata-file`.
-        words: dict[str, Any] = {"containerimage.config.digest": result.config}
+        words: dict[str, Any] = {"containerimage.config.digest": result.config} if result.config else {}
         if result.descriptor:
             words |= {"containerimage.descriptor": result.descriptor, "containerimage.digest": result.digest}
         words |= {"image.name": ",".join(result.tags), "cogpack.result": msgspec.Raw(text.encode())}

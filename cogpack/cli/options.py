@@ -34,9 +34,10 @@ def _image(add: Add) -> None:
     add(
         "--platform",
         dest="made_for",  # other commands have a --platform that chooses among images
-        choices=PLATFORMS,
-        metavar="OS/ARCH",
-        help="linux/amd64 or linux/arm64 [cogpack.platform of cog.yaml]",
+        action="extend",
+        type=platforms,
+        metavar="OS/ARCH[,...]",
+        help="linux/amd64, linux/arm64 or both: an index of two images [cogpack.platforms of cog.yaml]",
     )
     text = "write it on the image's config, where docker inspect shows it"
     add("--label", action="append", default=[], metavar="KEY=VALUE", help=f"{text}; repeatable")
@@ -188,6 +189,14 @@ def place(text: str) -> Path:
     if text == "-":
         raise argparse.ArgumentTypeError("expected a path, found '-', which stands for no stream here; ./- is a path")
     return Path(text)
+
+
+def platforms(text: str) -> list[str]:
+    """Read platforms as buildx does, one or several between commas."""
+    found = text.split(",")
+    if unknown := [name for name in found if name not in PLATFORMS]:
+        raise argparse.ArgumentTypeError(f"expected {' or '.join(PLATFORMS)}, found {unknown[0]!r}")
+    return found
 
 
 def variable(text: str) -> tuple[str, str]:

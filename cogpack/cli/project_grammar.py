@@ -142,9 +142,13 @@ def add_projects(top: Grammar) -> None:
     )  # fmt: skip
     sbom.share(
         PROJECT,
+        IMAGE,
         OUTPUT,
         CONNECTION,
-        without=("--jobs", "--paranoid", "--json"),
+        without=(
+            *("--jobs", "--paranoid", "--json", "--label", "--annotation", "--git"),
+            *("--openapi-schema", "--isolation", "--secret"),
+        ),
     )
 
     schema = top.command(

@@ -78,7 +78,7 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
         in_ci=False if getattr(arguments, "locks", False) else None,
         paranoid=arguments.paranoid,
         environment=os.environ,
-        platform=arguments.made_for,
+        platforms=tuple(arguments.made_for or ()),
         labels=tuple(arguments.label),
         annotations=tuple(arguments.annotation),
         git=arguments.git,

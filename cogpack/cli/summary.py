@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cogpack.commands.plan import PlannedLayer
     from cogpack.commands.results import ImageLayer
     from cogpack.session import Session
 
@@ -28,6 +29,11 @@ def built_text(layers: "Sequence[ImageLayer]", seconds: float) -> str:
     return f"built {count_text(len(layers), 'layer')} in {time_text(seconds)}" + (
         f", {there} of them {'was' if there == 1 else 'were'} there" if there else ""
     )
+
+
+def some_platforms(layer: "PlannedLayer", layers: "Sequence[PlannedLayer]") -> Sequence[str]:
+    """Name the platforms that have it, where others do not."""
+    return () if all(set(one.platforms) <= set(layer.platforms) for one in layers) else layer.platforms
 
 
 def suggest(arguments: argparse.Namespace, session: "Session", command: str) -> None:

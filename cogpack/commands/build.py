@@ -1,26 +1,26 @@
 """`cogpack build` and `cogpack load` put the same image into a directory, a file or the local Docker."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from cogpack.commands.results import ImageLayer
+from cogpack.commands.results import ImageLayer, PlatformImage
 from cogpack.digest import Digest
 from cogpack.errors import InputError
-from cogpack.layers.layer import Form
+from cogpack.images.assemble import assemble_index
 from cogpack.layout import Layout
-from cogpack.oci import Descriptor
+from cogpack.oci import Descriptor, LayerInfo
 from cogpack.planning.delivery.targets import no_text, push_reference
-from cogpack.planning.delivery.transfer import Resources, transfer
+from cogpack.planning.delivery.transfer import Resources, Transferred, each_once, transfer
 from cogpack.planning.known import known_layers, record_results
-from cogpack.planning.prepare import Prepared, open_project, prepare, settle
-from cogpack.project import Project
+from cogpack.planning.prepare import Prepared, open_project, prepare, prepare_each, settle
+from cogpack.project import Project, for_platforms
 from cogpack.reference import DEFAULT_TAG, Reference
 from cogpack.session import Session
 from cogpack.sinks.archive import ArchiveSink, names_archive
-from cogpack.sinks.daemon import DaemonSink
+from cogpack.sinks.daemon import DaemonSink, engine_platform
 from cogpack.sinks.layout import LayoutSink
 from cogpack.sinks.sink import Sink
 
@@ -30,36 +30,47 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
 
     `digest`: of the manifest, or of the image config where the sink knows no manifests (`docker load`).
 
-    `config`: that of the image config; `descriptor`: the manifest's. `tags`: names; `reference`: what the image is
-    called there, for `docker run` or with the digest.
+    `config`: that of the image config; `descriptor`: the manifest's. Of several platforms these are the index's, which
+    has no config. `images`: each platform's; `tags`: names; `reference`: what the image is called there, for
+    `docker run` or with the digest.
     """
 
     reference: str
     digest: Digest
-    config: Digest
+    config: Digest | None
     descriptor: Descriptor | None
+    images: tuple[PlatformImage, ...]
     tags: tuple[str, ...]
     layers: tuple[ImageLayer, ...]
 
 
 def build(session: Session, output: Path, *, tags: Sequence[str] = (), rebuild: bool = False) -> Built:
-    """Build into `output`: a `docker load` archive if the name ends in .tar, else an OCI image layout."""
+    """Build into `output`: a `docker load` archive if the name ends in .tar, else an OCI image layout.
+
+    Of a project for several platforms, a layout has the image of each, and an index of them.
+    """
     project = open_project(session, outputs=[output])
     names = _names(project, tags)
     archive = names_archive(output)
+    if archive and len(project.config.pack.platforms) > 1:
+        raise InputError(
+            f"{output}: an archive for docker load holds one image, and the project is for "
+            f"{' and '.join(project.config.pack.platforms)}",
+            next_step=f"name one, --platform {project.config.pack.platforms[0]}, or build a layout, -o DIR",
+        )
     if archive and session.settings.annotations:
         raise InputError(
             f"{output}: an archive has no manifest to write --annotation on", next_step="use --label, or -o DIR"
         )
     if not archive:
         Layout.check(output)
-    prepared = prepare(session, project, writes=True)
+    each = prepare_each(session, project, writes=True)
     if archive:
         with ArchiveSink.write(output) as sink:
-            return _into(session, prepared, sink, names, rebuild=rebuild)
+            return _into(session, each[0], sink, names, rebuild=rebuild)
     layout = LayoutSink(output)
     with layout.filling(again=True):  # a file that changed while it was read
-        return _into(session, prepared, layout, names, rebuild=rebuild)
+        return _all_into(session, each, layout, names, rebuild=rebuild)
 
 
 def default_layout(session: Session, tags: Sequence[str]) -> Path:
@@ -69,9 +80,14 @@ def default_layout(session: Session, tags: Sequence[str]) -> Path:
 
 
 def load(session: Session, *, tags: Sequence[str] = (), program: str = "docker", rebuild: bool = False) -> Built:
-    """Build into the local Docker, or another engine's `program`, streamed: nothing is written to disk on the way."""
+    """Build into the local Docker, or another engine's `program`, streamed: nothing is written to disk on the way.
+
+    Of a project for several platforms, the image for the engine's own.
+    """
     project = open_project(session)
     names = _names(project, tags)
+    if len(project.config.pack.platforms) > 1:
+        project = _of_engine(session, project, program)
     prepared = prepare(session, project, writes=True)
     with DaemonSink.open(session.progress, session.cancellation, program) as sink:
         return _into(session, prepared, sink, names, rebuild=rebuild)
@@ -86,24 +102,73 @@ def _names(project: Project, tags: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(str(found.with_tag(found.tag or DEFAULT_TAG)) for found in references))
 
 
+def _of_engine(session: Session, project: Project, program: str) -> Project:
+    """Give the project for the platform of the engine."""
+    platforms, own = project.config.pack.platforms, engine_platform(session.progress, program)
+    found = [platform for platform in platforms if platform == own]
+    if not found:
+        raise InputError(
+            f"{program} is of {own}, and the project is for {' and '.join(platforms)}",
+            next_step=f"name the one that it can run, --platform {platforms[0]}",
+        )
+    return for_platforms(project, found)
+
+
 def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, rebuild: bool) -> Built:
+    """Build one image into a sink that knows no manifests."""
     session.notes.check()
     prepared = settle(session, prepared, again=rebuild)
-    known = known_layers(prepared.plan, prepared.lock.results, session.facts)
-    known = known.unheeded() if rebuild else known
-    session.notes.check()
-    done = transfer(prepared.plan, known, sink, Resources.of(session), tags=tags, outcome="built")
+    done = _moved(session, prepared, sink, {}, tags, rebuild=rebuild)
     prepared.fingerprints.save()
-    if sink.form is Form.STORED:
-        record_results(session, prepared, done.known)
-    digest = done.descriptor.digest
-    # An image ID is no manifest digest: with "@", `docker run` would look for what no registry has.
-    reference = f"{tags[0]}@{digest}" if sink.form is Form.STORED else tags[0]
     return Built(
-        reference=reference,
-        digest=digest,
+        # An image ID is no manifest digest: with "@", `docker run` would look for what no registry has.
+        reference=tags[0],
+        digest=done.descriptor.digest,
         config=done.image.config_descriptor.digest,
-        descriptor=done.descriptor if sink.form is Form.STORED else None,
+        descriptor=None,
+        images=(PlatformImage.of(prepared.plan.platform, done.image),),
         tags=tuple(tags),
         layers=tuple(map(ImageLayer.of, done.layers)),
     )
+
+
+def _all_into(session: Session, each: Sequence[Prepared], sink: LayoutSink, tags: list[str], *, rebuild: bool) -> Built:
+    """Build the image of each platform, then of several their index, and name that last."""
+    session.notes.check()
+    each = [settle(session, one, again=rebuild) for one in each]
+    done: list[Transferred] = []
+    for one in each:
+        names = tags if len(each) == 1 else ()
+        done.append(_moved(session, one, sink, done[-1].known.read if done else {}, names, rebuild=rebuild))
+    each[0].fingerprints.save()
+    images = [(one.plan.platform, made.image) for one, made in zip(each, done, strict=True)]
+    root = done[0].descriptor
+    if len(images) > 1:
+        root = sink.put_index(assemble_index(images))
+        sink.commit(root, tags)
+    record_results(session, [(one, made.known) for one, made in zip(each, done, strict=True)])
+    return Built(
+        reference=f"{tags[0]}@{root.digest}",
+        digest=root.digest,
+        config=images[0][1].config_descriptor.digest if len(images) == 1 else None,
+        descriptor=root,
+        images=tuple(PlatformImage.of(platform, image) for platform, image in images),
+        tags=tuple(tags),
+        layers=tuple(map(ImageLayer.of, each_once(made.layers for made in done))),
+    )
+
+
+def _moved(
+    session: Session,
+    prepared: Prepared,
+    sink: Sink,
+    read: Mapping[str, LayerInfo],
+    tags: Sequence[str],
+    *,
+    rebuild: bool,
+) -> Transferred:
+    """Move the layers of one image; `read`: what this run has read already, for another platform."""
+    known = known_layers(prepared.plan, prepared.lock.results, session.facts)
+    known = (known.unheeded() if rebuild else known).with_read(read)
+    session.notes.check()
+    return transfer(prepared.plan, known, sink, Resources.of(session), tags=tags, outcome="built")

@@ -14,7 +14,7 @@ from cogpack.comparing.settings import ComparedText, compare_texts, settings, te
 from cogpack.digest import Digest, sha256
 from cogpack.errors import InputError
 from cogpack.images.assemble import NamedLayer
-from cogpack.images.image import FoundImage
+from cogpack.images.image import PLATFORM, FoundImage
 from cogpack.images.root_file_system import too_many
 from cogpack.layers.layer import Layer
 from cogpack.lockfile.base_kinds import DebianBase
@@ -23,6 +23,7 @@ from cogpack.opening import open_image
 from cogpack.planning.delivery.transfer import finish
 from cogpack.planning.known import look_up
 from cogpack.planning.prepare import open_project, prepare
+from cogpack.project import for_platforms
 from cogpack.runtime.contract import SCHEMA_LABEL
 from cogpack.session import Session
 
@@ -157,13 +158,17 @@ def _side(session: Session, target: str, platform: str | None) -> _Side:
 
 def _project(session: Session, platform: str | None) -> _Side:
     """Tell what a push of the session's project would make, without making it."""
-    prepared = prepare(session, open_project(session), writes=False)
-    plan, config = prepared.plan, prepared.project.config
-    if platform not in (None, config.pack.platform):
+    project = open_project(session)
+    platforms = project.config.pack.platforms
+    # Of an index, it is that of linux/amd64 that is compared where nobody says another.
+    wanted = [one for one in platforms if one == (platform or str(PLATFORM))] or ([] if platform else [platforms[0]])
+    if not wanted:
         raise InputError(
-            f"the project is for {config.pack.platform}, and {platform} is asked for",
+            f"the project is for {' and '.join(platforms)}, and {platform} is asked for",
             next_step=f"leave out --platform, or write cogpack.platform: {platform} into cog.yaml",
         )
+    prepared = prepare(session, for_platforms(project, wanted), writes=False)
+    plan, config = prepared.plan, prepared.project.config
     known = look_up(session, prepared, {})
     infos = [known.info(layer) for layer in plan.layers]
     # What the image says of itself does not depend on what its layers come out as.

@@ -23,8 +23,8 @@ def export(session: Session, *, form: ExportFormat = "pylock.toml") -> bytes:
     What commands of `build.run` install as they are run is no wheel of the lock.
     """
     project = open_project(session)
-    lock = current_lock(session, project, writes=False, locked=session.settings.locked)
     platform = project.config.pack.platform
+    lock = current_lock(session, project, writes=False, locked=session.settings.locked)
     decisions = lock.platforms[platform]
     if form == "requirements.txt":
         return requirements_file(decisions, platform)

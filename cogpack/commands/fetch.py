@@ -1,7 +1,6 @@
 """`cogpack fetch` brings all that a lock names into a depot, of which images are made without a network."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -13,7 +12,7 @@ from cogpack.errors import UnavailableError
 from cogpack.lockfile import FILE, encode_lock
 from cogpack.oci import TITLE, Descriptor, encode
 from cogpack.planning.outside import Streamed, streamed_files, tools
-from cogpack.planning.prepare import open_project, prepare
+from cogpack.planning.prepare import open_project, prepare_each
 from cogpack.session import Session
 from cogpack.threads import each
 
@@ -47,19 +46,20 @@ def fetch(session: Session, output: Path, *, weights: bool = False) -> Fetched:
     """
     Depot.check(output)
     project = open_project(session, outputs=[output])
-    prepared = prepare(session, project, writes=True)
-    streamed = tuple(streamed_files(session, prepared, weights=weights))
-    lock, platform = prepared.lock, project.config.pack.platform
+    each = prepare_each(session, project, writes=True)
+    streamed = [file for one in each for file in streamed_files(session, one, weights=weights)]
+    lock, platforms = each[0].lock, project.config.pack.platforms
     filling = _Filling(session, Depot.create(output))
-    filling.take_kept(tuple(chain.from_iterable(prepared.plan.inputs.values())))
+    filling.take_kept([one for prepared in each for its in prepared.plan.inputs.values() for one in its])
     filling.take_streamed(streamed)
     try:
-        filling.take_kept(tuple(tools(session, prepared)))
+        filling.take_kept([tool for one in each for tool in tools(session, one)])
     except UnavailableError as error:  # no lock names them, and most machines can do without
         session.progress.summary(f"without programs that some machines need to run others: {error.message}")
-    name = f"lock-{sha256(encode([lock.format, platform, lock.platforms[platform], lock.weights]))[7:23]}"
+    decided = [word for platform in platforms for word in (platform, lock.platforms[platform])]
+    name = f"lock-{sha256(encode([lock.format, *decided, lock.weights]))[7:23]}"
     filling.publish(name, title=project.root.name, lock=encode_lock(lock))
-    prepared.fingerprints.save()
+    each[0].fingerprints.save()
     return Fetched(
         directory=str(output),
         name=name,

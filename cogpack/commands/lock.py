@@ -9,6 +9,7 @@ from contextlib import suppress
 import msgspec
 
 from cogpack.errors import InputError, MismatchError
+from cogpack.layers.known import Known
 from cogpack.layers.layer import key_of
 from cogpack.lockfile import FILE, Lock, LockedSteps, read_lock
 from cogpack.locking import current
@@ -21,17 +22,18 @@ from cogpack.planning.missing_libraries import missing_libraries
 from cogpack.planning.moving import MovingLayer, moving_layers
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import (
+    Prepared,
     open_fingerprints,
     open_project,
     plan_image,
-    prepare,
+    prepare_each,
     run_steps,
     settle,
     with_changes,
 )
 from cogpack.planning.steps.changes import StepChanges, check_secrets, check_steps
 from cogpack.planning.steps.moved_paths import moved_paths, told
-from cogpack.project import Project
+from cogpack.project import Project, each_platform
 from cogpack.session import Session
 from cogpack.sinks.sink import drain
 from cogpack.text import count_text
@@ -93,7 +95,7 @@ def lock(
     project = open_project(session)
     check_predictor(project)
     before = read_lock(project.root)
-    pins = read_image_pins(session, from_image, project.config.pack.platform) if from_image else None
+    pins = read_image_pins(session, from_image, project.config.pack.platforms[0]) if from_image else None
     made = current.lock(
         session,
         project,
@@ -107,8 +109,9 @@ def lock(
         seeds=pins.versions if pins else {},
     )
     if pins:
-        for line in told_pins(pins, made.platforms[project.config.pack.platform]):
-            session.progress.summary(line)
+        for platform in project.config.pack.platforms:
+            for line in told_pins(pins, made.platforms[platform]):
+                session.progress.summary(line)
     upgraded = tuple(_upgraded(project, before, made)) if upgrade_system and before else ()
     if upgrade_system and not upgraded:
         session.progress.summary("the security archive has no newer version of any package")
@@ -124,26 +127,34 @@ def lock(
 
 
 def _upgraded(project: Project, before: Lock, made: Lock) -> Iterator[UpgradedPackage]:
-    for change in package_changes(before, made, project.config.pack.platform):
+    found = [change for name in project.config.pack.platforms for change in package_changes(before, made, name)]
+    for change in dict.fromkeys(found):
         yield UpgradedPackage(package=change.name, before=change.before, after=change.after)
 
 
 def _open(session: Session, project: Project, made: Lock) -> list[StepChanges]:
     """Find commands of which the lock does not say what they change; nobody else is asked."""
-    base = made.platforms[project.config.pack.platform].base
-    if not project.config.run and not base.system_packages.dpkg:
-        return []
-    described = describe_locked(project, made)
-    fingerprints = open_fingerprints(session, project)
-    plan, _ = plan_image(session, project, made, described, fingerprints)
-    fingerprints.save()
-    return [changes for changes in plan.changes if changes.locked is None]
+    found: list[StepChanges] = []
+    for one in each_platform(project):
+        base = made.platforms[one.config.pack.platform].base
+        if not project.config.run and not base.system_packages.dpkg:
+            continue
+        fingerprints = open_fingerprints(session, project)
+        plan, _ = plan_image(session, one, made, describe_locked(one, made), fingerprints)
+        fingerprints.save()
+        found += [changes for changes in plan.changes if changes.locked is None]
+    return found
 
 
 def _with_steps(session: Session, project: Project, *, anew: bool, step: int | None) -> Lock:
-    prepared = prepare(session, project, writes=True)
-    if not prepared.plan.changes:
-        return prepared.lock
+    each = prepare_each(session, project, writes=True)
+    if any(one.plan.changes for one in each):
+        record_results(session, [_ran(session, one, anew=anew, step=step) for one in each])
+    return read_lock(project.root) or each[0].lock
+
+
+def _ran(session: Session, prepared: Prepared, *, anew: bool, step: int | None) -> tuple[Prepared, Known]:
+    """Run what is to be run for one platform; give what is known of its layers then."""
     named = any(one.index == step for one in prepared.plan.lines.remaining)
     if anew or named:
         for at in range(len(prepared.plan.changes)):
@@ -158,8 +169,7 @@ def _with_steps(session: Session, project: Project, *, anew: bool, step: int | N
     if unknown:
         session.supply.wait(prepared.plan.inputs_of(unknown[0]))
     made = {key_of(layer): layer.copy_to(lambda body: drain(body, lambda _: None)) for layer in unknown}
-    record_results(session, prepared, known.with_read(made))
-    return read_lock(project.root) or prepared.lock
+    return prepared, known.with_read(made)
 
 
 def _renew(session: Session, plan: Plan, steps: StepChanges) -> LockedSteps:
@@ -198,18 +208,18 @@ def check_libraries(session: Session) -> Locked:
     """Look for libraries that modules of wheels are linked with and nothing in the image has, each a note. All wheels
     are read for it, and fetched where they are not here; nothing is written down."""
     project = open_project(session)
-    prepared = settle(session, prepare(session, project, writes=False))
-    if prepared.plan.steps is not None:
+    each = [settle(session, one) for one in prepare_each(session, project, writes=False)]
+    if any(one.plan.steps is not None for one in each):
         raise InputError(
             "commands of build.run may bring libraries, and nobody knows which",
             next_step="leave out --check-libraries, or try cogpack exec ldd FILE",
         )
-    found = list(missing_libraries(prepared.plan, fetch=True))
+    found = list(dict.fromkeys(note for one in each for note in missing_libraries(one.plan, fetch=True)))
     for note in found:
         session.progress.note(note)
     session.notes.check()
     session.progress.summary(f"libraries: {len(found)} missing" if found else "libraries: all there")
-    return Locked(path=str(project.root / FILE), lock=prepared.lock)
+    return Locked(path=str(project.root / FILE), lock=each[0].lock)
 
 
 def _check_twice(session: Session, plan: Plan, changes: StepChanges) -> None:
@@ -233,9 +243,15 @@ def check_run(session: Session) -> Locked:
     Nothing is kept or written down.
     """
     project = open_project(session)
-    prepared = prepare(session, project, writes=False)
-    if not prepared.plan.changes:
+    each = prepare_each(session, project, writes=False)
+    if not any(one.plan.changes for one in each):
         raise InputError("no command of build.run is run: nothing can move", next_step="leave out --check-run")
+    for one in each:
+        _check_each_twice(session, one)
+    return Locked(path=str(project.root / FILE), lock=each[0].lock)
+
+
+def _check_each_twice(session: Session, prepared: Prepared) -> None:
     for at in range(len(prepared.plan.changes)):
         changes = prepared.plan.changes[at]
         _check_twice(session, prepared.plan, changes)
@@ -243,4 +259,3 @@ def check_run(session: Session) -> Locked:
             prepared = with_changes(
                 session, prepared, changes, changes.known or run_steps(session, prepared.plan, changes)
             )
-    return Locked(path=str(project.root / FILE), lock=prepared.lock)

@@ -1,7 +1,6 @@
 """`cogpack plan`, `push --dry-run` and `weights ls` tell what a push would do. Nothing is built or sent."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -10,8 +9,7 @@ from cogpack import run_lines
 from cogpack.commands.results import WheelBuild
 from cogpack.config import step_places
 from cogpack.digest import Digest
-from cogpack.errors import DeniedError, InputError, UnavailableError
-from cogpack.images.interface import Images
+from cogpack.errors import InputError
 from cogpack.layers.files import LEAST
 from cogpack.layers.known import Known
 from cogpack.layers.layer import Layer, key_of
@@ -23,14 +21,13 @@ from cogpack.locking.minimum_driver import MinimumDriver, minimum_driver
 from cogpack.locking.recommended import Recommended, recommended
 from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
-from cogpack.oci import Descriptor, LayerInfo
+from cogpack.planning.delivery.asked import AskedTarget, moves
 from cogpack.planning.delivery.model_variables import model_reference
 from cogpack.planning.delivery.targets import PushTarget, is_bare, push_reference, push_targets
-from cogpack.planning.known import look_up, present_image
+from cogpack.planning.known import look_up
 from cogpack.planning.plan import Plan
-from cogpack.planning.prepare import Prepared, open_project, prepare
+from cogpack.planning.prepare import Prepared, open_project, prepare_each
 from cogpack.planning.steps.changes import StepChanges
-from cogpack.progress import asking
 from cogpack.project import Project
 from cogpack.runtime.contract import SCHEMA_PATH, project_path
 from cogpack.session import Session
@@ -63,7 +60,7 @@ class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
     `moves`: None when nothing was asked of a target; `mounts`: every target that lacks it is asked first to mount it
     from another repository of its registry, where this machine knows it to be: then no byte of it moves, unless that
     registry does not mount. `ratio`: of weights that were probed, what zstd leaves of them; `compression`: what was
-    decided, and why.
+    decided, and why; `platforms`: those whose image has it.
     """
 
     name: str
@@ -75,6 +72,7 @@ class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
     mounts: bool = False
     ratio: float | None = None
     compression: str = ""
+    platforms: tuple[str, ...] = ()
 
 
 class PlannedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,9 +85,11 @@ class PlannedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
     """Tells of a command of `build.run`: it is `known`, and not run, and `effect` is what it does; or `sandboxed` says
-    why it is run, or `impossible` why it can't succeed."""
+    why it is run, or `impossible` why it can't succeed. `platform`: of which this is told, where it is not the same for
+    all."""
 
     command: str
+    platform: str | None = None
     known: bool = False
     effect: tuple[str, ...] = ()
     sandboxed: str | None = None
@@ -97,7 +97,8 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
-    """Tells of layers, bottom first, and of weight files by their paths. `files`: where they are asked for;
+    """Tells of layers, bottom first, and of weight files by their paths. Of several platforms' images, layers that they
+    share are told once, and those that only a later one has behind all others. `files`: where they are asked for;
     `isolation`: where steps are yet to be run, how this machine would, and what it would not keep them from; `laid`:
     there, about the bytes that the files take on the disk which they see, and `laying` the seconds until they are
     there, by what this machine did last; `recommended`: where packages of Debian may bring what they only recommend,
@@ -132,27 +133,50 @@ def plan(
     """
     project = open_project(session)
     session.notes.show_all()
-    asked = [_Asked(session, target) for target in _targets(session, targets, tags, project)]
-    prepared = prepare(session, project, writes=False)
+    asked = [AskedTarget(session, target) for target in _targets(session, targets, tags, project)]
+    each = prepare_each(session, project, writes=False)
     present = {name: said for one in asked for name, said in one.present_layers().items()}
-    known = look_up(session, prepared, present, tag_cache=tag_cache)
-    layers = tuple(_planned(layer, known, asked, prepared.plan) for layer in prepared.plan.layers)
-    listed = _files(prepared) if files else None
-    unrun = [changes for changes in prepared.plan.changes if changes.known is None]
-    seen = _seen(unrun[-1], prepared.plan, known) if unrun else 0
-    decisions = prepared.lock.platforms[project.config.pack.platform]
+    known: list[Known] = []
+    for prepared in each:
+        known.append(look_up(session, prepared, present, tag_cache=tag_cache, seen=known[-1].read if known else {}))
+    layers = tuple(_layers(each, known, asked))
+    listed = _files(each[0]) if files else None
+    unrun = [[changes for changes in one.plan.changes if changes.known is None] for one in each]
+    seen = [
+        (_seen(changes[-1], one.plan, its), changes[-1])
+        for one, its, changes in zip(each, known, unrun, strict=True)
+        if changes
+    ]
+    most, last = max(seen, key=lambda one: one[0], default=(0, None))
+    platforms = project.config.pack.platforms
+    decisions = [each[0].lock.platforms[platform] for platform in platforms]
     return Planned(
         layers=layers,
-        weights=_weights(prepared),
-        steps=_steps(prepared),
-        isolation=_isolation(unrun) if unrun else None,
-        laid=LAID * seen if unrun else None,
-        laying=round(unrun[-1].runner.laying.seconds(seen), 1) if unrun else None,
-        recommended=recommended(decisions.base),
-        driver=minimum_driver(decisions),
-        built=WheelBuild.all_of(decisions),
+        weights=_weights(each[0]),
+        steps=_steps(each),
+        isolation="; ".join(dict.fromkeys(_isolation(changes) for changes in unrun if changes)) or None,
+        laid=LAID * most if last else None,
+        laying=round(last.runner.laying.seconds(most), 1) if last else None,
+        recommended=next(filter(None, (recommended(one.base) for one in decisions)), None),
+        driver=next(filter(None, map(minimum_driver, decisions)), None),
+        built=WheelBuild.all_of_each(each[0].lock, platforms),
         files=listed,
     )
+
+
+def _layers(each: Sequence[Prepared], known: Sequence[Known], asked: Sequence[AskedTarget]) -> list[PlannedLayer]:
+    """Tell of the layers of all images; one that an image shares with one before it is told of once."""
+    found: list[PlannedLayer] = []
+    for prepared, its in zip(each, known, strict=True):
+        platform = prepared.project.config.pack.platform
+        before = {layer.key: at for at, layer in enumerate(found)}
+        for layer in prepared.plan.layers:
+            if (at := before.get(key_of(layer))) is None:
+                told = _planned(layer, its, asked, prepared.plan)
+                found.append(msgspec.structs.replace(told, platforms=(platform,)))
+            elif platform not in found[at].platforms:
+                found[at] = msgspec.structs.replace(found[at], platforms=(*found[at].platforms, platform))
+    return found
 
 
 def _seen(changes: StepChanges, plan: Plan, known: Known) -> int:
@@ -160,7 +184,7 @@ def _seen(changes: StepChanges, plan: Plan, known: Known) -> int:
     return sum(plan.fetched(below) or known.size(below) or 0 for below in changes.steps.seen)
 
 
-def _isolation(unrun: Sequence[StepChanges]) -> str | None:
+def _isolation(unrun: Sequence[StepChanges]) -> str:
     from cogpack.planning.steps.run import chosen_rung  # with the sandbox, which few projects need
 
     names = " and ".join(changes.steps.name for changes in unrun)
@@ -171,8 +195,15 @@ def _isolation(unrun: Sequence[StepChanges]) -> str | None:
     return f"{names} would be isolated by {rung}; open: {rung.left_open}"
 
 
-def _steps(prepared: Prepared) -> tuple[PlannedStep, ...]:
-    """Tell of each command what is known of it, or why it is run."""
+def _steps(each: Sequence[Prepared]) -> tuple[PlannedStep, ...]:
+    """Tell of each command what is known of it, or why it is run; for each platform where that is not the same."""
+    told = {prepared.project.config.pack.platform: _steps_of(prepared) for prepared in each}
+    if len(set(told.values())) == 1:
+        return next(iter(told.values()))
+    return tuple(msgspec.structs.replace(step, platform=platform) for platform, steps in told.items() for step in steps)
+
+
+def _steps_of(prepared: Prepared) -> tuple[PlannedStep, ...]:
     config = prepared.project.config
     places, decisions = step_places(config), prepared.lock.platforms[config.pack.platform]
     return tuple(
@@ -196,18 +227,18 @@ def _step(
             return PlannedStep(command=command, impossible=why)
 
 
-def _planned(layer: Layer, known: Known, asked: "Sequence[_Asked]", plan: Plan) -> PlannedLayer:
+def _planned(layer: Layer, known: Known, asked: Sequence[AskedTarget], plan: Plan) -> PlannedLayer:
     found = known.info(layer)
     blob = found.descriptor if found else None
-    moves = _moves(asked, blob)
+    moving = moves(asked, blob)
     return PlannedLayer(
         name=layer.name,
         key=key_of(layer),
         digest=blob.digest if blob else None,
         size=known.size(layer),
         about=plan.fetched(layer) or None,  # nothing is fetched for bytecode alone
-        moves=moves,
-        mounts=moves is True and blob is not None and all(one.mounts(layer, blob) for one in asked),
+        moves=moving,
+        mounts=moving is True and blob is not None and all(one.mounts(layer, blob) for one in asked),
         ratio=layer.ratio / 1000 if layer.ratio is not None else None,
         compression=_compression(layer.ratio),
     )
@@ -223,57 +254,6 @@ def _targets(session: Session, texts: Sequence[str], tags: Sequence[str], projec
         session.progress.note(Note(Code.REGISTRY_UNASKED, f"{text}; a push needs HOST/NAME:TAG"))
         return ()
     return push_targets(session, texts, tags, project)
-
-
-def _moves(asked: "Sequence[_Asked]", blob: Descriptor | None) -> bool | None:
-    """Tell whether any of them lacks it; None where that can't be told."""
-    answers = [one.lacks(blob) for one in asked]
-    return True if True in answers else None if None in answers or not answers else False
-
-
-class _Asked:
-    """Asks a repository that a plan is for. Where it can't be asked, the plan stands without its answers."""
-
-    def __init__(self, session: Session, target: PushTarget) -> None:
-        self._session = session
-        self._target = target
-        self._there: set[Digest] = set()
-        self._images: Images | None = session.images(target.repository)
-
-    def present_layers(self) -> Mapping[str, Mapping[str, LayerInfo]]:
-        """Ask what its tags say that layers come out as, by the tag's name."""
-        found = {}
-        for tag in self._target.tags:
-            if (images := self._images) is not None:
-                name = self._target.repository.with_tag(tag)
-                with asking(self._session.progress, str(name)):
-                    answer = self._ask(partial(present_image, images, name))
-                found[str(name)] = answer.layers if answer else {}
-        return found
-
-    def lacks(self, blob: Descriptor | None) -> bool | None:
-        """Tell whether it would have to be sent; None where nobody can. `blob` is None of a layer yet to be made."""
-        images = self._images
-        if images is None or blob is None:
-            return None if images is None else True
-        found = self._ask(lambda: images.has_blob(blob))
-        if found:
-            self._there.add(blob.digest)
-        return None if found is None else not found
-
-    def mounts(self, layer: Layer, blob: Descriptor) -> bool:
-        """Tell whether it has the layer's blob, or may have it from a repository beside it; nobody is asked."""
-        beside = self._session.blob_origins.origins(self._target.repository, layer.origins, blob.digest)
-        return blob.digest in self._there or bool(beside)
-
-    def _ask(self, question: Callable[[], T]) -> T | None:
-        try:
-            return question()
-        except (DeniedError, UnavailableError) as error:
-            self._images = None
-            text = f"what a push would move is not known: {error.message}; {error.next_step}"
-            self._session.progress.note(Note(Code.REGISTRY_UNASKED, text))
-            return None
 
 
 def _compression(ratio: int | None) -> str:

@@ -4,32 +4,35 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cogpack.commands.results import ImageLayer
+from cogpack.commands.results import ImageLayer, PlatformImage
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError
+from cogpack.layers.known import Known
 from cogpack.oci import Descriptor
 from cogpack.planning.delivery.delivery import Brought, Delivery, PushedTo
 from cogpack.planning.delivery.targets import push_targets
 from cogpack.planning.known import look_up, record_results
 from cogpack.planning.plan import weights_plan
-from cogpack.planning.prepare import open_project, prepare, settle
+from cogpack.planning.prepare import open_project, prepare_each, settle
 from cogpack.session import Session
 
 
 class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     """Tells what a push did.
 
-    `reference`: of the first target, by digest; `descriptor`: the manifest's, `config`: the config's digest;
-    `tags`: HOST/NAME:TAG of all that name the image now.
+    `reference`: of the first target, by digest; `descriptor`: of the manifest or, for several platforms, of the index;
+    `config`: the config's digest, None of an index; `images`: each platform's; `tags`: HOST/NAME:TAG of all that name
+    it now.
 
     `sent`, `copied` and `reused` in bytes and `requests` (blobs and manifests that were sent) are those of all
-    `targets` together; `layers`: of the image, with what was sent for each to all targets.
+    `targets` together; `layers`: of the images, each once, with what was sent for it to all targets.
     """
 
     reference: str
     digest: Digest
-    config: Digest
+    config: Digest | None
     descriptor: Descriptor
+    images: tuple[PlatformImage, ...]
     tags: tuple[str, ...]
     sent: int
     copied: int
@@ -50,6 +53,8 @@ def push(
 ) -> Pushed:
     """Build what is missing and send to each target what it lacks; when all have all of it, move the tags.
 
+    Of a project for several platforms, the image of each, and an index of them, which the tags then name.
+
     `targets`: `image` of cog.yaml if there is none; `tags`: in each of them, besides its own. `weights_only`: an image
     of the weight layers and nothing else. `create_repository`: where the registry wants that before the first push.
     `tag_cache`: the tags' present manifests may say what layers come out as.
@@ -57,17 +62,20 @@ def push(
     project = open_project(session)
     named = push_targets(session, targets, tags, project)
     session.homes = tuple(target.repository for target in named)
-    prepared = prepare(session, project, writes=True)
+    each = prepare_each(session, project, writes=True)
     if weights_only:
-        prepared = msgspec.structs.replace(prepared, plan=weights_plan(prepared.plan))
+        each = tuple(msgspec.structs.replace(one, plan=weights_plan(one.plan)) for one in each)
     deliveries = [Delivery(session, target) for target in named]
     present = {name: image.layers for one in deliveries for name, image in one.present.items()}
     session.notes.check()
-    prepared = settle(session, prepared, again=rebuild)
-    plan = prepared.plan
-    known = look_up(session, prepared, present, rebuild=rebuild, tag_cache=tag_cache)
+    each = tuple(settle(session, one, again=rebuild) for one in each)
+    known: list[Known] = []
+    for prepared in each:
+        seen = known[-1].read if known else {}
+        known.append(look_up(session, prepared, present, rebuild=rebuild, tag_cache=tag_cache, seen=seen))
+    parts = [(prepared.plan, its) for prepared, its in zip(each, known, strict=True)]
     for one in deliveries:
-        one.tell_of_limits(plan, known)
+        one.tell_of_limits(parts)
     if create_repository:
         for one in deliveries:
             one.create_repository()
@@ -76,8 +84,8 @@ def push(
     try:
         brought: list[Brought] = []
         for one in deliveries:
-            brought.append(one.bring(plan, known))
-            known = brought[-1].known
+            brought.append(one.bring(parts))
+            parts = [(plan, image.known) for (plan, _), image in zip(parts, brought[-1].images, strict=True)]
         session.notes.check()
         for one, image in zip(deliveries, brought, strict=True):
             one.give_names(image, done, waited=len(deliveries) > 1)
@@ -86,19 +94,21 @@ def push(
             raise
         error.message += f"; tags that moved: {', '.join(done) or 'none'}"
         raise
-    record_results(session, prepared, known)
+    record_results(session, [(prepared, its) for prepared, (_, its) in zip(each, parts, strict=True)])
     return _told(deliveries, brought)
 
 
 def _told(deliveries: Sequence[Delivery], brought: Sequence[Brought]) -> Pushed:
     told = [one.told(image) for one, image in zip(deliveries, brought, strict=True)]
     same_layer = zip(*(image.layers for image in brought), strict=True)
-    first = brought[0].image
+    first = brought[0]
+    images = tuple(PlatformImage.of(one.platform, one.image) for one in first.images)
     return Pushed(
         reference=told[0].reference,
-        digest=first.descriptor.digest,
-        config=first.config_descriptor.digest,
-        descriptor=first.descriptor,
+        digest=first.root.digest,
+        config=images[0].config if first.index is None else None,
+        descriptor=first.root,
+        images=images,
         tags=tuple(name for one in deliveries for name in one.target.names),
         sent=sum(one.sent for one in told),
         copied=sum(one.copied for one in told),

@@ -3,10 +3,13 @@
 Names are ours in snake_case. What the OCI specs name keeps their spelling, wherever it stands: `mediaType`, `diff_id`.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from cogpack.digest import DiffID, Digest
-from cogpack.lockfile import Decisions
+from cogpack.lockfile import Decisions, Lock
+from cogpack.oci import Image, Platform
 from cogpack.planning.delivery.transfer import Moved
 
 
@@ -41,6 +44,18 @@ class ImageLayer(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class PlatformImage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells of the image for one platform: `digest` of its manifest, `config` of its config."""
+
+    platform: str
+    digest: Digest
+    config: Digest
+
+    @classmethod
+    def of(cls, platform: Platform, image: Image) -> "PlatformImage":
+        return cls(platform=str(platform), digest=image.descriptor.digest, config=image.config_descriptor.digest)
+
+
 class WheelBuild(msgspec.Struct, frozen=True, kw_only=True):
     """Tells of a wheel that nobody publishes: its name and version, and the `source` that it was built of."""
 
@@ -50,6 +65,11 @@ class WheelBuild(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def all_of(cls, decisions: Decisions) -> "tuple[WheelBuild, ...]":
         return tuple(cls(wheel=wheel, source=source) for wheel, source in decisions.built_of.items())
+
+    @classmethod
+    def all_of_each(cls, lock: Lock, platforms: Iterable[str]) -> "tuple[WheelBuild, ...]":
+        """Tell of those of several platforms, each once."""
+        return tuple(dict.fromkeys(one for name in platforms for one in cls.all_of(lock.platforms[name])))
 
     def __str__(self) -> str:
         return f"{self.wheel} is built of {self.source}"

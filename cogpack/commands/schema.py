@@ -50,4 +50,4 @@ def _decisions(session: Session, project: Project) -> Decisions | None:
     except InputError as error:
         session.progress.note(Note(Code.LOCK_UNREAD, f"{error.message}: the schema is made without it"))
         return None
-    return found.platforms.get(project.config.pack.platform) if found else None
+    return found.platforms.get(project.config.pack.platforms[0]) if found else None

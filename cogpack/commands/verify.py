@@ -1,6 +1,6 @@
 """`cogpack verify` rebuilds an image from its lock and compares it with what the registry has."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 import msgspec
@@ -9,23 +9,26 @@ from cogpack.commands.results import WheelBuild
 from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher
 from cogpack.errors import InputError, MismatchError
+from cogpack.images.assemble import assemble_index
+from cogpack.images.graph import choose
 from cogpack.images.interface import Images
 from cogpack.layers.known import NOTHING, Claims, Known, Outgoing
 from cogpack.layers.layer import Body, Form, Layer
 from cogpack.lockfile import FILE
-from cogpack.oci import INDEX_TYPES, Descriptor, Image, LayerInfo, Manifest, decode
+from cogpack.oci import INDEX_TYPES, Descriptor, FoundManifest, Image, Index, LayerInfo, Manifest, Platform, decode
 from cogpack.opening import parse_reference
-from cogpack.planning.delivery.transfer import Resources, transfer
+from cogpack.planning.delivery.transfer import Moved, Resources, each_once, transfer
 from cogpack.planning.plan import Plan
-from cogpack.planning.prepare import open_project, prepare, settle
+from cogpack.planning.prepare import Prepared, open_project, prepare_each, settle
 from cogpack.reference import Reference
 from cogpack.session import Session
 from cogpack.untar import Untar
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """`layers`: how many there are; `not_replayed`: the names of those that were taken as the lock has them; `built`:
-    the wheels that were built of sources."""
+    """`digest`: of the manifest, or of the index of several platforms' images; `layers`: how many there are, those that
+    images share once; `not_replayed`: the names of those that were taken as the lock has them; `built`: the wheels that
+    were built of sources."""
 
     reference: str
     digest: Digest
@@ -35,8 +38,8 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _HashOnly:
-    """This sink keeps nothing: every layer is made, hashed and dropped, but for `trusted`, of which the lock's word
-    counts."""
+    """This sink keeps nothing: every layer is made, hashed and dropped, but for `trusted`: of these the lock's word
+    counts, or they were made already."""
 
     parallel = True
     form = Form.STORED
@@ -64,17 +67,78 @@ class _HashOnly:
 def verify(session: Session, target: str, *, run_steps: bool = False) -> Verified:
     """Make every layer anew and compare it; the first difference is named down to the file.
 
-    `run_steps`: that of `build.run`, too, which runs its commands; else the lock's word counts for it.
+    Of a project for several platforms, the image of each is compared, and the index; of one for one platform, the image
+    that an index has for it. `run_steps`: layers of `build.run`, too, which runs its commands; else the lock's word
+    counts for them.
     """
     reference = parse_reference(session, target)
     project = open_project(session)
-    prepared = prepare(session, project, writes=False, locked=True)
+    each = prepare_each(session, project, writes=False, locked=True)
     images = session.images(reference)
     found = images.manifest(reference.wanted)
     if found is None:
         raise InputError(f"{reference}: the registry has no such image", next_step="check the name and tag")
-    if found.media_type in INDEX_TYPES:
-        raise InputError(f"{reference} is an index", next_step="name one platform's image by digest")
+    is_index = found.media_type in INDEX_TYPES
+    if len(each) > 1 and not is_index:
+        raise InputError(
+            f"{reference} is one image, and the project is for {' and '.join(project.config.pack.platforms)}",
+            next_step=f"say for which it is: --platform {project.config.pack.platforms[0]}",
+        )
+    rebuilt: list[Rebuilt] = []
+    for prepared in each:
+        of_it = _of_platform(reference, images, found, prepared.plan.platform) if is_index else found
+        read = rebuilt[-1].known.read if rebuilt else {}
+        rebuilt.append(_rebuilt(session, reference, images, of_it, prepared, read, run_steps=run_steps))
+    root = found.digest if len(each) > 1 else rebuilt[0].image.descriptor.digest
+    if len(each) > 1:
+        index = assemble_index([(one.plan.platform, its.image) for one, its in zip(each, rebuilt, strict=True)])
+        if index.descriptor.digest != found.digest:
+            raise MismatchError(
+                f"{reference}: the image of each platform is equal, but the index differs",
+                next_step="it may have more platforms, or annotations of others",
+            )
+    return Verified(
+        reference=f"{reference.name}@{root}",
+        digest=root,
+        layers=len(each_once(its.layers for its in rebuilt)),
+        not_replayed=tuple(dict.fromkeys(name for its in rebuilt for name in its.not_replayed)),
+        built=WheelBuild.all_of_each(prepared.lock, project.config.pack.platforms),
+    )
+
+
+class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
+    """Is the image of one platform, equal to what is there."""
+
+    image: Image
+    layers: tuple[Moved, ...]
+    known: Known
+    not_replayed: tuple[str, ...]
+
+
+def _of_platform(reference: Reference, images: Images, index: FoundManifest, platform: Platform) -> FoundManifest:
+    """Find the manifest that an index has for `platform`."""
+    child = choose(decode(index.data, Index, where=str(reference)).manifests, platform, str(reference))
+    found = images.manifest(child.digest)
+    if found is None:
+        raise InputError(
+            f"{reference}: the registry lacks {child.digest}, which the index names",
+            next_step="push it again, or copy it whole",
+        )
+    return found
+
+
+def _rebuilt(
+    session: Session,
+    reference: Reference,
+    images: Images,
+    found: FoundManifest,
+    prepared: Prepared,
+    read: Mapping[str, LayerInfo],
+    *,
+    run_steps: bool,
+) -> Rebuilt:
+    """Make one image anew; a `MismatchError` where it is not the one that was found. `read`: what was made anew for
+    another platform."""
     remote = decode(found.data, Manifest, where=str(reference))
     prepared = settle(session, prepared, again=run_steps)
     trusted = () if run_steps else prepared.plan.ran
@@ -86,15 +150,13 @@ def verify(session: Session, target: str, *, run_steps: bool = False) -> Verifie
             raise InputError(
                 f"{FILE} has no result of the layer {unknown[0]}", next_step="run its commands, with --run-steps"
             )
-    done = transfer(prepared.plan, known, _HashOnly(trusted), Resources.of(session), tags=(), outcome="built")
+    known = known.with_read(read)
+    made = [layer for layer in prepared.plan.layers if layer.key in read]
+    done = transfer(prepared.plan, known, _HashOnly([*trusted, *made]), Resources.of(session), tags=(), outcome="built")
     if done.image.descriptor.digest != found.digest:
         raise _difference(reference, images, prepared.plan, remote, done.image)
-    return Verified(
-        reference=f"{reference.name}@{found.digest}",
-        digest=found.digest,
-        layers=len(done.layers),
-        not_replayed=tuple(layer.name for layer in trusted),
-        built=WheelBuild.all_of(prepared.lock.platforms[project.config.pack.platform]),
+    return Rebuilt(
+        image=done.image, layers=done.layers, known=done.known, not_replayed=tuple(layer.name for layer in trusted)
     )
 
 

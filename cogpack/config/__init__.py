@@ -2,6 +2,7 @@
 
 from cogpack.config.config_label import config_label
 from cogpack.config.model import (
+    PLATFORMS,
     PYTHONS,
     AptArchive,
     Arch,
@@ -24,6 +25,7 @@ from cogpack.config.parse import parse_config
 from cogpack.config.steps import step_places
 
 __all__ = [
+    "PLATFORMS",
     "PYTHONS",
     "AptArchive",
     "Arch",

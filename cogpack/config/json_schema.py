@@ -204,6 +204,11 @@ _OURS: Mapping[str, Schema] = {
         default="debian",
     ),
     "platform": _words("The platform that the image is for.", get_args(Arch), default=_PACK.platform),
+    "platforms": _list(
+        "In its place: those that there is an image for, each, and an index of them.",
+        _words("One of them.", get_args(Arch)),
+    )
+    | {"minItems": 1},
     "compression": _words(
         "How layers are compressed; zstd needs Docker 23 or newer.", ("gzip", "zstd"), default=_PACK.compression
     ),

@@ -3,10 +3,11 @@ what was not written is `None` or empty."""
 
 import re
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
+from cogpack.errors import InputError
 from cogpack.model_files import Rule
 from cogpack.notes import Note
 from cogpack.policy import Rules
@@ -49,7 +50,8 @@ PYTHONS: Mapping[Suite, str] = {"bookworm": "3.11", "trixie": "3.13"}
 """The suites, and the Python that is each one's python3."""
 
 Arch: TypeAlias = Literal["linux/amd64", "linux/arm64"]
-"""The platforms that images are made for."""
+"""A platform that images are made for."""
+PLATFORMS: tuple[Arch, ...] = get_args(Arch)
 Isolation: TypeAlias = Literal["auto", "root", "userns", "chroot", "proot"]
 """How the commands of `build.run` are kept from this machine; see `docs/sandbox.md`."""
 BuildWheels: TypeAlias = Literal["auto", "host", "never"]
@@ -137,7 +139,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     base: str | None = None
     debian: DebianChoice = DebianChoice()
-    platform: Arch = "linux/amd64"
+    platforms: tuple[Arch, ...] = ("linux/amd64",)
     compression: Literal["gzip", "zstd"] = "gzip"
     apt: tuple[AptArchive, ...] = ()
     debian_mirror: str | None = None
@@ -164,6 +166,16 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     tools: Literal["cog"] | None = None
     notes: Rules = Rules()
     weights: PackWeights = PackWeights()
+
+    @property
+    def platform(self) -> Arch:
+        """Give the one platform that an image is for; `InputError` where there are several: most acts are for one."""
+        if len(self.platforms) > 1:
+            raise InputError(
+                f"the project is for {', '.join(self.platforms)}, and this is done for one of them",
+                next_step=f"name it: --platform {self.platforms[0]}",
+            )
+        return self.platforms[0]
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):

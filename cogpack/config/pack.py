@@ -30,8 +30,8 @@ from cogpack.reference import Reference
 T = TypeVar("T")
 
 _PACK = (
-    *("base", "platform", "compression", "debian_base_from", "debian_mirror", "debian_snapshot", "dependency_groups"),
-    *("constraints_from", "exclude_newer", "extras"),
+    *("base", "compression", "debian_base_from", "debian_mirror", "debian_snapshot", "dependency_groups"),
+    *("constraints_from", "exclude_newer", "extras", "platform", "platforms"),
     *("apt", "build_wheels", "bytecode", "clashes", "cuda", "git", "isolation", "network"),
     *("init", "keep", "limits", "none_default", "notes", "recommends", "tools", "torch_index", "user", "weights"),
 )
@@ -64,7 +64,7 @@ def pack_options(value: Value) -> PackOptions:
     return PackOptions(
         base=base,
         debian=debian,
-        platform=_choice(fields["platform"], _PLATFORMS) if "platform" in fields else default.platform,
+        platforms=_platforms(fields) or default.platforms,
         compression=_choice(fields["compression"], _COMPRESSIONS) if "compression" in fields else default.compression,
         apt=apt_archives(fields["apt"]) if "apt" in fields else (),
         debian_mirror=_mirror(fields["debian_mirror"]) if "debian_mirror" in fields else None,
@@ -92,6 +92,20 @@ def pack_options(value: Value) -> PackOptions:
         limits=_limits(fields["limits"]) if "limits" in fields else default.limits,
         weights=_pack_weights(fields["weights"]) if "weights" in fields else default.weights,
     )
+
+
+def _platforms(fields: Mapping[str, Value]) -> tuple[Arch, ...]:
+    """Read `platform`, or `platforms` as Compose has it; nothing where neither stands there. An index lists them in
+    one order, whatever is written."""
+    if "platforms" not in fields:
+        return (_choice(fields["platform"], _PLATFORMS),) if "platform" in fields else ()
+    value = fields["platforms"]
+    if "platform" in fields:
+        value.fail("platform stands beside it", next_step="keep one of the two")
+    found = {_choice(item, _PLATFORMS) for item in value.items()}
+    if not found:
+        value.expected(f"a list of {' and '.join(_PLATFORMS)}")
+    return tuple(sorted(found))
 
 
 def parse_reference(value: Value, text: str) -> Reference:

@@ -12,12 +12,16 @@ from cogpack.oci import (
     LAYER_KEY,
     LAYER_NAME,
     OCI_CONFIG,
+    OCI_INDEX,
     OCI_MANIFEST,
     Descriptor,
     Image,
+    ImageIndex,
+    Index,
     LayerInfo,
     Manifest,
     Platform,
+    decode,
     encode,
     encode_manifest,
     oci_layer_type,
@@ -88,6 +92,20 @@ def assemble(
         next_step="shorten the descriptions in the predictor's inputs, or the paths of weights",
     )
     return Image(config, manifest, tuple((part.key, part.info) for part in parts))
+
+
+def assemble_index(images: Sequence[tuple[Platform, Image]]) -> ImageIndex:
+    """Make an index of `images`, sorted by platform. What all their manifests are annotated with alike stands on it,
+    too: who looks at a tag sees it first."""
+    children = sorted(
+        (msgspec.structs.replace(image.descriptor, platform=platform) for platform, image in images),
+        key=lambda child: str(child.platform),
+    )
+    annotated = [decode(image.manifest, Manifest, where="manifest").annotations or {} for _, image in images]
+    common = dict(set(annotated[0].items()).intersection(*(one.items() for one in annotated[1:])))
+    return ImageIndex(
+        encode(Index(schema_version=2, media_type=OCI_INDEX, manifests=children, annotations=common or None))
+    )
 
 
 def environment_of(base: BaseImage | None, path: str | None, environment: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -145,6 +145,7 @@ class Fingerprints:
         self._note = note
         self._clock = clock
         self._seen: dict[bytes, _Remembered] = {}  # by the path's bytes: not every path is text
+        self._taken: dict[tuple[bytes, Stat], Fingerprinted] = {}
         self._changed = False
         self._known: Mapping[bytes, _Remembered] = {}
         if not trusting:
@@ -189,26 +190,37 @@ class Fingerprints:
 
     def _recall(self, name: bytes, stat: Stat) -> str | None:
         known = self._known.get(name)
-        if known is None or known.stat != stat or max(stat.mtime_ns, stat.ctime_ns) >= known.at_ns - _YOUNG:
+        if known is None or known.stat != stat or _is_young(stat, known.at_ns):
             return None
         self._seen[name] = known
         return known.digest
 
     def when_read(self, content: LocalFile | Slices) -> Fingerprinted:
-        """Take `content` as it is now; if its hash is not remembered, it is known once somebody has read all of it."""
+        """Take `content` as it is now; if its hash is not remembered, it is known once somebody has read all of it, to
+        all who took it."""
         if content.size == 0:  # nobody will open it
             return Fingerprinted(content, _EMPTY)
         name, stat = _named(content)
         if (known := self._recall(name, stat)) is not None:
             return Fingerprinted(content, known)
+        if (taken := self._taken.get((name, stat))) is not None:
+            return taken
         started = self._clock()
-        return Fingerprinted(content, None, lambda digest: self._learn(name, stat, started, digest))
+        found = Fingerprinted(content, None, lambda digest: self._learn(name, stat, started, digest))
+        if not _is_young(stat, started):
+            self._taken[name, stat] = found
+        return found
 
     def save(self) -> None:
         """Remember the files seen since loading, and only those."""
         if self._changed or len(self._seen) != len(self._known):
             sealed = self._seal.close(self._name, msgspec.msgpack.encode(self._seen))
             write_hint(self._store, sealed, self._note)
+
+
+def _is_young(stat: Stat, at_ns: int) -> bool:
+    """Tell whether a file may have been written to again after that moment, and look the same."""
+    return max(stat.mtime_ns, stat.ctime_ns) >= at_ns - _YOUNG
 
 
 def _named(content: LocalFile | Slices) -> tuple[bytes, Stat]:

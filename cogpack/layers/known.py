@@ -101,6 +101,11 @@ class Known(msgspec.Struct, frozen=True):
         }
         return Known({**self.layers, **new}, self.claims, self.rumours)
 
+    @property
+    def read(self) -> dict[str, LayerInfo]:
+        """What passes in this run came out as."""
+        return {key: known.info for key, known in self.layers.items() if known.source == READ}
+
 
 NOTHING = Known()
 

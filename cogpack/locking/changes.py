@@ -81,6 +81,19 @@ def _counted(kind: str, found: Sequence[Change]) -> str:
     return f"changed  {count_text(len(found), kind)}: {added} added, {removed} removed, {moved} moved"
 
 
+def unlike_versions(platforms: Mapping[str, Decisions]) -> list[str]:
+    """Tell which wheels the platforms have in more than one version: of the newest there may be no file for each."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for platform, decisions in platforms.items():
+        for wheel in decisions.wheels:
+            found.setdefault(wheel.name, {}).setdefault(wheel.version, []).append(platform)
+    lines = []
+    for name, versions in sorted(found.items()):
+        told = [f"{version} on {' and '.join(of)}" for version, of in versions.items()]
+        lines += [f"unlike   {name} {', '.join(told)}"] if len(told) > 1 else []
+    return lines
+
+
 def holdings(decisions: Decisions) -> str:
     """Sum up: `130 Debian packages (89.2 MB), CPython 3.12.16 and 13 wheels (41.2 MB)`, or of an image its
     reference."""

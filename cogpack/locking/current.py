@@ -9,12 +9,13 @@ from cogpack.errors import InputError, MismatchError
 from cogpack.formats import check_format
 from cogpack.lockfile import (
     FILE,
+    Decisions,
     Lock,
     encode_lock,
     input_digests,
     read_lock,
 )
-from cogpack.locking.changes import build_lines, change_lines, changes, holdings
+from cogpack.locking.changes import build_lines, change_lines, changes, holdings, unlike_versions
 from cogpack.locking.decide import named_wheels, resolve_lock
 from cogpack.locking.deviations import check_cuda, notes_of
 from cogpack.locking.executable_stacks import stack_notes
@@ -28,7 +29,7 @@ from cogpack.locking.wheels.building import Building
 from cogpack.locking.wheels.clashes import check_clashes, clash_notes
 from cogpack.locking.wheels.requirements import check_requirements
 from cogpack.notes import Code, Note
-from cogpack.project import Project
+from cogpack.project import Project, each_platform
 from cogpack.session import Session
 from cogpack.text import time_text
 from cogpack.trace import TRACE
@@ -74,25 +75,27 @@ def lock(
         upgrade_system=upgrade_system,
         seeds=seeds,
     )
-    named_wheels(packages, made.platforms[project.config.pack.platform])  # where no lock was there to ask
+    named_wheels(packages, made.platforms.values())  # where no lock was there to ask
     _tell(session, project, made)
     session.notes.check()
     write_lock(project, made)
-    platform = project.config.pack.platform
-    found = changes(previous, made, platform) if previous else []
-    for line in change_lines(found, whole=upgrade_system):
-        session.progress.summary(line)
-    for line in build_lines(previous, made, platform):
-        session.progress.summary(line)
     same = previous and (previous.weights, previous.platforms) == (made.weights, made.platforms)
     what = "unchanged" if same else "locked"
     took = time_text(time.monotonic() - began)
-    session.progress.summary(f"{what}: {holdings(made.platforms[platform])}, in {took}")
-    if extra := recommended(made.platforms[platform].base):
-        for line in extra.lines():
-            session.progress.summary(line)
-    if driver := minimum_driver(made.platforms[platform]):
-        session.progress.summary(driver.line())
+    platforms = project.config.pack.platforms
+    for platform in platforms:
+        of = f"{platform}: " if len(platforms) > 1 else ""
+        found = changes(previous, made, platform) if previous else []
+        lines = [*change_lines(found, whole=upgrade_system), *build_lines(previous, made, platform)]
+        lines.append(f"{what}: {holdings(made.platforms[platform])}, in {took}")
+        if extra := recommended(made.platforms[platform].base):
+            lines += extra.lines()
+        if driver := minimum_driver(made.platforms[platform]):
+            lines.append(driver.line())
+        for line in lines:
+            session.progress.summary(f"{of}{line}")
+    for line in unlike_versions({platform: made.platforms[platform] for platform in platforms}):
+        session.progress.summary(line)
     if made.format < (newest := max(session.formats)):
         text = f"cogpack lock --upgrade-format takes {newest}, and tells which layers move"
         session.progress.summary(f"the image is of format {made.format}; {text}")
@@ -107,42 +110,56 @@ def check_lock(session: Session, project: Project) -> Lock:
         raise MismatchError(f"{project.root / FILE}: there is no lock", next_step="run cogpack lock and commit it")
     _check_format(session, found)
     stale = _changed(project, found)
-    decisions = found.platforms.get(project.config.pack.platform)
-    if not stale and decisions:
-        stale = moved_locks(project, decisions)
-    if stale or decisions is None:
-        raise _stale(project, stale)
+    if not stale:
+        moved = (name for one, decisions in _decided(project, found) for name in moved_locks(one, decisions))
+        stale = list(dict.fromkeys(moved))
+    if stale or _lacking(project, found):
+        raise _stale(project, found, stale)
     return found
 
 
 def _changed(project: Project, lock: Lock) -> list[str]:
     """Name what the lock was made from that is otherwise now."""
     found = [*lock.stale(input_digests(project.inputs())), *changed_uses(project, lock)]
-    decisions = lock.platforms.get(project.config.pack.platform)
-    if not found and decisions and lacks_pins(project.config, decisions):
+    if not found and any(lacks_pins(one.config, decisions) for one, decisions in _decided(project, lock)):
         return ["reading of build.run"]
     return found
+
+
+def _decided(project: Project, lock: Lock) -> list[tuple[Project, Decisions]]:
+    """Give the project for each of its platforms that the lock has, with what was decided for that."""
+    each = ((one, lock.platforms.get(one.config.pack.platform)) for one in each_platform(project))
+    return [(one, decisions) for one, decisions in each if decisions]
+
+
+def _lacking(project: Project, lock: Lock) -> list[str]:
+    """Name the platforms of the project that the lock lacks."""
+    return [platform for platform in project.config.pack.platforms if platform not in lock.platforms]
 
 
 def _check_format(session: Session, lock: Lock) -> None:
     check_format(lock.format, session.formats, where=FILE, requires=lock.requires)
 
 
-def _stale(project: Project, stale: Sequence[str]) -> MismatchError:
-    what = f"another {' and another '.join(stale)}" if stale else f"no {project.config.pack.platform}"
+def _stale(project: Project, lock: Lock, stale: Sequence[str]) -> MismatchError:
+    what = f"another {' and another '.join(stale)}" if stale else f"no {' and no '.join(_lacking(project, lock))}"
     return MismatchError(
         f"{FILE} was made {'from' if stale else 'for'} {what}", next_step="run cogpack lock and commit cogpack.lock"
     )
 
 
 def _tell(session: Session, project: Project, lock: Lock) -> None:
-    decisions = lock.platforms[project.config.pack.platform]
-    for note in (
-        *notes_of(project.config, decisions),
-        *stack_notes(project.config, decisions),
-        *clash_notes(project, decisions),
-        *break_notes(project, decisions),
-    ):
+    notes = (
+        note
+        for one, decisions in _decided(project, lock)
+        for note in (
+            *notes_of(one.config, decisions),
+            *stack_notes(one.config, decisions),
+            *clash_notes(one, decisions),
+            *break_notes(one, decisions),
+        )
+    )
+    for note in dict.fromkeys(notes):
         session.progress.note(note)
 
 
@@ -169,21 +186,22 @@ def current_lock(
         return _renewed(session, project, None, building, writes=writes)
     _check_format(session, found)
     stale = _changed(project, found)
-    decisions = found.platforms.get(project.config.pack.platform)
-    if not stale and decisions:
-        check_clashes(project, decisions)
-        check_cuda(project.config, decisions)
+    lacking = _lacking(project, found)
+    if not stale and not lacking:
+        for one, decisions in _decided(project, found):
+            check_clashes(one, decisions)
+            check_cuda(one.config, decisions)
         _tell(session, project, found)
         if TRACE.level:
             TRACE.decided(f"{FILE} was made from these inputs: nothing is resolved")
         return found
     if is_pinned(session, project, locked=locked):
-        raise _stale(project, stale)
+        raise _stale(project, found, stale)
     if stale:
         text = f"{FILE} is stale ({', '.join(stale)} changed): resolving"
         session.progress.note(Note(Code.LOCK_STALE, text))
     else:
-        text = f"{FILE} has no {project.config.pack.platform} yet: resolving"
+        text = f"{FILE} has no {' and no '.join(lacking)} yet: resolving"
         session.progress.note(Note(Code.LOCK_LACKS_PLATFORM, text))
     return _renewed(session, project, found, building, writes=writes)
 
@@ -196,8 +214,8 @@ def _renewed(
     session.notes.show_all()
     made = resolve_lock(session, project, found, building)
     _tell(session, project, made)
-    platform = project.config.pack.platform
-    lacks = f"has no {platform}" if found and platform not in found.platforms else "is stale"
+    lacking = _lacking(project, found) if found else []
+    lacks = f"has no {' and no '.join(lacking)}" if lacking else "is stale"
     text = f"{FILE} {'is not there' if found is None else lacks}: resolved for this run only, cogpack lock writes it"
     session.progress.note(Note(Code.LOCK_UNWRITTEN, text))
     return made

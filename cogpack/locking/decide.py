@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -40,15 +40,14 @@ from cogpack.locking.wheels.clashes import check_clashes, compare_wheels
 from cogpack.locking.wheels.requirements import indexes_of, resolve_requirements
 from cogpack.notes import Code, Note
 from cogpack.oci import Platform
-from cogpack.project import Project
+from cogpack.project import Project, each_platform
 from cogpack.resolve.base_image import BaseFiles
 from cogpack.resolve.wheels import TargetPython
 from cogpack.session import Session
 
 
-def _without(kept: Decisions, names: Sequence[str]) -> Decisions:
+def _without(kept: Decisions, wanted: Collection[str]) -> Decisions:
     """Take the pins of these wheels out of `kept`. Pip lines that laid one are to be resolved anew."""
-    wanted = named_wheels(names, kept)
     wheels = tuple(wheel for wheel in kept.wheels if wheel.name not in wanted)
     replaced = tuple(wheel for wheel in kept.replaced if wheel.name not in wanted)
     left = {wheel.filename for wheel in (*wheels, *replaced)}
@@ -68,10 +67,10 @@ def _without(kept: Decisions, names: Sequence[str]) -> Decisions:
     )
 
 
-def named_wheels(names: Sequence[str], decisions: Decisions) -> dict[str, str]:
-    """Give `names` as the user wrote them by those of wheels, which must be among the decided ones."""
+def named_wheels(names: Sequence[str], decisions: Iterable[Decisions]) -> dict[str, str]:
+    """Give `names` as the user wrote them by those of wheels, which must be among those decided for any platform."""
     wanted: dict[str, str] = {canonicalize_name(name): name for name in names}
-    known = {wheel.name for wheel in (*decisions.wheels, *decisions.replaced)}
+    known = {wheel.name for one in decisions for wheel in (*one.wheels, *one.replaced)}
     for name, written in wanted.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -98,7 +97,11 @@ def resolve_lock(
     seeds: Mapping[str, str] = {},
 ) -> Lock:
     """`previous`: of which pins are kept, and the format as long as it is built; `building`: of wheels that nobody
-    publishes; `seeds`: versions of wheels that go before those pins."""
+    publishes; `seeds`: versions of wheels that go before those pins.
+
+    All platforms of the project are decided, one after the other: of a wheel that nothing pins for the later, it is the
+    version that the earlier one has, where there is that.
+    """
     if upgrade_step is not None:
         check_step(project.config, upgrade_step)
     formats = session.formats
@@ -107,45 +110,65 @@ def resolve_lock(
     same_format = previous is not None and previous.format == number
     rules = formats[number]
     inputs = input_digests(project.inputs())
-    platform = project.config.pack.platform
-    kept = None if upgrade or previous is None else previous.platforms.get(platform)
-    kept = _without(kept, packages) if kept else None
-    if kept and upgrade_run:
-        kept = without_lines(kept)
-    elif kept and upgrade_step is not None:
-        kept = without_step(kept, project.config, upgrade_step)
-    others = {} if previous is None else {name: it for name, it in previous.platforms.items() if name != platform}
+    wanted = project.config.pack.platforms
+    pinned = {} if previous is None else {name: it for name, it in previous.platforms.items() if name in wanted}
+    others = {} if previous is None else {name: it for name, it in previous.platforms.items() if name not in wanted}
+    if upgrade:
+        pinned = {}
+    elif pinned:
+        named = named_wheels(packages, pinned.values())
+        pinned = {name: _without(it, named) for name, it in pinned.items()}
     if previous is not None and (previous.stale(inputs) or not same_format):
         why = "which was made from other inputs" if same_format else f"which was of format {previous.format}"
         for name in others:
             text = f"{FILE} no longer has {name}, {why}: cogpack lock --platform {name}"
             session.progress.note(Note(Code.PLATFORM_STALE, text))
         others = {}
-    decide = partial(
-        _decide,
-        session,
-        project,
-        kept,
-        building,
-        same_format=same_format,
-        upgrade_system=upgrade_system,
-        seeds=seeds,
-    )
-    usual = usual_suite(project.config)
-    decided = decide(suite_for(project.config, usual, kept))
-    wanted = suite_for(project.config, usual, decided)
-    if wanted and isinstance(decided.base, DebianBase) and decided.base.suite != wanted:
-        session.progress.summary(f"Debian {decided.base.suite} does not go with the wheels: {wanted} is taken")
-        decided = decide(wanted, told=tuple(session.notes.all))
+    decided: dict[str, Decisions] = {}
+    for one in each_platform(project):
+        platform = one.config.pack.platform
+        kept = pinned.get(platform)
+        if kept and upgrade_run:
+            kept = without_lines(kept)
+        elif kept and upgrade_step is not None:
+            kept = without_step(kept, one.config, upgrade_step)
+        own = {wheel.name for wheel in kept.required} if kept else ()
+        beside = next(iter(decided.values()), None)
+        before = {it.name: it.version for it in beside.wheels if it.name not in own} if beside else {}
+        decide = partial(
+            _decide,
+            session,
+            one,
+            kept,
+            building,
+            same_format=same_format,
+            upgrade_system=upgrade_system,
+            seeds={**before, **seeds},
+            beside=beside,
+        )
+        decided[platform] = _of_fitting_suite(session, one, kept, decide, told=beside is not None)
     return Lock(
         version=VERSION,
         requires=f"cogpack>={max(REQUIRES, rules.since, key=Version)}",
         format=number,
         inputs=inputs,
-        platforms={platform: decided, **others},
+        platforms=dict(sorted((decided | others).items())),
         weights=pin_weights(session, project, previous.weights if previous and not upgrade else (), rules),
         results=previous.results if previous else Results(),
     )
+
+
+def _of_fitting_suite(
+    session: Session, project: Project, kept: Decisions | None, decide: Callable[..., Decisions], *, told: bool
+) -> Decisions:
+    """Decide once more where the wheels want another suite of Debian. `told`: notes so far are not told again."""
+    usual = usual_suite(project.config)
+    decided = decide(suite_for(project.config, usual, kept), told=tuple(session.notes.all) if told else ())
+    wanted = suite_for(project.config, usual, decided)
+    if wanted and isinstance(decided.base, DebianBase) and decided.base.suite != wanted:
+        session.progress.summary(f"Debian {decided.base.suite} does not go with the wheels: {wanted} is taken")
+        decided = decide(wanted, told=tuple(session.notes.all))
+    return decided
 
 
 def _decide(
@@ -159,9 +182,10 @@ def _decide(
     same_format: bool,
     upgrade_system: bool,
     seeds: Mapping[str, str],
+    beside: Decisions | None,
 ) -> Decisions:
     """`suite`: of Debian, where wheels may want another than the usual one, and are looked into for that;
-    `told`: notes that are not told again;
+    `told`: notes that are not told again; `beside`: what was decided for another platform;
     `same_format`: the rules by which `kept` was decided are those that hold."""
     config = project.config
     platform = Platform.parse(config.pack.platform)
@@ -190,7 +214,9 @@ def _decide(
         if note not in told:
             session.progress.note(note)
     files = listed[-1] if listed else None
-    lines = decide_lines(session, project, base, python, resolved, target, kept, listed=files, direct=direct)
+    lines = decide_lines(
+        session, project, base, python, resolved, target, kept, listed=files, direct=direct, beside=beside
+    )
     with indexes_of(session, project, project.requirements(), resolved.torch_index).hiding():
         wheels, clashes = compare_wheels(
             session, lines.pip.outlines, lines.pip.wheels, target, kept if same_format else None, lines=lines.pip.lines

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from cogpack.lockfile import Lock
-from cogpack.project import Project, find_project
+from cogpack.project import Project, find_project, for_platforms
 from cogpack.runtime.schema import Described, describe
 from cogpack.runtime.schema.given import VARIABLE, read_given
 from cogpack.session import Session
@@ -18,9 +18,8 @@ def find_described(session: Session, *, outputs: Sequence[Path] = ()) -> Project
     log = session.environment.get("COGPACK_LOG")  # grows while the project is read
     written = [*outputs, *settings.outputs, *([Path(log)] if log else [])]
     project = find_project(settings.directory, settings.file, outputs=written, cache=session.kept.place)
-    if platform := settings.platform:
-        pack = msgspec.structs.replace(project.config.pack, platform=platform)
-        project = msgspec.structs.replace(project, config=msgspec.structs.replace(project.config, pack=pack))
+    if settings.platforms:
+        project = for_platforms(project, settings.platforms)
     if given := _given_schema(session):
         project = msgspec.structs.replace(project, schema=given)
     session.notes.policy.project = project.config.pack.notes

@@ -1,9 +1,10 @@
 """What is known of layers before they are made: by the lock, this machine's facts, and a tag's manifest."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from cogpack.config import PLATFORMS
 from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
 from cogpack.images.interface import Images
@@ -17,7 +18,9 @@ from cogpack.oci import (
     INDEX_TYPES,
     LAYER_KEY,
     Descriptor,
+    FoundManifest,
     ImageConfig,
+    Index,
     LayerInfo,
     Manifest,
     decode,
@@ -38,6 +41,7 @@ def look_up(
     *,
     rebuild: bool = False,
     tag_cache: bool = True,
+    seen: Mapping[str, LayerInfo] = {},
 ) -> Known:
     """Find out all that a registry can be asked by.
 
@@ -45,10 +49,11 @@ def look_up(
     that still changes is found now, and not behind the weights.
 
     `tags`: what each of the target's tags says, by its name; `tag_cache`: it counts; `rebuild`: all is made anew,
-    and must be what lock and facts say.
+    and must be what lock and facts say. `seen`: what this run has read already, for another platform.
     """
     plan = prepared.plan
-    read = read_unread(plan, facts=session.facts, progress=session.progress, cancellation=session.cancellation)
+    unread = read_unread(plan, facts=session.facts, progress=session.progress, cancellation=session.cancellation)
+    read = {**seen, **unread}
     prepared.fingerprints.save()
     if rebuild:
         known = known_layers(plan, prepared.lock.results, session.facts, read=read).unheeded().with_read(read)
@@ -125,36 +130,38 @@ def _tag(name: str) -> str:
     return f"the tag {name}"
 
 
-def record_results(session: Session, prepared: Prepared, known: Known) -> None:
-    """Write what the layers came out as into the lock, unless it is not to be touched. It is only remembered there, so
-    nothing ends for it.
+def record_results(session: Session, images: Sequence[tuple[Prepared, Known]]) -> None:
+    """Write what the layers of `images`, of one lock, came out as into that, unless it is not to be touched. It is only
+    remembered there, so nothing ends for it.
 
     The project's own layer is left out: it changes with each line of code, and is made in no time. So is what only a
     tag says: who reads the lock would take it for ours.
     """
-    if prepared.pinned:
+    first = images[0][0]
+    if first.pinned:
         return
-    plan = prepared.plan
     made: dict[str, Result] = {
         key_of(layer): Result.of(layer.name, key_of(layer), found.info)
-        for layer in plan.own
+        for prepared, known in images
+        for layer in prepared.plan.own
         if layer.remembered and (found := known.of(layer)) and found.trusted
     }
-    weights = locked_weights(prepared.project, prepared.gathered, plan.weights, prepared.fingerprints, prepared.lock)
-    prepared.fingerprints.save()
+    weights = locked_weights(first.project, first.gathered, first.plan.weights, first.fingerprints, first.lock)
+    first.fingerprints.save()
     try:
-        lock = read_lock(prepared.project.root)
-        if lock is None or lock.decisions != prepared.lock.decisions:
+        lock = read_lock(first.project.root)
+        if lock is None or lock.decisions != first.lock.decisions:
             raise InputError(f"{FILE} is another one than this run began with", next_step="run cogpack push again")
-        if len(lock.platforms) > 1 or not plan.whole:  # what was not planned stays
+        if len(lock.platforms) > len(images) or not first.plan.whole:  # what was not planned stays
             made = {result.key: result for result in lock.results.layers if result.name != PROJECT} | made
         layers = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))
         new = msgspec.structs.replace(lock, results=Results(layers, weights))
-        for name, changes in (("dpkg", plan.dpkg), ("steps", plan.steps)):
-            if changes is not None and changes.known is not None:
-                new = with_steps(new, prepared.project.config.pack.platform, {name: changes.known})
+        for prepared, _ in images:
+            for name, changes in (("dpkg", prepared.plan.dpkg), ("steps", prepared.plan.steps)):
+                if changes is not None and changes.known is not None:
+                    new = with_steps(new, prepared.project.config.pack.platform, {name: changes.known})
         if new != lock:
-            write_lock(prepared.project, new)
+            write_lock(first.project, new)
     except InputError as error:
         text = f"{error.message}; a machine with nothing but the lock has to build what is known here"
         session.progress.note(Note(Code.RESULTS_UNWRITTEN, text))
@@ -173,15 +180,26 @@ def present_image(images: Images, tag: Reference) -> PresentImage:
     found = images.manifest(tag.tag)
     if found is None:
         return PresentImage()
-    if found.media_type in INDEX_TYPES:
-        return PresentImage(found.digest)
     try:
-        manifest = decode(found.data, Manifest, where=str(tag))
-        config = images.blob_bytes(manifest.config)
-        said = _said(manifest, read_config(config, ImageConfig, where=str(tag)).diff_ids)
+        said: dict[str, LayerInfo] = {}
+        for manifest in _manifests(images, found, where=str(tag)):
+            config = images.blob_bytes(manifest.config)
+            said |= _said(manifest, read_config(config, ImageConfig, where=str(tag)).diff_ids)
     except InputError:  # somebody else's artifact under this tag: nothing to learn
         return PresentImage(found.digest)
     return PresentImage(found.digest, said)
+
+
+def _manifests(images: Images, found: FoundManifest, *, where: str) -> Iterator[Manifest]:
+    """Give the manifest that was found, or those of an index for the platforms that we know, one for each."""
+    if found.media_type not in INDEX_TYPES:
+        yield decode(found.data, Manifest, where=where)
+        return
+    index = decode(found.data, Index, where=where)
+    for child in {str(child.platform): child for child in index.manifests if str(child.platform) in PLATFORMS}.values():
+        image = images.manifest(child.digest)
+        if image is not None and image.media_type not in INDEX_TYPES:
+            yield decode(image.data, Manifest, where=where)
 
 
 def _said(manifest: Manifest, diff_ids: Sequence[str]) -> dict[str, LayerInfo]:

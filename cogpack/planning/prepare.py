@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from cogpack.layers.fingerprints import Fingerprints
 from cogpack.lockfile import Lock, LockedSteps
 from cogpack.locking.current import current_lock, is_pinned
 from cogpack.locking.unsupported import refuse_unsupported
+from cogpack.notes import Note
 from cogpack.planning.built_wheels import building_of
 from cogpack.planning.describing import check_predictor, describe_locked, find_described
 from cogpack.planning.labels import check_marks, read_marks
@@ -19,7 +21,7 @@ from cogpack.planning.plan import Plan, make_plan
 from cogpack.planning.recipes.weights import Gathered, gather, weight_notes
 from cogpack.planning.steps.changes import StepChanges, check_secrets, check_steps
 from cogpack.planning.supply import suppliers
-from cogpack.project import Project
+from cogpack.project import Project, each_platform
 from cogpack.runtime.schema import Described
 from cogpack.session import Session
 
@@ -49,8 +51,19 @@ def open_project(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
 
 
 def prepare(session: Session, project: Project, *, writes: bool, locked: bool = False) -> Prepared:
-    """Who `writes` may leave a new lock in the project, and what the layers came out as; `locked`: there must be one
-    that fits, whatever the settings say."""
+    """Prepare what is done for one platform alone; an `InputError` where the project is for several. The arguments are
+    those of `prepare_each`."""
+    assert project.config.pack.platform
+    (prepared,) = prepare_each(session, project, writes=writes, locked=locked)
+    return prepared
+
+
+def prepare_each(session: Session, project: Project, *, writes: bool, locked: bool = False) -> tuple[Prepared, ...]:
+    """Prepare the image of each platform, by one lock.
+
+    Who `writes` may leave a new lock in the project, and what the layers came out as; `locked`: there must be one that
+    fits, whatever the settings say.
+    """
     check_predictor(project)
     for note in project.notes():  # a mistake in the files, too
         session.progress.note(note)
@@ -61,26 +74,31 @@ def prepare(session: Session, project: Project, *, writes: bool, locked: bool = 
     locked = locked or session.locked
     pinned = is_pinned(session, project, locked=locked)
     lock = current_lock(session, project, building_of(session, project), writes=writes, locked=locked)
-    described = describe_locked(project, lock)
-    for note in described.notes:
-        session.progress.note(note)
     fingerprints = open_fingerprints(session, project)
-    plan, gathered = plan_image(session, project, lock, described, fingerprints)
-    for note in weight_notes(project, gathered):
+    notes: dict[Note, None] = {}
+    prepared = []
+    for one in each_platform(project):
+        described = describe_locked(one, lock)
+        plan, gathered = plan_image(session, one, lock, described, fingerprints)
+        notes |= dict.fromkeys((*described.notes, *weight_notes(one, gathered)))
+        prepared.append(
+            Prepared(
+                project=one,
+                lock=lock,
+                plan=plan,
+                schema=described.document,
+                fingerprints=fingerprints,
+                gathered=gathered,
+                pinned=pinned,
+            )
+        )
+    for note in notes:
         session.progress.note(note)
-    for changes in plan.changes:
+    for changes in chain.from_iterable(one.plan.changes for one in prepared):
         check_steps(changes, pinned=pinned)
     marks = read_marks(session, project, lock)
     session.notes.check()
-    return Prepared(
-        project=project,
-        lock=lock,
-        plan=msgspec.structs.replace(plan, marks=marks),
-        schema=described.document,
-        fingerprints=fingerprints,
-        gathered=gathered,
-        pinned=pinned,
-    )
+    return tuple(msgspec.structs.replace(one, plan=msgspec.structs.replace(one.plan, marks=marks)) for one in prepared)
 
 
 def settle(session: Session, prepared: Prepared, *, again: bool = False) -> Prepared:

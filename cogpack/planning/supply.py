@@ -148,7 +148,7 @@ def runner_of(session: Session, project: Project, base: Base) -> Runner:
         laying=Laying(session.cache / "steps" / "rate"),
         cache=session.kept,
         isolation=session.settings.isolation or project.config.pack.isolation,
-        architecture=Platform.parse(project.config.pack.platform).architecture,
+        architecture=base.arch,
         network=project.config.pack.network,
         limits=project.config.pack.limits,
         secrets=session.settings.secrets,

@@ -4,11 +4,12 @@ All of it is read once per `Project`. The directory is only read, and nothing ou
 
 `project`: the whole · `files`: the walk, by `ignore`, `caches` and `links` · `weights`, `lfs`: which files are weights,
 and which only pointers · `weight_splits`: how they are split · `inputs`: what the lock depends on · `secrets`: what
-looks like one · `git`: of which commit it is.
+looks like one · `git`: of which commit it is · `platforms`: the project for one of them.
 """
 
 from cogpack.project.files import ProjectFile
 from cogpack.project.lfs import LfsPointer, lfs_pointer
+from cogpack.project.platforms import each_platform, for_platforms
 from cogpack.project.project import Project, find_project
 from cogpack.project.weight_splits import Attempt, SplitChoice, SplitRules
 from cogpack.project.weights import not_fetched, unused_patterns
@@ -20,7 +21,9 @@ __all__ = [
     "ProjectFile",
     "SplitChoice",
     "SplitRules",
+    "each_platform",
     "find_project",
+    "for_platforms",
     "lfs_pointer",
     "not_fetched",
     "unused_patterns",

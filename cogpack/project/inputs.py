@@ -46,7 +46,7 @@ def read_inputs(root: Path, config: Config, *, config_name: str) -> ProjectInput
     """Read every file that `config` names for its packages; all must lie inside `root`."""
     selection = Selection(
         python=config.python_minor,
-        arch=config.pack.platform.partition("/")[2],
+        arch=config.pack.platforms[0].partition("/")[2],
         extras=config.pack.extras,
         groups=config.pack.dependency_groups,
     )

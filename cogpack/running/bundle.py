@@ -22,7 +22,7 @@ from cogpack.oci import Descriptor, Execution
 from cogpack.opening import open_image
 from cogpack.planning.prepare import Prepared, open_project, prepare, settle
 from cogpack.planning.steps.layer import StepsLayer
-from cogpack.project import Project
+from cogpack.project import Project, for_platforms
 from cogpack.runtime import contract
 from cogpack.runtime.labelled_schema import wants_gpu, with_streaming
 from cogpack.sandbox.trees.ahead import Archive
@@ -74,10 +74,13 @@ def open_bundle(session: Session, image: str | None, *, isolated: bool = False) 
     if image is not None:
         return _image_bundle(open_image(session, image, _here()))
     project = open_project(session)
-    if (wanted := project.config.pack.platform) != _here():  # before anything is locked for it
+    wanted = project.config.pack.platforms
+    if not (fitting := [one for one in wanted if one == _here()]):  # before anything is locked for it
         raise InputError(
-            f"the image is for {wanted}, and this machine is {_here()}", next_step=f"add --platform {_here()}"
+            f"the image is for {' and '.join(wanted)}, and this machine is {_here()}",
+            next_step=f"add --platform {_here()}",
         )
+    project = for_platforms(project, fitting)
     prepared = settle(session, prepare(session, project, writes=True))
     bundle = _isolated_bundle(prepared) if isolated else _project_bundle(prepared)
     prepared.fingerprints.save()

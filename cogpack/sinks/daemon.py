@@ -107,17 +107,26 @@ class Load:
         )
 
 
+def engine_platform(progress: Progress, program: str) -> str:
+    """Ask for which platform the engine runs images, as `OS/ARCH`."""
+    with asking(progress, program):
+        if program == "docker":
+            return _ask(program, "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}")
+        return _ask(program, "info", "--format", "{{.Host.OS}}/{{.Host.Arch}}")
+
+
 def ask(progress: Progress, program: str = "docker") -> None:
     """Ask whether there is a Docker that answers. If not, an `UnavailableError` says why."""
     with asking(progress, program):
-        _ask(program)
+        _ask(program, "version", *(("--format", "{{.Server.Version}}") if program == "docker" else ()))
 
 
-def _ask(program: str) -> None:
+def _ask(program: str, *words: str) -> str:
+    """Ask it, and give its answer."""
     advice = "start Docker (or set DOCKER_HOST), or write a file: cogpack build or pull -o IMAGE.tar"
     try:
         answer = subprocess.run(
-            [program, "version", *(("--format", "{{.Server.Version}}") if program == "docker" else ())],
+            [program, *words],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_ANSWER_SECONDS,
@@ -133,5 +142,6 @@ def _ask(program: str) -> None:
             f"{program}: the daemon did not answer within {_ANSWER_SECONDS} seconds", next_step=advice
         ) from None
     if answer.returncode != 0:
-        words = answer.stderr.decode(errors="replace").strip()
-        raise UnavailableError(f"{program}: {words:.500}", next_step=advice)
+        said = answer.stderr.decode(errors="replace").strip()
+        raise UnavailableError(f"{program}: {said:.500}", next_step=advice)
+    return answer.stdout.decode(errors="replace").strip()

@@ -7,9 +7,9 @@ from cogpack.images.layout import LayoutImages
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
 from cogpack.layout import Layout
-from cogpack.oci import Descriptor, Image, LayerInfo
+from cogpack.oci import Descriptor, Image, ImageIndex, LayerInfo
 from cogpack.progress import Cancellation, counted
-from cogpack.sinks.sink import put_image
+from cogpack.sinks.sink import put_image, put_index
 
 
 class LayoutSink:
@@ -40,6 +40,10 @@ class LayoutSink:
 
     def put(self, image: Image) -> Descriptor:
         return put_image(self._images, image)
+
+    def put_index(self, index: ImageIndex) -> Descriptor:
+        """Store it, by digest: its images are there."""
+        return put_index(self._images, index)
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
         self._layout.publish(dict.fromkeys(tags, root))

@@ -11,12 +11,12 @@ from cogpack.images.registry import RegistryImages
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
 from cogpack.notes import Code, Note
-from cogpack.oci import Descriptor, FoundManifest, Image, LayerInfo
+from cogpack.oci import Descriptor, FoundManifest, Image, ImageIndex, LayerInfo
 from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.registry.push.protocol import Answer
 from cogpack.registry.refusals import MissingBlobError
 from cogpack.sinks.copies import Copies, Copy, LostError
-from cogpack.sinks.sink import drain, put_image
+from cogpack.sinks.sink import drain, put_image, put_index
 from cogpack.trace import TRACE
 
 _LONG = 30 * 60.0
@@ -155,6 +155,10 @@ class RegistrySink:
             self._reference.registry, self._reference.repository, (info.descriptor.digest for _, info in image.layers)
         )
         return root
+
+    def put_index(self, index: ImageIndex) -> Descriptor:
+        """Store it, by digest: its images are there."""
+        return put_index(self._images, index)
 
     def _restore(self) -> None:
         """Send again what the registry has thrown away meanwhile: no manifest named it yet."""

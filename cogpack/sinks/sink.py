@@ -6,7 +6,7 @@ from typing import Protocol
 from cogpack.images.interface import WritableImages
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
-from cogpack.oci import OCI_MANIFEST, Descriptor, Image, LayerInfo
+from cogpack.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Image, ImageIndex, LayerInfo
 
 
 class Sink(Protocol):
@@ -34,6 +34,12 @@ def put_image(images: WritableImages, image: Image) -> Descriptor:
     images.put_blob(image.config_descriptor, image.config)
     images.put_manifest(image.manifest, OCI_MANIFEST, image.descriptor.digest)
     return image.descriptor
+
+
+def put_index(images: WritableImages, index: ImageIndex) -> Descriptor:
+    """Store an index by digest; all its images are there."""
+    images.put_manifest(index.data, OCI_INDEX, index.descriptor.digest)
+    return index.descriptor
 
 
 def drain(body: Body, on_bytes: Callable[[int], None]) -> None:

@@ -84,7 +84,7 @@ def test_a_bug_and_an_interruption_are_documents_too(
     def fail(*_: object, **__: object) -> None:
         raise stop
 
-    monkeypatch.setattr("cogpack.commands.plan.prepare", fail)
+    monkeypatch.setattr("cogpack.commands.plan.prepare_each", fail)
     done = world.project().cogpack("plan", "--json")
     assert done.code == exit_code
     error = one(done.out)["error"]

@@ -1,7 +1,5 @@
 """Labels, annotations, platform and commit: what an image says of itself."""
 
-import hashlib
-import json
 import os
 import subprocess
 import tomllib
@@ -10,9 +8,8 @@ from typing import Any
 
 import pytest
 from support import plain
+from support.platforms import push_index
 from support.world import Project, World, ok
-
-from cogpack.oci import OCI_INDEX
 
 pytestmark = pytest.mark.slow
 
@@ -260,35 +257,8 @@ def test_a_repository_can_not_make_us_run_its_programs(world: World, tmp_path: P
     assert not (tmp_path / "ran").exists()
 
 
-def two_platforms(world: World) -> None:
-    """`base/python:v2`: an index of our base and of the same for arm64."""
-    with plain.client(base_url=f"http://{world.registry}/v2/base/python/") as client:
-
-        def blob(data: bytes, media_type: str) -> dict[str, Any]:
-            place = f"http://{world.registry}" + client.post("blobs/uploads/").headers["Location"]
-            digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-            assert client.put(place, params={"digest": digest}, content=data).status_code == 201
-            return {"mediaType": media_type, "digest": digest, "size": len(data)}
-
-        def put(document: dict[str, Any], ref: str) -> dict[str, Any]:
-            data = json.dumps(document).encode()
-            digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-            headers = {"Content-Type": document["mediaType"]}
-            assert client.put(f"manifests/{ref or digest}", content=data, headers=headers).status_code == 201
-            return {"mediaType": document["mediaType"], "digest": digest, "size": len(data)}
-
-        manifest = world.manifest("base/python", "v1")
-        image = client.get(f"blobs/{manifest['config']['digest']}").json()
-        entries = []
-        for arch in ("amd64", "arm64"):
-            made = blob(json.dumps(image | {"architecture": arch}).encode(), manifest["config"]["mediaType"])
-            entry = put(manifest | {"config": made}, "")
-            entries.append(entry | {"platform": {"os": "linux", "architecture": arch}})
-        put({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}, "v2")
-
-
 def test_each_platform_has_a_part_of_the_lock_of_its_own(world: World) -> None:
-    two_platforms(world)
+    push_index(world)
     project = world.project()
     config = (project.root / "cog.yaml").read_text()
     project.write("cog.yaml", config.replace("base/python:v1", "base/python:v2"))

@@ -56,14 +56,19 @@ def decide_lines(
     *,
     listed: BaseFiles | None,
     direct: DirectWheels,
+    beside: Decisions | None = None,
 ) -> DecidedLines:
     """Read the lines and pin what they bring, until nothing speaks against what was read. `resolved`: what the project
     requires, over which pip lines are; `listed`: the files of the base, where they were just read; `direct`: makes the
-    wheels of sources."""
+    wheels of sources; `beside`: what another platform has, whose pins are taken where there are none of its own."""
     config = project.config
-    fetches = kept.fetches if kept else ()
-    hub = HubPins(kept.hub_revisions, kept.hub_files) if kept else HubPins()
-    clones = kept.clones if kept else ()
+    before = [one for one in (kept, beside) if one]
+    fetches = tuple(pin for one in reversed(before) for pin in one.fetches)
+    hub = HubPins(
+        tuple(revision for one in before for revision in one.hub_revisions),
+        tuple(dict.fromkeys(file for one in before for file in one.hub_files)),
+    )
+    clones = tuple(pin for one in before for pin in one.clones)
     ground = RegistryGround(
         kept.places if kept and kept.base == base else (),
         cache(partial(_listed, session, base, listed)),

@@ -150,7 +150,7 @@ def check_requirements(session: Session, project: Project, building: Building | 
     faults, others = project.faulty_requirements()
     if not faults:
         return
-    platform = Platform.parse(project.config.pack.platform)
+    platform = Platform.parse(project.config.pack.platforms[0])
     target = TargetPython(python=project.config.python_minor, glibc=_NEWEST_GLIBC, arch=platform.architecture)
     further: list[InputError] = []
     try:

@@ -1,15 +1,18 @@
 """A push goes to one repository after the other: each is asked what it has, filled, and named last of all."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError
+from cogpack.images.assemble import assemble_index
 from cogpack.layers.known import Known
 from cogpack.notes import Code, Note
-from cogpack.oci import Image
+from cogpack.oci import Descriptor, Image, ImageIndex, Platform
 from cogpack.planning.built_wheels import attach_wheels
 from cogpack.planning.delivery.targets import PushTarget
-from cogpack.planning.delivery.transfer import Moved, Resources, known_image, reused, transfer
+from cogpack.planning.delivery.transfer import Moved, Resources, each_once, known_image, reused, transfer
 from cogpack.planning.known import PresentImage, present_image
 from cogpack.planning.plan import Plan
 from cogpack.progress import asking
@@ -30,15 +33,36 @@ class PushedTo(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
 
 
-class Brought(msgspec.Struct, frozen=True, kw_only=True):
+class BroughtImage(msgspec.Struct, frozen=True, kw_only=True):
     """Tells of an image that is whole at a target, by digest. `known`: what is known of its layers then; `sent`: bytes,
     and `requests` for blobs and manifests: none where it was there already."""
 
+    platform: Platform
     image: Image
     layers: tuple[Moved, ...]
     known: Known
     sent: int = 0
     requests: int = 0
+
+
+class Brought(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells of what is whole at a target: the images, and of several the `index`. `sent` and `requests` are those of
+    all of it."""
+
+    images: tuple[BroughtImage, ...]
+    index: ImageIndex | None = None
+    sent: int
+    requests: int
+
+    @property
+    def root(self) -> Descriptor:
+        """Tell what the tags are to name."""
+        return self.index.descriptor if self.index else self.images[0].image.descriptor
+
+    @property
+    def layers(self) -> tuple[Moved, ...]:
+        """Give the layers of all images; one that an image shares with one before it is there once."""
+        return each_once(one.layers for one in self.images)
 
 
 class Delivery:
@@ -57,13 +81,13 @@ class Delivery:
             with asking(session.progress, name):
                 self.present[name] = present_image(self._images, target.repository.with_tag(tag))
 
-    def tell_of_limits(self, plan: Plan, known: Known) -> None:
+    def tell_of_limits(self, parts: Sequence[tuple[Plan, Known]]) -> None:
         """Note which layers the registry will refuse: who waits for a push that can't work should know it before."""
         host = profile(self.target.repository.registry)
-        for layer in plan.layers:
-            size = known.size(layer)
+        sizes = [(layer.name, known.size(layer)) for plan, known in parts for layer in plan.layers]
+        for name, size in dict.fromkeys(sizes):
             if host.largest is not None and size is not None and size > host.largest:
-                text = f"{layer.name} has {size} bytes; {host.name} takes {host.largest} in a layer ({host.source})"
+                text = f"{name} has {size} bytes; {host.name} takes {host.largest} in a layer ({host.source})"
                 self._session.progress.note(Note(Code.LAYER_ABOVE_LIMIT, text))
 
     def create_repository(self) -> None:
@@ -71,15 +95,30 @@ class Delivery:
         if aws.create_repository(where.registry, where.repository):
             self._session.progress.note(Note(Code.REPOSITORY_MADE, f"made the repository {where.name}"))
 
-    def bring(self, plan: Plan, known: Known) -> Brought:
-        """Send all of the image, by digest."""
+    def bring(self, parts: Sequence[tuple[Plan, Known]]) -> Brought:
+        """Send all of the image of each plan, by digest, and of several their index. What a plan shares with one before
+        it is made and sent once."""
+        images: list[BroughtImage] = []
+        for plan, known in parts:
+            images.append(self._bring(plan, known.with_read(images[-1].known.read) if images else known))
+        sent, requests = sum(one.sent for one in images), sum(one.requests for one in images)
+        if len(images) == 1:
+            return Brought(images=tuple(images), sent=sent, requests=requests)
+        index = assemble_index([(one.platform, one.image) for one in images])
+        if not self._has(index.descriptor.digest):
+            self._put(images, index)
+            sent, requests = sent + len(index.data), requests + 1
+        return Brought(images=tuple(images), index=index, sent=sent, requests=requests)
+
+    def _bring(self, plan: Plan, known: Known) -> BroughtImage:
         image = known_image(plan, known)
         if image is not None and self._has(image.descriptor.digest):
             self._leave_wheels(plan, image)
-            return Brought(image=image, layers=reused(plan, known), known=known)
+            return BroughtImage(platform=plan.platform, image=image, layers=reused(plan, known), known=known)
         done = transfer(plan, known, self._sink, Resources.of(self._session), tags=())
         self._leave_wheels(plan, done.image)
-        return Brought(
+        return BroughtImage(
+            platform=plan.platform,
             image=done.image,
             layers=done.layers,
             known=done.known,
@@ -106,25 +145,34 @@ class Delivery:
 
         `waited`: while other targets were filled, no tag named the manifest, and the registry may have thrown it away.
         """
-        root, moving = brought.image.descriptor, self._moving(brought)
+        root, moving = brought.root, self._moving(brought)
         if waited and moving and not self._images.manifest(root.digest):
-            self._sink.put(brought.image)
+            self._put(brought.images, brought.index)
         for tag, name in zip(self.target.tags, self.target.names, strict=True):
             if name in moving:
                 self._sink.commit(root, [tag])
             done.append(name)
 
+    def _put(self, images: Sequence[BroughtImage], index: ImageIndex | None) -> None:
+        """Have the manifests of all `images` there, and then the index; the registry may have thrown some away while
+        others came."""
+        for one in images:
+            if not self._images.manifest(one.image.descriptor.digest):
+                self._sink.put(one.image)
+        if index is not None:
+            self._sink.put_index(index)
+
     def _moving(self, brought: Brought) -> list[str]:
         """Name the tags that do not name the image yet."""
-        return [name for name, one in self.present.items() if one.digest != brought.image.descriptor.digest]
+        return [name for name, one in self.present.items() if one.digest != brought.root.digest]
 
     def told(self, brought: Brought) -> PushedTo:
         sizes = {layer.info.descriptor.digest: layer.info.descriptor.size for layer in brought.layers}
         moving = len(self._moving(brought))
         return PushedTo(
-            reference=f"{self.target.repository.name}@{brought.image.descriptor.digest}",
+            reference=f"{self.target.repository.name}@{brought.root.digest}",
             tags=self.target.tags,
-            sent=brought.sent or len(brought.image.manifest) * moving,
+            sent=brought.sent or brought.root.size * moving,
             copied=sum(sizes[digest] for digest in self._sink.copied),
             reused=sum(layer.info.descriptor.size for layer in brought.layers if not layer.sent),
             requests=brought.requests or moving,

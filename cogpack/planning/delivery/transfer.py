@@ -1,7 +1,7 @@
 """Layers go to a sink, then the image, then its tags: nothing is seen before it is whole."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -60,6 +60,15 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     info: LayerInfo
     sent: int
     known_from: str = ""
+
+
+def each_once(images: Iterable[Sequence[Moved]]) -> tuple[Moved, ...]:
+    """Give the layers of all images; one that an image shares with one before it is there once."""
+    found: list[Moved] = []
+    for layers in images:
+        keys = {layer.key for layer in found}
+        found += [layer for layer in layers if layer.key not in keys]
+    return tuple(found)
 
 
 class Transferred(msgspec.Struct, frozen=True, kw_only=True):
