@@ -41,9 +41,10 @@ class Streamed(msgspec.Struct, frozen=True, kw_only=True):
 def tools(session: Session, prepared: Prepared) -> Iterator[Input]:
     """Give what no lock names: programs that run those of the image on machines that allow little, or are of another
     architecture."""
-    mirror, architecture = prepared.project.config.pack.debian_mirror, prepared.plan.platform.architecture
+    pack, architecture = prepared.project.config.pack, prepared.plan.platform.architecture
+    mirror, bytecode = pack.debian_mirror, prepared.lock.platforms[pack.platform].bytecode
     yield from proot_inputs(session, mirror, _MACHINES[architecture])
-    if architecture == "arm64" and prepared.plan.changes:
+    if architecture == "arm64" and (prepared.plan.changes or bytecode):
         yield emulator_input(session, mirror)
 
 

@@ -14,7 +14,8 @@ from cogpack.sandbox.rungs.choice import Rung, probe
 pytestmark = pytest.mark.integration
 
 PREDICTOR = '''
-import ctypes, json, lzma, shlex, sqlite3, ssl, subprocess, sys, sysconfig, zoneinfo
+import ctypes, json, lzma, os, shlex, sqlite3, ssl, subprocess, sys, sysconfig, zoneinfo
+import cog
 from cog import BasePredictor
 
 EXTENSION = """
@@ -42,6 +43,7 @@ class Predictor(BasePredictor):
             "ctypes": ctypes.CDLL(None).getpid() > 0,
             "built": built.__file__,
             "compiler": words[0],
+            "compiled": [os.path.exists(module.__cached__) for module in (json, cog)],
         })
 '''
 
@@ -76,4 +78,5 @@ def test_a_model_is_served_by_it_and_an_extension_is_built_for_it(hello: Project
         "ctypes": True,
         "built": "/tmp/built.so",
         "compiler": "cc",
+        "compiled": [True, True],
     }
