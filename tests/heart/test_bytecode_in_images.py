@@ -10,6 +10,8 @@ from support.world import Project, World, noise, ok
 
 from cogpack.planning import compiling
 
+pytestmark = pytest.mark.slow
+
 RELEASE = ".".join(map(str, sys.version_info[:3]))
 MINOR = RELEASE.rpartition(".")[0]
 SITE = "opt/venv/lib/python/site-packages"
