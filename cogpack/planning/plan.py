@@ -17,7 +17,7 @@ from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.formats import ImageRules
 from cogpack.images.assemble import LAYER_LIMIT, BaseImage, Marks, Run
-from cogpack.layers.built import layer_key
+from cogpack.layers.built import BuiltLayer, layer_key
 from cogpack.layers.compression import Codec
 from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.files import FilesSource, Placed, generated
@@ -57,7 +57,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     became, by its path; `lines`: what is known of `build.run`; `seen`: what commands see, base, environment and known
     files; `dpkg`: what packages change that dpkg installs, `steps`: what commands do that are run, if there are any;
     `ran`: the layers of both, or what stands for them where nobody knows yet. What these are run over is among `inputs`
-    by their own keys. `libraries`: what is there for the dynamic linker; `built`: wheels that nobody publishes.
+    by their own keys. `bytecode`: the layers of it; `libraries`: what is there for the dynamic linker; `built`: wheels
+    that nobody publishes.
     """
 
     layers: tuple[Layer, ...]
@@ -69,6 +70,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     dpkg: StepChanges | None = None
     steps: StepChanges | None = None
     ran: tuple[StepsLayer | OpenLayer, ...] = ()
+    bytecode: tuple[BuiltLayer, ...] = ()
     libraries: Libraries | None = None
     built: tuple[LockedWheel, ...] = ()
     base: BaseImage | None
@@ -230,6 +232,7 @@ def make_plan(
         dpkg=dpkg,
         steps=steps,
         ran=(*installed, *ran),
+        bytecode=(*bytecode.large, *bytecode.small),
         libraries=libraries,
         built=tuple(wheel for wheel in decisions.wheels if wheel.filename in {one.wheel for one in decisions.builds}),
         weights=parts,
