@@ -71,13 +71,15 @@ def names(layers: BytecodeLayers) -> list[str]:
     return [layer.name.removeprefix("bytecode: ") for layer in (*layers.large, *layers.small)]
 
 
-def test_it_is_cut_as_its_sources_are_and_libraries_of_cuda_have_none() -> None:
+def test_it_is_cut_as_its_sources_are_and_what_no_model_imports_has_none() -> None:
     cuda = (wheel("nvidia-cublas-cu12", LARGE), wheel("nvidia-nvtx-cu12"), wheel("coglet", LARGE))
-    layers = planned(wheel("torch", LARGE), wheel("numpy", LARGE), *cuda, wheel("a"), wheel("b"))
+    layers = planned(wheel("torch", LARGE), wheel("numpy", LARGE), *cuda, wheel("a"), wheel("pip"))
     assert [layer.name for layer in layers.large] == [
         f"bytecode: {one}" for one in ("Python 3.12.16", "torch 1", "numpy 1")
     ]
-    assert [layer.name for layer in layers.small] == ["bytecode: 2 small ones"]
+    (small,) = layers.small
+    assert small.name == "bytecode: 2 small ones"
+    assert [one.artifact.name for one in layers.inputs[str(small.key)]] == [wheel("a").filename]
 
 
 def test_of_many_large_wheels_the_first_have_layers_of_their_own_and_the_others_share_one() -> None:

@@ -32,6 +32,8 @@ from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.recipes.python import EnvironmentLayers, InterpreterLayers
 from cogpack.runtime.contract import VENV
 
+_NOT_IMPORTED = ("coglet-", "pip-")
+"""Wheels of which every image has one, and no model imports a module; libraries of CUDA have none to speak of."""
 _MOST = 12
 """Large wheels whose bytecode is a layer of its own; that of others is one together, so that the layers stay few."""
 
@@ -57,7 +59,7 @@ def plan_bytecode(
     packs_for: PacksFor,
     maker: LayerMaker,
 ) -> BytecodeLayers:
-    """Plan the layers; none of large wheels whose modules are empty or nearly so."""
+    """Plan the layers."""
     release = decisions.bytecode
     if release is None:
         return BytecodeLayers()
@@ -86,12 +88,12 @@ def plan_bytecode(
     unit = _library_unit(python.layer.source, f"{python.prefix}/lib/python{minor_of(release)}", release)
     own = maker.compress(BytecodeSource(f"Python {release.partition('-')[2]}", release, [BytecodePart(unit)], packs))
     inputs[key_of(own)] = () if packs.has(unit) else python.inputs
-    compiled = [layer for layer in environment.large if not all(map(_is_machine_code, _wheels(layer)))]
+    compiled = [layer for layer in environment.large if _wheels(layer)]
     apart, rest = compiled[:_MOST], compiled[_MOST:]
     large = [own, *(wheels(_title(layer), [layer]) for layer in apart)]
     if rest:
         large.append(wheels(f"{len(rest)} large ones", rest))
-    small = [wheels(_title(layer), [layer]) for layer in environment.small]
+    small = [wheels(_title(layer), [layer]) for layer in environment.small if _wheels(layer)]
     return BytecodeLayers(large=tuple(large), small=tuple(small), inputs=inputs)
 
 
@@ -103,13 +105,11 @@ def _own_python(decisions: Decisions, base: PlannedBase, cpython: InterpreterLay
 
 
 def _wheels(layer: BuiltLayer) -> Sequence[WheelFile]:
+    """Give those of a layer whose modules a model may import when it starts."""
     assert isinstance(layer.source, WheelsSource)
-    return layer.source.wheels
-
-
-def _is_machine_code(wheel: WheelFile) -> bool:
-    """Tell it of libraries of CUDA, and of the server that every image has."""
-    return is_cuda(wheel.filename) or wheel.filename.startswith("coglet-")
+    return [
+        one for one in layer.source.wheels if not is_cuda(one.filename) and not one.filename.startswith(_NOT_IMPORTED)
+    ]
 
 
 def _title(layer: BuiltLayer) -> str:
