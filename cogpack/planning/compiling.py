@@ -38,11 +38,13 @@ _SECONDS = 20
 
 
 class OwnPython(msgspec.Struct, frozen=True, kw_only=True):
-    """Is the Python of an image: the `layer` that has it, made of `inputs`, and its absolute `path` there."""
+    """Is the Python of an image: the `layer` that has it, made of `inputs`, and its absolute `path` there;
+    `has_c_library`: so that it runs without this machine's."""
 
     layer: BuiltLayer
     inputs: tuple[Input, ...]
     path: str
+    has_c_library: bool
 
     @property
     def prefix(self) -> str:
@@ -76,6 +78,18 @@ class Compiler:
             TRACE.decided(f"bytecode is made by the image's own {self._release}")
             self._run(command, place, parts, "the image's own")
 
+    def check(self) -> None:
+        """Raise the same `InputError` where it is sure beforehand that there is none, so that nothing moves first."""
+        if self._python_here() is None and not self._is_runnable:
+            raise self._none(f"the image's own is of {self._architecture}, and can't be run here")
+
+    @property
+    def _is_runnable(self) -> bool:
+        """Tell whether this machine may run the image's own; the emulator wants the image's C library, too."""
+        from cogpack.sandbox.rungs.emulation import is_native
+
+        return is_native(self._architecture) or (self._architecture == "arm64" and self._own.has_c_library)
+
     def _python_here(self) -> str | None:
         with self._lock:
             if not self._looked:
@@ -94,6 +108,7 @@ class Compiler:
         from cogpack.sandbox.trees.store import Trees
 
         session, own = self._session, self._own
+        self.check()
         session.supply.wait(own.inputs)
         jobs, cancellation = session.settings.jobs, session.cancellation
         root = (
@@ -114,8 +129,6 @@ class Compiler:
         if is_native(self._architecture):
             yield command
             return
-        if self._architecture != "arm64" or len(command) == 1:
-            raise self._none(f"the image's own is of {self._architecture}, and can't be run here")
         place = session.cache / "trees" / f"{UNFINISHED}{secrets.token_hex(8)}"
         session.kept.used(place)
         try:
@@ -201,10 +214,10 @@ def packs_of(session: Session, compiler: Compiler) -> Packs:
     """Give what this machine keeps of bytecode, and has made by `compiler`."""
     return Packs(
         session.cache,
-        compiler.compile,
+        compiler,
         seal=session.seal,
         used=session.kept.used,
-        check=session.cancellation.check,
+        wanted=session.cancellation.check,
         jobs=os.cpu_count() or 1,
         trusting=not session.settings.paranoid,
     )

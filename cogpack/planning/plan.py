@@ -17,7 +17,7 @@ from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.formats import ImageRules
 from cogpack.images.assemble import LAYER_LIMIT, BaseImage, Marks, Run
-from cogpack.layers.built import BuiltLayer, layer_key
+from cogpack.layers.built import layer_key
 from cogpack.layers.compression import Codec
 from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.files import FilesSource, Placed, generated
@@ -31,7 +31,7 @@ from cogpack.locking.recommended import LEAVES_OUT, left_to_recommends
 from cogpack.locking.weights.remote import probing
 from cogpack.oci import Platform
 from cogpack.planning.recipes.base import BaseSupply, plan_base
-from cogpack.planning.recipes.bytecode import PacksFor, plan_bytecode
+from cogpack.planning.recipes.bytecode import BytecodeLayers, PacksFor, plan_bytecode
 from cogpack.planning.recipes.hub import OpenHubFile
 from cogpack.planning.recipes.libraries import Libraries, LibrarySupply
 from cogpack.planning.recipes.lines import Cloned, Fetched, line_layers
@@ -70,7 +70,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     dpkg: StepChanges | None = None
     steps: StepChanges | None = None
     ran: tuple[StepsLayer | OpenLayer, ...] = ()
-    bytecode: tuple[BuiltLayer, ...] = ()
+    bytecode: BytecodeLayers = BytecodeLayers()
     libraries: Libraries | None = None
     built: tuple[LockedWheel, ...] = ()
     base: BaseImage | None
@@ -195,7 +195,7 @@ def make_plan(
     shared = base.shared(between=len(cpython.layers))
     steps = _changes(make_steps(config, lines, seen, shared=shared), config, maker, suppliers.steps)
     ran = _ran(steps, maker) if steps else ()
-    max_layers = LAYER_LIMIT - len(seen) - len(ran) - len(bytecode.large) - len(bytecode.small) - 1
+    max_layers = LAYER_LIMIT - len(seen) - len(ran) - len(bytecode.layers) - 1
     weights, parts = _weights(config, gathered, maker, suppliers, max_layers=max_layers)
     check_places(files, gathered, parts, known.places, known.directories)
     among = [layer for layer in ran if layer.among_weights]
@@ -232,7 +232,7 @@ def make_plan(
         dpkg=dpkg,
         steps=steps,
         ran=(*installed, *ran),
-        bytecode=(*bytecode.large, *bytecode.small),
+        bytecode=bytecode,
         libraries=libraries,
         built=tuple(wheel for wheel in decisions.wheels if wheel.filename in {one.wheel for one in decisions.builds}),
         weights=parts,

@@ -103,7 +103,7 @@ def _project_bundle(prepared: Prepared) -> Bundle:
     plan = prepared.plan
     managed = tuple(_managed(prepared))
     weights = FilesSource("managed weights", [file for path in managed for file in plan.weights[path]])
-    bundle = _planned(prepared, [*plan.seen, *plan.bytecode, *(plan.steps.layers if plan.steps else ())])
+    bundle = _planned(prepared, [*plan.seen, *plan.bytecode.layers, *(plan.steps.layers if plan.steps else ())])
     return msgspec.structs.replace(
         bundle,
         environment=dict(bundle.environment) | _QUIET_PYTHON,

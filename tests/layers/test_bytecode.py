@@ -7,12 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import CodeType
+from types import CodeType, SimpleNamespace
+from typing import cast
 
 import pytest
 
 from cogpack.errors import InputError
-from cogpack.layers.bytecode import BytecodePart, BytecodeSource, Packs, SourceFile, Unit, program
+from cogpack.layers.bytecode import BytecodePart, BytecodeSource, Compiler, Packs, SourceFile, Unit, program
 from cogpack.layers.content import Bytes
 from cogpack.layers.entry import File
 from cogpack.seal import THIS_RUN, Seal
@@ -45,7 +46,8 @@ def packs(
     cache: Path, compile_: Callable[[Path, int], None], *, seal: Seal = THIS_RUN, jobs: int = 1, trusting: bool = True
 ) -> Packs:
     (cache / "trees").mkdir(parents=True, exist_ok=True)
-    return Packs(cache, compile_, seal=seal, used=lambda _: None, check=lambda: None, jobs=jobs, trusting=trusting)
+    compiler = cast("Compiler", SimpleNamespace(compile=compile_))
+    return Packs(cache, compiler, seal=seal, used=lambda _: None, wanted=lambda: None, jobs=jobs, trusting=trusting)
 
 
 def unit(key: str, files: dict[str, bytes]) -> Unit:

@@ -10,13 +10,15 @@ from test_plan import never
 
 from cogpack.artifacts import Input
 from cogpack.digest import sha256
+from cogpack.errors import InputError
 from cogpack.formats import FORMATS
 from cogpack.layers.bytecode import BytecodeSource, Packs
 from cogpack.layers.compression import Gzip, SplicedGzip
 from cogpack.lockfile import Decisions, LockedClash, LockedInterpreter, LockedWheel
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
 from cogpack.locking.wheels.outlines import wheel_artifact
-from cogpack.planning.compiling import OwnPython, is_release
+from cogpack.planning import compiling
+from cogpack.planning.compiling import Compiler, OwnPython, is_release
 from cogpack.planning.recipes.base import PlannedBase
 from cogpack.planning.recipes.bytecode import BytecodeLayers, plan_bytecode
 from cogpack.planning.recipes.maker import LayerMaker
@@ -39,6 +41,9 @@ class Nothing:
     """Keeps no bytecode, but of those wheels whose units are `kept`."""
 
     kept: frozenset[str] = frozenset()
+
+    def check(self) -> None:
+        raise AssertionError("nobody asked for it")
 
     def has(self, unit: Any) -> bool:
         return unit.key in self.kept
@@ -128,3 +133,19 @@ def test_a_file_that_another_wheel_has_instead_has_no_bytecode_of_its_own() -> N
 )
 def test_only_a_python_of_the_very_release_is_taken(program: str, release: str, counts: bool) -> None:
     assert is_release(program, release) is counts
+
+
+@pytest.mark.parametrize(("architecture", "c_library", "runs"), [("arm64", True, True), ("s390x", True, False)])
+def test_it_is_known_beforehand_where_nobody_can_compile(
+    architecture: str, c_library: bool, runs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiling, "is_release", lambda *_: False)
+    own = OwnPython(layer=cast("Any", None), inputs=(), path="/usr/bin/python3.13", has_c_library=c_library)
+    session = cast("Any", SimpleNamespace(environment={}))
+    compiler = Compiler(session, RELEASE, own, architecture=architecture, emulator=never)
+    if runs:
+        compiler.check()
+        return
+    with pytest.raises(InputError, match="of s390x, and can't be run here") as caught:
+        compiler.check()
+    assert "uv python install 3.12.16" in caught.value.next_step

@@ -3,13 +3,13 @@
 `program`: what another Python runs to make it; `packs`: what is made, and kept; `source`: a layer of it.
 """
 
-from cogpack.layers.bytecode.packs import Compile, Packs, SourceFile, Unit
+from cogpack.layers.bytecode.packs import Compiler, Packs, SourceFile, Unit
 from cogpack.layers.bytecode.source import BytecodePart, BytecodeSource, is_module, minor_of, unit_key
 
 __all__ = [
     "BytecodePart",
     "BytecodeSource",
-    "Compile",
+    "Compiler",
     "Packs",
     "SourceFile",
     "Unit",

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, Protocol, TypeAlias
 
 import msgspec
 from blake3 import blake3
@@ -48,8 +48,15 @@ class Unit(msgspec.Struct, frozen=True):
     files: Callable[[], Iterable[SourceFile]]
 
 
-Compile: TypeAlias = Callable[[Path, int], None]
-"""Runs `program` over a directory, and so many parts in it, by the Python that the lock names."""
+class Compiler(Protocol):
+    """Runs `program` by the Python that the lock names."""
+
+    def compile(self, place: Path, parts: int) -> None:
+        """Compile what lies in a directory, in so many parts; `InputError` where there is no such Python."""
+
+    def check(self) -> None:
+        """Raise that error where it is sure beforehand."""
+
 
 Compiled: TypeAlias = Mapping[str, Spooled]
 """Bytecode by the path of its source; of one that can't be compiled, none."""
@@ -57,28 +64,32 @@ Compiled: TypeAlias = Mapping[str, Spooled]
 
 class Packs:
     """Knows what units compile to. `cache`: where that is kept, under this `seal`, in `bytecode`, and made in `trees`,
-    by `jobs` processes; `used` is told of each path before it is looked for; `check` raises when it is not wanted any
+    by `jobs` processes; `used` is told of each path before it is looked for; `wanted` raises when it is that no
     more. Unless `trusting`, all is compiled anew."""
 
     def __init__(
         self,
         cache: Path,
-        compile: Compile,  # noqa: A002 - what it does
+        compiler: Compiler,
         *,
         seal: Seal,
         used: Callable[[Path], None],
-        check: Callable[[], None],
+        wanted: Callable[[], None],
         jobs: int,
         trusting: bool = True,
     ) -> None:
         self._cache = cache
-        self._compile = compile
+        self._compiler = compiler
         self._seal = seal
         self._used = used
-        self._check = check
+        self._wanted = wanted
         self._jobs = jobs
         self._trusting = trusting
         self._turn = threading.Lock()
+
+    def check(self) -> None:
+        """Raise an `InputError` where it is sure that nobody here can compile."""
+        self._compiler.check()
 
     def has(self, unit: Unit) -> bool:
         """Tell whether it seems to be kept."""
@@ -88,7 +99,7 @@ class Packs:
     def of(self, units: Sequence[Unit]) -> Sequence[Compiled]:
         """Give what each unit compiles to. What is not kept is compiled, all at once; of several threads one after the
         other, since each takes all processors."""
-        spool = Spool(self._cache, self._check)
+        spool = Spool(self._cache, self._wanted)
         with self._turn:
             found = {unit.key: self._kept(unit, spool) if self._trusting else None for unit in units}
             missing = [unit for unit in units if found[unit.key] is None]
@@ -133,7 +144,7 @@ class Packs:
             order = self._write(units, place)
             parts = max((part for files in order.values() for _, part in files), default=-1) + 1
             if parts:
-                self._compile(place, parts)
+                self._compiler.compile(place, parts)
             made: dict[str, Compiled] = {}
             with ExitStack() as stack:
                 outs = [stack.enter_context(_opened(place / f"{part}.out")) for part in range(parts)]
@@ -154,7 +165,7 @@ class Packs:
                 for file in unit.files():
                     if file.content.size > _LARGEST:
                         continue
-                    self._check()
+                    self._wanted()
                     if len(parts) < self._jobs:
                         parts.append(stack.enter_context((place / f"{len(parts)}.in").open("xb")))
                     part = min(range(len(parts)), key=lambda at: parts[at].tell())

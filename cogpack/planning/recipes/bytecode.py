@@ -44,11 +44,17 @@ PacksFor: TypeAlias = Callable[[str, OwnPython], Packs]
 
 class BytecodeLayers(msgspec.Struct, frozen=True, kw_only=True):
     """Has the layers of bytecode. `large`: of Python's own library and large wheels, `small`: of the others. `inputs`:
-    by key, the files that are compiled for a layer, where this machine keeps no bytecode of them."""
+    by key, the files that are compiled for a layer, where this machine keeps no bytecode of them. `check` raises an
+    `InputError` where it is sure that nobody here can compile."""
 
     large: tuple[BuiltLayer, ...] = ()
     small: tuple[BuiltLayer, ...] = ()
     inputs: Mapping[str, tuple[Input, ...]] = {}
+    check: Callable[[], object] = lambda: None
+
+    @property
+    def layers(self) -> tuple[BuiltLayer, ...]:
+        return (*self.large, *self.small)
 
 
 def plan_bytecode(
@@ -94,14 +100,14 @@ def plan_bytecode(
     if rest:
         large.append(wheels(f"{len(rest)} large ones", rest))
     small = [wheels(_title(layer), [layer]) for layer in environment.small if _wheels(layer)]
-    return BytecodeLayers(large=tuple(large), small=tuple(small), inputs=inputs)
+    return BytecodeLayers(large=tuple(large), small=tuple(small), inputs=inputs, check=packs.check)
 
 
 def _own_python(decisions: Decisions, base: PlannedBase, cpython: InterpreterLayers) -> OwnPython:
     (layer,) = cpython.layers or base.layers
     assert isinstance(layer, BuiltLayer)
     inputs = {**base.inputs, **cpython.inputs}[key_of(layer)]
-    return OwnPython(layer=layer, inputs=inputs, path=decisions.python.path)
+    return OwnPython(layer=layer, inputs=inputs, path=decisions.python.path, has_c_library=not cpython.layers)
 
 
 def _wheels(layer: BuiltLayer) -> Sequence[WheelFile]:
