@@ -159,7 +159,7 @@ def transfer(
         plan,
         [NamedLayer(layer.name, _UNKNOWN.descriptor.digest, known.info(layer) or _UNKNOWN) for layer in plan.layers],
     )
-    if any(known.of(layer) is None for layer in plan.bytecode.layers):
+    if any(known.of(layer) is None and plan.inputs_of(layer) for layer in plan.bytecode.layers):
         plan.bytecode.check()
     moving = _Moving(plan, known, sink, resources, outcome)
     moved = moving.all(resources.jobs)
