@@ -40,6 +40,10 @@ class Code(enum.StrEnum):
     CUDA_OF_WHEELS = "cuda-of-wheels", "The wheels bring another version of CUDA or cuDNN than the one asked for."
     DEPRECATED_KEY = "deprecated-key", "A key of cog.yaml works, but Cog has deprecated it."
     DIRTY_TREE = "dirty-tree", "The image names a commit, but some of its files differ from it."
+    ELSEWHERE = (
+        "elsewhere",
+        "A wheel that no index has is taken from where its publisher has it, for the torch of the image.",
+    )
     ENVIRONMENT_FILE = "environment-file", "A file of environment variables, as .env, goes into the image."
     ENVIRONMENT_VALUE = (
         "environment-value",

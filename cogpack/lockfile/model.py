@@ -48,7 +48,8 @@ installs it."""
 class LockedWheel(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """One wheel, found by file name and hash on whatever index is configured.
 
-    `url` only where the requirement named one; `path` only for a wheel of the project.
+    `url` only where the requirement named one, or it lies beside every index; `path` only for a wheel of the project;
+    `first_use`: nobody said its sha256 when it was pinned, which is of what came then.
     """
 
     name: str
@@ -58,6 +59,7 @@ class LockedWheel(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     size: LockedSize | None = None
     url: Annotated[str, msgspec.Meta(pattern=r"\A[^\0]+\Z")] | None = None
     path: LockedPath | None = None
+    first_use: bool = False
 
     def __post_init__(self) -> None:
         where = f"{FILE}: wheel {self.filename}"

@@ -220,7 +220,9 @@ def test_a_requirement_with_hashes_takes_a_source_that_has_one_of_them(place: Pl
 def sources(place: Place, hashes: dict[str, frozenset[str]] | None = None) -> SourceArchives:
     there = place.root / "scratch"
     there.mkdir()
-    return SourceArchives(place.session, there, place.indexes, None, TARGET, hashes or {}, place.building, GROUND)
+    return SourceArchives(
+        place.session, there, Mock(), place.indexes, None, TARGET, hashes or {}, place.building, GROUND
+    )
 
 
 def test_versions_with_a_wheel_and_archives_that_cannot_be_unpacked_are_not_offered(place: Place) -> None:

@@ -20,7 +20,8 @@ from cogpack.locking.lines.known_files import KnownFiles, known_files
 from cogpack.locking.lines.pin_clones import lacks_clones, pin_clones, read_cloned
 from cogpack.locking.lines.pin_fetches import lacks_fetches, pin_fetches
 from cogpack.locking.lines.pin_hub_downloads import HubPins, pin_hub_downloads
-from cogpack.locking.lines.pip.lines import AppliedLines, PipLines
+from cogpack.locking.lines.pip.applied import AppliedLines
+from cogpack.locking.lines.pip.lines import PipLines
 from cogpack.locking.lines.pip.wheels import lacks_pip_lines
 from cogpack.locking.lines.program_settings import settings_in_the_way
 from cogpack.locking.lines.read import read_lines

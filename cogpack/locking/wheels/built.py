@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-from cogpack.artifacts import Artifact
+from cogpack.artifacts import Artifact, NotAFileError, bring
 from cogpack.digest import Digest
 from cogpack.disk import writing
+from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.direct import finished, source_of
@@ -17,7 +19,8 @@ from cogpack.locking.wheels.building import Building, Built, Ground, Source
 from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.locking.wheels.rebuilt import built_again
 from cogpack.project import Project
-from cogpack.resolve.pip import Pages
+from cogpack.resolve.pip import Offer, Pages
+from cogpack.resolve.wheels import Indexes
 from cogpack.session import Session
 
 
@@ -76,6 +79,26 @@ def scratch_directory(session: Session, prefix: str) -> Iterator[Path]:
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def first_fetch(session: Session, indexes: Indexes, title: str, offer: Offer) -> tuple[IndexSource, Path]:
+    """Bring a source archive that an index offers; one of which nobody says the hash is what comes now."""
+    address = indexes.authorised(offer.url)
+    if offer.sha256 is not None:
+        artifact = Artifact(offer.filename, Digest(f"sha256:{offer.sha256}"), offer.size, f"source of {title}")
+    elif urlsplit(address).scheme == "file":
+        data = Path(unquote(urlsplit(address).path)).read_bytes()
+        artifact = session.store.take(offer.filename, [data])
+    else:
+        try:
+            artifact = bring(session.store, session.http, address, redirects=True).artifact
+        except NotAFileError as error:
+            raise InputError(
+                f"{title}: {offer.filename}: {error}", next_step="tell the operator of the package index"
+            ) from error
+    path = session.store.verified(artifact, lambda: [address])[0]
+    sha256 = artifact.digest.removeprefix("sha256:")
+    return IndexSource(filename=offer.filename, sha256=sha256, size=path.stat().st_size), path
 
 
 def fetch_source(session: Session, pages: Pages, name: str, source: IndexSource) -> Path:

@@ -123,7 +123,7 @@ def resolve_requirements(
 
 def _neighbours(project: Project, resolved: Resolved) -> Neighbours:
     def address(wheel: LockedWheel) -> str:
-        return str(project.root / wheel.path) if wheel.path else resolved.addresses.get(wheel.sha256, "")
+        return str(project.root / wheel.path) if wheel.path else resolved.addresses.get(wheel.sha256) or wheel.url or ""
 
     return Neighbours(wheels=resolved.wheels, address=address)
 

@@ -1,27 +1,23 @@
 """Packages of which indexes have source archives alone are offered to uv, and built of the versions that it chooses."""
 
-import hashlib
-import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 from packaging.version import Version
 
-from cogpack.artifacts import Artifact, NotAFileError, bring
-from cogpack.digest import Digest
 from cogpack.disk import DiskError, writing
 from cogpack.errors import InputError
 from cogpack.layers.wheels import Outline
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
 from cogpack.locking.wheels.building import Building, Built, Ground, Source
-from cogpack.locking.wheels.built import BuiltWheels, fetch_source, scratch_directory
+from cogpack.locking.wheels.built import BuiltWheels, fetch_source, first_fetch, scratch_directory
+from cogpack.locking.wheels.elsewhere import ElsewhereWheels, FoundWheel
 from cogpack.locking.wheels.members import member_marks
 from cogpack.locking.wheels.outlines import local_reader
-from cogpack.locking.wheels.stand_ins import required_lines, write_stand_in
+from cogpack.locking.wheels.stand_ins import StandIn, StandIns, required_lines
 from cogpack.notes import Note
 from cogpack.project import Project
 from cogpack.requirements import ALL
@@ -35,23 +31,12 @@ _MOST = 10
 """Versions of one package that are built until one fits."""
 
 
-class _StandIn(msgspec.Struct, frozen=True):
-    """Is the wheel at `path`, which stands for what is built of `origin`, or for one that is kept since it was."""
-
-    name: str
-    version: Version
-    path: Path
-    origin: Offer | LockedWheel
-
-    @property
-    def title(self) -> str:
-        return f"{self.name} {self.version}"
-
-
 class _Made(msgspec.Struct, frozen=True):
+    """Is what a stand-in became. `build`: None of a wheel that was found."""
+
     wheel: LockedWheel
-    build: LockedBuild
-    requires: tuple[LockedWheel, ...]
+    build: LockedBuild | None = None
+    requires: tuple[LockedWheel, ...] = ()
 
 
 class SourceArchives:
@@ -65,6 +50,7 @@ class SourceArchives:
         self,
         session: Session,
         place: Path,
+        elsewhere: ElsewhereWheels,
         indexes: Indexes,
         newest: str | None,
         target: TargetPython,
@@ -74,7 +60,8 @@ class SourceArchives:
         unisolated: Collection[str] = (),
     ) -> None:
         self._session = session
-        self._place = place
+        self._own = StandIns(place)
+        self._elsewhere = elsewhere
         self._indexes = indexes
         self._pages = Pages(session.http, indexes, newest)
         self._target = target
@@ -85,14 +72,9 @@ class SourceArchives:
         self._unisolated = unisolated
         self._kept: BuiltWheels | None = None
         self._looked_up: set[str] = set()
-        self._stand_ins: dict[str, _StandIn] = {}
         self._made: dict[str, _Made] = {}
         self._of_lock: dict[str, _Made] = {}
         self._tries: Counter[str] = Counter()
-        self._assumed: dict[str, tuple[str, ...]] = {}
-        self._relaxed: set[str] = set()
-        self._numbers = itertools.count()
-        self._directories: dict[Path, None] = {}
         self.notes: list[Note] = []
 
     def keep(self, project: Project, kept: Decisions) -> None:
@@ -101,32 +83,34 @@ class SourceArchives:
             return
         self._kept = BuiltWheels(self._session, project, kept, self._building, self._ground, lambda: self._pages)
         wheels = {wheel.filename: wheel for wheel in kept.required}
+        directory = self._own.new_directory()
+        for wheel in self._elsewhere.kept:
+            self._own.add(directory, wheel.name, Version(wheel.version), wheel)
         requirements = {wheel.filename: wheel for wheel in kept.build_requirements}
-        directory = self._new_directory()
         for build in kept.builds:
-            wheel, source = wheels.get(build.wheel), build.source
-            if wheel is None or not isinstance(source, IndexSource):
+            source, built = build.source, wheels.get(build.wheel)
+            if built is None or not isinstance(source, IndexSource):
                 continue
-            if not self._ground.still_fits(wheel, kept):
+            if not self._ground.still_fits(built, kept):
                 continue
-            if source.sha256 in self._hashes.get(wheel.name, {source.sha256}):
-                self._of_lock[wheel.sha256] = _Made(wheel, build, tuple(requirements[name] for name in build.requires))
-                self._stand_in(directory, wheel.name, Version(wheel.version), wheel)
+            if source.sha256 in self._hashes.get(built.name, {source.sha256}):
+                self._of_lock[built.sha256] = _Made(built, build, tuple(requirements[name] for name in build.requires))
+                self._own.add(directory, built.name, Version(built.version), built)
 
     @property
     def directories(self) -> Sequence[str]:
-        return list(map(str, self._directories))
+        return self._own.directories
 
     def offer(self, names: Sequence[str]) -> bool:
         found = 0
-        directory = self._new_directory()
+        directory = self._own.new_directory()
         for name in set(names) - self._looked_up:
             self._looked_up.add(name)
-            there = {(one.name, one.version) for one in self._stand_ins.values()}
+            there = {(one.name, one.version) for one in self._own.all()}
             there |= {(made.wheel.name, Version(made.wheel.version)) for made in self._made.values()}
             for version, offer in self._archives(name).items():
                 if (name, version) not in there:
-                    self._stand_in(directory, name, version, offer)
+                    self._own.add(directory, name, version, offer)
                     found += 1
         return bool(found)
 
@@ -149,31 +133,24 @@ class SourceArchives:
     def _may_be(self, name: str, sha256: str | None) -> bool:
         return sha256 is None or name not in self._hashes or sha256 in self._hashes[name]
 
-    def _new_directory(self) -> Path:
-        """Make one for each change: uv may remember what a path had."""
-        path = self._place / str(next(self._numbers))
-        with writing(path):
-            path.mkdir()
-        self._directories[path] = None
-        return path
-
-    def _stand_in(self, directory: Path, name: str, version: Version, origin: Offer | LockedWheel) -> None:
-        path = write_stand_in(directory, name, version, self._assumed.get(name, ()))
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        self._stand_ins[sha256] = _StandIn(name, version, path, origin)
-
     def build(self, chosen: Collection[str], neighbours: Callable[[], Neighbours]) -> Mapping[str, InputError] | None:
-        found = sorted((self._stand_ins[one] for one in chosen if one in self._stand_ins), key=lambda one: one.name)
+        found = self._own.chosen(chosen)
         if not found or self._ground is None:
             return None
         there = self._without_stand_ins(neighbours())
         failed: dict[str, InputError] = {}
-        sources: list[tuple[_StandIn, IndexSource, Source]] = []
+        sources: list[tuple[StandIn, IndexSource, Source]] = []
         for one in found:
             self._tries[one.name] += 1
             try:
                 if self._tries[one.name] > _MOST:
-                    raise _none_fits(one)
+                    raise self.why_not(one.name) or _none_fits(one)
+                if (wheel := self._elsewhere.find(one.name, one.version, there, self._hashes)) is not None:
+                    self._take_found(one, wheel)
+                    continue
+                if self._elsewhere.is_alone(one.name):
+                    self._own.drop(one)
+                    continue
                 if isinstance(one.origin, LockedWheel):
                     made = self._of_lock[one.origin.sha256]
                     if there.fit(made.wheel, made.requires):
@@ -209,70 +186,50 @@ class SourceArchives:
         return failed
 
     def _without_stand_ins(self, neighbours: Neighbours) -> Neighbours:
-        own = self._stand_ins.keys()
+        own = self._own.hashes
         wheels = tuple(wheel for wheel in neighbours.wheels if wheel.sha256 not in own)
         return msgspec.structs.replace(neighbours, wheels=wheels)
 
-    def _take(self, stand_in: _StandIn, made: _Made, path: Path) -> None:
+    def _take(self, stand_in: StandIn, made: _Made, path: Path) -> None:
         """Put the wheel in place of its stand-in, and let the package's others require the same: uv would prefer any
         version of which it knows nothing to one that does not fit with the newest of all others."""
-        directory = self._new_directory()
+        directory = self._own.new_directory()
         with writing(directory):
-            stand_in.path.unlink()
             (directory / made.wheel.filename).symlink_to(path)
-        self._stand_ins = {key: one for key, one in self._stand_ins.items() if one is not stand_in}
+        self._own.drop(stand_in)
         self._made[made.wheel.sha256] = made
-        if stand_in.name not in self._relaxed:
+        if self._own.may_assume(stand_in.name):
             outline = Outline(made.wheel.filename, *local_reader(path))
-            self._assume(stand_in.name, required_lines(outline.metadata()))
+            self._own.assume(stand_in.name, required_lines(outline.metadata()))
 
-    def _assume(self, name: str, requires: tuple[str, ...]) -> None:
-        self._assumed[name] = requires
-        own = {key: one for key, one in self._stand_ins.items() if one.name == name}
-        directory = self._new_directory()
-        for key, one in own.items():
-            one.path.unlink()
-            del self._stand_ins[key]
-            self._stand_in(directory, name, one.version, one.origin)
+    def _take_found(self, stand_in: StandIn, found: FoundWheel) -> None:
+        """Put one that says what a wheel requires in place of another stand-in: the wheel itself need not be here."""
+        wheel = found.wheel
+        sha256 = self._own.replace(stand_in, Version(wheel.version), required_lines(found.metadata))
+        self._made[sha256] = _Made(wheel)
+        self.notes += [found.note] if found.note else []
+
+    def why_not(self, name: str) -> InputError | None:
+        return self._elsewhere.missed.get(name)
 
     def relax(self) -> bool:
-        names = [name for name, requires in self._assumed.items() if requires]
-        names = [name for name in names if any(one.name == name for one in self._stand_ins.values())]
-        for name in names:
-            self._relaxed.add(name)
-            self._assume(name, ())
-        return bool(names)
+        return self._own.relax()
 
-    def _fetched(self, stand_in: _StandIn) -> tuple[IndexSource, Path]:
+    def _fetched(self, stand_in: StandIn) -> tuple[IndexSource, Path]:
         """Bring the source here; one of which nobody says the hash is what comes now."""
         if isinstance(stand_in.origin, LockedWheel):
-            pin = self._of_lock[stand_in.origin.sha256].build.source
+            build = self._of_lock[stand_in.origin.sha256].build
+            assert build is not None
+            pin = build.source
             assert isinstance(pin, IndexSource)
             return pin, fetch_source(self._session, self._pages, stand_in.name, pin)
-        offer = stand_in.origin
-        address = self._indexes.authorised(offer.url)
-        if offer.sha256 is not None:
-            artifact = Artifact(
-                offer.filename, Digest(f"sha256:{offer.sha256}"), offer.size, f"source of {stand_in.name}"
-            )
-        elif urlsplit(address).scheme == "file":
-            data = Path(unquote(urlsplit(address).path)).read_bytes()
-            artifact = self._session.store.take(offer.filename, [data])
-        else:
-            try:
-                artifact = bring(self._session.store, self._session.http, address, redirects=True).artifact
-            except NotAFileError as error:
-                raise InputError(
-                    f"{stand_in.title}: {offer.filename}: {error}", next_step="tell the operator of the package index"
-                ) from error
-        path = self._session.store.verified(artifact, lambda: [address])[0]
-        sha256 = artifact.digest.removeprefix("sha256:")
-        if not self._may_be(stand_in.name, sha256):
+        pin, path = first_fetch(self._session, self._indexes, stand_in.title, stand_in.origin)
+        if not self._may_be(stand_in.name, pin.sha256):
             raise InputError(
-                f"{stand_in.title}: {offer.filename} has sha256:{sha256}, which is none of the hashes named for it",
+                f"{stand_in.title}: {pin.filename} has sha256:{pin.sha256}, which is none of the hashes named for it",
                 next_step="if this is the file you mean, add its hash; if not, find out who changed it",
             )
-        return IndexSource(filename=offer.filename, sha256=sha256, size=path.stat().st_size), path
+        return pin, path
 
     def built(self, sha256: str) -> LockedWheel | None:
         return self._made[sha256].wheel if sha256 in self._made else None
@@ -281,10 +238,10 @@ class SourceArchives:
         """Tell how those of `wheels` were built that were, and the wheels that this took."""
         made = [self._made[wheel.sha256] for wheel in wheels if wheel.sha256 in self._made]
         requires = {wheel.filename: wheel for one in made for wheel in one.requires}
-        return tuple(one.build for one in made), tuple(requires[name] for name in sorted(requires))
+        return tuple(one.build for one in made if one.build), tuple(requires[name] for name in sorted(requires))
 
 
-def _none_fits(stand_in: _StandIn) -> InputError:
+def _none_fits(stand_in: StandIn) -> InputError:
     return InputError(
         f"{stand_in.name}: {_MOST} of its versions were built, and none fits what else is required",
         next_step=f"name a version of {stand_in.name} that does, or give more room to what it requires",
@@ -297,7 +254,7 @@ def _rank(offer: Offer) -> int:
     return next((rank for rank, end in enumerate(_KINDS) if name.endswith(end)), len(_KINDS))
 
 
-def _made(stand_in: _StandIn, source: IndexSource, built: Built) -> _Made:
+def _made(stand_in: StandIn, source: IndexSource, built: Built) -> _Made:
     wheel = LockedWheel(
         name=stand_in.name,
         version=str(stand_in.version),
@@ -332,7 +289,10 @@ def open_sources(
         yield None
         return
     with scratch_directory(session, "sources-") as place:
-        sources = SourceArchives(session, place, indexes, newest, target, hashes, building, ground, unisolated)
+        elsewhere = ElsewhereWheels(session, project, target, kept.required if kept else ())
+        sources = SourceArchives(
+            session, place, elsewhere, indexes, newest, target, hashes, building, ground, unisolated
+        )
         if kept:
             sources.keep(project, kept)
         yield sources

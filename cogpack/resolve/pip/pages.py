@@ -43,19 +43,19 @@ class Pages:
         """
         yield from self._local()
         for address in self._indexes.pages():
-            yield from self._page(address)
+            yield from self.page(address)
         for address in self._indexes.projects(name):
-            yield from self._page(address)
+            yield from self.page(address)
 
     def first_offers(self, name: str) -> Iterator[Offer]:
         """Give the same in uv's way: of the indexes, only the first that knows the package counts, and the main one is
         the last."""
         yield from self._local()
         for address in self._indexes.pages():
-            yield from self._page(address)
+            yield from self.page(address)
         main, *others = self._indexes.projects(name) or ("",)
         for address in filter(None, (*others, main)):
-            if found := self._page(address):
+            if found := self.page(address):
                 yield from found
                 return
 
@@ -79,7 +79,8 @@ class Pages:
             self._directories = tuple(_local_file(path) for path in paths if path.is_file())
         return self._directories
 
-    def _page(self, address: str) -> tuple[Offer, ...]:
+    def page(self, address: str) -> tuple[Offer, ...]:
+        """Give what one page has, of a project or of links; nothing of one that is not there."""
         if address not in self._pages:
             found = self._read(address)
             if self._newest is not None:

@@ -21,6 +21,7 @@ from cogpack.progress import SILENT, Progress
 from cogpack.requirements.model import anonymous
 from cogpack.resolve.wheels.choice import best_wheel, filename_of, named_hashes, no_wheel, sha256_of
 from cogpack.resolve.wheels.compile import compile_lock
+from cogpack.resolve.wheels.elsewhere import is_elsewhere
 from cogpack.resolve.wheels.failures import BlamedError
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.sources import Neighbours, Sources
@@ -102,7 +103,7 @@ def resolve_wheels(
                 *(
                     (wheel.name, wheel.version)
                     for wheel in preferences
-                    if not wheel.url and not wheel.path and wheel.name not in seeds
+                    if (not wheel.url or is_elsewhere(wheel.name)) and not wheel.path and wheel.name not in seeds
                 ),
             ],
             cache=cache,
@@ -120,7 +121,7 @@ def resolve_wheels(
         if package.archive is not None and (own := built.get(filename_of(package.archive))) is not None:
             return own, None
         if sources and (own := next(filter(None, map(sources.built, _hashes([package]))), None)):
-            return own, None
+            return own, own.url
         return _locked(package, target, tags, hashes, local, root, _written(requirements, indexes))
 
     def neighbours(packages: Sequence[Package]) -> Neighbours:
@@ -128,7 +129,7 @@ def resolve_wheels(
         for package in packages:
             with suppress(InputError):  # which is told in the end
                 wheel, address = located(package)
-                path = str(root / wheel.path) if wheel.path else ""
+                path = str(root / wheel.path) if wheel.path else wheel.url or ""
                 found[wheel.sha256] = wheel, indexes.authorised(address) if address else path
         return Neighbours(
             wheels=tuple(wheel for wheel, _ in found.values()), address=lambda wheel: found[wheel.sha256][1]
@@ -151,7 +152,8 @@ def resolve_wheels(
             new = [name for name in error.packages if name not in without]
             if new and sources and (sources.offer(new) or sources.relax()):
                 continue
-            faults.append(_at(error, places))
+            known = [why for name in new if sources and (why := sources.why_not(name))]
+            faults += (_at(one, places) for one in known or [error])
             without += new
             if not new or len(faults) == _MOST_FAULTS:
                 raise together(faults) from error

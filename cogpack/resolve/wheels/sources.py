@@ -45,6 +45,10 @@ class Sources(Protocol):
         is among those that are `chosen`. `neighbours`: gives the others that are chosen."""
         ...
 
+    def why_not(self, name: str) -> InputError | None:
+        """Tell why none of a package's versions can be had, where that is known."""
+        ...
+
     def built(self, sha256: str) -> LockedWheel | None:
         """Give the wheel of this hash, if it is one of these."""
         ...

@@ -13,7 +13,8 @@ from cogpack.config import step_places
 from cogpack.digest import Digest, sha256
 from cogpack.disk import DiskError
 from cogpack.errors import InputError, UnavailableError
-from cogpack.lockfile import Decisions, LockedBreak, LockedClone, LockedPipLine, LockedSandboxed, LockedWheel
+from cogpack.lockfile import Decisions, LockedClone, LockedPipLine, LockedSandboxed, LockedWheel
+from cogpack.locking.lines.pip.applied import AppliedLines
 from cogpack.locking.lines.pip.asked import asked, check_line, is_laid, package_of
 from cogpack.locking.lines.pip.breaks import find_breaks
 from cogpack.locking.lines.pip.files import ReadFile, Said, all_names, with_files
@@ -23,6 +24,7 @@ from cogpack.locking.lines.pip.sources import make_wheels, source_lines
 from cogpack.locking.lines.pip.uv import check_choice, uv_wheels
 from cogpack.locking.lines.pip.wheels import LineIndexes
 from cogpack.locking.sources.direct import DirectWheel, DirectWheels
+from cogpack.locking.wheels.elsewhere import ElsewhereWheels
 from cogpack.locking.wheels.outlines import Outlines
 from cogpack.oci import encode
 from cogpack.project import Project
@@ -41,18 +43,6 @@ from cogpack.trace import TRACE
 
 _RECIPE = "pip lines/1"
 """Part of each key: another one when the same line over the same set would give another."""
-
-
-class AppliedLines(msgspec.Struct, frozen=True, kw_only=True):
-    """Is what there is after the lines: `wheels` of the image, by name, which `outlines` knows; `replaced`, `lines` and
-    `breaks` as in `Decisions`. `sandboxed`: the first step that has to be run, if one has; all else is as before it."""
-
-    wheels: tuple[LockedWheel, ...]
-    outlines: Outlines
-    replaced: tuple[LockedWheel, ...] = ()
-    lines: tuple[LockedPipLine, ...] = ()
-    breaks: tuple[LockedBreak, ...] = ()
-    sandboxed: tuple[LockedSandboxed, ...] = ()
 
 
 class PipLines:
@@ -92,6 +82,8 @@ class PipLines:
         self._indexes = LineIndexes(session, project)
         self._required = {wheel.filename: wheel.sha256 for wheel in resolved.wheels}
         self._outlines = Outlines(session, project, self._locate)
+        kept_wheels = (*kept.wheels, *kept.replaced) if kept else ()
+        self._elsewhere = ElsewhereWheels(session, project, target, kept_wheels)
 
     def apply(self, effects: Sequence[StepEffect], read: ReadFile, clones: Sequence[LockedClone] = ()) -> AppliedLines:
         """Apply those of `effects` that are pip's, in order; `read`: gives files of `clones`. `UnavailableError` and
@@ -223,7 +215,8 @@ class PipLines:
     ) -> LockedPipLine:
         effect = said.effect
         check_line(said, before)
-        built, required = make_wheels(self._direct, effect, sources, self._neighbours(before), self._environment)
+        neighbours = Neighbours(wheels=tuple(before.values()), address=self._locate)
+        built, required = make_wheels(self._direct, effect, sources, neighbours, self._environment)
         if effect.installer == "mim":
             said = with_links(said, before, self._outlines)
             effect = said.effect
@@ -235,7 +228,18 @@ class PipLines:
             no_binary=effect.no_binary,
         )
         found = {} if effect.ignore_installed else before
-        source = PipSource(self._session, found, pages, indexes, self._tags, self._environment, taste, self._outlines)
+        source = PipSource(
+            self._session,
+            found,
+            pages,
+            indexes,
+            self._tags,
+            self._environment,
+            taste,
+            self._outlines,
+            self._elsewhere,
+            neighbours,
+        )
         command = Command(
             asked=tuple(asked(one, source, built) for one in effect.requirements),
             constraints=said.constraints,
@@ -314,12 +318,6 @@ class PipLines:
             if one.name not in before or before[one.name].version != one.version or one.name in local
         ]
 
-    def _neighbours(self, before: Mapping[str, LockedWheel]) -> Neighbours:
-        def address(wheel: LockedWheel) -> str:
-            return str(self._project.root / wheel.path) if wheel.path else self._locate(wheel)
-
-        return Neighbours(wheels=tuple(before.values()), address=address)
-
     def _preferred(self, step: int) -> dict[str, Version]:
         return {name: Version(wheel.version) for name, wheel in self._kept_wheels(step).items()}
 
@@ -333,6 +331,8 @@ class PipLines:
 
     def _locate(self, wheel: LockedWheel) -> str:
         """Give the address of a wheel; of one that the lock has kept, the index of its line is asked."""
+        if wheel.path is not None:
+            return str(self._project.root / wheel.path)
         if wheel.sha256 not in self._addresses:
             if self._direct and (path := self._direct.kept_file(wheel)):
                 return path.absolute().as_uri()

@@ -3,7 +3,6 @@
 (openmim, `commands/install.py`.) What it asks for besides, for OpenMMLab's other packages, depends on pip's version.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -11,6 +10,7 @@ import msgspec
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.lines.pip.files import Said
 from cogpack.locking.wheels.outlines import Outlines
+from cogpack.locking.wheels.torch_build import cuda_of
 from cogpack.resolve.pip import UnforeseenError
 
 _KNOWN = "0.3.9"
@@ -20,8 +20,6 @@ _PATCHED = frozenset(
     | {"mmrotate", "mmsegmentation", "mmselfsup", "mmtrack", "mmyolo"}
 )
 """Packages of which mim changes what they require."""
-_CUDA = re.compile(r"^cuda(?:\s*:[^=\n]*)?\s*=\s*(?:None|'([0-9.]+)'|\"([0-9.]+)\")\s*$", re.MULTILINE)
-_VERSION_FILE = 64 * 1024
 
 
 def with_links(said: Said, before: Mapping[str, LockedWheel], outlines: Outlines) -> Said:
@@ -31,10 +29,8 @@ def with_links(said: Said, before: Mapping[str, LockedWheel], outlines: Outlines
         raise UnforeseenError(f"openmim {_KNOWN} is known, and the wheels before it have {there}")
     if (torch := before.get("torch")) is None:
         raise UnforeseenError("mim looks for a torch, and none is among the wheels before it")
-    data = outlines.of(torch)[1].content("torch/version.py", _VERSION_FILE)
-    if data is None or (found := _CUDA.search(data.decode(errors="replace"))) is None:
+    if (cuda := cuda_of(outlines.of(torch)[1])) is None:
         raise UnforeseenError(f"which CUDA torch {torch.version} is for is not said where mim looks")
-    cuda = found[1] or found[2]
     major, minor = torch.version.partition("+")[0].split(".")[:2]
     built = "cu" + cuda.replace(".", "") if cuda else "cpu"
     page = f"{_LINKS}/{built}/torch{major}.{minor}.0/index.html"

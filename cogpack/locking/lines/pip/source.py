@@ -14,6 +14,7 @@ from cogpack.errors import InputError, MismatchError
 from cogpack.layers.wheels import Outline
 from cogpack.layers.wheels.archive import ReadAt
 from cogpack.lockfile import LockedWheel
+from cogpack.locking.wheels.elsewhere import ElsewhereWheels
 from cogpack.locking.wheels.outlines import Outlines, address_reader, local_reader
 from cogpack.redaction import has_secret
 from cogpack.remote import NoRangesError
@@ -28,7 +29,7 @@ from cogpack.resolve.pip import (
     candidates,
     read_metadata,
 )
-from cogpack.resolve.wheels import Indexes
+from cogpack.resolve.wheels import Indexes, Neighbours
 from cogpack.session import Session
 
 _METADATA_LIMIT = 4 * 1024 * 1024
@@ -48,6 +49,8 @@ class PipSource:
         environment: Mapping[str, str],
         taste: Taste,
         outlines: Outlines,
+        elsewhere: ElsewhereWheels,
+        neighbours: Neighbours,
     ) -> None:
         self._session = session
         self._wheels = wheels
@@ -57,6 +60,9 @@ class PipSource:
         self._python = environment["python_full_version"]
         self._taste = taste
         self._outlines = outlines
+        self._elsewhere = elsewhere
+        self._neighbours = neighbours
+        self._found: dict[Package, LockedWheel] = {}
         self._offered: dict[str, tuple[Candidate, ...]] = {}
         self._metadata: dict[Package, Metadata] = {}
         self._fetched: dict[str, Artifact] = {}
@@ -93,6 +99,9 @@ class PipSource:
         has no hash is read, to have one."""
         offer = package.file
         assert offer is not None
+        if (found := self._found.get(package)) is not None:
+            addresses[found.sha256] = found.url or ""
+            return found
         if by_address and has_secret(offer.url):
             raise UnforeseenError(f"the address of {offer.filename} has what looks like a secret in it")
         address = self._indexes.authorised(offer.url)
@@ -112,6 +121,15 @@ class PipSource:
             return read_metadata(self._outlines.of(self._wheels[package.name])[1].metadata())
         offer = package.file
         if not offer.filename.endswith(".whl"):
+            try:
+                found = self._elsewhere.find(package.name, package.version, self._neighbours)
+            except InputError as error:
+                raise UnforeseenError(error.message) from None
+            if found is not None:
+                self._found[package] = found.wheel
+                if found.note:
+                    self._session.progress.note(found.note)
+                return read_metadata(found.metadata)
             raise UnforeseenError(f"{package.name} {package.version} has no wheel for this Python: pip would build it")
         if offer.metadata is not None and (data := self._beside(offer)) is not None:
             return read_metadata(data.decode(errors="replace"))
