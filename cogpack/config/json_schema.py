@@ -244,6 +244,7 @@ _OURS: Mapping[str, Schema] = {
     "cuda": _words(
         "Whether another CUDA or cuDNN than build.cuda asks for is an error.", ("note", "strict"), default="note"
     ),
+    "cuda_toolkit": _words("Who has the compiler of CUDA: the build of wheels, or the image, too.", ("build", "image")),
     "git": _switch("The image says of which commit it is.", default=_PACK.git),
     "isolation": _words(
         "How commands of build.run are kept from this machine.", get_args(Isolation), default=_PACK.isolation

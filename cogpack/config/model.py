@@ -122,6 +122,7 @@ class AptArchive(msgspec.Struct, frozen=True, kw_only=True):
 class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Stands for the top-level `cogpack` mapping, which Cog does not read.
 
+    `cuda_toolkit`: who has the compiler of CUDA, the build of wheels alone or the image, too.
     `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference; None where
     Debian's packages are the base, of which `debian` says more. `apt`: archives beside Debian's. `extras` and
     `dependency_groups`: what counts of a pyproject.toml or another tool's lock, by normalised names. `debian_snapshot`:
@@ -155,6 +156,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     git: bool = False
     isolation: Isolation = "auto"
     build_wheels: BuildWheels = "auto"
+    cuda_toolkit: Literal["build", "image"] | None = None
     bytecode: bool | None = None
     network: bool = True
     limits: StepLimits = StepLimits()

@@ -32,7 +32,7 @@ T = TypeVar("T")
 _PACK = (
     *("base", "compression", "debian_base_from", "debian_mirror", "debian_snapshot", "dependency_groups"),
     *("constraints_from", "exclude_newer", "extras", "platform", "platforms"),
-    *("apt", "build_wheels", "bytecode", "clashes", "cuda", "git", "isolation", "network"),
+    *("apt", "build_wheels", "bytecode", "clashes", "cuda", "cuda_toolkit", "git", "isolation", "network"),
     *("init", "keep", "limits", "none_default", "notes", "recommends", "tools", "torch_index", "user", "weights"),
 )
 _PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
@@ -47,6 +47,7 @@ _SMALLEST_LAYER = 1024 * 1024
 _COMPRESSIONS: Mapping[str, Literal["gzip", "zstd"]] = {"gzip": "gzip", "zstd": "zstd"}
 _CLASHES: Mapping[str, Literal["note", "error"]] = {"note": "note", "error": "error"}
 _CUDA: Mapping[str, Literal["note", "strict"]] = {"note": "note", "strict": "strict"}
+_CUDA_TOOLKITS: Mapping[str, Literal["build", "image"]] = {"build": "build", "image": "image"}
 _TOOLS: Mapping[str, Literal["cog"]] = {"cog": "cog"}
 _ISOLATIONS: Mapping[str, Isolation] = {rung: rung for rung in get_args(Isolation)}
 _BUILD_WHEELS: Mapping[str, BuildWheels] = {word: word for word in get_args(BuildWheels)}
@@ -82,6 +83,7 @@ def pack_options(value: Value) -> PackOptions:
         network=fields["network"].boolean() if "network" in fields else default.network,
         isolation=_choice(fields["isolation"], _ISOLATIONS) if "isolation" in fields else default.isolation,
         build_wheels=_choice(fields["build_wheels"], _BUILD_WHEELS) if "build_wheels" in fields else "auto",
+        cuda_toolkit=_choice(fields["cuda_toolkit"], _CUDA_TOOLKITS) if "cuda_toolkit" in fields else None,
         bytecode=fields["bytecode"].boolean() if "bytecode" in fields else default.bytecode,
         keep=kept_paths(fields["keep"]) if "keep" in fields else default.keep,
         none_default=_choice(fields["none_default"], _NONE_DEFAULTS) if "none_default" in fields else "optional",

@@ -32,6 +32,7 @@ from cogpack.lockfile.model import (
 from cogpack.lockfile.pip_lines import LockedBreak, LockedPipLine
 from cogpack.lockfile.table import FILE
 from cogpack.lockfile.text import encode_lock, parse_lock, read_lock
+from cogpack.lockfile.toolkit import LockedToolkit
 
 __all__ = [
     "FILE",
@@ -60,6 +61,7 @@ __all__ = [
     "LockedSteps",
     "LockedStepsLayer",
     "LockedSubmodule",
+    "LockedToolkit",
     "LockedWeight",
     "LockedWheel",
     "ProjectSource",

@@ -23,6 +23,7 @@ from cogpack.lockfile.interpreter import LockedInterpreter, Python
 from cogpack.lockfile.line_pins import LockedFetch, LockedPlace, LockedSandboxed
 from cogpack.lockfile.pip_lines import LockedBreak, LockedPipLine
 from cogpack.lockfile.table import DAMAGED, FILE, LockedDiffID, LockedDigest, LockedPath, LockedSize, LockTable
+from cogpack.lockfile.toolkit import LockedToolkit
 from cogpack.model_files import Rule
 from cogpack.oci import Descriptor, LayerInfo
 
@@ -124,7 +125,7 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 
     `wheels`: of the image; `replaced`: those that pip lines of `build.run` have taken away, `pip_lines`: how, and
     `breaks`: what they broke; `builds`: what those of them were built of that nobody publishes, and
-    `build_requirements`: the wheels that this took.
+    `build_requirements`: the wheels that this took; `toolkit`: the compiler of CUDA that it was done with.
     """
 
     base: Base
@@ -135,6 +136,7 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     wheels: Annotated[tuple[LockedWheel, ...], msgspec.Meta(min_length=1)]
     builds: tuple[LockedBuild, ...] = ()
     build_requirements: tuple[LockedWheel, ...] = ()
+    toolkit: LockedToolkit | None = None
     clashes: tuple[LockedClash, ...]
     executable_stacks: tuple[LockedExecutableStack, ...] = ()
     sandboxed: tuple[LockedSandboxed, ...] = ()
@@ -179,6 +181,12 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
         python = self.interpreter.python if self.interpreter else self.base.own_python
         assert python is not None
         return python
+
+    @property
+    def build_base(self) -> Base:
+        """Give what wheels are built over: the base, with a compiler of CUDA that the image may not have."""
+        packages = self.toolkit.packages if self.toolkit else None
+        return self.base if packages is None else msgspec.structs.replace(self.base, system_packages=packages)
 
     @property
     def required(self) -> tuple[LockedWheel, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from cogpack.config import AptArchive
+from cogpack.config import AptArchive, Config
 from cogpack.errors import MismatchError, UnavailableError
 from cogpack.lockfile.base_kinds import Base, LockedArchive
 from cogpack.project import Project
@@ -14,17 +14,20 @@ from cogpack.session import Session
 _LIMIT = 1024 * 1024
 
 
-def read_archives(session: Session, project: Project, kept: Base | None) -> tuple[Archive, ...]:
-    """Give those of `cogpack.apt`. `kept`: of the lock that there was, whose keys by address need not be fetched."""
+def read_archives(
+    session: Session, project: Project, kept: Base | None, config: Config | None = None
+) -> tuple[Archive, ...]:
+    """Give those of `cogpack.apt`, of the project's own `config` or of another one. `kept`: of the lock that there was,
+    whose keys by address need not be fetched."""
     locked = kept.system_packages.archives if kept else ()
-    return tuple(_archives(session, project, locked))
+    return tuple(_archives(session, project, config or project.config, locked))
 
 
-def _archives(session: Session, project: Project, kept: Sequence[LockedArchive]) -> Iterator[Archive]:
+def _archives(session: Session, project: Project, config: Config, kept: Sequence[LockedArchive]) -> Iterator[Archive]:
     known = {one.fingerprints: one for one in kept}
-    for index, archive in enumerate(project.config.pack.apt):
+    for index, archive in enumerate(config.pack.apt):
         key = f"cogpack.apt[{index}]"
-        where = project.config.where(f"{key}.key")
+        where = config.where(f"{key}.key")
         if archive.key_file is not None:
             keys = read_keyring(
                 project.archive_key(archive.key_file), where=f"{where}: {archive.key_file}", whose=archive.key_file
@@ -39,7 +42,7 @@ def _archives(session: Session, project: Project, kept: Sequence[LockedArchive])
             suites=archive.suites,
             components=archive.components,
             keys=_meant(keys, archive, where),
-            where=project.config.where(key),
+            where=config.where(key),
         )
 
 

@@ -22,6 +22,7 @@ from cogpack.lockfile import (
 )
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.locking.archives import read_archives
+from cogpack.locking.cuda_toolkit import decide_toolkit
 from cogpack.locking.decide_base import decide_base, usual_suite
 from cogpack.locking.decide_bytecode import decide_bytecode
 from cogpack.locking.decide_interpreter import decide_interpreter
@@ -30,6 +31,7 @@ from cogpack.locking.executable_stacks import find_executable_stacks, refuses_ex
 from cogpack.locking.lines.decide import decide_lines
 from cogpack.locking.lines.renewals import NO_KEY, check_step, without_lines, without_step
 from cogpack.locking.missing_packages import missing_packages
+from cogpack.locking.proposed_toolkit import proposed_toolkit
 from cogpack.locking.shared_base import read_shared_base
 from cogpack.locking.slim import check_slim
 from cogpack.locking.sources.bring import Sources
@@ -38,6 +40,7 @@ from cogpack.locking.weights.remote import pin_weights
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.clashes import check_clashes, compare_wheels
 from cogpack.locking.wheels.requirements import indexes_of, resolve_requirements
+from cogpack.locking.wheels.torch_cuda import cuda_of_wheel, foreseen_cuda
 from cogpack.notes import Code, Note
 from cogpack.oci import Platform
 from cogpack.project import Project, each_platform
@@ -183,8 +186,10 @@ def _decide(
     upgrade_system: bool,
     seeds: Mapping[str, str],
     beside: Decisions | None,
+    cuda: str | None = None,
 ) -> Decisions:
-    """`suite`: of Debian, where wheels may want another than the usual one, and are looked into for that;
+    """`cuda`: torch's, where it is known;
+    `suite`: of Debian, where wheels may want another than the usual one, and are looked into for that;
     `told`: notes that are not told again; `beside`: what was decided for another platform;
     `same_format`: the rules by which `kept` was decided are those that hold."""
     config = project.config
@@ -205,7 +210,13 @@ def _decide(
     python = interpreter.python if interpreter else base.own_python
     assert python is not None
     target = TargetPython(python=python.minor, glibc=base.glibc, arch=platform.architecture)
-    ground = Ground(base=base, interpreter=interpreter, target=target)
+    toolkit = None
+    if config.pack.cuda_toolkit:
+        cuda = cuda or (kept.toolkit.cuda if kept and kept.toolkit else foreseen_cuda(session, project, target))
+        toolkit = decide_toolkit(session, project, platform, base, cuda, kept)
+    below = toolkit.base if toolkit else base
+    base = below if config.pack.cuda_toolkit == "image" else base
+    ground = Ground(base=below, interpreter=interpreter, target=target, toolkit=toolkit.locked if toolkit else None)
     direct = DirectWheels(session, Sources(session, project), building, ground, kept)
     resolved = resolve_requirements(
         session, project, project.requirements(), target, kept, direct, building, ground, seeds=seeds
@@ -237,6 +248,7 @@ def _decide(
         wheels=wheels,
         builds=tuple(build for _, build in sorted(builds.items())),
         build_requirements=tuple(requirements[name] for name in sorted(took)),
+        toolkit=toolkit.locked if toolkit else None,
         clashes=clashes,
         executable_stacks=stacks,
         sandboxed=lines.sandboxed,
@@ -252,11 +264,27 @@ def _decide(
         dpkg=kept.dpkg if kept else None,
         created=_created(session.environment),
     )
+    torch = next((wheel for wheel in wheels if wheel.name == "torch"), None)
+    if toolkit and torch and (found := cuda_of_wheel(torch, lines.pip.outlines)) not in (cuda, None):
+        told = (*told, *session.notes.all)
+        return _decide(
+            session,
+            project,
+            kept,
+            building,
+            suite,
+            told=told,
+            same_format=same_format,
+            upgrade_system=upgrade_system,
+            seeds=seeds,
+            beside=beside,
+            cuda=found,
+        )
     check_clashes(project, decided)
     check_left_to_wheels(config, decided)
     check_cuda(config, decided)
     check_slim(config, decided)
-    for note in missing_packages(project, decided):
+    for note in (*missing_packages(project, decided), *proposed_toolkit(project, decided)):
         if note not in told:
             session.progress.note(note)
     return decided

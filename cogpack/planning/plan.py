@@ -278,6 +278,12 @@ def _keys(changes: StepChanges | None, layers: Sequence[StepsLayer | OpenLayer])
     return [layer.key for layer in layers] + ([changes.steps.key] if changes else [])
 
 
+def _of_toolkit(decisions: Decisions) -> tuple[tuple[str, str], ...]:
+    """Give the variables of a compiler of CUDA that is in the image."""
+    toolkit = decisions.toolkit
+    return tuple(toolkit.variables.items()) if toolkit and toolkit.packages is None else ()
+
+
 def _run(config: Config, decisions: Decisions, described: Described, *, freeze: str, joins: bool) -> Run:
     """Say how the container starts; `freeze`: what it has installed; `joins`: it puts files together before."""
     if len(described.document) > contract.LABEL_LIMIT:
@@ -287,8 +293,8 @@ def _run(config: Config, decisions: Decisions, described: Described, *, freeze: 
         )
     driver = minimum_driver(decisions)
     return Run(
-        environment=contract.environment(config, concurrency=described.concurrency),
-        path=f"/{contract.VENV}/bin",
+        environment=(*_of_toolkit(decisions), *contract.environment(config, concurrency=described.concurrency)),
+        path=f"/{contract.VENV}/bin" + "".join(f":{home}/bin" for _, home in _of_toolkit(decisions)[:1]),
         entrypoint=(*_init(config, decisions), *(contract.JOIN if joins else ())),
         user=config.pack.user,
         command=contract.COMMAND,

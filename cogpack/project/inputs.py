@@ -234,6 +234,8 @@ def _decisive(config: Config, packages: Requirements) -> bytes:
         values["cogpack.tools"] = pack.tools
     if pack.constraints_from:
         values["cogpack.constraints_from"] = pack.constraints_from
+    if pack.cuda_toolkit:
+        values["cogpack.cuda_toolkit"] = [pack.cuda_toolkit, dict(config.environment).get("TORCH_CUDA_ARCH_LIST")]
     if pack.torch_index:
         values["cogpack.torch_index"] = pack.torch_index
     if pack.debian_snapshot or pack.debian_base_from:

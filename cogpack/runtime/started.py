@@ -66,6 +66,7 @@ def read_sources(files: SourceFiles, roots: Iterable[str]) -> Sources:
             continue
         programs += _Reader(path).read(tree)
         compiling += sorted(_compiling(tree, path))
+        programs += sorted(_for_gpus(tree, path))
         for module, level, line in _imports(tree):
             if not level:
                 modules.append(Started(path, line, module.partition(".")[0]))
@@ -94,6 +95,32 @@ def _compiling(tree: ast.Module, path: str) -> Iterator[Started]:
                 yield Started(path, node.lineno, "torch.compile")
             case ast.ImportFrom(module="torch", level=0, names=names) if any(name.name == "compile" for name in names):
                 yield Started(path, node.lineno, "torch.compile")
+
+
+_LOADERS = frozenset({"load", "load_inline"})
+
+
+def _for_gpus(tree: ast.Module, path: str) -> Iterator[Started]:
+    """Give where torch.utils.cpp_extension is asked to compile, by any of its names: it starts nvcc."""
+    modules, functions = {"cpp_extension"}, set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module="torch.utils", level=0, names=names):
+                modules |= {name.asname for name in names if name.name == "cpp_extension" and name.asname}
+            case ast.ImportFrom(module="torch.utils.cpp_extension", level=0, names=names):
+                functions |= {name.asname or name.name for name in names if name.name in _LOADERS}
+            case ast.Import(names=names):
+                modules |= {name.asname for name in names if name.name == "torch.utils.cpp_extension" and name.asname}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _LOADERS:
+                found = (
+                    value.attr if isinstance(value, ast.Attribute) else value.id if isinstance(value, ast.Name) else ""
+                )
+                if found in modules:
+                    yield Started(path, node.lineno, "nvcc")
+            case ast.Call(func=ast.Name(id=name)) if name in functions:
+                yield Started(path, node.lineno, "nvcc")
 
 
 def _imports(tree: ast.Module) -> Iterator[tuple[str, int, int]]:

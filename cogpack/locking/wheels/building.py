@@ -8,7 +8,7 @@ import msgspec
 from packaging.utils import parse_wheel_filename
 
 from cogpack.errors import InputError
-from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
+from cogpack.lockfile import Decisions, LockedInterpreter, LockedToolkit, LockedWheel
 from cogpack.lockfile.base_kinds import Base
 from cogpack.notes import Note
 from cogpack.oci import Platform
@@ -41,16 +41,19 @@ class WantsWheelsError(InputError):
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
-    """Is what an image is below its wheels."""
+    """Is what an image is below its wheels, where they are built; `toolkit`: the compiler of CUDA that is there."""
 
     base: Base
     interpreter: LockedInterpreter | None
     target: TargetPython
+    toolkit: LockedToolkit | None = None
 
     @classmethod
     def of(cls, decisions: Decisions, platform: Platform) -> "Ground":
         target = TargetPython(python=decisions.python.minor, glibc=decisions.base.glibc, arch=platform.architecture)
-        return cls(base=decisions.base, interpreter=decisions.interpreter, target=target)
+        return cls(
+            base=decisions.build_base, interpreter=decisions.interpreter, target=target, toolkit=decisions.toolkit
+        )
 
     def still_fits(self, wheel: LockedWheel, kept: Decisions) -> bool:
         """Tell whether a wheel that was built for `kept` is one for here. Machine code was made with the compiler,
@@ -59,7 +62,8 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
         if tags.isdisjoint(self.target.tags()):
             return False
         pure = all((tag.abi, tag.platform) == ("none", "any") for tag in tags)
-        return pure or (kept.base, kept.interpreter) == (self.base, self.interpreter)
+        own = (self.base, self.interpreter, self.toolkit)
+        return pure or (kept.build_base, kept.interpreter, kept.toolkit) == own
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):

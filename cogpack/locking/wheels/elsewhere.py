@@ -70,8 +70,8 @@ class ElsewhereWheels:
         return found if found and found.wheel.sha256 in hashes.get(name, {found.wheel.sha256}) else None
 
     def is_alone(self, name: str) -> bool:
-        """Tell whether a package's wheels are all that may be had: what is compiled for a GPU, no build here makes."""
-        return is_elsewhere(name) and wants_torch(name)
+        """Tell whether a package's wheels are all that may be had: what is compiled for a GPU wants its compiler."""
+        return is_elsewhere(name) and wants_torch(name) and not self._project.config.pack.cuda_toolkit
 
     def _build(self, name: str, neighbours: Neighbours) -> TorchBuild:
         """Tell what it has to fit."""
@@ -114,7 +114,8 @@ class ElsewhereWheels:
         self.missed[name] = InputError(
             f"{name} {version}: there is no wheel of it for {build} and {python}, neither on the index nor where its "
             f"publisher has them{where}",
-            next_step="pin a version, or a torch, that has one; or put a wheel of it into the project and name that",
+            next_step="pin a version, or a torch, that has one; or put a wheel of it into the project and name that; "
+            "or have it compiled (cogpack: {cuda_toolkit: build})",
         )
         return None
 

@@ -16,6 +16,7 @@ from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.building import Built, Ground, Source, WantsWheelsError
 from cogpack.notes import Code, Note
 from cogpack.planning.building.archive import checked_requirements, pack, read_build_system
+from cogpack.planning.building.device_code import check_device_code
 from cogpack.planning.building.failures import Repair, failed, find_repair, stopped
 from cogpack.planning.building.guest import NoRungError, guest_environment
 from cogpack.planning.building.host import Host, find_python
@@ -103,6 +104,8 @@ class SourceBuilder:
             tries = _Tries(source, place, environment, requirements, ground)
             wheel = tries.until_built(pinned)
             file = LocalFile(wheel, Stat.of(wheel))
+            if ground.toolkit:
+                check_device_code(file, wheel.name, source)
             found = canonical(file, wheel.name, source, ground.target, pure=environment.pure)
             artifact = session.store.take(found.filename, found.blocks())
         finally:
@@ -158,6 +161,7 @@ class _Tries:
                 known=tuple(lines) if pinned is None else None,
                 python=self._ground.target.python,
                 isolated=self._isolated,
+                variables=self._ground.toolkit.build_variables if self._ground.toolkit else {},
                 exec_into_locals=any(repair.exec_into_locals for repair in self.repairs),
                 python_headers="" if self._ground.interpreter else "python3-dev",
                 place=self._place,

@@ -19,7 +19,7 @@ from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.layer import Form
 from cogpack.layers.wheels import VenvSource, WheelsSource
 from cogpack.locking.wheels.building import Ground
-from cogpack.planning.building.job import ARCHIVE, ENVIRONMENT, FRONT_END, Done, Job, collected
+from cogpack.planning.building.job import ARCHIVE, FRONT_END, Done, Job, collected
 from cogpack.planning.recipes.base import plan_base
 from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.recipes.python import plan_interpreter
@@ -163,7 +163,7 @@ class Guests:
         archive = f"{standins.RUNTIME}/{ARCHIVE}"
         request = job.request(f"/{archive}", f"/{_PLACE}", dies=False)
         told = Said(partial(tell, job.title))
-        command = Command((f"/{contract.VENV}/bin/python3", f"/{_PROGRAM}", f"/{_REQUEST}"), ENVIRONMENT)
+        command = Command((f"/{contract.VENV}/bin/python3", f"/{_PROGRAM}", f"/{_REQUEST}"), job.environment)
         with Guest(
             tree.root,
             rung,

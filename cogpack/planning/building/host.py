@@ -17,7 +17,7 @@ from cogpack.disk import writing
 from cogpack.errors import InputError
 from cogpack.layers.wheels import VenvSource, WheelsSource
 from cogpack.planning.building.guest import limits_of, tell
-from cogpack.planning.building.job import ARCHIVE, ENVIRONMENT, FRONT_END, Done, Job, collected
+from cogpack.planning.building.job import ARCHIVE, FRONT_END, Done, Job, collected
 from cogpack.planning.steps.said import Said
 from cogpack.planning.steps.steps import Runner
 from cogpack.runtime import contract
@@ -61,7 +61,7 @@ class Host:
             (work / "request.json").write_bytes(job.request(str(archive), str(work / "build"), dies=True))
             program = shutil.copyfile(FRONT_END, work / FRONT_END.name)
         bin_directory = root / contract.VENV / "bin"
-        environment = {**ENVIRONMENT, "PATH": f"{bin_directory}:{ENVIRONMENT['PATH'].partition(':')[2]}"}
+        environment = {**job.environment, "PATH": f"{bin_directory}:{job.environment['PATH'].partition(':')[2]}"}
         told = Said(partial(tell, job.title))
         command = [str(bin_directory / "python3"), str(program), str(work / "request.json")]
         status = self._run(command, environment, work, told)

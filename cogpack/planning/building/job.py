@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,7 +50,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     `place`: a directory that is the job's own, for trees, and for the wheel in the end; `wheels`: of the build
     requirements, `installed`: their names; `known`: the requirements that they fulfil, None where no others are to be
     asked for; `python`: the minor version; `python_headers`: the Debian package of its headers, "" where they are
-    there; `exec_into_locals`: exec is as it was before Python 3.13; not `isolated`: the image's wheels are there.
+    there; `variables`: more than all builds have; `exec_into_locals`: exec is as it was before Python 3.13; not
+    `isolated`: the image's wheels are there.
     """
 
     title: str
@@ -64,7 +65,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     python_headers: str
     exec_into_locals: bool = False
     isolated: bool = True
+    variables: Mapping[str, str] = {}
     place: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        path = ENVIRONMENT["PATH"]
+        return {**ENVIRONMENT, **self.variables} | (
+            {"PATH": f"{path}:{self.variables['CUDA_HOME']}/bin"} if "CUDA_HOME" in self.variables else {}
+        )
 
     def request(self, archive: str, place: str, *, dies: bool) -> bytes:
         """Make what `front_end` reads. `archive` and `place`: as it sees them; `dies`: with who started it."""

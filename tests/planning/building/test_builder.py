@@ -13,7 +13,7 @@ from support.sources import PYPROJECT, make_sdist, source_files
 from support.wheels import make_wheel
 
 from cogpack.errors import InputError
-from cogpack.lockfile import LockedWheel
+from cogpack.lockfile import LockedToolkit, LockedWheel
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
 from cogpack.locking.wheels.building import Built, Ground, Source, WantsWheelsError
 from cogpack.planning.building import builder
@@ -105,6 +105,20 @@ def test_a_build_has_nothing_of_this_machines_environment(
     assert b"secret" not in text
     assert b"SOURCE_DATE_EPOCH=315532800\n" in text
     assert b"PYTHONHASHSEED=0\n" in text
+
+
+def test_a_build_with_the_compiler_of_cuda_is_told_where_it_is_and_for_which_gpus(
+    opened: Session, tmp_path: Path
+) -> None:
+    toolkit = LockedToolkit(cuda="12.4", architectures="8.0;9.0+PTX", compiler="g++-13")
+    backend = 'FILES = {"demo.txt": "\\n".join(f"{k}={v}" for k, v in sorted(os.environ.items())).encode()}'
+    one = source(make_sdist(tmp_path / "a.gz", source_files(backend)))
+    builder = SourceBuilder(opened, find_described(opened))
+    (found,) = builder.build([one], msgspec.structs.replace(GROUND, toolkit=toolkit))
+    assert isinstance(found, Built)
+    lines = found.path.read_bytes().split(b"\n")
+    assert {b"CUDA_HOME=/usr/local/cuda", b"CXX=/usr/bin/g++-13", b"TORCH_CUDA_ARCH_LIST=8.0;9.0+PTX"} <= set(lines)
+    assert any(line.startswith(b"PATH=") and line.endswith(b":/usr/local/cuda/bin") for line in lines)
 
 
 def test_neither_the_date_nor_the_order_of_a_set_is_in_a_wheel(opened: Session, tmp_path: Path) -> None:

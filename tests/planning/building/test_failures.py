@@ -66,6 +66,8 @@ def test_an_old_source_is_given_what_it_was_written_for_once(said: str, built_wi
         ),
         ("Package libavformat was not found in the pkg-config search path.", "no library libavformat", "lib...-dev"),
         ("pkg-config is required for building PyAV", "there is no pkg-config", "add pkgconf"),
+        ("OSError: CUDA_HOME environment variable is not set. Please", "there is no nvcc", "{cuda_toolkit: build}"),
+        ("FileNotFoundError: No such file: '/usr/local/cuda/bin/nvcc' not found", "no nvcc", "{cuda_toolkit: build}"),
         ("ModuleNotFoundError: No module named 'torch'", "its setup.py wants torch", "add torch"),
         ("ModuleNotFoundError: No module named 'imp'", "gone since Python 3.12", "build.python_version to 3.11"),
         ("ModuleNotFoundError: No module named 'youtube_dl'", "its setup.py imports youtube_dl", "another version"),

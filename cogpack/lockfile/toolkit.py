@@ -1,0 +1,33 @@
+"""The compiler of CUDA is written down: of which version, and its packages where the image does not have them."""
+
+from typing import Annotated
+
+import msgspec
+
+from cogpack.lockfile.base_kinds import SystemPackages
+from cogpack.lockfile.table import LockTable
+
+CUDA_HOME = "/usr/local/cuda"
+
+
+class LockedToolkit(LockTable, frozen=True, kw_only=True, omit_defaults=True):
+    """Is what sources are compiled with, at `/usr/local/cuda`. `cuda`: "12.4"; `architectures`: of GPUs that code is
+    made for, as TORCH_CUDA_ARCH_LIST has them; `compiler`: of C++, the newest that this nvcc takes; `packages`: all
+    over the base where wheels are built, None where the image has the same."""
+
+    cuda: Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,2}\.[0-9]{1,2}\Z")]
+    architectures: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-zA-Z.;+ ]{1,200}\Z")]
+    compiler: Annotated[str, msgspec.Meta(pattern=r"\Ag\+\+-[0-9]{1,2}\Z")]
+    packages: SystemPackages | None = None
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Give what torch's builds, and nvcc, ask the environment for, but `architectures`: what a model compiles when
+        it runs is for the GPU that is there."""
+        cxx = f"/usr/bin/{self.compiler}"
+        cc = cxx.replace("g++", "gcc")
+        return {"CUDA_HOME": CUDA_HOME, "CC": cc, "CXX": cxx, "NVCC_PREPEND_FLAGS": f"-ccbin {cxx}"}
+
+    @property
+    def build_variables(self) -> dict[str, str]:
+        return {**self.variables, "TORCH_CUDA_ARCH_LIST": self.architectures}

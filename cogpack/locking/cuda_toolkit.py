@@ -1,0 +1,131 @@
+"""`cogpack.cuda_toolkit`: NVIDIA's compiler and headers come as Debian packages of NVIDIA's archive, of the CUDA that
+the image's torch is for, with the newest C++ compiler that this nvcc takes."""
+
+import msgspec
+
+from cogpack.config import AptArchive, Config
+from cogpack.errors import InputError
+from cogpack.lockfile import Decisions, LockedToolkit
+from cogpack.lockfile.base_kinds import Base, DebianBase
+from cogpack.locking.archives import read_archives
+from cogpack.locking.decide_base import decide_base
+from cogpack.oci import Platform
+from cogpack.project import Project
+from cogpack.session import Session
+
+REPOSITORIES = "https://developer.download.nvidia.com/compute/cuda/repos"
+_KEY = "3bf863cc.pub"
+_FINGERPRINT = "eb693b3035cd5710e231e123a4b469963bf863cc"
+_ARCHIVES = {"amd64": "ubuntu2204/x86_64", "arm64": "ubuntu2204/sbsa"}
+"""The one with the most versions of CUDA, 11.7 and later. Its packages ask little of a distribution."""
+
+_LIBRARIES = ("cublas", "cufft", "curand", "cusolver", "cusparse")
+"""Whose headers those of torch include (ATen/cuda/CUDAContextLight.h, CUDASparse.h, cpp_extension's users)."""
+
+_COMPILERS: tuple[tuple[tuple[int, int], int], ...] = (
+    ((13, 0), 15),
+    ((12, 8), 14),
+    ((12, 4), 13),
+    ((12, 0), 12),
+    ((11, 5), 11),
+)
+"""The newest GCC that nvcc takes since a CUDA (CUDA Installation Guide for Linux, host compilers)."""
+_OF_SUITE = {"bookworm": (11, 12), "trixie": (12, 13, 14)}
+"""GCC as Debian has it."""
+
+_ARCHITECTURES: tuple[tuple[tuple[int, int], str], ...] = (
+    ((13, 0), "7.5;8.0;8.6;8.9;9.0;10.0;12.0+PTX"),
+    ((12, 8), "7.0;7.5;8.0;8.6;8.9;9.0;10.0;12.0+PTX"),
+    ((11, 8), "7.0;7.5;8.0;8.6;8.9;9.0+PTX"),
+    ((11, 1), "7.0;7.5;8.0;8.6+PTX"),
+)
+"""What code is made for where `environment` does not say it: from V100 to the newest that this CUDA knows."""
+ARCHITECTURES = "TORCH_CUDA_ARCH_LIST"
+
+
+class Toolkit(msgspec.Struct, frozen=True, kw_only=True):
+    """Is the `base` with the compiler over it, and what the lock says of that."""
+
+    base: Base
+    locked: LockedToolkit
+
+
+def decide_toolkit(
+    session: Session, project: Project, platform: Platform, base: Base, cuda: str, kept: Decisions | None
+) -> Toolkit:
+    """Lay the compiler over `base`, which has none of it. `kept`: what a lock has of both."""
+    config = project.config
+    before = kept.build_base if kept and kept.toolkit and kept.toolkit.cuda == cuda else base
+    compiler = _compiler(config, base, cuda)
+    more = _with_toolkit(config, base, cuda, compiler)
+    with_it = decide_base(
+        session,
+        more,
+        platform,
+        before,
+        suite=base.suite if isinstance(base, DebianBase) else None,  # type: ignore[arg-type]
+        archives=read_archives(session, project, before, more),
+    )
+    locked = LockedToolkit(
+        cuda=cuda,
+        architectures=dict(config.environment).get(ARCHITECTURES) or _of(_ARCHITECTURES, cuda, config),
+        compiler=f"g++-{compiler}",
+        packages=with_it.system_packages if config.pack.cuda_toolkit == "build" else None,
+    )
+    return Toolkit(base=with_it, locked=locked)
+
+
+def _with_toolkit(config: Config, base: Base, cuda: str, compiler: int) -> Config:
+    """Give what to ask for, as if it stood in cog.yaml."""
+    version = cuda.replace(".", "-")
+    wanted = [
+        f"cuda-minimal-build-{version}",
+        *(f"lib{name}-dev-{version}" for name in _LIBRARIES),
+        f"cuda-nvrtc-dev-{version}",
+        f"cuda-profiler-api-{version}",
+        f"cuda-nvtx-{version}",
+        f"g++-{compiler}",
+        "ninja-build",
+    ]
+    if isinstance(base, DebianBase):
+        wanted.append(f"libpython{base.python}-dev")
+    wanted = [name for name in wanted if name not in config.system_packages]
+    place = config.places.get("cogpack.cuda_toolkit", "cog.yaml")
+    own = any(f"/{REPOSITORIES.partition('.com/')[2]}/" in f"{archive.uri}/" for archive in config.pack.apt)
+    uri = f"{REPOSITORIES}/{_ARCHIVES[base.arch if isinstance(base, DebianBase) else 'amd64']}"
+    archive = AptArchive(uri=uri, suites=("./",), key=f"{uri}/{_KEY}", fingerprint=_FINGERPRINT)
+    archives = config.pack.apt if own else (*config.pack.apt, archive)
+    first = len(config.system_packages)
+    places = {f"build.system_packages[{first + index}]": place for index in range(len(wanted))}
+    last = f"cogpack.apt[{len(archives) - 1}]"
+    places |= {} if own else {last: place, f"{last}.key": place}
+    return msgspec.structs.replace(
+        config,
+        system_packages=(*config.system_packages, *wanted),
+        pack=msgspec.structs.replace(config.pack, apt=archives),
+        places={**config.places, **places},
+    )
+
+
+def _compiler(config: Config, base: Base, cuda: str) -> int:
+    newest = int(_of(tuple((since, str(gcc)) for since, gcc in _COMPILERS), cuda, config))
+    there = _OF_SUITE[base.suite] if isinstance(base, DebianBase) else (newest,)
+    fitting = [gcc for gcc in there if gcc <= newest]
+    if not fitting:
+        raise InputError(
+            f"{config.where('cogpack.cuda_toolkit')}: the compiler of CUDA {cuda} takes GCC up to {newest}, and the "
+            f"base has {there[0]} and later",
+            next_step="take an older Debian (cogpack: {base: debian:bookworm}), or a torch for a newer CUDA",
+        )
+    return fitting[-1]
+
+
+def _of(rows: tuple[tuple[tuple[int, int], str], ...], cuda: str, config: Config) -> str:
+    major, minor = map(int, cuda.split("."))
+    found = next((value for since, value in rows if (major, minor) >= since), None)
+    if found is None:
+        raise InputError(
+            f"{config.where('cogpack.cuda_toolkit')}: the compiler of CUDA {cuda} is older than NVIDIA's archive has",
+            next_step="take a torch for a newer CUDA",
+        )
+    return found

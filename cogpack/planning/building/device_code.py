@@ -1,0 +1,51 @@
+"""A wheel that is linked with torch's CUDA has code for GPUs, or its build found no compiler and went on without."""
+
+import re
+from collections.abc import Iterator
+
+from cogpack.elf import read_elf
+from cogpack.errors import InputError
+from cogpack.layers.content import LocalFile, read_anywhere
+from cogpack.layers.wheels.archive import read_members
+from cogpack.layers.wheels.zipped import ZipContent
+from cogpack.locking.wheels.building import Source
+from cogpack.sizes import BLOCK
+
+_LINKED = ("libc10_cuda.so", "libtorch_cuda.so", "libcudart.so")
+"""What torch's CUDAExtension links with (torch/utils/cpp_extension.py)."""
+_SECTION = b".nv_fatbin"
+"""Where nvcc puts the code of GPUs, by the name of the ELF section."""
+_LIBRARY = re.compile(r".*\.so(?:\.[0-9.]+)?", re.DOTALL)
+
+
+def check_device_code(file: LocalFile, filename: str, source: Source) -> None:
+    """Refuse a wheel whose extensions are for a GPU, none of which has code for one."""
+    extensions = [content for content in _objects(file, filename) if _is_of_cuda(content)]
+    if extensions and not any(map(_has_code, extensions)):
+        raise InputError(
+            f"{source.title}: {extensions[0].member.name} of its wheel is linked with CUDA and has no code for a GPU",
+            next_step="see what its build says (-v): some look for a GPU, which none has here, or for a variable, as "
+            "FORCE_CUDA=1, to compile for one",
+        )
+
+
+def _objects(file: LocalFile, filename: str) -> Iterator[ZipContent]:
+    for member in read_members(file, where=filename):
+        if _LIBRARY.fullmatch(member.name):
+            yield ZipContent(file, filename, member)
+
+
+def _is_of_cuda(content: ZipContent) -> bool:
+    with read_anywhere(content) as read:
+        elf = read_elf(read)
+    return elf is not None and any(name.startswith(_LINKED) for name in elf.needed)
+
+
+def _has_code(content: ZipContent) -> bool:
+    rest = b""
+    with content.open() as stream:
+        while block := stream.read(BLOCK):
+            if _SECTION in rest + block:
+                return True
+            rest = block[-len(_SECTION) :]
+    return False

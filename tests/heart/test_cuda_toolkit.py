@@ -1,0 +1,190 @@
+"""NVIDIA's compiler comes as packages of an archive: beside the base where wheels are built, or in the image."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+from support import plain
+from support.building import FakeBuilder
+from support.debian_archive import Signer, write_flat
+from support.debian_mirror import Archive, mirroring, pooled
+from support.wheels import make_wheel
+from support.world import Project, World, ok
+
+from cogpack.errors import InputError
+from cogpack.lockfile import Decisions, LockedToolkit, LockedWheel
+from cogpack.lockfile.text import parse_lock
+from cogpack.locking.wheels.building import Built, Ground, Source
+from cogpack.planning import built_wheels
+from cogpack.project import Project as ReadProject
+from cogpack.resolve.debs.archives import keyring as keyring_module
+from cogpack.session import Session
+
+DEV = ("cublas", "cufft", "curand", "cusolver", "cusparse")
+
+
+@pytest.fixture
+def grounds(monkeypatch: pytest.MonkeyPatch) -> list[Ground]:
+    """Give the grounds that sources were built over."""
+    found: list[Ground] = []
+
+    class Builder:
+        def __init__(self, session: Session, project: ReadProject) -> None:
+            self._builder = FakeBuilder(session.store)
+
+        def build(self, sources: Sequence[Source], ground: Ground) -> Sequence[Built | InputError]:
+            found.append(ground)
+            return self._builder.build(sources, ground)
+
+        def rebuild(self, source: Source, requires: Sequence[LockedWheel], ground: Ground) -> Built:
+            (built,) = self.build([source], ground)
+            assert isinstance(built, Built)
+            return built
+
+    monkeypatch.setattr(built_wheels, "_Builder", Builder)
+    return found
+
+
+@pytest.fixture
+def archive(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
+    signer = Signer()
+    monkeypatch.setattr(keyring_module, "debian_keyring", lambda: signer.keyring)
+    with mirroring(world.directory / "mirror", signer) as made:
+        made.fill()
+        for name in ("g++-12", "g++-13", "g++-14", "ninja-build", "libpython3.13-dev"):
+            made.add(name, files={f"usr/share/doc/{name}/copyright": name})
+        made.finish()
+        yield made
+
+
+@pytest.fixture
+def nvidia(archive: Archive) -> Signer:
+    """Who signs an archive of the form of NVIDIA's."""
+    signer = Signer()
+    root = archive.root / "compute/cuda/repos/ubuntu2204/x86_64"
+    index = ""
+    for cuda in ("12.4", "12.6"):
+        dashed, home = cuda.replace(".", "-"), f"usr/local/cuda-{cuda}"
+        names = [f"cuda-{name}-{dashed}" for name in ("nvrtc-dev", "profiler-api", "nvtx")]
+        names += [f"lib{name}-dev-{dashed}" for name in DEV]
+        index += pooled(
+            root, f"cuda-minimal-build-{dashed}", files={f"{home}/bin/nvcc": "#!/bin/sh\n"}, Depends=names[0]
+        )
+        for name in names:
+            index += pooled(root, name, files={f"{home}/include/{name}.h": ""})
+    write_flat(root, index.replace("Filename: ", "Filename: ./"), signer)
+    return signer
+
+
+def make(world: World, archive: Archive, nvidia: Signer, where: str, requirements: str) -> Project:
+    for version, cuda in (("2.6.0", "12.4"), ("2.7.1", "12.6")):
+        make_wheel(world.wheels, "torch", version, files={"torch/version.py": f"cuda = {cuda!r}\n".encode()})
+    made = world.project(requirements=f"--no-index\n{requirements}")
+    made.write("keys/p.asc", str(nvidia.certificate))
+    made.write("src/pyproject.toml", '[project]\nname = "ops"\nversion = "1.0"\n[tool.wants]\ntorch = true\n')
+    made.write(
+        "cog.yaml",
+        'build:\n  gpu: true\n  python_version: "3.13"\n  python_requirements: requirements.txt\n'
+        'predict: "predict.py:Predictor"\ncogpack:\n  apt:\n'
+        f"    - {{uri: {archive.host}/compute/cuda/repos/ubuntu2204/x86_64, suites: [./], key: keys/p.asc}}\n"
+        f"  cuda_toolkit: {where}\n",
+    )
+    return made
+
+
+def decided(project: Project) -> Decisions:
+    return parse_lock((project.root / "cogpack.lock").read_bytes()).platforms["linux/amd64"]
+
+
+def test_the_compiler_of_torchs_cuda_is_where_wheels_are_built_and_not_in_the_image(
+    world: World, archive: Archive, nvidia: Signer, grounds: list[Ground]
+) -> None:
+    project = make(world, archive, nvidia, "build", "torch==2.6.0\n./src\n")
+    environment = {"COGPACK_DEBIAN_MIRROR": archive.url}
+    ok(project.cogpack("push", project.target(), **environment))
+    found = decided(project)
+    ground = grounds[-1]
+    assert found.toolkit
+    assert ground == Ground(base=found.build_base, interpreter=None, target=ground.target, toolkit=found.toolkit), (
+        "which the lock has, for who builds it again"
+    )
+    assert (found.toolkit.cuda, found.toolkit.compiler) == ("12.4", "g++-13")
+    assert found.toolkit.architectures.startswith("7.0;7.5;")
+    names = {deb.name for deb in ground.base.system_packages.packages}
+    assert names >= {"cuda-minimal-build-12-4", "libcublas-dev-12-4", "g++-13", "ninja-build"}
+    assert not found.base.system_packages.packages
+    assert not [path for path in world.files("me/model", "v1") if "cuda-12.4" in path]
+    project.write("requirements.txt", "--no-index\ntorch==2.7.1\n./src\n")
+    ok(project.cogpack("lock", **environment))
+    moved = decided(project)
+    assert moved.toolkit
+    assert (moved.toolkit.cuda, grounds[-1].toolkit) == ("12.6", moved.toolkit)
+    assert moved.base == found.base
+    built = len(grounds)
+    make_wheel(world.wheels, "beside")
+    project.write("requirements.txt", "--no-index\ntorch==2.7.1\n./src\nbeside\n")
+    ok(project.cogpack("lock", **environment))
+    assert (decided(project).toolkit, len(grounds)) == (moved.toolkit, built)
+
+
+def test_the_compiler_in_the_image_is_found_by_torch_and_the_shell(
+    world: World, archive: Archive, nvidia: Signer
+) -> None:
+    project = make(world, archive, nvidia, "image", "torch==2.6.0\n")
+    text = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", f"{text}environment: ['TORCH_CUDA_ARCH_LIST=9.0']\n")
+    environment = {"COGPACK_DEBIAN_MIRROR": archive.url}
+    ok(project.cogpack("push", project.target(), **environment))
+    found = decided(project)
+    assert found.toolkit == LockedToolkit(cuda="12.4", architectures="9.0", compiler="g++-13")
+    assert found.build_base == found.base
+    assert "usr/local/cuda-12.4/bin/nvcc" in world.files("me/model", "v1")
+    digest = world.manifest("me/model", "v1")["config"]["digest"]
+    variables = plain.get(f"http://{world.registry}/v2/me/model/blobs/{digest}").json()["config"]["Env"]
+    assert {"CUDA_HOME=/usr/local/cuda", "CXX=/usr/bin/g++-13", "TORCH_CUDA_ARCH_LIST=9.0"} <= set(variables)
+    (path,) = (one for one in variables if one.startswith("PATH="))
+    assert path.startswith("PATH=/opt/venv/bin:/usr/local/cuda/bin:")
+    before = (project.root / "cogpack.lock").read_bytes()
+    ok(project.cogpack("lock", **environment))
+    assert (project.root / "cogpack.lock").read_bytes() == before
+
+
+def test_what_no_toolkit_can_be_for_is_told(world: World, archive: Archive, nvidia: Signer) -> None:
+    environment = {"COGPACK_DEBIAN_MIRROR": archive.url}
+    project = make(world, archive, nvidia, "build", "six\n")
+    make_wheel(world.wheels, "six")
+    failed = project.cogpack("lock", **environment)
+    assert (failed.code, "follows from torch, and none is among the requirements" in failed.err) == (2, True)
+    make_wheel(world.wheels, "torch", "2.5.0", files={"torch/version.py": b"cuda = '11.8'\n"})
+    project.write("requirements.txt", "--no-index\ntorch==2.5.0\n")
+    failed = project.cogpack("lock", **environment)
+    assert failed.code == 2
+    assert "the compiler of CUDA 11.8 takes GCC up to 11, and the base has 12 and later" in failed.err
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (
+            "from torch.utils.cpp_extension import load\n\nload(name='x', sources=[])\n",
+            "predict.py:3: starts nvcc",
+        ),
+        ("import torch.utils.cpp_extension\ntorch.utils.cpp_extension.load_inline()\n", "predict.py:2: starts nvcc"),
+        ("from torch.utils import cpp_extension as c\nc.load()\n", "predict.py:2: starts nvcc"),
+        ("import deepspeed\n", "predict.py:1: imports deepspeed, which compiles"),
+    ],
+)
+def test_what_compiles_for_a_gpu_when_it_runs_is_proposed_the_compiler(
+    world: World, archive: Archive, source: str, why: str
+) -> None:
+    make_wheel(world.wheels, "deepspeed")
+    project = world.project(requirements="--no-index\ndeepspeed\n")
+    project.write(
+        "cog.yaml",
+        'build:\n  gpu: true\n  python_version: "3.13"\n  python_requirements: requirements.txt\n'
+        'predict: "predict.py:Predictor"\n',
+    )
+    predict = (project.root / "predict.py").read_text()
+    project.write("predict.py", source + predict)
+    told = ok(project.cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url)).err
+    assert why in told
+    assert "and the image has no nvcc: set cogpack: {cuda_toolkit: image}" in told
