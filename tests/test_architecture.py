@@ -105,6 +105,7 @@ PRINTERS = {
     "layers/bytecode/program.py",
     "planning/building/front_end.py",
     "runtime/inside/join.py",
+    "runtime/inside/probe.py",
     "sandbox/rungs/enter.py",
     "sandbox/rungs/questions.py",
 }

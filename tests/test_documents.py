@@ -406,6 +406,7 @@ JSON_IS_READ_IN = {
     "layers/weights/complete.py": "the project's own",
     "planning/building/front_end.py": "a program of its own, told by us and by itself",
     "runtime/inside/join.py": "a program of its own, in an image of ours",
+    "runtime/inside/probe.py": "the same, told by the model's server",
     "sandbox/rungs/enter.py": "a program of ours, told by us",
     "sandbox/rungs/questions.py": "a program of ours, told by us",
     "sandbox/rungs/choice.py": "the answers of a program of ours",

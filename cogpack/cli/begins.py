@@ -13,7 +13,8 @@ def init(arguments: argparse.Namespace) -> None:
     from cogpack.commands.init import init
 
     def act(session: "Session") -> Answer:
-        begun = init(arguments.place, ci=tuple(dict.fromkeys(arguments.ci)), image=arguments.tag)
+        cis = tuple(dict.fromkeys(arguments.ci))
+        begun = init(arguments.place, ci=cis, image=arguments.tag, kubernetes=arguments.kubernetes)
         for name in begun.kept:
             session.progress.summary(f"{arguments.place / name} is there already, and stays as it is")
         if begun.written and not arguments.quiet:

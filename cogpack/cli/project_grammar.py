@@ -37,6 +37,8 @@ def add_projects(top: Grammar) -> None:
     begin.add_argument(
         "--ci", action="append", default=[], choices=CIS, metavar="NAME", help=f"{', '.join(CIS)}; repeatable"
     )
+    text = "a Deployment and a Service, for the directories that sources write"
+    begin.add_argument("--kubernetes", action="store_true", help=text)
     begin.add_argument("-t", "--tag", metavar="HOST/NAME", help="where the image is to go")
     begin.share(OUTPUT)
 

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias, get_args
 import msgspec
 
 from cogpack import __version__
+from cogpack.commands.deployment import EXAMPLE, NAME, deployment
 from cogpack.disk import writing
 from cogpack.errors import InputError
 from cogpack.reference import Reference
@@ -19,7 +20,6 @@ _IMAGES = {"github": "ghcr.io/${{ github.repository }}", "gitlab": "$CI_REGISTRY
 """What their own registry is called, where a CI has one."""
 _ASIDE = ".template"
 """What a template's name ends with that would be a module of ours without."""
-_IMAGE = "registry.example.com/me/model"
 _REPOSITORY = "https://git.example.com/me/model.git"
 
 
@@ -30,10 +30,10 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     kept: tuple[str, ...]
 
 
-def init(directory: Path, *, ci: Collection[Ci] = (), image: str | None = None) -> Begun:
+def init(directory: Path, *, ci: Collection[Ci] = (), image: str | None = None, kubernetes: bool = False) -> Begun:
     """Write a project into `directory`, which is made if it is not there, and what each `ci` needs to push it.
 
-    `image`: where to, HOST/NAME; what is there already stays as it is.
+    `image`: where to, HOST/NAME; `kubernetes`: what serves it in a cluster, too. What is there already stays as it is.
     """
     if image is not None:
         reference = Reference.parse(image, where="--tag")
@@ -45,11 +45,14 @@ def init(directory: Path, *, ci: Collection[Ci] = (), image: str | None = None) 
         for template in sorted(path for path in (_PLACE / source).rglob("*") if path.is_file()):
             name = template.relative_to(_PLACE / source).parent / template.name.removesuffix(_ASIDE)
             text = template.read_text(encoding="utf-8")
-            text = text.replace("@IMAGE@", image or _IMAGES.get(source, _IMAGE))
+            text = text.replace("@IMAGE@", image or _IMAGES.get(source, EXAMPLE))
             text = text.replace("@VERSION@", __version__).replace("@REPOSITORY@", _REPOSITORY)
             if source == "project" and image:
-                text = text.replace(f"# image: {_IMAGE}", f"image: {image}")
+                text = text.replace(f"# image: {EXAMPLE}", f"image: {image}")
             (written if _write(directory / name, text) else kept).append(str(name))
+    if kubernetes:
+        text = deployment(directory, image)
+        (written if _write(directory / NAME, text) else kept).append(NAME)
     return Begun(written=tuple(written), kept=tuple(kept))
 
 

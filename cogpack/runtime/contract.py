@@ -18,9 +18,12 @@ TRAINS = ("--x-mode", "train")
 """What is added to the command to serve trainings."""
 PORT = "5000/tcp"
 STATE = "var/lib/cogpack"
-"""Where the image has files in parts, and where they are joined. `inside/join.py` stands alone and says it itself."""
+"""Where the image has our programs, its files in parts, and where they are joined. `inside/join.py` stands alone and
+says it itself."""
 JOIN = ("python", "-I", f"/{STATE}/join.py")
 """Entrypoint of images with files in parts (`inside/join.py`): it ends by becoming the command."""
+PROBE = f"{STATE}/probe.py"
+"""Says by its exit status how the model is (`inside/probe.py`)."""
 
 CONFIG_LABEL = "run.cog.config"
 DRIVER_LABEL = "dev.cogpack.minimum_driver"
@@ -42,6 +45,10 @@ def project_path(path: str) -> str:
 
 def join_program() -> bytes:
     return (files("cogpack.runtime") / "inside" / "join.py").read_bytes()
+
+
+def probe_program() -> bytes:
+    return (files("cogpack.runtime") / "inside" / "probe.py").read_bytes()
 
 
 def sdk_requirement(config: Config) -> str:

@@ -124,4 +124,4 @@ def test_the_files_are_in_the_package() -> None:
     """Where an installed cogpack finds them, whatever is in the checkout."""
     program = "import cogpack.commands.init as it; print(sorted(p.name for p in it._PLACE.iterdir()))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "['argo', 'github', 'gitlab', 'kubernetes', 'project', 'tekton']\n"
+    assert done.stdout == "['argo', 'deployment', 'github', 'gitlab', 'kubernetes', 'project', 'tekton']\n"

@@ -7,7 +7,7 @@ from cogpack.digest import sha256
 from cogpack.layers.content import Bytes
 from cogpack.layers.entry import Directory, Entry, File, Symlink
 from cogpack.oci import encode
-from cogpack.runtime.contract import VENV
+from cogpack.runtime.contract import PROBE, VENV, probe_program
 
 SITE = f"{VENV}/lib/python/site-packages"
 """The real site directory. `lib/pythonX.Y/site-packages` is a link to it, of the same depth."""
@@ -19,7 +19,7 @@ LAUNCHER = f'#!/bin/sh\nexec {PYTHON} "$@"\n'
 
 _CONFIG = f"{VENV}/pyvenv.cfg"
 
-_RECIPE = "venv/1"
+_RECIPE = "venv/2"
 """Part of the key: another one whenever the same arguments would give other entries."""
 
 _LIB64 = re.compile(r"^lib64(?=/|$)")
@@ -40,8 +40,11 @@ def real_path(path: str) -> str | None:
 
 
 class VenvSource:
-    """Gives the environment without any wheel, as a layer. `python`: "3.13"; `interpreter`: its path in the image;
-    `local`: whether /usr/local leads to it, too, as it does in Cog's images."""
+    """Gives the environment without any wheel, and the probe that its Python runs, as a layer.
+
+    `python`: "3.13"; `interpreter`: its path in the image; `local`: whether /usr/local leads to it, too, as it does in
+    Cog's images.
+    """
 
     def __init__(self, *, python: str, interpreter: str, local: bool = False) -> None:
         self._python = python
@@ -53,7 +56,8 @@ class VenvSource:
         return f"venv: Python {self._python}"
 
     def key(self) -> str:
-        return sha256(encode([_RECIPE, VENV, self._python, self._interpreter, *(["local"] if self._local else [])]))
+        parts = [_RECIPE, VENV, sha256(probe_program()), self._python, self._interpreter]
+        return sha256(encode([*parts, *(["local"] if self._local else [])]))
 
     def entries(self) -> Iterable[Entry]:
         home = self._interpreter.rpartition("/")[0]
@@ -68,6 +72,7 @@ class VenvSource:
             Symlink(f"{VENV}/{site}", "../python/site-packages"),
             Symlink(f"{VENV}/lib64", "lib"),
             File(_CONFIG, Bytes(config.encode())),
+            File(PROBE, Bytes(probe_program())),
         ]
 
     def _names(self, site: str) -> Iterable[Entry]:
