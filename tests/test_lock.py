@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import tomllib
 import typing
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ from cogpack.lockfile.base_kinds import (
     RegistryBase,
     RegistryLayer,
 )
+from cogpack.lockfile.shared import without_shared
 
 HEX = "ab" * 32
 
@@ -92,6 +94,45 @@ def test_a_lock_reads_back_as_it_was_written() -> None:
 
 def test_a_package_is_one_line() -> None:
     assert sum("pool/d.deb" in line and "1:2~3" in line for line in encode_lock(LOCK).decode().splitlines()) == 1
+
+
+def test_what_all_platforms_have_stands_there_once() -> None:
+    alone = LOCK.platforms["linux/amd64"]
+    own = msgspec.structs.replace(WHEEL, name="own", filename="own-1-py3-none-any.whl")
+    platforms = {
+        "linux/amd64": alone,
+        "linux/arm64": msgspec.structs.replace(alone, wheels=tuple(sorted((WHEEL, own), key=lambda one: one.name))),
+    }
+    lock = msgspec.structs.replace(LOCK, platforms=platforms)
+    data = encode_lock(lock)
+    assert parse_lock(data) == lock
+    assert (data.count(WHEEL.filename.encode()), data.count(b"own-1-py3-none-any.whl")) == (1, 1)
+    assert b"[shared]" in data
+    assert b"shared" not in encode_lock(LOCK), "a lock of one platform is the text that it was"
+
+
+def test_a_list_whose_order_says_something_stays_with_each_platform() -> None:
+    alone = LOCK.platforms["linux/amd64"]
+    first = msgspec.structs.replace(WHEEL, name="zz", filename="zz-1-py3-none-any.whl")
+    unsorted = msgspec.structs.replace(alone, wheels=(first, WHEEL))
+    lock = msgspec.structs.replace(LOCK, platforms={"linux/amd64": unsorted, "linux/arm64": unsorted})
+    data = encode_lock(lock)
+    assert (parse_lock(data), b"[shared]" in data) == (lock, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("shared = 3", "shared is no table"),
+        ("[shared]\nwheels = 3", "shared.wheels is no list"),
+        ("[shared]\nwheels = [3]", "shared.wheels is no list of tables"),
+        ("[shared]\nrockets = []", "the key shared.rockets is unknown to this cogpack"),
+    ],
+)
+def test_what_platforms_can_not_share_is_refused(text: str, message: str) -> None:
+    before, after = encode_lock(LOCK).split(b"\n[inputs]", 1)
+    with pytest.raises(InputError, match=re.escape(message)):
+        parse_lock(before + b"\n" + text.encode() + b"\n[inputs]" + after)
 
 
 def test_stale_names_what_is_new_gone_or_changed() -> None:
@@ -219,7 +260,7 @@ WHOLE = msgspec.structs.replace(
     ids=range(44),
 )
 def test_what_we_could_not_have_written_is_refused_and_the_lock_is_named(place: tuple[Any, ...], value: object) -> None:
-    document = tomllib.loads(encode_lock(WHOLE).decode())
+    document = without_shared(tomllib.loads(encode_lock(WHOLE).decode()))
     assert parse_lock(toml.encode(document)) == WHOLE
     *above, last = place
     at = document

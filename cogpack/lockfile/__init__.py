@@ -2,7 +2,7 @@
 
 `model`: what it holds · `base_kinds`: the kinds of base in it, `interpreter`: the Python over one · `line_pins`,
 `clones`, `pip_lines`: what known lines of `build.run` bring · `builds`: what wheels were built of · `table`: what all
-its tables have in common · `text`: its TOML in and out.
+its tables have in common · `text`: its TOML in and out, `shared`: what all platforms have alike.
 """
 
 from cogpack.lockfile.builds import BuildSource, GitSource, IndexSource, LockedBuild, ProjectSource, UrlSource

@@ -12,6 +12,7 @@ from cogpack import __version__, toml
 from cogpack.disk import open_file
 from cogpack.errors import InputError
 from cogpack.lockfile.model import REQUIREMENT, VERSION, Lock, Results
+from cogpack.lockfile.shared import with_shared, without_shared
 from cogpack.lockfile.table import DAMAGED, FILE
 
 _HEADER = b"# Made by cogpack from cog.yaml and the files named under [inputs]. Commit it; do not edit it.\n\n"
@@ -51,7 +52,7 @@ def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
     elif isinstance(version := document.get("version"), int) and VERSION < version < 10**9:
         raise _from_newer(path, f"lock version {version}", document)
     try:
-        return msgspec.convert(document, Lock)
+        return msgspec.convert(without_shared(document), Lock)
     except (ValueError, msgspec.ValidationError, RecursionError) as error:
         if kind := _KIND.search(str(error)):
             raise _from_newer(path, f"a {kind[2]} of the kind {kind[1]:.200}", document) from error
@@ -126,7 +127,7 @@ def encode_lock(lock: Lock) -> bytes:
     document = msgspec.to_builtins(lock)
     if layers:
         document["results"] = msgspec.to_builtins(Results(tuple(layers), tuple(weights)))
-    data = _HEADER + toml.encode(document)
+    data = _HEADER + toml.encode(with_shared(document))
     if len(data) > _LIMIT:  # nobody would read it
         raise InputError(
             f"{FILE} would have {len(data)} bytes; {_LIMIT} are read at most",

@@ -3,15 +3,17 @@
 import hashlib
 import json
 import tarfile
-import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from support import plain
 from support.platforms import push_index
 from support.wheels import make_wheel
 from support.world import Done, Project, World, noise, ok
+
+from cogpack.lockfile import parse_lock
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +35,7 @@ def project(world: World) -> Project:
 
 
 def lock_of(project: Project) -> dict[str, Any]:
-    return tomllib.loads((project.root / "cogpack.lock").read_text())
+    return dict(msgspec.to_builtins(parse_lock((project.root / "cogpack.lock").read_bytes())))
 
 
 def both(project: Project, verb: str, *more: str) -> Done:
@@ -50,6 +52,8 @@ def test_one_lock_has_both_platforms_and_a_lock_of_one_is_stale_for_both(project
     found = lock_of(project)["platforms"]
     assert list(found) == ["linux/amd64", "linux/arm64"]
     assert found["linux/amd64"] == alone, "what was pinned is kept"
+    text = (project.root / "cogpack.lock").read_text()
+    assert [text.count(f'name = "{name}"') for name in ("pure", "native")] == [1, 2], "what both have stands there once"
     both(project, "lock", "--check")
     ok(project.cogpack("lock", "--check"))
 
