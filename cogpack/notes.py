@@ -105,6 +105,14 @@ class Code(enum.StrEnum):
     REQUIREMENT_BROKEN = "requirement-broken", "A command of `build.run` left a package without what it requires."
     RESULTS_UNWRITTEN = "results-unwritten", "What the layers came out as can't be written into the lock."
     SCRIPTS_UNREAD = "scripts-unread", "Packages' maintainer scripts can't be looked at before the layer is made."
+    SHARED_DIFFERS = "shared-differs", "A layer was not published: another one stands under its key, and stays."
+    SHARED_REFUSED = "shared-refused", "An offer of a shared layer counts for nothing here: the layer is made."
+    SHARED_UNASKED = "shared-unasked", "The repository of shared layers can't be asked: what it has is made here."
+    SHARED_UNPUBLISHED = "shared-unpublished", "Layers that were to be published are not, or not all of them."
+    SHARED_VOUCHED = (
+        "shared-vouched",
+        "Nobody but a repository of shared layers, to which others may write, says what a layer comes out as.",
+    )
     SPECIAL_FILE = "special-file", "A socket, pipe or device of the project was left out of the image."
     SUITE_OF_WHEEL = "suite-of-wheel", "An older Debian is taken: a library of a wheel does not load on the usual one."
     TAG_MOVED = "tag-moved", "Another push moved the tag right behind this one."

@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from cogpack.session import Session
 
 
+_OURS = ("", "cogpack.lock", "the cache")
+"""By whose word a plan need not say that a digest is known."""
+
+
 def push(arguments: argparse.Namespace) -> None:
     if arguments.dry_run:
         plan(arguments)
         return
     from cogpack.commands.push import push
     from cogpack.registry.credentials.replicate import model_page
-    from cogpack.text import size_text
+    from cogpack.text import count_text, size_text
 
     def act(session: "Session") -> Answer:
         began = time.monotonic()
@@ -35,6 +39,7 @@ def push(arguments: argparse.Namespace) -> None:
             weights_only=arguments.weights_only,
             create_repository=arguments.create_repository,
             tag_cache=arguments.tag_cache,
+            publish_layers=arguments.publish_layers,
         )
         if not arguments.quiet:
             words = sorted({layer.vouched for layer in pushed.layers if layer.vouched})
@@ -43,6 +48,7 @@ def push(arguments: argparse.Namespace) -> None:
                 + (f", of it {size_text(pushed.copied)} from another registry" if pushed.copied else "")
                 + f"; reused {size_text(pushed.reused)}"
                 + (f" (known from {', '.join(words)})" if words else "")
+                + (f"; published {count_text(len(pushed.published), 'layer')}" if pushed.published else "")
             )
             suggest(arguments, session, f"docker run -p 5000:5000 {pushed.tags[0]}")
             for page in filter(None, (model_page(one.reference) for one in pushed.targets)):
@@ -128,7 +134,8 @@ def _size(layer: "PlannedLayer | MovingLayer") -> str:
 def layer_rows(layers: Sequence["PlannedLayer"]) -> list[str]:
     rows = []
     for layer in layers:
-        words = [*([layer.compression] if layer.compression else []), *some_platforms(layer, layers)]
+        whose = [f"by {layer.vouched}"] if layer.vouched not in _OURS else []
+        words = [*([layer.compression] if layer.compression else []), *whose, *some_platforms(layer, layers)]
         why = f" ({'; '.join(words)})" if words else ""
         rows.append(f"{verdict(layer):<6} {_size(layer):>14}  {(layer.digest or '')[7:19]:<12}  {layer.name}{why}")
     return rows

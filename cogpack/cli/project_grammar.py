@@ -50,6 +50,9 @@ def add_projects(top: Grammar) -> None:
     rebuild(push)
     no_tag_cache(push)
     push.add_argument("--weights-only", action="store_true", help="push an image of the weights and nothing else")
+    push.add_argument(
+        "--publish-layers", action="store_true", help="let other models have them (cogpack.shared_layers)"
+    )
     push.add_argument("--create-repository", action="store_true", help="make the repository first (Amazon ECR)")
     result_files(push)
     cog_options(push)

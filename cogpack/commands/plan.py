@@ -59,8 +59,9 @@ class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
 
     `moves`: None when nothing was asked of a target; `mounts`: every target that lacks it is asked first to mount it
     from another repository of its registry, where this machine knows it to be: then no byte of it moves, unless that
-    registry does not mount. `ratio`: of weights that were probed, what zstd leaves of them; `compression`: what was
-    decided, and why; `platforms`: those whose image has it.
+    registry does not mount. `vouched`: on whose word the digest is known, as "cogpack.lock". `ratio`: of weights that
+    were probed, what zstd leaves of them; `compression`: what was decided, and why; `platforms`: those whose image has
+    it.
     """
 
     name: str
@@ -70,6 +71,7 @@ class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
     about: int | None
     moves: bool | None
     mounts: bool = False
+    vouched: str = ""
     ratio: float | None = None
     compression: str = ""
     platforms: tuple[str, ...] = ()
@@ -228,8 +230,8 @@ def _step(
 
 
 def _planned(layer: Layer, known: Known, asked: Sequence[AskedTarget], plan: Plan) -> PlannedLayer:
-    found = known.info(layer)
-    blob = found.descriptor if found else None
+    found = known.of(layer)
+    blob = found.info.descriptor if found else None
     moving = moves(asked, blob)
     return PlannedLayer(
         name=layer.name,
@@ -239,6 +241,7 @@ def _planned(layer: Layer, known: Known, asked: Sequence[AskedTarget], plan: Pla
         about=plan.fetched(layer) or None,  # nothing is fetched for bytecode alone
         moves=moving,
         mounts=moving is True and blob is not None and all(one.mounts(layer, blob) for one in asked),
+        vouched=found.told_by if found else "",
         ratio=layer.ratio / 1000 if layer.ratio is not None else None,
         compression=_compression(layer.ratio),
     )

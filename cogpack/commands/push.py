@@ -13,7 +13,8 @@ from cogpack.planning.delivery.delivery import Brought, Delivery, PushedTo
 from cogpack.planning.delivery.targets import push_targets
 from cogpack.planning.known import look_up, record_results
 from cogpack.planning.plan import weights_plan
-from cogpack.planning.prepare import open_project, prepare_each, settle
+from cogpack.planning.prepare import open_project, prepare_each, settle, with_told_libraries
+from cogpack.planning.shared_layers import Publisher
 from cogpack.session import Session
 
 
@@ -25,7 +26,8 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     it now.
 
     `sent`, `copied` and `reused` in bytes and `requests` (blobs and manifests that were sent) are those of all
-    `targets` together; `layers`: of the images, each once, with what was sent for it to all targets.
+    `targets` together; `layers`: of the images, each once, with what was sent for it to all targets; `published`: the
+    names of those that other models may have from now on.
     """
 
     reference: str
@@ -40,6 +42,7 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     layers: tuple[ImageLayer, ...]
     targets: tuple[PushedTo, ...]
+    published: tuple[str, ...] = ()
 
 
 def push(
@@ -50,6 +53,7 @@ def push(
     weights_only: bool = False,
     create_repository: bool = False,
     tag_cache: bool = True,
+    publish_layers: bool = False,
 ) -> Pushed:
     """Build what is missing and send to each target what it lacks; when all have all of it, move the tags.
 
@@ -57,10 +61,12 @@ def push(
 
     `targets`: `image` of cog.yaml if there is none; `tags`: in each of them, besides its own. `weights_only`: an image
     of the weight layers and nothing else. `create_repository`: where the registry wants that before the first push.
-    `tag_cache`: the tags' present manifests may say what layers come out as.
+    `tag_cache`: the tags' present manifests may say what layers come out as. `publish_layers`: other models may have
+    the layers that they could make, too, by the repository of `cogpack.shared_layers.publish`.
     """
     project = open_project(session)
     named = push_targets(session, targets, tags, project)
+    publisher = Publisher(session, project) if publish_layers else None
     session.homes = tuple(target.repository for target in named)
     each = prepare_each(session, project, writes=True)
     if weights_only:
@@ -73,6 +79,7 @@ def push(
     for prepared in each:
         seen = known[-1].read if known else {}
         known.append(look_up(session, prepared, present, rebuild=rebuild, tag_cache=tag_cache, seen=seen))
+    each = tuple(with_told_libraries(session, one, its) for one, its in zip(each, known, strict=True))
     parts = [(prepared.plan, its) for prepared, its in zip(each, known, strict=True)]
     for one in deliveries:
         one.tell_of_limits(parts)
@@ -95,10 +102,13 @@ def push(
         error.message += f"; tags that moved: {', '.join(done) or 'none'}"
         raise
     record_results(session, [(prepared, its) for prepared, (_, its) in zip(each, parts, strict=True)])
-    return _told(deliveries, brought)
+    offered: dict[str, None] = {}
+    for prepared, (plan, its) in zip(each, parts, strict=True) if publisher else ():
+        offered |= dict.fromkeys(publisher.publish(plan, prepared.decisions, its, deliveries[0].images))
+    return _told(deliveries, brought, tuple(offered))
 
 
-def _told(deliveries: Sequence[Delivery], brought: Sequence[Brought]) -> Pushed:
+def _told(deliveries: Sequence[Delivery], brought: Sequence[Brought], published: tuple[str, ...]) -> Pushed:
     told = [one.told(image) for one, image in zip(deliveries, brought, strict=True)]
     same_layer = zip(*(image.layers for image in brought), strict=True)
     first = brought[0]
@@ -116,4 +126,5 @@ def _told(deliveries: Sequence[Delivery], brought: Sequence[Brought]) -> Pushed:
         requests=sum(one.requests for one in told),
         layers=tuple(ImageLayer.of(ways[0], sent=sum(way.sent for way in ways)) for ways in same_layer),
         targets=tuple(told),
+        published=published,
     )

@@ -119,6 +119,17 @@ class AptArchive(msgspec.Struct, frozen=True, kw_only=True):
         return None if "://" in self.key else self.key
 
 
+class SharedLayers(msgspec.Struct, frozen=True, kw_only=True):
+    """Stands for `cogpack.shared_layers`: repositories in which models find each other's layers. `source` (`from`): the
+    one that is asked, `publish`: the one that is told, as `HOST/NAME`; `keys`: files of the project with the OpenPGP
+    certificates whose word counts; `trust`: of whom else it does, with `repository` of all who can write there."""
+
+    source: str | None = None
+    publish: str | None = None
+    keys: tuple[str, ...] = ()
+    trust: Literal["keys", "repository"] = "keys"
+
+
 class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Stands for the top-level `cogpack` mapping, which Cog does not read.
 
@@ -134,8 +145,8 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     the base has it; `user`: whom the model runs as; `keep`: paths that are captured after them though their like is
     left out. `none_default`: what an input is whose default is a None that its type does not have. `build_wheels`:
     where sources become wheels. `bytecode`: whether the image has that of its Python files; None: where it can.
-    `recommends`: what `system_packages` recommend is installed as well. `tools`: whose packages the image has beside
-    these. `notes`: those that are denied or allowed.
+    `shared_layers`: where other models' layers are found. `recommends`: what `system_packages` recommend is installed
+    as well. `tools`: whose packages the image has beside these. `notes`: those that are denied or allowed.
     """
 
     base: str | None = None
@@ -167,6 +178,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     tools: Literal["cog"] | None = None
     notes: Rules = Rules()
+    shared_layers: SharedLayers = SharedLayers()
     weights: PackWeights = PackWeights()
 
     @property

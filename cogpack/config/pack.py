@@ -22,6 +22,7 @@ from cogpack.config.model import (
     SplitRule,
     StepLimits,
 )
+from cogpack.config.shared_layers import shared_layers
 from cogpack.config.steps import filled, kept_paths
 from cogpack.notes import Code
 from cogpack.policy import ALL, Rules, unknown
@@ -34,6 +35,7 @@ _PACK = (
     *("constraints_from", "exclude_newer", "extras", "platform", "platforms"),
     *("apt", "build_wheels", "bytecode", "clashes", "cuda", "cuda_toolkit", "git", "isolation", "network"),
     *("init", "keep", "limits", "none_default", "notes", "recommends", "tools", "torch_index", "user", "weights"),
+    "shared_layers",
 )
 _PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
 _SPLITS: Mapping[str, SplitRule] = {
@@ -92,6 +94,7 @@ def pack_options(value: Value) -> PackOptions:
         init=fields["init"].boolean() if "init" in fields else default.init,
         user=_user(fields["user"]) if "user" in fields else default.user,
         limits=_limits(fields["limits"]) if "limits" in fields else default.limits,
+        shared_layers=shared_layers(fields["shared_layers"]) if "shared_layers" in fields else default.shared_layers,
         weights=_pack_weights(fields["weights"]) if "weights" in fields else default.weights,
     )
 

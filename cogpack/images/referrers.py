@@ -29,7 +29,6 @@ from cogpack.oci import (
 LIMIT = 2_000
 """Referrers of one manifest, and pages of their list."""
 
-_EMPTY = b"{}"
 _TRIES = 3
 
 
@@ -48,6 +47,9 @@ class ArtifactFile(msgspec.Struct, frozen=True, kw_only=True):
             size=len(self.data),
             annotations=self.annotations,
         )
+
+
+EMPTY_CONFIG = ArtifactFile(media_type=OCI_EMPTY, data=b"{}")
 
 
 def attach(
@@ -72,13 +74,12 @@ def artifact_of(
     annotations: Mapping[str, str] | None = None,
 ) -> Node:
     """Make a manifest that refers to `subject`, of `layers`; `InputError` where it is too large to be stored."""
-    config = ArtifactFile(media_type=OCI_EMPTY, data=_EMPTY)
     manifest = Manifest(
         schema_version=2,
         media_type=OCI_MANIFEST,
         artifact_type=artifact_type,
-        config=config.descriptor,
-        layers=list(layers) or [config.descriptor],
+        config=EMPTY_CONFIG.descriptor,
+        layers=list(layers) or [EMPTY_CONFIG.descriptor],
         subject=Descriptor(media_type=subject.media_type, digest=subject.digest, size=subject.size),
         annotations=dict(annotations) if annotations else None,
     )
@@ -89,8 +90,7 @@ def artifact_of(
 
 def put_artifact(images: WritableImages, node: Node) -> None:
     """Store what `artifact_of` made, of which all layers are there."""
-    config = ArtifactFile(media_type=OCI_EMPTY, data=_EMPTY)
-    images.put_blob(config.descriptor, config.data)
+    images.put_blob(EMPTY_CONFIG.descriptor, EMPTY_CONFIG.data)
     images.put_referrer(node)
 
 

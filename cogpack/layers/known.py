@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from cogpack.errors import MismatchError
-from cogpack.layers.layer import Body, Consume, Form, Layer
+from cogpack.layers.layer import Body, Consume, Form, Layer, key_of
 from cogpack.oci import LayerInfo
 
 READ = "this run's own reading"
@@ -26,11 +26,17 @@ class KnownLayers(Protocol):
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """Are what one source says of layers. What is not `trusted` is used and told of, and never recorded."""
+    """Are what one source says of layers. What is not `trusted` is used and told of, and never recorded. `without`: how
+    its word is done without, where it is not the lock's or this machine's."""
 
     source: str
     layers: KnownLayers
     trusted: bool = True
+    without: str = ""
+
+    def of(self, layer: Layer) -> "KnownLayer | None":
+        info = self.layers.get(layer.key) if layer.key is not None else None
+        return None if info is None else KnownLayer(info, self.source, self.trusted, self.without)
 
 
 class KnownLayer(msgspec.Struct, frozen=True):
@@ -39,20 +45,27 @@ class KnownLayer(msgspec.Struct, frozen=True):
     info: LayerInfo
     source: str
     trusted: bool = True
+    without: str = ""
 
     @property
     def told_by(self) -> str:
         """Whom to trust where the layer is used unread; empty where it was read here, or is a base's."""
         return "" if self.source in (READ, BASE) else self.source
 
+    def weighed(self, layer: Layer, other: "KnownLayer") -> "KnownLayer":
+        """Say whose word counts of the two; `MismatchError` where they differ."""
+        if self.info != other.info:
+            raise self.contradicted(layer, other)
+        return other if other.trusted > self.trusted else self
+
     def contradicted(self, layer: Layer, other: "KnownLayer") -> MismatchError:
         return MismatchError(
             f"{layer.name}: {self.source} says it is {self.info.descriptor.digest}, "
             f"{other.source} says {other.info.descriptor.digest}",
-            next_step="remove this layer's [[results]] entry from cogpack.lock and the cache's facts, "
-            "then run cogpack verify on the images pushed with them"
-            if self.trusted and other.trusted
-            else "find out who pushed that tag; --no-tag-cache pushes without its word",
+            next_step=self.without
+            or other.without
+            or "remove this layer's [[results]] entry from cogpack.lock and the cache's facts, "
+            "then run cogpack verify on the images pushed with them",
         )
 
 
@@ -92,6 +105,16 @@ class Known(msgspec.Struct, frozen=True):
         """Know nothing before a pass has made it, which is then held to what was claimed."""
         return Known(claims=self.claims)
 
+    def adding(self, layers: Iterable[Layer], claims: Claims) -> "Known":
+        """Weigh what another source says of `layers`, after all others."""
+        more: dict[str, KnownLayer] = {}
+        for layer in layers:
+            said = claims.of(layer)
+            if said is not None:
+                now = self.of(layer)
+                more[key_of(layer)] = said if now is None else now.weighed(layer, said)
+        return Known({**self.layers, **more}, (*self.claims, claims), self.rumours - more.keys())
+
     def with_read(self, read: Mapping[str, LayerInfo]) -> "Known":
         """Add what passes in this run came out as, which bears out what was not trusted."""
         new = {
@@ -114,14 +137,8 @@ def claimed(layer: Layer, claims: Iterable[Claims]) -> KnownLayer | None:
     """Weigh what `claims` say of a layer that has a key; `MismatchError` where two of them differ."""
     found: KnownLayer | None = None
     for claim in claims:
-        info = claim.layers.get(layer.key) if layer.key is not None else None
-        if info is None:
-            continue
-        said = KnownLayer(info, claim.source, claim.trusted)
-        if found is not None and found.info != said.info:
-            raise found.contradicted(layer, said)
-        if found is None or said.trusted > found.trusted:
-            found = said
+        if (said := claim.of(layer)) is not None:
+            found = said if found is None else found.weighed(layer, said)
     return found
 
 

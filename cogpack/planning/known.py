@@ -30,8 +30,11 @@ from cogpack.planning.delivery.transfer import read_unread
 from cogpack.planning.plan import PROJECT, Plan
 from cogpack.planning.prepare import Prepared, with_steps
 from cogpack.planning.recipes.weights import locked_weights
+from cogpack.planning.shared_layers import hear_offers
 from cogpack.reference import Reference
 from cogpack.session import Session
+
+_WITHOUT_TAG = "find out who pushed that tag; --no-tag-cache pushes without its word"
 
 
 def look_up(
@@ -60,6 +63,7 @@ def look_up(
     else:
         known = known_layers(plan, prepared.lock.results, session.facts, tags, read=read, tag_cache=tag_cache)
         _tell_of_tags(session, plan, known, tags)
+        known = hear_offers(session, prepared.project, plan, prepared.decisions, known)
 
     def consume(body: Body) -> None:
         for _ in body:
@@ -108,10 +112,9 @@ def known_layers(
         Claims("the cache", _Heeded(facts, plan)),
     ]
     if tag_cache:
-        claims += [
-            Claims(_tag(name), {key: info for key, info in said.items() if key not in unasked}, trusted=False)
-            for name, said in tags.items()
-        ]
+        for name, said in tags.items():
+            heeded = {key: info for key, info in said.items() if key not in unasked}
+            claims.append(Claims(_tag(name), heeded, trusted=False, without=_WITHOUT_TAG))
     return Known.weighed(
         plan.own, claims, lambda key: any(key in said for said in tags.values()) or facts.doubtful(key)
     )

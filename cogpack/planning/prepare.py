@@ -10,7 +10,8 @@ from blake3 import blake3
 
 from cogpack.disk import check_writable
 from cogpack.layers.fingerprints import Fingerprints
-from cogpack.lockfile import Lock, LockedSteps
+from cogpack.layers.known import Known
+from cogpack.lockfile import Decisions, Lock, LockedSteps
 from cogpack.locking.current import current_lock, is_pinned
 from cogpack.locking.unsupported import refuse_unsupported
 from cogpack.notes import Note
@@ -18,6 +19,7 @@ from cogpack.planning.built_wheels import building_of
 from cogpack.planning.describing import check_predictor, describe_locked, find_described
 from cogpack.planning.labels import check_marks, read_marks
 from cogpack.planning.plan import Plan, make_plan
+from cogpack.planning.recipes.libraries import is_library_cache
 from cogpack.planning.recipes.weights import Gathered, gather, weight_notes
 from cogpack.planning.steps.changes import StepChanges, check_secrets, check_steps
 from cogpack.planning.supply import suppliers
@@ -38,6 +40,11 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     gathered: Gathered
     pinned: bool
     settled: Mapping[str, LockedSteps] = {}
+
+    @property
+    def decisions(self) -> Decisions:
+        """All that the lock decides for the platform."""
+        return self.lock.platforms[self.project.config.pack.platform]
 
 
 def open_project(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
@@ -126,11 +133,23 @@ def with_changes(session: Session, prepared: Prepared, changes: StepChanges, fou
     if changes.known == found:
         return prepared
     settled = {**prepared.settled, "dpkg" if changes is prepared.plan.dpkg else "steps": found}
+    return planned_anew(session, msgspec.structs.replace(prepared, settled=settled))
+
+
+def planned_anew(session: Session, prepared: Prepared) -> Prepared:
+    """Plan the image anew, with what this run has found out."""
+    settled = prepared.settled
     lock = with_steps(prepared.lock, prepared.project.config.pack.platform, settled)
     described = describe_locked(prepared.project, lock)
     plan, gathered = plan_image(session, prepared.project, lock, described, prepared.fingerprints)
     plan = msgspec.structs.replace(plan, marks=prepared.plan.marks)
-    return msgspec.structs.replace(prepared, plan=plan, gathered=gathered, settled=settled)
+    return msgspec.structs.replace(prepared, plan=plan, gathered=gathered)
+
+
+def with_told_libraries(session: Session, prepared: Prepared, known: Known) -> Prepared:
+    """Plan anew what follows from libraries of wheels that are told since, so that none is fetched to be read."""
+    caches = [layer for layer in prepared.plan.own if is_library_cache(layer) and known.of(layer) is None]
+    return planned_anew(session, prepared) if caches and session.wheel_libraries.is_told else prepared
 
 
 def with_steps(lock: Lock, platform: str, settled: Mapping[str, LockedSteps]) -> Lock:

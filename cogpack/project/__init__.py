@@ -8,6 +8,7 @@ looks like one · `git`: of which commit it is · `platforms`: the project for o
 """
 
 from cogpack.project.files import ProjectFile
+from cogpack.project.inputs import read_key
 from cogpack.project.lfs import LfsPointer, lfs_pointer
 from cogpack.project.platforms import each_platform, for_platforms
 from cogpack.project.project import Project, find_project
@@ -26,5 +27,6 @@ __all__ = [
     "for_platforms",
     "lfs_pointer",
     "not_fetched",
+    "read_key",
     "unused_patterns",
 ]

@@ -69,8 +69,7 @@ def read_inputs(root: Path, config: Config, *, config_name: str) -> ProjectInput
     for index, archive in enumerate(config.pack.apt):
         if archive.key_file is not None:
             where = config.where(f"cogpack.apt[{index}].key")
-            name = _relative(root, "", archive.key_file, where)
-            keys[archive.key_file] = _read_key(root, name, where)
+            name, keys[archive.key_file] = read_key(root, archive.key_file, where)
             normalised[name] = hashlib.sha256(keys[archive.key_file]).hexdigest().encode()
     for wheel in reader.merged.local_wheels:
         normalised[wheel.file] = _sha256(root, wheel.file, f"{wheel.path}:{wheel.line}").encode()
@@ -187,10 +186,12 @@ def _read_text(root: Path, name: str, where: str) -> str:
         raise InputError(f"{name}:{line}: not UTF-8 text", next_step="save the file as UTF-8") from error
 
 
-def _read_key(root: Path, name: str, where: str) -> bytes:
+def read_key(root: Path, file: str, where: str) -> tuple[str, bytes]:
+    """Read a key that `where` names, a `file` of the project; with its path there."""
+    name = _relative(root, "", file, where)
     try:
         with open_regular(root / name) as opened:
-            return opened.read(_MAX_KEY)
+            return name, opened.read(_MAX_KEY)
     except OSError as error:
         raise InputError(f"{where}: {name}: {error.strerror}", next_step="correct the name, or add the file") from error
 

@@ -38,7 +38,7 @@ class Repository:
     `actions`: what the token is asked to allow. `tokens`: shared by the repositories of a session.
 
     `mirrors`: asked first for what has a digest. `patient`: whether failures and outages are waited for, as far as its
-    blobs are concerned; who can do without them does not wait.
+    manifests and blobs are concerned; who can do without them does not wait.
     """
 
     def __init__(
@@ -82,7 +82,12 @@ class Repository:
 
     def _manifest(self, requests: Requests, ref: str, accept: str) -> FoundManifest | None:
         answer = requests.request(
-            "GET", requests.url("manifests", ref), {"Accept": accept}, limit=MANIFEST_LIMIT + 1, follow=True
+            "GET",
+            requests.url("manifests", ref),
+            {"Accept": accept},
+            limit=MANIFEST_LIMIT + 1,
+            tries="wait out" if self._patient else "once",
+            follow=True,
         )
         if answer.status == 404:
             return None

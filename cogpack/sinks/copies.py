@@ -65,7 +65,8 @@ class Copies:
     @contextmanager
     def find(self, layer: Layer, blob: Descriptor) -> Iterator[Copy | None]:
         """Find a copy of the blob that `layer` makes, where reading it is the cheaper way; it is to be read within."""
-        if not layer.costly or blob.size < _WORTH or not self._streams.acquire(blocking=False):
+        small = blob.size < _WORTH and not self._blob_origins.is_told(blob.digest)
+        if not layer.costly or small or not self._streams.acquire(blocking=False):
             yield None
             return
         try:

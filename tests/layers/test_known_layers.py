@@ -10,7 +10,7 @@ from cogpack.errors import MismatchError
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Gzip, Uncompressed
 from cogpack.layers.files import FilesSource, generated
-from cogpack.layers.known import BASE, NOTHING, READ, Claims, Known, Outgoing
+from cogpack.layers.known import BASE, NOTHING, READ, Claims, Known, KnownLayer, Outgoing
 from cogpack.layers.layer import Body, Form, key_of
 from cogpack.oci import Descriptor, LayerInfo
 
@@ -23,7 +23,7 @@ def layer(data: bytes = b"data", *, remote: bool = False) -> BuiltLayer:
 
 
 def tag(said: Mapping[str, LayerInfo]) -> Claims:
-    return Claims(TAG, said, trusted=False)
+    return Claims(TAG, said, trusted=False, without="--no-tag-cache")
 
 
 def test_two_that_differ_are_named_both() -> None:
@@ -108,6 +108,21 @@ def test_a_layer_is_made_by_a_whole_pass_alone() -> None:
     assert not outgoing.made
     assert outgoing.copy_to(drain) == outgoing.known
     assert outgoing.made
+
+
+def test_what_is_added_is_weighed_as_if_it_had_been_there() -> None:
+    made, key = layer(), key_of(layer())
+    by_tag = Known.weighed([made], [tag({key: ZERO})])
+    added = by_tag.adding([made], Claims("h/layers, signed", {key: ZERO})).of(made)
+    assert added == KnownLayer(ZERO, "h/layers, signed")
+    assert by_tag.adding([made], Claims("h/layers", {key: ZERO}, trusted=False)).of(made) == by_tag.of(made)
+    other = LayerInfo(ZERO.descriptor, DiffID("sha256:" + "2" * 64))
+    with pytest.raises(MismatchError, match=r"the tag h/r:v1 says .* h/layers says"):
+        by_tag.adding([made], Claims("h/layers", {key: other}))
+    known = Known().adding([made], Claims("h/layers", {key: ZERO}, trusted=False, without="ask them"))
+    with pytest.raises(MismatchError, match="h/layers says") as caught:
+        Outgoing(made, known).copy_to(drain)
+    assert caught.value.next_step == "ask them"
 
 
 def test_a_tag_that_lies_is_named_with_the_way_round_it() -> None:

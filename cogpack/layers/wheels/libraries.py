@@ -67,11 +67,23 @@ class WheelLibraries:
         self._directory = directory
         self._seal = seal
         self._used = used
+        self._told: dict[str, Callable[[], tuple[WheelLibrary, ...] | None]] = {}
+
+    def told(self, sha256: str, libraries: Callable[[], tuple[WheelLibrary, ...] | None]) -> None:
+        """Hear, for this run, who else knows those of the wheel of this digest, and may decide; he is asked where
+        nobody has read it here."""
+        self._told[sha256] = libraries
+
+    @property
+    def is_told(self) -> bool:
+        return bool(self._told)
 
     def kept(self, sha256: str) -> tuple[WheelLibrary, ...] | None:
-        """Give those of the wheel of this digest, if it was read before."""
+        """Give those of the wheel of this digest, if it was read before or they were told."""
         data = self._opened(f"{sha256}.{_FORMAT}")
-        return None if data is None else _DECODER.decode(data)
+        if data is not None:
+            return _DECODER.decode(data)
+        return self._told[sha256]() if sha256 in self._told else None
 
     def of(self, wheel: WheelFile) -> tuple[WheelLibrary, ...]:
         """Give those of `wheel`, in the order of their paths. It is read to its end where nobody has read it."""

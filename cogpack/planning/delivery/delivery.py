@@ -68,18 +68,18 @@ class Brought(msgspec.Struct, frozen=True, kw_only=True):
 class Delivery:
     """Takes one repository through a push: it is asked, filled (`bring`), and named (`give_names`).
 
-    `present`: what each of the target's tags names now, by its name.
+    `images`: the repository's; `present`: what each of the target's tags names now, by its name.
     """
 
     def __init__(self, session: Session, target: PushTarget) -> None:
         self.target = target
         self._session = session
-        self._images = session.images(target.repository, push=True)
-        self._sink = RegistrySink(self._images, session.blob_origins, session.copies(target.repository))
+        self.images = session.images(target.repository, push=True)
+        self._sink = RegistrySink(self.images, session.blob_origins, session.copies(target.repository))
         self.present: dict[str, PresentImage] = {}
         for tag, name in zip(target.tags, target.names, strict=True):
             with asking(session.progress, name):
-                self.present[name] = present_image(self._images, target.repository.with_tag(tag))
+                self.present[name] = present_image(self.images, target.repository.with_tag(tag))
 
     def tell_of_limits(self, parts: Sequence[tuple[Plan, Known]]) -> None:
         """Note which layers the registry will refuse: who waits for a push that can't work should know it before."""
@@ -131,14 +131,14 @@ class Delivery:
         if not plan.built:
             return
         try:
-            attach_wheels(self._images, self._session.store, image.descriptor, plan.built)
+            attach_wheels(self.images, self._session.store, image.descriptor, plan.built)
         except CogpackError as error:
             text = f"{self.target.repository.name}: the wheels that were built are not left beside the image: "
             self._session.progress.note(Note(Code.WHEELS_NOT_LEFT, f"{text}{error.message}"))
 
     def _has(self, digest: Digest) -> bool:
         """Tell whether this very image is there: the registry would not have it without its blobs."""
-        return any(one.digest == digest for one in self.present.values()) or self._images.manifest(digest) is not None
+        return any(one.digest == digest for one in self.present.values()) or self.images.manifest(digest) is not None
 
     def give_names(self, brought: Brought, done: list[str], *, waited: bool) -> None:
         """Move the tags, one after the other; `done` gets the name of each that names the image now.
@@ -146,7 +146,7 @@ class Delivery:
         `waited`: while other targets were filled, no tag named the manifest, and the registry may have thrown it away.
         """
         root, moving = brought.root, self._moving(brought)
-        if waited and moving and not self._images.manifest(root.digest):
+        if waited and moving and not self.images.manifest(root.digest):
             self._put(brought.images, brought.index)
         for tag, name in zip(self.target.tags, self.target.names, strict=True):
             if name in moving:
@@ -157,7 +157,7 @@ class Delivery:
         """Have the manifests of all `images` there, and then the index; the registry may have thrown some away while
         others came."""
         for one in images:
-            if not self._images.manifest(one.image.descriptor.digest):
+            if not self.images.manifest(one.image.descriptor.digest):
                 self._sink.put(one.image)
         if index is not None:
             self._sink.put_index(index)

@@ -18,7 +18,7 @@ from cogpack.layers.debs import PackageSource
 from cogpack.layers.debs.effects.ldcache import CACHE, CONF
 from cogpack.layers.debs.effects.ldcache_file import parse_cache
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, Whiteout
-from cogpack.layers.layer import key_of
+from cogpack.layers.layer import Layer, key_of
 from cogpack.layers.library_cache import LibraryCacheSource, has_system_libraries
 from cogpack.layers.spool import Once
 from cogpack.layers.wheels import WheelFile, WheelLibraries, WheelLibrary
@@ -124,6 +124,10 @@ class Libraries:
             answer = unresolved(libraries, SITE, machine, {one.soname for one in cache.libraries})
         kept.found_lacking(question, answer)
         return answer
+
+
+def is_library_cache(layer: Layer) -> bool:
+    return isinstance(layer, BuiltLayer) and isinstance(layer.source, LibraryCacheSource)
 
 
 def _file(wheel: LockedWheel, one: Input) -> WheelFile:

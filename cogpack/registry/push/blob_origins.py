@@ -25,6 +25,15 @@ class BlobOrigins:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._told: dict[Digest, Reference] = {}
+
+    def told(self, digest: Digest, home: Reference) -> None:
+        """Hear, for this run, that a repository may have the blob."""
+        self._told[digest] = home
+
+    def is_told(self, digest: Digest) -> bool:
+        """Tell whether somebody said of this very blob where it is, who is no trace of an earlier push."""
+        return digest in self._told
 
     def of(self, registry: str, digest: Digest) -> list[str]:
         """List repositories of `registry` that had the blob, the latest first."""
@@ -35,7 +44,8 @@ class BlobOrigins:
 
     def origins(self, here: Reference, named: Iterable[Reference], digest: Digest) -> list[str]:
         """List other repositories of `here`'s registry that may have the blob mounted: of `named`, then as seen."""
-        first = [origin.repository for origin in named if origin.registry == here.registry]
+        told = [self._told[digest]] if digest in self._told else []
+        first = [origin.repository for origin in (*told, *named) if origin.registry == here.registry]
         found = dict.fromkeys([*first, *self.of(here.registry, digest)])
         return [repository for repository in found if repository != here.repository][:_KEPT]
 
@@ -49,7 +59,9 @@ class BlobOrigins:
                     if other != registry:
                         when = self._path(other, digest).stat().st_mtime_ns
                         found += [(when, Reference(other, repository)) for repository in self.of(other, digest)[:1]]
-        return [home for _, home in sorted(found, key=lambda pair: pair[0], reverse=True)]
+        seen = [home for _, home in sorted(found, key=lambda pair: pair[0], reverse=True)]
+        told = self._told.get(digest)
+        return seen if told is None or told.registry == registry else [told, *(home for home in seen if home != told)]
 
     def record(self, registry: str, repository: str, digests: Iterable[Digest]) -> None:
         for digest in digests:
