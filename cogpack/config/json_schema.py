@@ -282,6 +282,20 @@ _OURS: Mapping[str, Schema] = {
         "propertyNames": {"enum": [*sorted(Code), ALL]},
         "additionalProperties": {"enum": ["deny", "allow"]},
     },
+    "shared_layers": _mapping(
+        "Where layers are found that another model's push made.",
+        {
+            "from": _text("The repository that is asked for them, HOST/NAME."),
+            "publish": _text("The repository that push --publish-layers writes them to, HOST/NAME."),
+            "keys": _list("Whose word counts.", _text("A file of the project with an OpenPGP certificate.")),
+            "trust": _words(
+                "Whose word counts besides the lock's: that of keys, or of all who may write to the repository.",
+                ("keys", "repository"),
+                default=_PACK.shared_layers.trust,
+            ),
+        },
+        strict=True,
+    ),
     "weights": _mapping(
         "Which files are weights, beyond what name and size tell, and how they are split over layers.",
         {

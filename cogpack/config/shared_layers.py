@@ -10,8 +10,6 @@ from cogpack.reference import Reference
 
 def shared_layers(value: Value) -> SharedLayers:
     fields = value.fields(("from", "publish", "keys", "trust"), strict=True)
-    if "from" not in fields and "publish" not in fields:
-        value.fail("has neither from nor publish", next_step="write from: HOST/NAME, the repository that has layers")
     keys = tuple(filled(item) for item in fields["keys"].items()) if "keys" in fields else ()
     return SharedLayers(
         source=_repository(fields["from"]) if "from" in fields else None,

@@ -65,6 +65,7 @@ def test_the_settings_of_the_readme_and_of_init_are_valid() -> None:
         "{model: r.example/x, weights: [{name: a, target: /src/w, source: {uri: hf://a/b}}]}",
         "{model: r.example/x, weights: [{name: a, target: /src/w, source: [{uri: ./w, exclude: ['*.md']}]}]}",
         "cogpack: {apt: [{uri: 'https://a.example', suites: [./], key: k.asc}], notes: {all: deny, clash: allow}}",
+        "cogpack: {shared_layers: {from: r.example/team/layers, keys: [team.asc], trust: repository}}",
         "cogpack: {limits: {time: 1}, keep: [/var/tmp/x], extras: [a], torch_index: cu121, exclude_newer: 2026-01-01}",
     ],
 )
@@ -81,6 +82,7 @@ def test_what_both_take(text: str) -> None:
         *("cogpack: {platform: linux/s390x}", "cogpack: {user: root}", "cogpack: {limits: {memory: 1}}"),
         *("cogpack: {notes: {other: deny}}", "cogpack: {notes: {all: ignore}}", "cogpack: {keep: [var]}"),
         *("cogpack: {apt: [{uri: 'https://a.example', suites: [./]}]}", "cogpack: {weights: {split: halves}}"),
+        *("cogpack: {shared_layers: {trust: all}}", "cogpack: {shared_layers: {to: r.example/x}}"),
         *("cogpack: {weights: {layer_size: 1}}", "cogpack: {torch_index: rocm}", "cogpack: {debian_mirror: a}"),
         *("build: {run: [{mounts: []}]}", "{model: r.example/x, weights: [{name: a, target: /w}]}"),
     ],

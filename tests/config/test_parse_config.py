@@ -408,6 +408,10 @@ def test_any_shape_of_yaml_is_a_config_or_an_input_error(pieces: list[str]) -> N
 def test_clashes_of_wheels_are_noted_or_refused() -> None:
     assert parse("cogpack: {clashes: error}\n").pack.clashes == "error"
     assert parse("cogpack: {}\n").pack.clashes == "note"
+    assert parse("cogpack: {shared_layers: {publish: r.example/x}}\n").pack.shared_layers.publish == "r.example/x"
+    for name in ("r.example/x:v1", "x", "r.example/x@sha256:" + "0" * 64):
+        told = fault(f"cogpack: {{shared_layers: {{from: {name}}}}}\n")
+        assert "cogpack.shared_layers.from: expected a repository alone, as in HOST/NAME" in told
     assert fault("cogpack: {clashes: allow}\n") == "cog.yaml:1: cogpack.clashes: expected note or error, found allow"
 
 
