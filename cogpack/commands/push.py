@@ -1,6 +1,7 @@
 """`cogpack push`: an image into the registries that are to have it."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import msgspec
 
@@ -102,10 +103,12 @@ def push(
         error.message += f"; tags that moved: {', '.join(done) or 'none'}"
         raise
     record_results(session, [(prepared, its) for prepared, (_, its) in zip(each, parts, strict=True)])
-    offered: dict[str, None] = {}
-    for prepared, (plan, its) in zip(each, parts, strict=True) if publisher else ():
-        offered |= dict.fromkeys(publisher.publish(plan, prepared.decisions, its, deliveries[0].images))
-    return _told(deliveries, brought, tuple(offered))
+    offered = [
+        publisher.publish(plan, prepared.decisions, its, deliveries[0].images)
+        for prepared, (plan, its) in zip(each, parts, strict=True)
+        if publisher is not None
+    ]
+    return _told(deliveries, brought, tuple(dict.fromkeys(chain.from_iterable(offered))))
 
 
 def _told(deliveries: Sequence[Delivery], brought: Sequence[Brought], published: tuple[str, ...]) -> Pushed:

@@ -131,16 +131,26 @@ def _hidden(decisions: Decisions) -> Mapping[str, frozenset[str]]:
     return {wheel: frozenset(paths) for wheel, paths in found.items()}
 
 
+def _imported(release: str) -> str:
+    """Tell where modules of wheels are imported from: by the link that names Python's version."""
+    return f"/{VENV}/lib/python{minor_of(release)}/site-packages"
+
+
+def wheel_unit_key(sha256: str, release: str) -> str:
+    """Name what the modules of the wheel of this digest compile to."""
+    return unit_key(release, sha256, _imported(release))
+
+
 def _wheel_unit(wheel: WheelFile, release: str) -> Unit:
-    """Give the modules of a wheel, as they are imported: by the link that names Python's version."""
-    imported = f"/{VENV}/lib/python{minor_of(release)}/site-packages"
+    """Give the modules of a wheel, as they are imported."""
+    imported = _imported(release)
 
     def files() -> Iterable[SourceFile]:
         for file in wheel_files(wheel.locate(), wheel.filename):
             if is_module(file.path, SITE):
                 yield SourceFile(file.path, imported + file.path.removeprefix(SITE), file.content)
 
-    return Unit(unit_key(release, wheel.sha256, imported), files)
+    return Unit(wheel_unit_key(wheel.sha256, release), files)
 
 
 def _library_unit(source: LayerSource, directory: str, release: str) -> Unit:
