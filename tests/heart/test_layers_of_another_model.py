@@ -212,6 +212,16 @@ def test_a_repository_that_is_away_holds_nothing_up(team: Team) -> None:
     assert vouched(done) == ""
 
 
+def test_a_depot_stands_for_the_repository_too(team: Team) -> None:
+    project = team.second(SIGNED)
+    ok(project.cogpack("fetch", "-o", "../depot"))
+    team.world.requests.clear()
+    done = ok(project.cogpack("push", "--offline", "../depot", "--json", project.target()))
+    assert vouched(done) == ""
+    assert not [path for _, path in team.world.requests if HOME in path]
+    shutil.rmtree(team.world.directory / "depot")
+
+
 def test_a_layer_comes_from_another_registry_where_it_is_published(team: Team, tmp_path: Path) -> None:
     project = team.second(SIGNED)
     with Server(tmp_path / "other") as other:
