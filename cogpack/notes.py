@@ -101,6 +101,10 @@ class Code(enum.StrEnum):
     REGISTRY_FINISHING = "registry-finishing", "All bytes are sent, and the registry takes long to finish the blob."
     REGISTRY_UNASKED = "registry-unasked", "A registry could not be asked, so what a push would move is not known."
     RELATIVE_IMPORT = "relative-import", "The predictor's file has a relative import, which fails in the container."
+    RELEASE_OLDER = (
+        "release-older",
+        "An archive's Release is older than the one that the lock has seen: a mirror is behind, or keeps updates back.",
+    )
     REPOSITORY_MADE = "repository-made", "The repository was made, since the registry wants that before a push."
     REQUIREMENT_BROKEN = "requirement-broken", "A command of `build.run` left a package without what it requires."
     RESULTS_UNWRITTEN = "results-unwritten", "What the layers came out as can't be written into the lock."

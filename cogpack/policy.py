@@ -23,8 +23,11 @@ def in_ci(environment: Mapping[str, str]) -> bool:
 ALL = "all"
 """Stands for every code, where notes are denied."""
 
-DENIED_IN_CI = frozenset({Code.CREDENTIALS_FILE, Code.ENVIRONMENT_FILE, Code.MISSPELT_KEY, Code.PRIVATE_KEY})
-"""Nobody looks on there, and the image is for others: secrets of the project, and a key that was to say something."""
+DENIED_IN_CI = frozenset(
+    {Code.CREDENTIALS_FILE, Code.ENVIRONMENT_FILE, Code.MISSPELT_KEY, Code.PRIVATE_KEY, Code.RELEASE_OLDER}
+)
+"""Nobody looks on there, and the image is for others: secrets of the project, a key that was to say something, and
+packages that go back in time."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):

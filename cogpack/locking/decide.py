@@ -20,7 +20,7 @@ from cogpack.lockfile import (
     Results,
     input_digests,
 )
-from cogpack.lockfile.base_kinds import DebianBase
+from cogpack.lockfile.base_kinds import DebianBase, DebianRelease
 from cogpack.locking.archives import read_archives
 from cogpack.locking.cuda_toolkit import decide_toolkit
 from cogpack.locking.decide_base import decide_base, usual_suite
@@ -145,6 +145,7 @@ def resolve_lock(
             kept,
             building,
             same_format=same_format,
+            seen=_releases(previous, platform),
             upgrade_system=upgrade_system,
             seeds={**before, **seeds},
             beside=beside,
@@ -183,6 +184,7 @@ def _decide(
     *,
     told: Sequence[Note] = (),
     same_format: bool,
+    seen: Sequence[DebianRelease],
     upgrade_system: bool,
     seeds: Mapping[str, str],
     beside: Decisions | None,
@@ -191,7 +193,7 @@ def _decide(
     """`cuda`: torch's, where it is known;
     `suite`: of Debian, where wheels may want another than the usual one, and are looked into for that;
     `told`: notes that are not told again; `beside`: what was decided for another platform;
-    `same_format`: the rules by which `kept` was decided are those that hold."""
+    `same_format`: the rules by which `kept` was decided are those that hold; `seen`: Releases of the lock there was."""
     config = project.config
     platform = Platform.parse(config.pack.platform)
     listed: list[BaseFiles] = []
@@ -203,6 +205,7 @@ def _decide(
         suite=suite,
         shared=read_shared_base(project),
         archives=read_archives(session, project, kept.base if kept else None),
+        seen=seen,
         upgrade_system=upgrade_system,
         listed=listed.append,
     )
@@ -288,6 +291,14 @@ def _decide(
         if note not in told:
             session.progress.note(note)
     return decided
+
+
+def _releases(previous: Lock | None, platform: str) -> Sequence[DebianRelease]:
+    """Give those that a lock was made from."""
+    if previous is None or platform not in previous.platforms:
+        return ()
+    base = previous.platforms[platform].base
+    return (*(base.releases if isinstance(base, DebianBase) else ()), *base.system_packages.releases)
 
 
 def _created(environment: Mapping[str, str]) -> int | None:

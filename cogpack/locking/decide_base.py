@@ -8,7 +8,7 @@ import msgspec
 from cogpack.config import PYTHONS, Config, Suite
 from cogpack.errors import InputError
 from cogpack.images.interface import trying
-from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase, SystemPackages
+from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedDeb, RegistryBase, SystemPackages
 from cogpack.locking.decide_packages import decide_packages
 from cogpack.locking.maintainer_scripts import fetched_control, left_to_dpkg
 from cogpack.locking.shared_base import SharedBase, SharedImage, is_shared
@@ -42,25 +42,29 @@ def decide_base(
     suite: Suite | None = None,
     shared: SharedBase | SharedImage | None = None,
     archives: Sequence[Archive] = (),
+    seen: Sequence[DebianRelease] = (),
     upgrade_system: bool = False,
     listed: Callable[[BaseFiles], object] = lambda _: None,
 ) -> Base:
     """Give the base that `config` asks for: `kept`, where it still is that one, else resolved anew.
 
     `suite`: of Debian, where another than usual has to be; `shared`: the base of another lock that it names;
-    `archives`: those beside Debian's; `listed` is given the files of an image that is read for it; `upgrade_system`:
-    `kept` with what the security archive has newer.
+    `archives`: those beside Debian's; `seen`: the Releases of the lock that there was, whatever of it is kept;
+    `listed` is given the files of an image that is read for it; `upgrade_system`: `kept` with what the security archive
+    has newer.
     """
     snapshot = Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC))
     if config.pack.base is None:
         debian = kept if isinstance(kept, DebianBase) else None
         suite = config.pack.debian.suite or suite or usual_suite(config)
         of = shared if isinstance(shared, SharedBase) else None
-        return _debian(session, config, platform, suite, debian, of, archives, snapshot, upgrade_system=upgrade_system)
+        return _debian(
+            session, config, platform, suite, debian, of, archives, snapshot, seen, upgrade_system=upgrade_system
+        )
     image = shared if isinstance(shared, SharedImage) else None
     before = kept if isinstance(kept, RegistryBase) else None
     return _registry(
-        session, config, config.pack.base, platform, before, image, archives, snapshot, listed, upgrade_system
+        session, config, config.pack.base, platform, before, image, archives, snapshot, seen, listed, upgrade_system
     )
 
 
@@ -82,6 +86,7 @@ def _registry(
     shared: SharedImage | None,
     archives: Sequence[Archive],
     snapshot: Snapshot | None,
+    seen: Sequence[DebianRelease],
     listed: Callable[[BaseFiles], object],
     upgrade_system: bool,
 ) -> RegistryBase:
@@ -114,7 +119,7 @@ def _registry(
 
         before = kept.system_packages
         return decide_packages(
-            session, config, base, archives, before, files, snapshot=snapshot, upgrade_system=upgrade_system
+            session, config, base, archives, before, files, snapshot=snapshot, seen=seen, upgrade_system=upgrade_system
         )
     images = session.images(reference)
     read: list[BaseFiles] = []
@@ -125,7 +130,17 @@ def _registry(
         images,
     )
     listed(read[-1])
-    return decide_packages(session, config, base, archives, None, lambda: read[-1], snapshot=snapshot)
+    return decide_packages(
+        session,
+        config,
+        base,
+        archives,
+        None,
+        lambda: read[-1],
+        snapshot=snapshot,
+        seen=seen,
+        upgrade_system=upgrade_system,
+    )
 
 
 def _debian(
@@ -137,6 +152,7 @@ def _debian(
     shared: SharedBase | None,
     archives: Sequence[Archive],
     snapshot: Snapshot | None,
+    seen: Sequence[DebianRelease],
     *,
     upgrade_system: bool,
 ) -> DebianBase:
@@ -198,6 +214,7 @@ def _debian(
         mirror=mirror,
         kept=_stood_upon(session, kept, shared, snapshot, mirror),
         snapshot=snapshot,
+        seen=(*seen, *(shared.base.releases if shared else ())),
     )
     if shared:
         of = f"Debian {_named(suite, slim=slim)}, {count_text(len(found.packages), 'package')}"

@@ -10,7 +10,7 @@ from cogpack.config import Config
 from cogpack.images.ground import ground_of
 from cogpack.layers.debs.over.installed import DpkgDatabase
 from cogpack.layers.debs.tree import Tree
-from cogpack.lockfile.base_kinds import RegistryBase, SystemPackages
+from cogpack.lockfile.base_kinds import DebianRelease, RegistryBase, SystemPackages
 from cogpack.locking.maintainer_scripts import left_to_dpkg
 from cogpack.resolve.base_image import BaseFiles
 from cogpack.resolve.debs import (
@@ -40,28 +40,29 @@ def decide_packages(
     files: Callable[[], BaseFiles],
     *,
     snapshot: Snapshot | None = None,
+    seen: Sequence[DebianRelease] = (),
     upgrade_system: bool = False,
 ) -> RegistryBase:
     """Give `base` with the packages that `config` asks for. `archives`: those beside its own; `kept`: packages that a
     lock has over just this image; `files` gives what is in it. `snapshot`: its archives are asked for as they were
-    then; `upgrade_system`: `kept` with what they have newer for security, of the image, too."""
+    then; `seen`: Releases of the lock that there was; `upgrade_system`: `kept` with what they have newer for security,
+    of the image, too."""
     tools = COG_TOOLS if config.pack.tools else ()
     wanted = [*config.system_packages, *(name for name in tools if name not in config.system_packages)]
-    image = _Image(session, config, base, archives, snapshot, files)
-    answers = (
+    image = _Image(session, config, base, archives, snapshot, seen, files)
+    if (
         kept is not None
         and kept.archives == tuple(map(locked_archive, archives))
         and _answers(kept, wanted, recommends=config.pack.recommends)
         and (snapshot is None or snapshot.is_that_of(kept.releases))
-    )
-    if upgrade_system:
-        found = image.upgraded(kept if kept and answers else image.resolved(wanted, kept), wanted)
-    elif kept and answers:
+    ):
         found = kept
-    elif wanted or archives:
+    elif wanted or archives or (kept and any(deb.instead_of for deb in kept.packages)):
         found = image.resolved(wanted, kept)
     else:
         found = SystemPackages()
+    if upgrade_system:
+        found = image.upgraded(found, wanted)
     return base if found == base.system_packages else msgspec.structs.replace(base, system_packages=found)
 
 
@@ -82,6 +83,7 @@ class _Image:
         base: RegistryBase,
         archives: Sequence[Archive],
         snapshot: Snapshot | None,
+        seen: Sequence[DebianRelease],
         files: Callable[[], BaseFiles],
     ) -> None:
         self._session = session
@@ -89,6 +91,7 @@ class _Image:
         self._base = base
         self._archives = archives
         self._snapshot = snapshot
+        self._seen = seen
         self._files = files
         self._mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
 
@@ -136,6 +139,7 @@ class _Image:
             archives=self._archives,
             examine=self._examine,
             upgraded=[deb.name for deb in kept.packages] if kept else (),
+            seen=self._seen,
         )
 
     def upgraded(self, kept: SystemPackages, wanted: Sequence[str]) -> SystemPackages:

@@ -219,7 +219,11 @@ def test_upgrade_system_takes_what_the_security_archive_has_newer_of_the_lock_an
         assert (made.root / "cogpack.lock").read_text() == text
     made.write("cog.yaml", (made.root / "cog.yaml").read_text().replace("    - tool\n", ""))
     ok(made.cogpack("lock", **ubuntu.environment))
-    assert versions(made) == {"libc6": "2.41.1", "libold": "1.1", "dev": "1.1"}, "no fix is lost by another request"
+    fixes = {"libc6": "2.41.1", "libold": "1.1", "dev": "1.1"}
+    assert versions(made) == fixes, "none is lost by another request"
+    made.write("cog.yaml", (made.root / "cog.yaml").read_text().replace("  system_packages:\n    - libc6\n", ""))
+    ok(made.cogpack("lock", **ubuntu.environment))
+    assert versions(made) == fixes
 
 
 def test_packages_are_those_of_the_time_that_is_named(world: World, ubuntu: Ubuntu) -> None:

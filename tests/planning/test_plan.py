@@ -15,7 +15,8 @@ from cogpack.formats import FORMATS
 from cogpack.images.assemble import LAYER_LIMIT
 from cogpack.layers.wheels import WheelLibraries
 from cogpack.lockfile import Decisions, LockedWheel
-from cogpack.lockfile.base_kinds import RegistryBase, RegistryLayer
+from cogpack.lockfile.base_kinds import LockedDeb, RegistryBase, RegistryLayer, SystemPackages
+from cogpack.locking.maintainer_scripts import deb_artifact
 from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.oci import OCI_LAYER
 from cogpack.planning.plan import Plan, Suppliers, make_plan
@@ -33,7 +34,14 @@ def never(*_: object) -> Any:
     raise AssertionError("a plan reads nothing")
 
 
-def planned(base_layers: int, *others: LockedWheel, pack: PackOptions | None = None, init: str | None = None) -> Plan:
+def planned(
+    base_layers: int,
+    *others: LockedWheel,
+    pack: PackOptions | None = None,
+    init: str | None = None,
+    glibc: str = "2.36",
+    debs: tuple[LockedDeb, ...] = (),
+) -> Plan:
     digest = sha256(b"layer")
     layer = RegistryLayer(media_type=OCI_LAYER, digest=digest, size=5, diff_id=DiffID(digest))
     config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [digest] * base_layers}}
@@ -41,11 +49,12 @@ def planned(base_layers: int, *others: LockedWheel, pack: PackOptions | None = N
         reference="registry.test/base:1",
         digest=digest,
         python="3.12",
-        glibc="2.36",
+        glibc=glibc,
         interpreter="/usr/bin/python3.12",
         init=init,
         config=json.dumps(config),
         layers=(layer,) * base_layers,
+        system_packages=SystemPackages(packages=debs),
     )
     wheel = LockedWheel(
         name="cog", version="1", filename="cog-1-py3-none-any.whl", sha256=digest.removeprefix("sha256:"), size=9
@@ -59,7 +68,9 @@ def planned(base_layers: int, *others: LockedWheel, pack: PackOptions | None = N
         Gathered(weights=(), layer_size=1 << 30),
         Suppliers(
             base=BaseSupply(
-                package=never,
+                package=lambda _, deb: Input(
+                    supply=no_supply(), artifact=deb_artifact(deb), noun="package", urls=never
+                ),
                 blob=never,
                 ground=never,
                 spool=Path("/nowhere"),
@@ -106,3 +117,20 @@ def test_a_library_cache_lies_above_all_wheels_where_some_are_of_cuda_and_is_see
     assert [layer.name for layer in plan.layers][-3:] == ["wheels: cog 1", "library cache", "project"]
     assert plan.seen[-1] is plan.layers[-2]
     assert [one.artifact.name for one in plan.inputs_of(plan.layers[-2])] == [filename]
+
+
+def package(name: str, size: int) -> LockedDeb:
+    digest = sha256(name.encode()).removeprefix("sha256:")
+    return LockedDeb(
+        name=name, version="1", arch="amd64", archive="debian", path="p", size=size, sha256=digest, requested=True
+    )
+
+
+def test_a_large_package_is_one_layer_over_any_image_whose_usr_is_merged() -> None:
+    debs = (package("large", 4_000_000), package("small", 3_999_999))
+    one, other = planned(1, debs=debs), planned(2, glibc="2.41", debs=debs)
+    assert [layer.name for layer in one.own][:2] == ["package: large 1", "packages: small"]
+    assert one.own[0].key == other.own[0].key
+    assert one.own[1].key != other.own[1].key, "what describes the whole is of one image"
+    assert [one.fetched(layer) for layer in one.own[:2]] == [4_000_000, 3_999_999]
+    assert [layer.name for layer in planned(1, glibc="2.31", debs=debs).own][0] == "packages: large, small"

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from cogpack.artifacts import Input
+from cogpack.debian_version import version_key
 from cogpack.formats import ImageRules
 from cogpack.images.assemble import BaseImage
 from cogpack.layers.built import BaseLayer, BuiltLayer
@@ -27,6 +28,8 @@ from cogpack.sizes import MiB
 
 _WORTH_KEEPING = 256 * MiB
 """Bytes of packages or layers as they are fetched; laid, they are three times as much."""
+_UNMERGED = "2.31"
+"""The C library of Debian 11, whose image has links as well as directories."""
 _MOST = 16
 """Packages that are layers of their own."""
 
@@ -79,7 +82,7 @@ def plan_base(base: Base, supply: BaseSupply, codec: Codec, rules: ImageRules) -
         case DebianBase():
             return _debian(base, supply, codec, rules)
         case RegistryBase():
-            return _registry(base, supply, codec)
+            return _registry(base, supply, codec, rules)
 
 
 def _name(packages: Sequence[LockedDeb]) -> str:
@@ -137,7 +140,7 @@ def _source(archive: LockedArchive) -> AptSource:
     )
 
 
-def _registry(base: RegistryBase, supply: BaseSupply, codec: Codec) -> PlannedBase:
+def _registry(base: RegistryBase, supply: BaseSupply, codec: Codec, rules: ImageRules) -> PlannedBase:
     reference = Reference.parse(base.reference)
     layers = tuple(
         BaseLayer(
@@ -159,16 +162,35 @@ def _registry(base: RegistryBase, supply: BaseSupply, codec: Codec) -> PlannedBa
     sources = [_source(archive) for archive in over.archives]
     if not ours and not sources:
         return planned
+    unpacking = Unpacking(supply.spool, supply.progress, supply.cancellation)
+    large = _large([deb for deb, _ in ours], rules) if _is_merged(base) else ()
+    apart = [
+        PackageSource(deb_file(deb, package.file), arch=base.arch, unpacking=unpacking)
+        for deb, package in ours
+        if deb in large
+    ]
     source = OverImageSource(
         [layer.diff_id for layer in base.layers],
         partial(supply.ground, reference, layers),
         [deb_file(deb, package.file) for deb, package in ours],
         arch=base.arch,
-        name=_name([deb for deb, _ in ours]) if ours else f"apt: {sources[0].name}",
+        name=_name([deb for deb, _ in ours if deb not in large]) if ours else f"apt: {sources[0].name}",
         where=f"cogpack.base: {base.reference}",
-        unpacking=Unpacking(supply.spool, supply.progress, supply.cancellation),
+        unpacking=unpacking,
+        apart=apart,
         sources=sources,
     )
     layer = BuiltLayer(source, codec)
-    inputs = {key_of(layer): tuple(package for _, package in ours)}
-    return msgspec.structs.replace(planned, packages=(layer,), inputs=inputs)
+    below = [BuiltLayer(one, codec) for one in apart]
+    inputs = {
+        key_of(one): (package,)
+        for one, (_, package) in zip(below, [one for one in ours if one[0] in large], strict=True)
+    }
+    inputs[key_of(layer)] = tuple(package for _, package in ours)
+    return msgspec.structs.replace(planned, packages=(*below, layer), inputs=inputs)
+
+
+def _is_merged(base: RegistryBase) -> bool:
+    """Tell whether /lib and its like are links into /usr there, as in the layers that hold one package: Docker's images
+    of Debian are so from 12 on, Ubuntu's from 20.04. Over another, such a layer would have its files in vain."""
+    return version_key(base.glibc) > version_key(_UNMERGED)

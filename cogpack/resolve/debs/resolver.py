@@ -9,7 +9,7 @@ import msgspec
 
 from cogpack.errors import InputError, together
 from cogpack.http import Http
-from cogpack.lockfile.base_kinds import DebianBase, LockedDeb, SystemPackages
+from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb, SystemPackages
 from cogpack.notes import Code, Note
 from cogpack.progress import Progress
 from cogpack.resolve.debs.archives.archive import Archive, locked_archive
@@ -59,6 +59,7 @@ def resolve_debs(
     examine: Examine | None = None,
     kept: KeptBase | None = None,
     snapshot: Snapshot | None = None,
+    seen: Sequence[DebianRelease] = (),
     now: datetime | None = None,
 ) -> DebianBase:
     """Choose the base and what the user's `requests` (as `Request` has them) need, of `suite` for `arch`.
@@ -66,13 +67,14 @@ def resolve_debs(
     `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `slim`: of the base
     there is only what Python needs; `recommends`: what they recommend comes, too; `archives`: have packages beside
     Debian's, for all but the base; `examine` looks at what was chosen; `kept`: is stood upon, where it can be;
-    `snapshot`: all of Debian's is of that time, and not of the mirror's present; `now` dates the check of the Releases'
-    age.
+    `snapshot`: all of Debian's is of that time, and not of the mirror's present; `seen`: the Releases of the lock that
+    there was, whatever is kept of it; `now` dates the check of the Releases' age.
     """
     if wrong := [misnamed(request, places) for request in requests if not is_request(request)]:
         raise together(wrong)
     task = http.progress.task(f"Debian {suite}: {', '.join(['Python', *requests])}", None, "resolve")
-    reader = SuiteReader(arch=arch, http=http, cache=cache, seal=seal, task=task, now=now or datetime.now(UTC))
+    now = now or datetime.now(UTC)
+    reader = SuiteReader(arch=arch, http=http, cache=cache, seal=seal, task=task, now=now, seen=seen)
     suites = reader.debian(suite, mirror, snapshot)
     debian, security = Universe(*indexes_of(suites)), len(suites) - 1
     releases = tuple(one.locked for one in suites)

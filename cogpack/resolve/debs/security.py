@@ -43,7 +43,8 @@ def upgrade_security(
     or a suite stays; `archives`: beside Debian's, of which all stays. The rest is as `resolve_debs` has it."""
     over = kept.system_packages
     task = http.progress.task(f"Debian {kept.suite}-security", None, "resolve")
-    reader = SuiteReader(arch=kept.arch, http=http, cache=cache, seal=seal, task=task, now=now or datetime.now(UTC))
+    now, seen = now or datetime.now(UTC), (*kept.releases, *over.releases)
+    reader = SuiteReader(arch=kept.arch, http=http, cache=cache, seal=seal, task=task, now=now, seen=seen)
     debians = reader.debian(kept.suite, mirror)
     suites = [*debians, *reader.read(archives)]
     fixed = {wanted.name for wanted in map(parse_request, requests) if wanted.version or wanted.suite}

@@ -1,7 +1,7 @@
 """Packages over an image that others made come out as its own dpkg would leave them."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,11 @@ from support.ldcache import parse_cache
 from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError
 from cogpack.layers.content import Bytes
-from cogpack.layers.debs import DebFile, Unpacking
+from cogpack.layers.debs import DebFile, PackageSource, Unpacking
 from cogpack.layers.debs.effects.ldcache import SharedObject
 from cogpack.layers.debs.over.ground import Unread
 from cogpack.layers.debs.over.source import OverImageSource
-from cogpack.layers.entry import Directory, Entry, File, Symlink, Whiteout, parents
+from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, Whiteout, parents
 from cogpack.progress import SILENT, Cancellation
 
 INFO = "var/lib/dpkg/info"
@@ -65,7 +65,7 @@ class Image:
     def deb(self, name: str, data: bytes, version: str = "1") -> DebFile:
         return deb_file(self.directory, name, data, version=version)
 
-    def source(self, *debs: DebFile) -> OverImageSource:
+    def source(self, *debs: DebFile, apart: Sequence[PackageSource] = ()) -> OverImageSource:
         return OverImageSource(
             [DiffID(sha256(b"layer"))],
             self.ground,
@@ -74,6 +74,7 @@ class Image:
             name="packages",
             where="base",
             unpacking=Unpacking(self.directory / "spool", SILENT, Cancellation()),
+            apart=apart,
         )
 
     def over(self, *debs: DebFile) -> dict[str, Entry]:
@@ -314,3 +315,75 @@ def test_a_package_that_a_damaged_database_tells_twice_is_told_once_when_it_is_n
     image.status.append(image.status[1])
     made = image.over(image.deb("old", deb("old", version="2"), "2"))
     assert text(made["var/lib/dpkg/status"]).count("Package: old\n") == 1
+
+
+def there(*layers: Iterable[Entry]) -> dict[str, tuple[object, ...]]:
+    """What a container sees of layers: what each path is, links of files followed."""
+    found: dict[str, Entry] = {}
+    for layer in layers:
+        for entry in sorted(layer, key=lambda one: one.path):
+            gone = isinstance(entry, Whiteout) or not isinstance(entry, Directory)
+            if gone and isinstance(found.get(entry.path), Directory):
+                found = {path: one for path, one in found.items() if not path.startswith(f"{entry.path}/")}
+            if isinstance(entry, Whiteout):
+                found.pop(entry.path, None)
+            else:
+                found[entry.path] = found[entry.target] if isinstance(entry, HardLink) else entry
+    return {path: seen(entry) for path, entry in found.items()}
+
+
+def seen(entry: Entry) -> tuple[object, ...]:
+    match entry:
+        case File():
+            content = entry.content
+            data: object = content if isinstance(content, Unread) else content.open().read()
+            return "file", data, entry.mode, entry.uid, entry.gid
+        case Directory():
+            return "directory", entry.mode, entry.uid, entry.gid
+        case Symlink():
+            return "symlink", entry.target
+    raise AssertionError(entry)
+
+
+def test_a_large_package_is_a_layer_that_is_the_same_over_any_image_and_each_image_comes_out_as_without(
+    image: Image,
+) -> None:
+    image.files |= {
+        "bin": Symlink("bin", "usr/bin"),
+        "usr/lib": Directory("usr/lib", 0o775, 0, 7),
+        "usr/lib/moved": Symlink("usr/lib/moved", "/opt/moved"),
+        "opt/moved/there": "there",
+        "etc/dpkg/dpkg.cfg.d/docker": "path-exclude=/usr/share/data/*\n",
+        "var/lib/dpkg/diversions": "/usr/bin/man\n/usr/bin/man.REAL\n:\n",
+        "var/lib/dpkg/statoverride": "root root 4755 /usr/bin/tool\n",
+        "etc/passwd": "root:x:0:0::/root:/bin/sh\n",
+        "etc/group": "root:x:0:\n",
+        "etc/old.conf": "changed",
+    }
+    names = {
+        *(
+            "bin/there",
+            "usr/bin/tool",
+            "usr/bin/man",
+            "usr/share/data/x",
+            "usr/share/doc/old/changelog",
+            "usr/share/doc/old/copyright",
+        ),
+        *("usr/lib/moved/new", "opt/new", "etc/old.conf", "usr/bin/old", "lib/liblarge.so"),
+    }
+    data = deb(
+        "old",
+        *(member(f"./{name}", name) for name in sorted(names)),
+        version="2",
+        control={"conffiles": "/etc/old.conf\n"},
+    )
+    old, small = image.deb("old", data, "2"), image.deb("small", deb("small", member("./usr/bin/small", "small")))
+    unpacking = Unpacking(image.directory / "spool", SILENT, Cancellation())
+    alone = PackageSource(old, arch="amd64", unpacking=unpacking)
+    ground = [*image.ground().values()]
+    whole, above = image.source(old, small), image.source(old, small, apart=[alone])
+    assert there(ground, alone.entries(), above.entries()) == there(ground, whole.entries())
+    again = {entry.path for entry in above.entries()}
+    assert not again & {"usr/bin/old", "usr/lib/liblarge.so", "opt/new"}, "what is there need not come twice"
+    assert {"usr/bin/small", "usr/bin/tool", "usr/share/doc/old/changelog"} <= again
+    assert above.key() != whole.key()

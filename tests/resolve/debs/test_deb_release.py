@@ -66,6 +66,15 @@ def test_a_release_of_another_suite_is_refused(verify: Verify, signer: Signer) -
         verify(signer.sign(release_text("bookworm")))
 
 
+@pytest.mark.parametrize("asked", ["noble", "noble-security"])
+def test_a_release_of_another_pocket_is_refused_though_ubuntu_gives_all_one_codename(
+    verify: Verify, signer: Signer, asked: str
+) -> None:
+    assert verify(signer.sign(release_text("noble", Suite=asked)), suite=asked).codename == "noble"
+    with pytest.raises(MismatchError, match=r"expected (Suite noble|Codename noble-security), found"):
+        verify(signer.sign(release_text("noble", Suite="noble-updates")), suite=asked)
+
+
 def test_an_expired_release_is_refused(verify: Verify, signer: Signer) -> None:
     old = format_datetime(NOW - timedelta(days=1), usegmt=True)
     with pytest.raises(UnavailableError, match="out of date"):

@@ -3,8 +3,8 @@
 import functools
 import http.server
 import shutil
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
@@ -18,10 +18,11 @@ from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.http import NO_MAP, Http, UrlMap
 from cogpack.http.retries import ATTEMPTS
 from cogpack.layers.debs import DebianSource, Unpacking
-from cogpack.lockfile.base_kinds import DebianBase, LeftOut, SystemPackages
+from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LeftOut, SystemPackages
 from cogpack.locking.maintainer_scripts import deb_file
 from cogpack.locking.recommended import recommended
 from cogpack.notes import Code, Note
+from cogpack.policy import Noted, Policy
 from cogpack.progress import SILENT, Cancellation, Progress, Silent
 from cogpack.resolve.debs import BASE_PACKAGES, DebianMirror, KeptBase, Snapshot, resolve_debs
 from cogpack.resolve.debs.archives import keyring as keyring_module
@@ -116,6 +117,7 @@ def resolve(
     kept: KeptBase | None = None,
     progress: Progress = SILENT,
     slim: bool = False,
+    seen: Sequence[DebianRelease] = (),
     **places: str,
 ) -> DebianBase:
     with Http(url_map=url_map, progress=progress) as client:
@@ -132,6 +134,7 @@ def resolve(
             seal=THIS_RUN,
             snapshot=snapshot,
             kept=kept,
+            seen=seen,
         )
 
 
@@ -272,6 +275,33 @@ def test_a_mirror_that_cuts_an_index_is_told_so(mirror: DebianMirror, tmp_path: 
         file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(MismatchError, match="expected sha256"):
         resolve(mirror, tmp_path, "tool")
+
+
+@pytest.mark.parametrize("hours", [-30, 20, 30])
+def test_a_mirror_that_goes_back_further_than_mirrors_differ_is_told_unless_that_time_is_asked_for(
+    mirror: DebianMirror, tmp_path: Path, archive: Path, hours: int
+) -> None:
+    found = resolve(mirror, tmp_path)
+    seen = [
+        msgspec.structs.replace(
+            one, date=(datetime.fromisoformat(one.date) + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        )
+        for one in found.releases
+        if one.suite == "trixie-security"
+    ]
+    notes = Noted(SILENT, Policy())
+    assert resolve(mirror, tmp_path, seen=seen, progress=notes) == found
+    expected = [Code.RELEASE_OLDER] if hours == 30 else []
+    assert [note.code for note in notes.all] == expected
+    assert not expected or f"{mirror.security}/dists/trixie-security/InRelease is of" in notes.all[0].text
+    then = Snapshot(NOW)
+    service = UrlMap.parse(f"https://snapshot.debian.org={mirror.main.removesuffix('/debian')}", where="map")
+    for name in ("debian", "debian-security"):
+        (archive / "archive" / name).mkdir(parents=True)
+        (archive / name).rename(archive / "archive" / name / then.stamp)
+    notes = Noted(SILENT, Policy())
+    resolve(mirror, tmp_path, seen=seen, progress=notes, snapshot=then, url_map=service)
+    assert notes.all == []
 
 
 @pytest.mark.parametrize("archive_name", ["debian", "debian-security"])

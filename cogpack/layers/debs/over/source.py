@@ -13,7 +13,8 @@ from cogpack.layers.debs.over.ground import Unread
 from cogpack.layers.debs.over.installed import DpkgDatabase
 from cogpack.layers.debs.over.rules import Rules
 from cogpack.layers.debs.over.unpack import unpack
-from cogpack.layers.debs.tree import Tree
+from cogpack.layers.debs.source import PackageSource
+from cogpack.layers.debs.tree import Tree, applied
 from cogpack.layers.entry import Directory, Entry, File, complete
 from cogpack.layers.spool import Once
 from cogpack.oci import encode
@@ -26,7 +27,8 @@ class OverImageSource:
     """Makes the entries of packages over an image: what they bring, and what of the whole is another with them.
 
     `layers`: the image's; `ground`: gives what is there of them, by path; `where`: begins what is said of the image;
-    `sources`: archives that its apt is told of.
+    `apart`: packages among `debs` whose files lie in layers of their own between the image and this one, the same over
+    any image: what is to be otherwise over this one, this layer has again. `sources`: archives that its apt is told of.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class OverImageSource:
         name: str,
         where: str,
         unpacking: Unpacking,
+        apart: Sequence[PackageSource] = (),
         sources: Sequence[AptSource] = (),
     ) -> None:
         self.name = name
@@ -48,6 +51,7 @@ class OverImageSource:
         self._arch = arch
         self._where = where
         self._unpacking = unpacking
+        self._apart = sorted(apart, key=lambda one: one.deb.name)
         self._sources = sources
         self._entries = Once(self._changed)
 
@@ -55,6 +59,8 @@ class OverImageSource:
         debs = [[deb.name, deb.sha256, deb.foreign] for deb in self._debs]
         sources = [[one.uri, one.suites, one.components, sha256(one.key)] for one in self._sources]
         facts = [_RECIPE, self._arch, list(self._layers), debs, sources]
+        if self._apart:
+            facts.append([one.deb.sha256 for one in self._apart])
         return "debs:" + sha256(encode(facts)).removeprefix("sha256:")
 
     def entries(self) -> Sequence[Entry]:
@@ -71,7 +77,9 @@ class OverImageSource:
         update_database(tree, packages, database, unpacked)
         write_sources(tree, self._sources)
         ground = {entry.path: entry for entry in tree if isinstance(entry, Directory)}
-        return link_equal(complete(tree.changes(_comparable(before, tree)), ground))
+        apart = [complete(one.files(), {}) for one in self._apart]
+        below = applied([before.values(), *apart]) if apart else before
+        return link_equal(complete(tree.changes(_comparable(below, tree)), ground))
 
 
 def _comparable(before: Mapping[str, Entry], after: Tree) -> Mapping[str, Entry]:

@@ -11,6 +11,7 @@ import msgspec
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianRelease
+from cogpack.notes import Code, Note
 from cogpack.progress import Task
 from cogpack.resolve.debs.archives.archive import Archive, debian_archives, directory, is_flat
 from cogpack.resolve.debs.archives.index import DebianIndex, open_index, parse_index
@@ -26,6 +27,8 @@ _TEXT_LIMIT = 1024 * 1024 * 1024
 # Debian's snapshot service takes a copy every six hours, and a time before the copy was taken leads to the copy before;
 # Ubuntu's has each time, and its pools keep for a day what newer versions have taken the place of.
 _SNAPSHOT_DELAY = timedelta(hours=12)
+_BEHIND = timedelta(days=1)
+"""By which mirrors of one archive, and those behind one name, may differ."""
 _KINDS = (".xz", ".gz", "")
 
 
@@ -56,7 +59,8 @@ def indexes_of(suites: Sequence[Suite]) -> tuple[Sequence[DebianIndex], Sequence
 
 
 class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
-    """Reads suites for `arch`, Debian's name of it. `cache`: the machine's; `now` dates the check of Releases' age."""
+    """Reads suites for `arch`, Debian's name of it. `cache`: the machine's; `now` dates the check of Releases' age;
+    `seen`: those that a lock was made from, than which an older one is told, unless that time is asked for."""
 
     arch: str
     http: Http
@@ -64,6 +68,7 @@ class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
     seal: Seal
     task: Task
     now: datetime
+    seen: Sequence[DebianRelease] = ()
 
     def debian(self, suite: str, mirror: DebianMirror, snapshot: Snapshot | None = None) -> list[Suite]:
         """Read `suite`, its updates, and its security archive: as they are, or were at the time of `snapshot`."""
@@ -93,7 +98,17 @@ class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
                 f"{archive.uri}: expected {suite} as it was then, found that of {release.date:%Y-%m-%d %H:%M}",
                 next_step="find out who answers for the snapshot service (COGPACK_URL_MAP)",
             )
+        if not archive.snapshot:
+            self._compare(archive, suite, release, url)
         return release
+
+    def _compare(self, archive: Archive, suite: str, release: Release, url: str) -> None:
+        dates = [one.date for one in self.seen if (one.archive, one.suite) == (archive.name, suite)]
+        known = max(map(datetime.fromisoformat, dates), default=release.date)
+        if known - release.date > _BEHIND:
+            text = f"{self.http.shown(url)} is of {release.date:%Y-%m-%d %H:%M}, and the lock has seen that of"
+            text += f" {known:%Y-%m-%d %H:%M}: the mirror is behind, or keeps updates back"
+            self.http.progress.note(Note(Code.RELEASE_OLDER, text))
 
     def _suites(self, archive: Archive, name: str, release: Release) -> Iterator[Suite]:
         with _named(archive):

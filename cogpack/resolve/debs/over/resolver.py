@@ -56,6 +56,7 @@ def resolve_over(
     archives: Sequence[Archive] = (),
     examine: Examine | None = None,
     upgraded: Collection[str] = (),
+    seen: Sequence[DebianRelease] = (),
     now: datetime | None = None,
 ) -> SystemPackages:
     """Choose what the user's `requests` (as `Request` has them) need over `image`; arguments as `resolve_debs` has
@@ -64,7 +65,8 @@ def resolve_over(
     if wrong := [misnamed(request, places) for request in requests if not is_request(request)]:
         raise together(wrong)
     task = http.progress.task(f"{image.name}: {', '.join(requests)}", None, "resolve")
-    reader = SuiteReader(arch=image.arch, http=http, cache=cache, seal=seal, task=task, now=now or datetime.now(UTC))
+    now = now or datetime.now(UTC)
+    reader = SuiteReader(arch=image.arch, http=http, cache=cache, seal=seal, task=task, now=now, seen=seen)
     suites = reader.read([*image.archives, *archives])
     there = InstalledIndex(image.installed.values(), where=image.where)
     indexes, names, reluctant = indexes_of(suites)

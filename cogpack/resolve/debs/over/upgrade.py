@@ -38,7 +38,8 @@ def upgrade_over(
     """Give `kept` with newer packages of the image's security archives, those of the image among them. Arguments as
     `upgrade_security` has them."""
     task = http.progress.task(f"{image.name}: security updates", None, "resolve")
-    reader = SuiteReader(arch=image.arch, http=http, cache=cache, seal=seal, task=task, now=now or datetime.now(UTC))
+    now = now or datetime.now(UTC)
+    reader = SuiteReader(arch=image.arch, http=http, cache=cache, seal=seal, task=task, now=now, seen=kept.releases)
     suites = reader.read([*image.archives, *archives])
     there = InstalledIndex(image.installed.values(), where=image.where)
     fixed = {wanted.name for wanted in map(parse_request, requests) if wanted.version or wanted.suite}
