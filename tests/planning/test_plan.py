@@ -133,4 +133,4 @@ def test_a_large_package_is_one_layer_over_any_image_whose_usr_is_merged() -> No
     assert one.own[0].key == other.own[0].key
     assert one.own[1].key != other.own[1].key, "what describes the whole is of one image"
     assert [one.fetched(layer) for layer in one.own[:2]] == [4_000_000, 3_999_999]
-    assert [layer.name for layer in planned(1, glibc="2.31", debs=debs).own][0] == "packages: large, small"
+    assert planned(1, glibc="2.31", debs=debs).own[0].name == "packages: large, small"
