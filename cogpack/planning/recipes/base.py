@@ -182,7 +182,7 @@ def _registry(base: RegistryBase, supply: BaseSupply, codec: Codec, rules: Image
     )
     layer = BuiltLayer(source, codec)
     below = [BuiltLayer(one, codec) for one in apart]
-    inputs = {
+    inputs: dict[str, tuple[Input, ...]] = {
         key_of(one): (package,)
         for one, (_, package) in zip(below, [one for one in ours if one[0] in large], strict=True)
     }
