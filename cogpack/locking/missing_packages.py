@@ -42,14 +42,21 @@ _OF_WHEELS = frozenset({"cmake", "meson", "ninja"})
 
 
 def missing_packages(project: Project, decisions: Decisions) -> Iterator[Note]:
-    """Give a note of each package that is wanted and not there, with who wants it first."""
+    """Give a note of each package that is wanted and not there, with who wants it first, and of a shell."""
     if not isinstance(decisions.base, DebianBase):
         return
     installed = {deb.name for deb in decisions.base.installed}
     config = project.config
     roots = [reference.partition(":")[0] for reference in (config.predict, config.train) if reference]
+    sources = read_sources(project.source, roots)
+    if decisions.base.slim and sources.shells and "dash" not in installed:
+        first, more = sources.shells[0], len(sources.shells) - 1
+        also = f" (and {more} more)" if more else ""
+        text = f"{first.place}: {first.name} starts a shell{also}, and there is none in debian:slim"
+        advice = f"write base: debian:{decisions.base.suite}, or add dash to build.system_packages"
+        yield Note(Code.NO_SHELL, f"{text} ({config.where('cogpack.base')}): {advice}")
     found: dict[tuple[str, ...], list[str]] = {}
-    for packages, why in _wanted(decisions, read_sources(project.source, roots), installed):
+    for packages, why in _wanted(decisions, sources, installed):
         if lacking := tuple(package for package in packages if not _is_named(package, config)):
             found.setdefault(lacking, []).append(why)
     for packages, reasons in found.items():

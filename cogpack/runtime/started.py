@@ -23,6 +23,7 @@ _ARGUMENTS = frozenset(f"subprocess.{name}" for name in _RUN) | {"asyncio.create
 _LINES = frozenset(
     {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "asyncio.create_subprocess_shell"}
 )
+_SHELLS = frozenset({"bash", "dash", "sh"})
 _MODULES = frozenset({"subprocess", "asyncio", "shutil", "os", "shlex"})
 _BINARIES = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")
 _SEPARATOR = re.compile(r"&&|\|\|?|;|\n")
@@ -44,11 +45,13 @@ class Started(msgspec.Struct, frozen=True, order=True):
 
 class Sources(msgspec.Struct, frozen=True):
     """Holds what is found in all sources, in their order: `programs` by the names under which a shell finds them,
-    `modules` by their first part; `compiling`: where torch.compile is named."""
+    `modules` by their first part; `compiling`: where torch.compile is named; `shells`: where one is started,
+    whatever it is given, by the words that say so."""
 
     programs: tuple[Started, ...]
     modules: tuple[Started, ...]
     compiling: tuple[Started, ...] = ()
+    shells: tuple[Started, ...] = ()
 
 
 def read_sources(files: SourceFiles, roots: Iterable[str]) -> Sources:
@@ -57,6 +60,7 @@ def read_sources(files: SourceFiles, roots: Iterable[str]) -> Sources:
     programs: list[Started] = []
     modules: list[Started] = []
     compiling: list[Started] = []
+    shells: list[Started] = []
     queue = deque(roots)
     seen = set(queue)
     while queue and len(seen) <= _MOST_FILES:
@@ -64,7 +68,9 @@ def read_sources(files: SourceFiles, roots: Iterable[str]) -> Sources:
         tree = _parse(files.read(path), path)
         if tree is None:
             continue
-        programs += _Reader(path).read(tree)
+        calls = _Calls(path, tree)
+        programs += calls.programs()
+        shells += calls.shells()
         compiling += sorted(_compiling(tree, path))
         programs += sorted(_for_gpus(tree, path))
         for module, level, line in _imports(tree):
@@ -74,7 +80,7 @@ def read_sources(files: SourceFiles, roots: Iterable[str]) -> Sources:
                 if found not in seen:
                     seen.add(found)
                     queue.append(found)
-    return Sources(tuple(programs), tuple(modules), tuple(compiling))
+    return Sources(tuple(programs), tuple(modules), tuple(compiling), tuple(shells))
 
 
 def _parse(data: bytes | None, path: str) -> ast.Module | None:
@@ -148,17 +154,16 @@ def _files_of(module: str, level: int, path: str) -> Iterator[str]:
         yield f"{found}.py"
 
 
-class _Reader:
-    """Reads one file. Names of functions are followed to where they were imported from, and names of commands to the
-    literals that they are bound to anywhere in the file."""
+class _Calls:
+    """Holds the calls of one file. Names of functions are followed to where they were imported from, and names of
+    commands to the literals that they are bound to anywhere in the file."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, tree: ast.Module) -> None:
         self._path = path
+        self._calls: list[ast.Call] = []
         self._functions: dict[str, str] = {}
         self._bound: dict[str, list[ast.expr]] = {}
 
-    def read(self, tree: ast.Module) -> list[Started]:
-        calls: list[ast.Call] = []
         for node in ast.walk(tree):
             match node:
                 case ast.Import():
@@ -172,8 +177,24 @@ class _Reader:
                 case ast.AnnAssign(target=ast.Name() as name, value=ast.expr() as value):
                     self._bound.setdefault(name.id, []).append(value)
                 case ast.Call():
-                    calls.append(node)
-        return sorted({Started(self._path, call.lineno, name) for call in calls for name in self._programs(call)})
+                    self._calls.append(node)
+
+    def programs(self) -> list[Started]:
+        return sorted({Started(self._path, call.lineno, name) for call in self._calls for name in self._programs(call)})
+
+    def shells(self) -> list[Started]:
+        """Find the calls for which there has to be a shell."""
+        return sorted({Started(self._path, call.lineno, words) for call in self._calls if (words := self._shell(call))})
+
+    def _shell(self, call: ast.Call) -> str:
+        function = self._name(call.func)
+        if function in _LINES:
+            return function
+        if function in _ARGUMENTS and _is_shell(call):
+            return f"{function} with shell=True"
+        if function in _ARGUMENTS and (named := _SHELLS.intersection(self._programs(call))):
+            return f"{function} of {min(named)}"
+        return ""
 
     def _programs(self, call: ast.Call) -> Iterator[str]:
         function = self._name(call.func)

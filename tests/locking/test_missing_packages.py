@@ -22,7 +22,7 @@ def told(root: Path, source: str, *wheels: LockedWheel, base: Base | None = None
     (root / "predict.py").write_text(source)
     decisions = Decisions(base=base or requested("libc6"), wheels=(SDK, *wheels), clashes=())
     notes = list(missing_packages(find_project(root), decisions))
-    assert {note.code for note in notes} <= {Code.MISSING_PACKAGE}
+    assert {note.code for note in notes} <= {Code.MISSING_PACKAGE, Code.NO_SHELL}
     return [note.text for note in notes]
 
 
@@ -113,3 +113,30 @@ def test_a_compiler_and_pythons_headers_are_told_where_something_compiles_at_run
 def test_who_has_torch_and_compiles_nothing_is_not_told_of_a_compiler(tmp_path: Path) -> None:
     source = "import re\nimport torch\nre.compile('x')\nmodel.compile()\n"
     assert told(tmp_path, source, wheel("torch", "2.6.0"), wheel("triton", "3.2.0")) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("os.system(anything)", "os.system"),
+        ("os.popen(anything)", "os.popen"),
+        ("subprocess.run(anything, shell=True)", "subprocess.run with shell=True"),
+        ("subprocess.check_call(['/bin/sh', '-c', anything])", "subprocess.check_call of sh"),
+        ("subprocess.getoutput(anything)", "subprocess.getoutput"),
+    ],
+)
+def test_a_shell_that_sources_start_is_told_over_a_base_without_one(tmp_path: Path, line: str, words: str) -> None:
+    source, slim = f"import os, subprocess\n{line}\n", "cogpack:\n  base: debian:slim\n"
+    text = f"predict.py:2: {words} starts a shell, and there is none in debian:slim (cog.yaml:3: cogpack.base): "
+    advice = "write base: debian:trixie, or add dash to build.system_packages"
+    base, others = (msgspec.structs.replace(requested(name), slim=True) for name in ("libc6", "dash"))
+    assert told(tmp_path, source, base=base, build=slim) == [text + advice]
+    (told_of_both,) = told(tmp_path, f"{source}{line}\n", base=base, build=slim)
+    assert " starts a shell (and 1 more), and there" in told_of_both
+    for other in (others, requested("libc6")):
+        assert told(tmp_path, source, base=other, build=slim) == []
+
+
+def test_what_needs_no_shell_is_started_without_a_word(tmp_path: Path) -> None:
+    source = "import subprocess\nsubprocess.run(anything)\nsubprocess.run(['mine'], shell=False)\n"
+    assert told(tmp_path, source, base=msgspec.structs.replace(requested("libc6"), slim=True)) == []
