@@ -50,8 +50,8 @@ def missing_packages(project: Project, decisions: Decisions) -> Iterator[Note]:
     roots = [reference.partition(":")[0] for reference in (config.predict, config.train) if reference]
     sources = read_sources(project.source, roots)
     if decisions.base.slim and sources.shells and "dash" not in installed:
-        first, more = sources.shells[0], len(sources.shells) - 1
-        also = f" (and {more} more)" if more else ""
+        first, *others = sources.shells
+        also = f" (and {len(others)} more)" if others else ""
         text = f"{first.place}: {first.name} starts a shell{also}, and there is none in debian:slim"
         advice = f"write base: debian:{decisions.base.suite}, or add dash to build.system_packages"
         yield Note(Code.NO_SHELL, f"{text} ({config.where('cogpack.base')}): {advice}")
