@@ -1,4 +1,5 @@
-"""Debian packages, their control files and indexes of them are made wrong, and read: an error of ours, or none.
+"""Debian packages, their control files, indexes of them and images that have some are made wrong, and read: an error of
+ours, or none.
 
     python scripts/fuzz_debs.py deb --minutes 10 [--seed N] [--corpus DIR]
 
@@ -17,27 +18,44 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
 import pysequoia
 
+from cogpack.digest import DiffID, sha256
 from cogpack.errors import CogpackError
+from cogpack.images.ground import ground_of
+from cogpack.images.listings import Listings
+from cogpack.layers.content import LocalFile
+from cogpack.layers.debs import PackageSource, Unpacking
 from cogpack.layers.debs.configure import check_scripts, configure
 from cogpack.layers.debs.database import write_database, write_policy
 from cogpack.layers.debs.deb.archive import read_control, read_deb
 from cogpack.layers.debs.deb.control import format_control, parse_control
 from cogpack.layers.debs.deb.package import DebFile, UnpackedPackage
 from cogpack.layers.debs.merge import link_equal, merge
+from cogpack.layers.debs.over.installed import DpkgDatabase
+from cogpack.layers.debs.over.source import OverImageSource
+from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import complete
 from cogpack.layers.spool import Spool
+from cogpack.oci import OCI_LAYER, Descriptor, LayerInfo
+from cogpack.progress import SILENT, Cancellation
+from cogpack.reference import Reference
+from cogpack.resolve.base_image import BaseFiles
 from cogpack.resolve.debs.archives.index import parse_index
-from cogpack.resolve.debs.archives.keyring import Keyring
+from cogpack.resolve.debs.archives.keyring import Keyring, debian_keyring
+from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.release_file import verify_release
+from cogpack.resolve.debs.over.installed import Installed, InstalledIndex
+from cogpack.resolve.debs.over.sources import read_archives
 from cogpack.resolve.debs.solving.solver import solve
-from cogpack.resolve.debs.solving.universe import Universe
+from cogpack.resolve.debs.solving.universe import Candidate, Universe
 from cogpack.seal import THIS_RUN
 
 Target = Callable[[bytes], object]
@@ -198,6 +216,12 @@ def changed_debs(chance: random.Random) -> Change:
     return deb
 
 
+def changed_layers(chance: random.Random) -> Change:
+    """Give one that mostly leaves the sums of headers right."""
+    change = changes(chance)
+    return lambda data, other: summed(made) if (made := change(data, other)) and chance.random() < 0.9 else made
+
+
 def unpacked(deb: bytes) -> dict[str, bytes]:
     """Give the two tars of a package in which they are not packed."""
     return {name: data for name, data in members(deb).items() if name in ("control.tar", "data.tar")}
@@ -300,6 +324,67 @@ def read_archive(directory: Path) -> Target:
     return target
 
 
+def read_image(directory: Path) -> Target:
+    """Read a layer as the base's only one, and lay two packages over it, of which it may have one."""
+    places = []
+    others = {"usr/bin/z": b"z", "usr/lib/x/z": b"z", "usr/share/doc/z": b"z"}
+    for name, version, files in (("x", "2", FILES), ("z", "1", others)):
+        path = directory / f"{name}.deb"
+        path.write_bytes(made_deb(name, files, version, **CONTROL) if name == "x" else made_deb(name, files, version))
+        places.append((name, version, path))
+
+    def target(data: bytes) -> None:
+        digest = sha256(data)
+        layer = LayerInfo(Descriptor(media_type=OCI_LAYER, digest=digest, size=len(data)), DiffID(digest))
+        files = BaseFiles(Reference.parse("registry.test/base:1"))
+        files.apply(Listings().read(layer, lambda: nullcontext(iter([data])), where="base"))
+        files.interpreter(["usr/bin"])
+        for path in ("usr/local/bin", "etc"):
+            files.place(path)
+        ground = ground_of(files.members)
+        tree = Tree(ground)
+        database = DpkgDatabase(tree, "amd64", where="base")
+        with suppress(CogpackError):  # and on with what else there is
+            read_archives(tree, "amd64", MIRROR, where="base")
+        texts = {name: one.text.encode("utf-8", "surrogateescape") for name, one in database.own.items()}
+        there = InstalledIndex(
+            (Installed(name=name, version=database.own[name].version, control=text) for name, text in texts.items()),
+            where="base",
+        )
+        base = [Candidate(package, 0) for package in there.all()]
+        solve(Universe([there], ["base"]), [], base=base, upgrades=True)
+        debs = [
+            DebFile(
+                name=name,
+                version=version,
+                arch="amd64",
+                size=path.stat().st_size,
+                sha256=sha256(name.encode()).removeprefix("sha256:"),
+                foreign=True,
+                locate=partial(LocalFile.of, path),
+            )
+            for name, version, path in places
+        ]
+        unpacking = Unpacking(directory / "spool", SILENT, Cancellation())
+        apart = [PackageSource(debs[0], arch="amd64", unpacking=unpacking)]
+        source = OverImageSource(
+            [layer.diff_id],
+            lambda: ground,
+            debs,
+            arch="amd64",
+            name="packages",
+            where="base",
+            unpacking=unpacking,
+            apart=apart,
+        )
+        for entry in source.entries():
+            parts = entry.path.split("/")
+            assert not {"", ".", ".."} & {*parts}, f"a path that leads elsewhere: {entry.path!r}"
+
+    return target
+
+
+MIRROR = DebianMirror(main="http://m/debian", security="http://m/debian-security")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 # Where it begins
@@ -369,8 +454,8 @@ def library() -> bytes:
     return header + load + struct.pack("<IIQQQQQQ", 2, 4, 176, 176, 176, 64, 64, 8) + dynamic + strings
 
 
-def made_deb(name: str, files: dict[str, bytes], **control: bytes) -> bytes:
-    stanza = f"Package: {name}\nVersion: 1\nArchitecture: amd64\nReplaces: base-files\n".encode()
+def made_deb(name: str, files: dict[str, bytes], version: str = "1", **control: bytes) -> bytes:
+    stanza = f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nReplaces: base-files\n".encode()
     return packed({"control.tar": _tar({"control": stanza, **control}), "data.tar": _tar(files)})
 
 
@@ -388,27 +473,53 @@ def _tar(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
+FILES = {
+    "usr/lib/libx.so.1.0": library(),
+    "lib/liby.so@": b"libx.so.1",
+    "usr/share/doc/x/copyright": b"free",
+    "usr/bin/x1": b"#!/bin/sh\n",
+    "usr/bin/x2=": b"./usr/bin/x1",
+    "etc/ld.so.conf.d/x.conf": b"/opt/x # words\ninclude /etc/x\n",
+    "etc/x": b"x",
+}
+CONTROL = {
+    "postinst": SCRIPT,
+    "triggers": b"interest-noawait /usr/lib\ninterest x\nactivate ldconfig\n",
+    "conffiles": b"/etc/x\n",
+    "md5sums": b"0" * 32 + b"  etc/x\n",
+}
+IMAGE = {
+    "lib@": b"usr/lib",
+    "usr/lib/libc.so.6": b"GNU C Library (Debian) stable release version 2.41.\n",
+    "usr/bin/python3@": b"python3.13",
+    "usr/bin/python3.13": b"x",
+    "opt/.wh.x": b"",
+    "etc/apt/sources.list": b"deb [signed-by=/etc/apt/trusted.gpg.d/k.gpg] http://deb.debian.org/debian x y\n",
+    "etc/apt/sources.list.d/x.sources": b"Types: deb\nURIs: http://u/ubuntu\nSuites: n n-security\nComponents: main\n",
+    "etc/apt/trusted.gpg.d/k.gpg": debian_keyring().data,
+    "etc/dpkg/dpkg.cfg.d/x": b"path-exclude=/usr/share/doc/*\npath-include=/usr/share/doc/*/copyright\n",
+    "etc/passwd": b"root:x:0:0::/root:/bin/sh\n",
+    "etc/group": b"root:x:0:\n",
+    "etc/x": b"mine",
+    "var/lib/dpkg/status": STANZA.replace(b"Version", b"Status: install ok installed\nConffiles:\n /etc/x 00\nVersion"),
+    "var/lib/dpkg/info/x.list": b"/.\n/usr\n/usr/bin\n/usr/bin/x1\n/usr/bin/gone\n/etc/x\n",
+    "var/lib/dpkg/info/libc6:amd64.list": b"/.\n/usr/lib\n",
+    "var/lib/dpkg/info/x.postrm": b"#!/bin/sh\nset -e\n",
+    "var/lib/dpkg/diversions": b"/usr/bin/x1\n/usr/bin/x1.real\n:\n",
+    "var/lib/dpkg/statoverride": b"root root 4755 /usr/bin/x1\n",
+    "var/lib/dpkg/alternatives/x": b"auto\n/usr/bin/x\nx.1\n/usr/share/x.1\n\n/usr/bin/x0\n5\n\n\n",
+    "var/lib/dpkg/triggers/File": b"/usr/share x\n",
+}
+
+
 def seeds(kind: str) -> list[bytes]:
     if kind == "index":
         return [STANZA, RELEASE]
     if kind == "control":
         return [SCRIPT, STANZA]
-    files = {
-        "usr/lib/libx.so.1.0": library(),
-        "lib/liby.so@": b"libx.so.1",
-        "usr/share/doc/x/copyright": b"free",
-        "usr/bin/x1": b"#!/bin/sh\n",
-        "usr/bin/x2=": b"./usr/bin/x1",
-        "etc/ld.so.conf.d/x.conf": b"/opt/x # words\ninclude /etc/x\n",
-        "etc/x": b"x",
-    }
-    control = {
-        "postinst": SCRIPT,
-        "triggers": b"interest-noawait /usr/lib\ninterest x\nactivate ldconfig\n",
-        "conffiles": b"/etc/x\n",
-        "md5sums": b"0" * 32 + b"  etc/x\n",
-    }
-    return [made_deb("x", files, **control), made_deb("y", {"x" * 200: b"", "deep/er/@": b"/etc"})]
+    if kind == "image":
+        return [_tar(IMAGE), _tar({path: data for path, data in IMAGE.items() if "dpkg" in path})]
+    return [made_deb("x", FILES, **CONTROL), made_deb("y", {"x" * 200: b"", "deep/er/@": b"/etc"})]
 
 
 def real(kind: str, directory: Path) -> Iterator[bytes]:
@@ -438,15 +549,16 @@ def fuzzer(kind: str, directory: Path, chance: random.Random, corpus: Path | Non
         "deb": read_whole_package(directory),
         "control": read_control_files,
         "index": read_archive(directory),
+        "image": read_image(directory),
     }
-    change = changed_debs(chance) if kind == "deb" else changes(chance)
+    change = {"deb": changed_debs, "image": changed_layers}.get(kind, changes)(chance)
     begin = [*seeds(kind), *(real(kind, corpus) if corpus else ())]
     return Fuzzer(targets[kind], begin, change, chance)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=("deb", "control", "index"))
+    parser.add_argument("kind", choices=("deb", "control", "index", "image"))
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--corpus", type=Path)

@@ -25,6 +25,7 @@ from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import Layer
 from cogpack.layers.weights import WEIGHTS, Probe, arrange
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedSteps, LockedWheel, StepsLayerKind
+from cogpack.locking.lines.ground import free_local_names
 from cogpack.locking.lines.read import Lines, read_lines
 from cogpack.locking.minimum_driver import minimum_driver
 from cogpack.locking.recommended import LEAVES_OUT, left_to_recommends
@@ -176,7 +177,8 @@ def make_plan(
     ground = (*base.layers, *base.packages)
     dpkg = _changes(dpkg_steps(base.dpkg, ground, shared=base.shared(), instead=instead), config, maker, suppliers.dpkg)
     installed = _ran(dpkg, maker) if dpkg else ()
-    python = plan_environment(decisions, rules, maker, suppliers.wheel, local=bool(config.run))
+    local = free_local_names(decisions.base, decisions.places, decisions.python.minor) if config.run else ()
+    python = plan_environment(decisions, rules, maker, suppliers.wheel, local=local)
     project = maker.compress(_project(files, described.document, suppliers), remembered=False)
     below = (*base.layers, *cpython.layers, *base.packages, *installed, python.venv, *python.large)
     packages = (*chain.from_iterable(base.inputs.values()), *base.dpkg_inputs)

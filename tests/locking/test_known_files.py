@@ -1,11 +1,13 @@
 """What lines make of files, over what a base has: as system calls would, or left to the sandbox."""
 
 import pytest
+from locking.test_decide_base import IMAGE, TRIXIE
 
 from cogpack.config import RunStep
 from cogpack.layers.entry import Directory
+from cogpack.layers.wheels import local_names
 from cogpack.lockfile import LockedPlace, LockedSandboxed
-from cogpack.locking.lines.ground import Look, RegistryGround, debian_place
+from cogpack.locking.lines.ground import Look, RegistryGround, debian_place, free_local_names, local_looks
 from cogpack.locking.lines.known_files import KnownFiles, known_files
 from cogpack.run_lines import Known, StepEffect, Surroundings, classify, settled_steps
 
@@ -164,3 +166,29 @@ def test_what_would_meet_files_of_the_hub_is_left_to_the_sandbox(lines: list[str
     found = made(*lines)
     assert isinstance(found, LockedSandboxed), found
     assert (found.step, why in found.why) == (step, True), found.why
+
+
+@pytest.mark.parametrize(
+    ("own", "laid"),
+    [
+        ([], ["bin/python", "bin/python3", "bin/pip", "lib/python3.13/site-packages"]),
+        (
+            [LockedPlace(path="usr/local/bin/python3", kind="symlink", target="python3.12")],
+            ["bin/python", "bin/pip", "lib/python3.13/site-packages"],
+        ),
+        ([LockedPlace(path="usr/local/bin", mode=0o775)], ["lib/python3.13/site-packages"]),
+        ([LockedPlace(path="usr/local", kind="symlink", target="/opt")], []),
+    ],
+)
+def test_a_python_is_named_below_usr_local_of_an_image_where_that_has_nothing(
+    own: list[LockedPlace], laid: list[str]
+) -> None:
+    looks = local_looks("3.13")
+    places = {path: LockedPlace(path=path, kind="absent" if path.count("/") > 2 else "directory") for path in looks}
+    places |= {place.path: place for place in own}
+    assert free_local_names(IMAGE, places.values(), "3.13") == [f"usr/local/{name}" for name in laid]
+    assert free_local_names(IMAGE, (), "3.13") == [], "nobody has looked"
+
+
+def test_a_debian_base_of_ours_has_all_names() -> None:
+    assert free_local_names(TRIXIE, (), "3.13") == local_names("3.13")

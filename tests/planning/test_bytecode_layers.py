@@ -58,7 +58,7 @@ def planned(
     def had(one: LockedWheel) -> Input:
         return Input(supply=no_supply(), artifact=wheel_artifact(one), noun="wheel", urls=never)
 
-    environment = plan_environment(decisions, FORMATS[2], MAKER, had, local=False)
+    environment = plan_environment(decisions, FORMATS[2], MAKER, had, local=())
     own = MAKER.compress(cast("Any", SimpleNamespace(name="python", key=lambda: "cpython:1", entries=never)))
     key = own.key
     assert key is not None

@@ -8,7 +8,7 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.layers.content import Bytes, Content
 from cogpack.layers.entry import Directory, Entry, File, Symlink, Whiteout, parents
-from cogpack.symlinks import follow
+from cogpack.symlinks import PATH_MAX, follow
 
 Owner: TypeAlias = str
 GENERATED: Owner = ""
@@ -82,7 +82,8 @@ class Tree:
                 f"/{path}: a loop of symbolic links of the package {owners[0]}",
                 next_step="remove it from build.system_packages, or what needs it",
             )
-        return InputError(f"/{path}: a loop of symbolic links in the base", next_step="choose another base")
+        what = "longer than any path" if len(path) > PATH_MAX else "a loop of symbolic links"
+        return InputError(f"/{path:.200}: {what} in the base", next_step="choose another base")
 
     def _target(self, path: str) -> str | None:
         entry = self._entries.get(path)

@@ -11,7 +11,7 @@ from cogpack.layers.wheels.groups import group
 from cogpack.layers.wheels.libraries import WheelLibraries, WheelLibrary
 from cogpack.layers.wheels.outline import Outline
 from cogpack.layers.wheels.source import WheelFile, WheelsSource
-from cogpack.layers.wheels.venv import VenvSource
+from cogpack.layers.wheels.venv import VenvSource, local_names
 
 __all__ = [
     "ClashesSource",
@@ -24,4 +24,5 @@ __all__ = [
     "find_clashes",
     "group",
     "is_hidden",
+    "local_names",
 ]

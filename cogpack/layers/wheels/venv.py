@@ -1,7 +1,7 @@
 """The virtual environment that wheels live in (PEP 405), written by hand: no Python runs to make it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from cogpack.digest import sha256
 from cogpack.layers.content import Bytes
@@ -39,14 +39,20 @@ def real_path(path: str) -> str | None:
     return None if _OWN.fullmatch(path) else f"{VENV}/{path}"
 
 
+def local_names(python: str) -> Sequence[str]:
+    """Name where commands and sources look for a Python of this minor version, since Cog's images have it there."""
+    names = ("bin/python", "bin/python3", "bin/pip", f"lib/python{python}/site-packages")
+    return [f"usr/local/{name}" for name in names]
+
+
 class VenvSource:
     """Gives the environment without any wheel, and the probe that its Python runs, as a layer.
 
-    `python`: "3.13"; `interpreter`: its path in the image; `local`: whether /usr/local leads to it, too, as it does in
+    `python`: "3.13"; `interpreter`: its path in the image; `local`: which of `local_names` lead to it, too, as they do in
     Cog's images.
     """
 
-    def __init__(self, *, python: str, interpreter: str, local: bool = False) -> None:
+    def __init__(self, *, python: str, interpreter: str, local: Collection[str] = ()) -> None:
         self._python = python
         self._interpreter = interpreter
         self._local = local
@@ -56,15 +62,17 @@ class VenvSource:
         return f"venv: Python {self._python}"
 
     def key(self) -> str:
+        names = local_names(self._python)
+        local = ["local", *(name for name in names if name in self._local and len(self._local) < len(names))]
         parts = [_RECIPE, VENV, sha256(probe_program()), self._python, self._interpreter]
-        return sha256(encode([*parts, *(["local"] if self._local else [])]))
+        return sha256(encode([*parts, *(local if self._local else [])]))
 
     def entries(self) -> Iterable[Entry]:
         home = self._interpreter.rpartition("/")[0]
         config = f"home = {home}\ninclude-system-site-packages = false\nversion = {self._python}\n"
         site = f"lib/python{self._python}/site-packages"
         return [
-            *(self._names(site) if self._local else ()),
+            *self._names(),
             Symlink(f"{VENV}/bin/python", "python3"),
             Symlink(f"{VENV}/bin/python3", self._interpreter),
             Symlink(f"{VENV}/bin/python{self._python}", "python3"),
@@ -75,8 +83,9 @@ class VenvSource:
             File(PROBE, Bytes(probe_program())),
         ]
 
-    def _names(self, site: str) -> Iterable[Entry]:
-        for name in ("python", "python3"):
-            yield File(f"usr/local/bin/{name}", Bytes(LAUNCHER.encode()), 0o755)
-        for name in ("bin/pip", site):
-            yield Symlink(f"usr/local/{name}", f"/{VENV}/{name}")
+    def _names(self) -> Iterable[Entry]:
+        for path in local_names(self._python):
+            name = path.removeprefix("usr/local/")
+            if path in self._local:
+                launches = name in ("bin/python", "bin/python3")
+                yield File(path, Bytes(LAUNCHER.encode()), 0o755) if launches else Symlink(path, f"/{VENV}/{name}")

@@ -15,7 +15,7 @@ from cogpack.errors import MismatchError
 from cogpack.images.interface import trying
 from cogpack.lockfile import Decisions, LockedClone, LockedFetch, LockedPlace, LockedSandboxed, Python
 from cogpack.lockfile.base_kinds import Base, RegistryBase
-from cogpack.locking.lines.ground import RegistryGround, beside_packages, debian_place, locked_ground
+from cogpack.locking.lines.ground import RegistryGround, beside_packages, debian_place, local_looks, locked_ground
 from cogpack.locking.lines.known_files import KnownFiles, known_files
 from cogpack.locking.lines.pin_clones import lacks_clones, pin_clones, read_cloned
 from cogpack.locking.lines.pin_fetches import lacks_fetches, pin_fetches
@@ -98,6 +98,9 @@ def decide_lines(
             hub, too_many = pin_hub_downloads(session, lines.of(HubDownload), hub, step_places(config))
             refused += too_many
         if not refused:
+            if isinstance(base, RegistryBase) and config.run:
+                for path in local_looks(python.minor):
+                    ground(path)
             places = tuple(place for _, place in sorted(ground.seen.items()))
             return DecidedLines(pip=pip, sandboxed=sandboxed, places=places, fetches=fetches, hub=hub, clones=clones)
         sandboxed = (*sandboxed, min(refused, key=lambda one: one.step))

@@ -1,10 +1,11 @@
 """What a base has at a path: known lines of `build.run` lay their files upon that."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from cogpack.errors import MismatchError
-from cogpack.layers.entry import Directory
+from cogpack.layers.entry import Directory, parents
+from cogpack.layers.wheels import local_names
 from cogpack.lockfile import FILE, LockedPlace
 from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.run_lines.expansion import ROOT
@@ -83,6 +84,25 @@ def locked_ground(base: Base, places: Iterable[LockedPlace]) -> Look:
         return known[path]
 
     return beside_packages(base, look)
+
+
+def local_looks(python: str) -> list[str]:
+    """Name what has to be known of a base of a registry before a Python is named below its /usr/local."""
+    names = local_names(python)
+    return sorted({*names, *(parent for name in names for parent in parents(name))})
+
+
+def free_local_names(base: Base, places: Iterable[LockedPlace], python: str) -> Sequence[str]:
+    """Give those of `local_names` that are laid: over a base of a registry where it has nothing there, and nothing
+    unusual above, by what the lock says of its `places`."""
+    names = local_names(python)
+    if isinstance(base, DebianBase):
+        return names
+    known = {place.path: place for place in places}
+
+    absent = {path for path, place in known.items() if place.kind == "absent"}
+    usual = absent | {path for path, place in known.items() if place == LockedPlace(path=path)}
+    return [name for name in names if name in absent and usual.issuperset(parents(name))]
 
 
 class RegistryGround:

@@ -13,7 +13,6 @@ from cogpack.layers.cpython import CPythonSource
 from cogpack.layers.layer import key_of
 from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
-from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.planning.recipes.base import BaseSupply
 from cogpack.planning.recipes.direct_url import direct_url
 from cogpack.planning.recipes.maker import LayerMaker, inherited_directories
@@ -67,13 +66,11 @@ def plan_environment(
     maker: LayerMaker,
     wheel: Callable[[LockedWheel], Input],
     *,
-    local: bool,
+    local: Collection[str],
 ) -> EnvironmentLayers:
-    """Plan the environment. `wheel`: how one is had; `local`: commands of cog.yaml, known or run, find it below
-    /usr/local, too, as the sources of who writes such commands do; not over the base of others, which may have a Python
-    of its own there."""
-    named = local and isinstance(decisions.base, DebianBase)
-    venv = VenvSource(python=decisions.python.minor, interpreter=decisions.python.path, local=named)
+    """Plan the environment. `wheel`: how one is had; `local`: paths below /usr/local where it is found, too, by
+    commands of cog.yaml, known or run, and by the sources of who writes such commands."""
+    venv = VenvSource(python=decisions.python.minor, interpreter=decisions.python.path, local=local)
     built = {build.wheel for build in decisions.builds}
     sizes = [(wheel.filename, wheel.size or 0) for wheel in decisions.wheels]
     *large, small = group([one for one in sizes if one[0] not in built], rules.large_wheel)

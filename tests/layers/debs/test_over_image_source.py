@@ -387,3 +387,19 @@ def test_a_large_package_is_a_layer_that_is_the_same_over_any_image_and_each_ima
     assert not again & {"usr/bin/old", "usr/lib/liblarge.so", "opt/new"}, "what is there need not come twice"
     assert {"usr/bin/small", "usr/bin/tool", "usr/share/doc/old/changelog"} <= again
     assert above.key() != whole.key()
+
+
+@pytest.mark.parametrize(
+    "pattern", ["path-exclude=/x\n" * 1001, f"path-exclude=/{'*a' * 3000}\n"], ids=["many", "long"]
+)
+def test_patterns_that_would_take_hours_are_refused(image: Image, pattern: str) -> None:
+    image.files["etc/dpkg/dpkg.cfg.d/x"] = pattern
+    with pytest.raises(InputError, match="more than 1000 patterns of what dpkg leaves out, or one of more than 4095"):
+        image.over(image.deb("new", deb("new")))
+
+
+def test_what_no_path_can_be_is_passed_over_in_a_list_of_files(image: Image) -> None:
+    image.files[f"{INFO}/old.list"] = f"/.\n/usr/bin/old\n{'/a' * 1_000_000}\n/../../etc/passwd\n"
+    made = image.over(image.deb("old", deb("old", member("./usr/bin/new", "x"), version="2"), "2"))
+    assert isinstance(made["usr/bin/old"], Whiteout)
+    assert not [path for path in made if path.startswith(("a", "..")) or "etc/passwd" in path]

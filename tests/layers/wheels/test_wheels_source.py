@@ -17,7 +17,7 @@ from cogpack.formats import FORMATS
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import SplicedGzip, Zstd
 from cogpack.layers.entry import File, complete
-from cogpack.layers.wheels import VenvSource, WheelFile, WheelsSource, group
+from cogpack.layers.wheels import VenvSource, WheelFile, WheelsSource, group, local_names
 from cogpack.layers.wheels.groups import MAX_GROUPS
 
 LARGE = FORMATS[2].large_wheel
@@ -172,7 +172,7 @@ def test_the_venv_is_links_and_one_file() -> None:
 
 
 def test_the_venv_has_the_names_that_commands_and_sources_use() -> None:
-    source = VenvSource(python="3.13", interpreter="/usr/bin/python3.13", local=True)
+    source = VenvSource(python="3.13", interpreter="/usr/bin/python3.13", local=local_names("3.13"))
     entries = {entry.path: getattr(entry, "target", None) for entry in source.entries()}
     assert {path: target for path, target in entries.items() if path.startswith("usr/")} == {
         "usr/local/bin/python": None,
@@ -180,4 +180,6 @@ def test_the_venv_has_the_names_that_commands_and_sources_use() -> None:
         "usr/local/bin/pip": "/opt/venv/bin/pip",
         "usr/local/lib/python3.13/site-packages": "/opt/venv/lib/python3.13/site-packages",
     }
-    assert source.key() != VenvSource(python="3.13", interpreter="/usr/bin/python3.13").key()
+    fewer = VenvSource(python="3.13", interpreter="/usr/bin/python3.13", local=["usr/local/bin/pip"])
+    assert [entry.path for entry in fewer.entries() if entry.path.startswith("usr/")] == ["usr/local/bin/pip"]
+    assert len({source.key(), fewer.key(), VenvSource(python="3.13", interpreter="/usr/bin/python3.13").key()}) == 3

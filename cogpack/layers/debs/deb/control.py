@@ -3,18 +3,18 @@
 
 def parse_control(text: str) -> dict[str, str]:
     """Read the fields of the first stanza; a folded value keeps its line breaks and leading blanks."""
-    fields: dict[str, str] = {}
+    fields: dict[str, list[str]] = {}
     key = ""
     for line in text.strip("\n").split("\n"):
         if not line.strip():
             break
         if line[0] in " \t":
             if key:
-                fields[key] += "\n" + line
+                fields[key].append(line)
         else:
             key, _, value = line.partition(":")
-            fields[key] = value.strip()
-    return fields
+            fields[key] = [value.strip()]
+    return {name: "\n".join(lines) for name, lines in fields.items()}
 
 
 def format_control(fields: dict[str, str]) -> str:

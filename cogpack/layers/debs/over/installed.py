@@ -8,6 +8,7 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.layers.debs.deb.control import parse_control
 from cogpack.layers.debs.tree import Tree
+from cogpack.symlinks import PATH_MAX
 
 DATABASE = "var/lib/dpkg"
 STATUS = f"{DATABASE}/status"
@@ -91,7 +92,8 @@ class DpkgDatabase:
     def files(self, package: InstalledPackage) -> list[str]:
         """List what it has, as the package calls it, without the leading slash."""
         lines = (self.info(package, "list") or b"").decode("utf-8", "surrogateescape").splitlines()
-        return [path for line in lines if (path := line.strip("/").removeprefix("./")) not in ("", ".")]
+        paths = (line.strip("/").removeprefix("./") for line in lines if len(line) <= PATH_MAX)
+        return [path for path in paths if path not in ("", ".")]
 
     @cached_property
     def owners(self) -> Mapping[str, Collection[str]]:

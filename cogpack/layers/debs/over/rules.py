@@ -7,12 +7,16 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from cogpack.errors import InputError
 from cogpack.layers.debs.effects.accounts import numbers, parse_id
 from cogpack.layers.debs.over.installed import DATABASE
 from cogpack.layers.debs.tree import Tree
+from cogpack.symlinks import PATH_MAX
 from cogpack.untar import Member
 
 _SETTINGS = "etc/dpkg/dpkg.cfg"
+_MOST = 1000
+"""Patterns that each file of a package is held to; Debian's and Ubuntu's images have ten."""
 _FILTER = re.compile(r"(?:--)?path-(exclude|include)(?:\s*=\s*|\s+)(.+)")
 
 
@@ -34,7 +38,14 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, tree: Tree) -> "Rules":
-        return cls(filters=tuple(_filters(tree)), diversions=dict(_diversions(tree)), overrides=dict(_overrides(tree)))
+        filters = tuple(_filters(tree))
+        if len(filters) > _MOST or any(len(pattern) > PATH_MAX for _, pattern in filters):
+            raise InputError(
+                f"/{_SETTINGS}.d of the base: more than {_MOST} patterns of what dpkg leaves out, or one of more than "
+                f"{PATH_MAX} characters",
+                next_step="choose another base",
+            )
+        return cls(filters=filters, diversions=dict(_diversions(tree)), overrides=dict(_overrides(tree)))
 
     def wants(self, member: Member) -> bool:
         path = f"/{member.path}"
