@@ -22,8 +22,8 @@ def fuzz() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("kind", ["deb", "control", "index"])
-def test_wrong_packages_control_files_and_indexes_are_errors_of_ours(
+@pytest.mark.parametrize("kind", ["deb", "control", "index", "image"])
+def test_wrong_packages_control_files_indexes_and_images_are_errors_of_ours(
     fuzz: ModuleType, kind: str, tmp_path: Path
 ) -> None:
     running = fuzz.fuzzer(kind, tmp_path, random.Random(0))

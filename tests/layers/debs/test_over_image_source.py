@@ -398,6 +398,15 @@ def test_patterns_that_would_take_hours_are_refused(image: Image, pattern: str) 
         image.over(image.deb("new", deb("new")))
 
 
+@pytest.mark.parametrize(
+    "text", ["/a\n" * 1001, f"{'/a:' * 1001}\n", "include /etc/*/*\n" * 1001, f"include /etc/{'*a' * 3000}\n"]
+)
+def test_directories_of_libraries_that_nobody_could_look_through_are_refused(image: Image, text: str) -> None:
+    image.files["etc/ld.so.conf"] = text
+    with pytest.raises(InputError, match=r"/etc/ld\.so\.conf: with what it includes it has more than 1000 words"):
+        image.over(image.deb("new", deb("new")))
+
+
 def test_what_no_path_can_be_is_passed_over_in_a_list_of_files(image: Image) -> None:
     image.files[f"{INFO}/old.list"] = f"/.\n/usr/bin/old\n{'/a' * 1_000_000}\n/../../etc/passwd\n"
     made = image.over(image.deb("old", deb("old", member("./usr/bin/new", "x"), version="2"), "2"))

@@ -10,14 +10,19 @@ from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
 import msgspec
 
 from cogpack.elf import read_elf
+from cogpack.errors import InputError
 from cogpack.layers.debs.effects.ldcache_file import Cache, Library, format_cache
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import File, Symlink
+from cogpack.symlinks import PATH_MAX
 
 # ELF machine -> flags of its 64-bit libraries for glibc 2 (elf/dl-cache.h).
 _FLAGS = {62: 0x0303, 183: 0x0A03}
 _MACHINES = {"amd64": 62, "arm64": 183}
 _DEPTH = 10
+_MOST = 1000
+"""Words of an ld.so.conf and of what it includes; Debian's has ten, and wheels of CUDA add twenty."""
+_SEPARATOR = re.compile(r"[:,\s]+")
 
 CACHE = "etc/ld.so.cache"
 CONF = "etc/ld.so.conf"
@@ -74,23 +79,36 @@ def _configured(tree: Tree) -> list[str]:
     found: list[str] = []
     for _, line in _lines(tree, CONF):
         if line.split()[:1] not in ([], ["hwcap"]):
-            found += [word for word in re.split(r"[:,\s]+", line) if word.startswith("/")]
+            found += [word for word in _SEPARATOR.split(line) if word.startswith("/")]
     return found
 
 
-def _lines(tree: Tree, path: str, depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Give each line of an ld.so.conf, and of the files it includes in their places, with the path of the file."""
+def _lines(tree: Tree, path: str, depth: int = 0, left: Iterator[int] | None = None) -> Iterator[tuple[str, str]]:
+    """Give each line of an ld.so.conf, and of the files it includes in their places, with the path of the file. `left`:
+    counts down how much of it all is read."""
+    left = left or iter(range(_MOST))
     for text in (tree.read(path) or b"").decode("utf-8", "replace").splitlines():
         line = text.partition("#")[0].strip()
         words = line.split()
         if words[:1] != ["include"]:
+            _count(left, line)
             yield path, line
         elif depth < _DEPTH:
+            _count(left, line)
             for pattern in words[1:]:
                 directory, _, name = posixpath.normpath(posixpath.join("/etc", pattern)).lstrip("/").rpartition("/")
                 for child in tree.children(directory):
                     if fnmatchcase(child, name):
-                        yield from _lines(tree, f"{directory}/{child}", depth + 1)
+                        yield from _lines(tree, f"{directory}/{child}", depth + 1, left)
+
+
+def _count(left: Iterator[int], line: str) -> None:
+    """Refuse what takes hours: for each word of a line a directory is looked through."""
+    if any(next(left, None) is None or len(word) > PATH_MAX for word in _SEPARATOR.split(line)):
+        raise InputError(
+            f"/{CONF}: with what it includes it has more than {_MOST} words, or one that is longer than any path",
+            next_step="choose another base",
+        )
 
 
 def _scan(tree: Tree, directory: str, real: str, machine: int) -> list[Library]:

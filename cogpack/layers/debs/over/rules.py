@@ -76,7 +76,8 @@ def _filters(tree: Tree) -> Iterator[tuple[bool, str]]:
 def _diversions(tree: Tree) -> Iterator[tuple[str, tuple[str, str]]]:
     lines = tree.text(f"{DATABASE}/diversions").splitlines()
     for path, to, package in zip(lines[::3], lines[1::3], lines[2::3], strict=False):
-        yield path.lstrip("/"), (to.lstrip("/"), package)
+        if to.strip("/"):
+            yield path.lstrip("/"), (to.lstrip("/"), package)
 
 
 def _overrides(tree: Tree) -> Iterator[tuple[str, Override]]:
