@@ -330,7 +330,7 @@ def read_image(directory: Path) -> Target:
     others = {"usr/bin/z": b"z", "usr/lib/x/z": b"z", "usr/share/doc/z": b"z"}
     for name, version, files in (("x", "2", FILES), ("z", "1", others)):
         path = directory / f"{name}.deb"
-        path.write_bytes(made_deb(name, files, version, **CONTROL) if name == "x" else made_deb(name, files, version))
+        path.write_bytes(made_deb(name, files, CONTROL if name == "x" else {}, version))
         places.append((name, version, path))
 
     def target(data: bytes) -> None:
@@ -454,7 +454,7 @@ def library() -> bytes:
     return header + load + struct.pack("<IIQQQQQQ", 2, 4, 176, 176, 176, 64, 64, 8) + dynamic + strings
 
 
-def made_deb(name: str, files: dict[str, bytes], version: str = "1", **control: bytes) -> bytes:
+def made_deb(name: str, files: dict[str, bytes], control: dict[str, bytes] = {}, version: str = "1") -> bytes:  # noqa: B006
     stanza = f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nReplaces: base-files\n".encode()
     return packed({"control.tar": _tar({"control": stanza, **control}), "data.tar": _tar(files)})
 
@@ -519,7 +519,7 @@ def seeds(kind: str) -> list[bytes]:
         return [SCRIPT, STANZA]
     if kind == "image":
         return [_tar(IMAGE), _tar({path: data for path, data in IMAGE.items() if "dpkg" in path})]
-    return [made_deb("x", FILES, **CONTROL), made_deb("y", {"x" * 200: b"", "deep/er/@": b"/etc"})]
+    return [made_deb("x", FILES, CONTROL), made_deb("y", {"x" * 200: b"", "deep/er/@": b"/etc"})]
 
 
 def real(kind: str, directory: Path) -> Iterator[bytes]:

@@ -278,6 +278,7 @@ def _decide(
             suite,
             told=told,
             same_format=same_format,
+            seen=seen,
             upgrade_system=upgrade_system,
             seeds=seeds,
             beside=beside,
