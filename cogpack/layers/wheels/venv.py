@@ -48,8 +48,8 @@ def local_names(python: str) -> Sequence[str]:
 class VenvSource:
     """Gives the environment without any wheel, and the probe that its Python runs, as a layer.
 
-    `python`: "3.13"; `interpreter`: its path in the image; `local`: which of `local_names` lead to it, too, as they do in
-    Cog's images.
+    `python`: "3.13"; `interpreter`: its path in the image; `local`: which of `local_names` lead to it, too, as they
+    do in Cog's images.
     """
 
     def __init__(self, *, python: str, interpreter: str, local: Collection[str] = ()) -> None:
