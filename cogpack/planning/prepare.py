@@ -102,7 +102,7 @@ def prepare_each(session: Session, project: Project, *, writes: bool, locked: bo
     for note in notes:
         session.progress.note(note)
     for changes in chain.from_iterable(one.plan.changes for one in prepared):
-        check_steps(changes, pinned=pinned)
+        check_steps(changes, pinned=pinned, runs=writes)
     marks = read_marks(session, project, lock)
     session.notes.check()
     return tuple(msgspec.structs.replace(one, plan=msgspec.structs.replace(one.plan, marks=marks)) for one in prepared)

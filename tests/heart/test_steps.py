@@ -424,10 +424,12 @@ def test_a_secret_is_seen_by_its_step_and_by_nobody_else(stepping: Stepping) -> 
 
 @pytest.mark.slow
 def test_a_secret_that_nobody_gave_ends_it_before_anything_runs(stepping: Stepping) -> None:
-    done = stepping(MADE, SECRET).cogpack("build", "-o", "../out")
+    project = stepping(MADE, SECRET)
+    done = project.cogpack("build", "-o", "../out")
     assert done.code == 2
     assert "--secret id=token" in done.err
     assert "step 1 runs" not in done.err
+    assert len(ok(project.cogpack("plan", "--json")).json["steps"]) == 2  # which runs nothing
 
 
 @pytest.mark.slow
