@@ -196,8 +196,8 @@ class _UnadvertisedError(Exception):
 
 def _gone(url: str, oid: str) -> MismatchError:
     return MismatchError(
-        f"{url}: {oid[:12]}, which cogpack.lock pins, is not there any more",
-        next_step="run cogpack lock --upgrade-run, which takes what is there now",
+        f"{url}: it has no {oid[:12]}, which a line of the project names or cogpack.lock pins",
+        next_step="correct the line; where the lock alone has it, cogpack lock --upgrade-run takes what is there now",
     )
 
 

@@ -68,6 +68,7 @@ def test_a_name_that_is_no_package_gets_those_that_may_be_meant(tmp_path: Path, 
         ("nvidia-utils-525", "leave it out: the driver of the machine"),
         ("libgconf-2-4", "leave it out: no Chrome of today wants it; bookworm, which comes with Python 3.11, has it"),
         ("unrar", "name unar or unrar-free"),
+        ("python3.10-dev", "leave it out: a Python that Debian has not comes with its headers"),
     ],
 )
 def test_a_name_of_which_no_package_of_debians_is_like_says_what_to_do(tmp_path: Path, name: str, step: str) -> None:

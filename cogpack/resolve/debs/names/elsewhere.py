@@ -79,6 +79,10 @@ _ADVICE: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"software-properties-common", "leave it out: archives are named under cogpack.apt"),
         (r"libgconf-2-4|gconf-service", f"leave it out: no Chrome of today wants it; {_BOOKWORM}"),
         (r"wkhtmltopdf", f"name chromium, or require the wheel weasyprint: its makers gave it up; {_BOOKWORM}"),
+        (
+            r"(?:lib)?python3\.\d+(?:-(?:dev|venv|distutils|minimal|full))?",
+            "leave it out: a Python that Debian has not comes with its headers and all its modules",
+        ),
         (r"language-pack-[a-z-]+", "name locales-all, which has all of them; C.UTF-8 needs none"),
     )
 )
