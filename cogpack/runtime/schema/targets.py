@@ -126,7 +126,8 @@ def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[S
 
 
 def _behind(sources: Sources, node: ast.ClassDef, name: str, depth: int = 0) -> Function | None:
-    """Find the one method that a class's body wraps or renames: `predict = wrap(predict)`, under an `if` or not."""
+    """Find the method that a class's body wraps or renames: `predict = wrap(predict)`, under an `if` or not. Of several it
+    is the one that has the name where it is defined, which Cog describes, too."""
     found: list[Function] = []
     for statement in statements(node.body):
         sources.spend()  # names that stand for each other, each in many places, would be followed for ever
@@ -139,7 +140,8 @@ def _behind(sources: Sources, node: ast.ClassDef, name: str, depth: int = 0) -> 
                     return None
                 other = _behind(sources, node, inner, depth + 1) if inner != name else None
                 found += [other] if other else []
-    return found[0] if len(set(found)) == 1 else None
+    named = [one for one in found if one.name == name]
+    return next((some[0] for some in (found, named) if len(set(some)) == 1), None)
 
 
 def _wrapped(value: ast.expr) -> str | None:

@@ -201,6 +201,7 @@ def test_no_reference_at_all_is_refused() -> None:
         "    predict = wrap(predict)",
         "    if FAST:\n        predict = torch.inference_mode()(predict)",
         "    predict = wrap(wrap(predict, 1), again=True)",
+        "    def other(self, *args): ...\n    if FAST:\n        wrapper = other\n        predict = wrapper",
     ],
 )
 def test_a_method_that_its_class_wraps_is_still_the_method(after: str) -> None:
