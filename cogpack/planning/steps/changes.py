@@ -261,8 +261,8 @@ def _listed(layers: Iterable[BuiltLayer | BaseLayer]) -> Listing:
 
 
 def check_steps(changes: StepChanges, *, pinned: bool, runs: bool = True) -> None:
-    """Refuse steps whose secrets nobody gave, if who asks `runs` them, and where the lock is `pinned`, those of which it
-    doesn't say what they change."""
+    """Refuse steps whose secrets nobody gave, if who asks `runs` them, and where the lock is `pinned`, those of which
+    it doesn't say what they change."""
     if changes.locked is not None:
         return
     if pinned:

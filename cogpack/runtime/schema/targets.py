@@ -126,8 +126,8 @@ def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[S
 
 
 def _behind(sources: Sources, node: ast.ClassDef, name: str, depth: int = 0) -> Function | None:
-    """Find the method that a class's body wraps or renames: `predict = wrap(predict)`, under an `if` or not. Of several it
-    is the one that has the name where it is defined, which Cog describes, too."""
+    """Find the method that a class's body wraps or renames: `predict = wrap(predict)`, under an `if` or not. Of several
+    it is the one that has the name where it is defined, which Cog describes, too."""
     found: list[Function] = []
     for statement in statements(node.body):
         sources.spend()  # names that stand for each other, each in many places, would be followed for ever
