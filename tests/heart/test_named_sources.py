@@ -9,11 +9,12 @@ import msgspec
 import pytest
 from support.building import FakeBuilder
 from support.git_server import GitServer, git_server
+from support.sources import make_sdist
 from support.wheels import make_wheel
 from support.world import World
 
 from cogpack.errors import InputError
-from cogpack.lockfile import Decisions, GitSource, Lock
+from cogpack.lockfile import Decisions, GitSource, IndexSource, Lock
 from cogpack.locking.decide import resolve_lock
 from cogpack.locking.wheels.building import Building
 from cogpack.project import find_project
@@ -169,6 +170,24 @@ def test_a_pip_line_lays_the_wheel_of_a_repository(made: Made, server: GitServer
         "dep-1.0-py3-none-any.whl",
         found.builds[0].wheel,
     )
+
+
+def test_a_pip_line_lays_the_wheel_of_a_source_that_an_index_has(made: Made) -> None:
+    make_sdist(made.world.wheels / "old-1.0.tar.gz", {"pyproject.toml": package("old", "1.0", "dep<2"), "old.py": b""})
+    first = made.lock(run=("pip install --no-index old",))
+    assert not decided(first).sandboxed
+    assert versions(decided(first)) == {"old": "1.0", "dep": "1.0"}
+    (build,) = decided(first).builds
+    assert isinstance(build.source, IndexSource)
+    assert build.source.filename == "old-1.0.tar.gz"
+    for run in (("pip install --no-index old",), ("pip install --no-index old beside",)):
+        again = decided(made.lock(run=run, previous=first))
+        assert made.builder
+        assert not made.builder.built
+        assert again.builds == decided(first).builds
+    make_sdist(made.world.wheels / "dep-3.0.tar.gz", {"setup.py": b""})
+    broken = decided(made.lock(run=("pip install --no-index -U dep",)))
+    assert broken.sandboxed[0].why.startswith("dep 3.0")
 
 
 def test_a_pip_line_that_is_locked_asks_no_server_and_builds_nothing(made: Made, server: GitServer) -> None:

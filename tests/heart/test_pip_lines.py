@@ -95,11 +95,13 @@ def test_lines_follow_each_other_and_what_is_uninstalled_is_gone(world: World) -
     assert "build.run[2]: other 1.0 requires array<2, and the image has 2.0" in said
 
 
-def test_a_line_that_needs_a_source_is_run_and_so_are_the_pip_lines_after_it(world: World) -> None:
+def test_a_line_that_needs_a_source_which_nobody_builds_is_run_and_so_are_the_pip_lines_after_it(
+    world: World,
+) -> None:
     pair(world)
     (world.wheels / "array-3.0.tar.gz").write_bytes(b"a source")
     lines = ("pip install --no-index frame==1.0", "pip install --no-index -U array", "pip install --no-index frame")
-    project = make_project(world, "m4", *lines)
+    project = make_project(world, "m4", *lines, more="  build_wheels: never\n")
     ok(project.cogpack("lock"))
     assert versions(project) == {"frame": "1.0"}
     assert decisions(project)["sandboxed"] == [

@@ -26,7 +26,7 @@ def fake() -> Iterator[Fake]:
 def read(session: Session, fake: Fake, *hashes: tuple[str, str]) -> list[str]:
     indexes = Mock(authorised=lambda url: url)
     source = PipSource(
-        session, {}, Mock(), indexes, {}, {"python_full_version": "3.13.5"}, Taste(), Mock(), Mock(), Mock()
+        session, {}, Mock(), indexes, {}, {"python_full_version": "3.13.5"}, Taste(), Mock(), Mock(), Mock(), Mock()
     )
     offer = Offer(filename="a-1.0-py3-none-any.whl", url=f"{fake.url}/a-1.0-py3-none-any.whl", metadata=hashes)
     return [str(one) for one in source.metadata(Package("a", Version("1.0"), offer)).requires]

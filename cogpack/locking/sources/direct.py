@@ -22,7 +22,7 @@ from cogpack.locking.wheels.building import Building, Built, Ground, Source, Wan
 from cogpack.locking.wheels.members import member_marks
 from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.locking.wheels.rebuilt import built_again
-from cogpack.requirements import DirectAddress, SourceLine
+from cogpack.requirements import ArchiveAddress, DirectAddress, SourceLine
 from cogpack.resolve.wheels import Neighbours
 from cogpack.session import Session
 
@@ -65,6 +65,7 @@ class DirectWheels:
         self.ground = ground
         self._kept = kept
         self._made: dict[SourceKey, DirectWheel | InputError] = {}
+        self._of_indexes: dict[str, DirectWheel | InputError] = {}
 
     @property
     def can_build(self) -> bool:
@@ -81,6 +82,36 @@ class DirectWheels:
         if missing:
             self._made |= zip(map(source_key, missing), self._built(missing, neighbours), strict=True)
         return [_of(self._made[source_key(line)], line) for line in lines]
+
+    def make_of_index(self, source: Source, pin: IndexSource, place: str) -> DirectWheel | InputError:
+        """Answer for an archive that an index has, and which is here: with the wheel that the lock has of it, where it
+        is had and fits, or with one that is built now, once. `place`: who asks for it, for people."""
+        found = self._of_indexes.get(pin.sha256)
+        if found is None or (isinstance(found, DirectWheel) and not _fits(found.wheel, found.requires, source)):
+            line = SourceLine(name=source.name, source=ArchiveAddress(url=pin.filename), path=place, line=0)
+            kept = self._kept_of_index(source, pin, line)
+            found = self._attempted(line, partial(self._new, source, pin)) if kept is None else kept
+            self._of_indexes[pin.sha256] = found
+        return found
+
+    def _kept_of_index(self, source: Source, pin: IndexSource, line: SourceLine) -> DirectWheel | None:
+        kept = self._kept
+        build = next((build for build in kept.builds if build.source == pin), None) if kept else None
+        if kept is None or build is None:
+            return None
+        wheel = {one.filename: one for one in (*kept.replaced, *kept.wheels)}[build.wheel]
+        requires, path = self._requires(build), self._had(wheel)
+        if path is None or not self.ground.still_fits(wheel, kept) or not _fits(wheel, requires, source):
+            return None
+        return DirectWheel(line=line, wheel=wheel, path=path, build=build, requires=requires)
+
+    def _new(self, source: Source, pin: IndexSource, line: SourceLine) -> DirectWheel:
+        if self._building is None:
+            raise InputError(f"{line.title}: no wheel is built of it", next_step=_YOURSELF)
+        (built,) = self._building.builder.build([source], self.ground)
+        if isinstance(built, InputError):
+            raise built
+        return self._finished(pin, source, built, line)
 
     def _holds(self, line: SourceLine, neighbours: Neighbours | None) -> bool:
         """Tell whether what was made of it before still holds."""
@@ -107,10 +138,13 @@ class DirectWheels:
         return DirectWheel(line=line, wheel=wheel, path=path, build=build, requires=requires)
 
     def kept_file(self, wheel: LockedWheel) -> Path | None:
-        """Give the file of a wheel that the lock has of a source that was named; None of any other."""
+        """Give the file of a wheel that the lock has of a source that was named, or, where it is had, of an index's;
+        None of any other."""
         builds = self._kept.builds if self._kept else ()
         build = next((one for one in builds if one.wheel == wheel.filename), None)
-        return None if build is None or isinstance(build.source, IndexSource) else self._kept_file(wheel, build)
+        if build is None:
+            return None
+        return self._had(wheel) if isinstance(build.source, IndexSource) else self._kept_file(wheel, build)
 
     def _kept_file(self, wheel: LockedWheel, build: LockedBuild, name: str = "") -> Path | None:
         """Give the file, had or built again as it was; None where nobody builds."""
@@ -189,7 +223,8 @@ class DirectWheels:
         return tuple(pool[filename] for filename in sorted(wanted))
 
     def _wheels(self) -> Iterator[DirectWheel]:
-        return (one for one in self._made.values() if isinstance(one, DirectWheel))
+        made = (*self._made.values(), *self._of_indexes.values())
+        return (one for one in made if isinstance(one, DirectWheel))
 
     def built_with(self, wheel: LockedWheel) -> DirectWheel | None:
         """Find one that is compiled against `wheel`."""
@@ -261,6 +296,10 @@ def finished(session: Session, pin: BuildSource, source: Source, built: Built) -
     sha256 = artifact.digest.removeprefix("sha256:")
     path = session.store.verified(artifact, tuple)[0]
     return msgspec.structs.replace(built, path=path, sha256=sha256, size=artifact.size)
+
+
+def _fits(wheel: LockedWheel, requires: Sequence[LockedWheel], source: Source) -> bool:
+    return source.neighbours is None or source.neighbours.fit(wheel, requires)
 
 
 def source_key(line: SourceLine) -> SourceKey:

@@ -11,7 +11,7 @@ from cogpack.locking.lines.pip.files import Said
 from cogpack.locking.lines.pip.source import PipSource
 from cogpack.locking.lines.pip.uv import check_uv
 from cogpack.locking.sources.direct import DirectWheel
-from cogpack.resolve.pip import Asked, Offer, Package, UnforeseenError
+from cogpack.resolve.pip import Asked, Offer, Package, Taste, UnforeseenError
 from cogpack.run_lines import PipInstall, PipRequirement
 
 _OLDEST = Version("25.1")
@@ -30,6 +30,15 @@ def check_line(said: Said, before: Mapping[str, LockedWheel]) -> None:
         raise UnforeseenError("an earlier line has taken pip away")
     if Version(pip.version) < _OLDEST:
         raise UnforeseenError(f"pip {pip.version} chooses otherwise than pip {_OLDEST} and later")
+
+
+def taste_of(effect: PipInstall) -> Taste:
+    return Taste(
+        pre=effect.options.pre,
+        prefer_binary=effect.prefer_binary,
+        only_binary=effect.only_binary,
+        no_binary=effect.no_binary,
+    )
 
 
 def is_laid(

@@ -13,9 +13,10 @@ from cogpack.config import step_places
 from cogpack.digest import Digest, sha256
 from cogpack.disk import DiskError
 from cogpack.errors import InputError, UnavailableError
-from cogpack.lockfile import Decisions, LockedClone, LockedPipLine, LockedSandboxed, LockedWheel
+from cogpack.lockfile import Decisions, IndexSource, LockedClone, LockedPipLine, LockedSandboxed, LockedWheel
 from cogpack.locking.lines.pip.applied import AppliedLines
-from cogpack.locking.lines.pip.asked import asked, check_line, is_laid, package_of
+from cogpack.locking.lines.pip.archives import make_wheel_of
+from cogpack.locking.lines.pip.asked import asked, check_line, is_laid, package_of, taste_of
 from cogpack.locking.lines.pip.breaks import find_breaks
 from cogpack.locking.lines.pip.files import ReadFile, Said, all_names, with_files
 from cogpack.locking.lines.pip.mim import check_names, with_links
@@ -29,13 +30,7 @@ from cogpack.locking.wheels.outlines import Outlines
 from cogpack.oci import encode
 from cogpack.project import Project
 from cogpack.requirements import SourceLine
-from cogpack.resolve.pip import (
-    Asked,
-    Command,
-    Taste,
-    UnforeseenError,
-    solve,
-)
+from cogpack.resolve.pip import Asked, Command, UnforeseenError, solve
 from cogpack.resolve.wheels import Indexes, Neighbours, Resolved, TargetPython
 from cogpack.run_lines import PipInstall, PipRequirement, PipUninstall, StepEffect, told
 from cogpack.session import Session
@@ -198,9 +193,14 @@ class PipLines:
         return None
 
     def _still_fit(self, line: LockedPipLine, there: Mapping[str, LockedWheel], kept: Decisions) -> bool:
-        """Tell whether those of its wheels that were built are not of another base."""
-        built = {build.wheel for build in kept.builds}.intersection(line.wheels)
-        return self._ground is None or all(self._ground.still_fits(there[name], kept) for name in built)
+        """Tell whether those of its wheels that were built are not of another base, and are had if an index has their
+        source."""
+        built = {build.wheel: build.source for build in kept.builds if build.wheel in line.wheels}
+        return self._ground is None or all(
+            self._ground.still_fits(there[name], kept)
+            and (not isinstance(source, IndexSource) or (self._direct and self._direct.kept_file(there[name])))
+            for name, source in built.items()
+        )
 
     def _again(self, filenames: Iterable[str]) -> tuple[str, ...]:
         return tuple(name for name in filenames if self._required.get(name) == self._taken[name].sha256)
@@ -221,13 +221,9 @@ class PipLines:
             said = with_links(said, before, self._outlines)
             effect = said.effect
         indexes, pages = self._indexes.of(effect)
-        taste = Taste(
-            pre=effect.options.pre,
-            prefer_binary=effect.prefer_binary,
-            only_binary=effect.only_binary,
-            no_binary=effect.no_binary,
-        )
+        taste = taste_of(effect)
         found = {} if effect.ignore_installed else before
+        make = make_wheel_of(self._session, self._direct, said, neighbours, self._place(step))
         source = PipSource(
             self._session,
             found,
@@ -239,6 +235,7 @@ class PipLines:
             self._outlines,
             self._elsewhere,
             neighbours,
+            make,
         )
         command = Command(
             asked=tuple(asked(one, source, built) for one in effect.requirements),

@@ -14,6 +14,8 @@ from cogpack.errors import InputError, MismatchError
 from cogpack.layers.wheels import Outline
 from cogpack.layers.wheels.archive import ReadAt
 from cogpack.lockfile import LockedWheel
+from cogpack.locking.lines.pip.archives import MakeWheel
+from cogpack.locking.sources.direct import DirectWheel
 from cogpack.locking.wheels.elsewhere import ElsewhereWheels
 from cogpack.locking.wheels.outlines import Outlines, address_reader, local_reader
 from cogpack.redaction import has_secret
@@ -37,7 +39,7 @@ _HASHES = frozenset({"sha256", "sha384", "sha512"})
 
 
 class PipSource:
-    """Is the `Source` of one line over `wheels`, by name."""
+    """Is the `Source` of one line over `wheels`, by name; `make`: makes the wheel of what has source alone."""
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class PipSource:
         outlines: Outlines,
         elsewhere: ElsewhereWheels,
         neighbours: Neighbours,
+        make: MakeWheel,
     ) -> None:
         self._session = session
         self._wheels = wheels
@@ -63,6 +66,8 @@ class PipSource:
         self._elsewhere = elsewhere
         self._neighbours = neighbours
         self._found: dict[Package, LockedWheel] = {}
+        self._make = make
+        self._built: dict[Package, DirectWheel] = {}
         self._offered: dict[str, tuple[Candidate, ...]] = {}
         self._metadata: dict[Package, Metadata] = {}
         self._fetched: dict[str, Artifact] = {}
@@ -97,6 +102,8 @@ class PipSource:
     def locked(self, package: Package, *, by_address: bool, addresses: MutableMapping[str, str]) -> LockedWheel:
         """Give a chosen wheel as the lock has it, with its address where no index is the line's own that has it. What
         has no hash is read, to have one."""
+        if (made := self._built.get(package)) is not None:
+            return made.wheel
         offer = package.file
         assert offer is not None
         if (found := self._found.get(package)) is not None:
@@ -130,7 +137,9 @@ class PipSource:
                 if found.note:
                     self._session.progress.note(found.note)
                 return read_metadata(found.metadata)
-            raise UnforeseenError(f"{package.name} {package.version} has no wheel for this Python: pip would build it")
+            made = self._built[package] = self._make(package, self._indexes.authorised(offer.url))
+            read, size = local_reader(made.path)
+            return read_metadata(Outline(made.wheel.filename, read, size).metadata())
         if offer.metadata is not None and (data := self._beside(offer)) is not None:
             return read_metadata(data.decode(errors="replace"))
         address = self._indexes.authorised(offer.url)

@@ -41,17 +41,22 @@ def make_wheels(
     first = next(iter(lines))
     if direct is None or not direct.can_build:
         raise UnforeseenError(f"{first} is a source: {effect.installer} would build it")
-    if handed := next((name for name, _ in effect.environment if not name.startswith(("PIP_", "UV_"))), None):
-        raise UnforeseenError(f"{handed} is handed to the build of {first}")
+    check_environment(effect, str(first))
     found: dict[PipRequirement, DirectWheel] = {}
     wanted = [msgspec.structs.replace(line, isolated=effect.build_isolation) for line in lines.values()]
     made_of = direct.make(wanted, neighbours)
     for (requirement, line), made in zip(lines.items(), made_of, strict=True):
         if isinstance(made, InputError):
-            raise UnforeseenError(_brief(made.message.removeprefix(f"{line.place}: ")))
+            raise UnforeseenError(brief(made.message.removeprefix(f"{line.place}: ")))
         found[requirement] = made
     further = found.values() if effect.dependencies else ()
     return found, _required(direct, further, neighbours, environment)
+
+
+def check_environment(effect: PipInstall, built: str) -> None:
+    """Raise `UnforeseenError` of a line that hands a variable of its own to what is `built` for it."""
+    if handed := next((name for name, _ in effect.environment if not name.startswith(("PIP_", "UV_"))), None):
+        raise UnforeseenError(f"{handed} is handed to the build of {built}")
 
 
 def _required(
@@ -63,13 +68,13 @@ def _required(
     found: dict[str, DirectWheel] = {}
     for made in required_by(direct, built, environment, neighbours):
         if isinstance(made, InputError):
-            raise UnforeseenError(_brief(made.message))
+            raise UnforeseenError(brief(made.message))
         if found.setdefault(made.wheel.name, made).wheel != made.wheel:
             raise UnforeseenError(f"{made.wheel.name} is required by two addresses")
     return tuple(found.values())
 
 
-def _brief(message: str) -> str:
+def brief(message: str) -> str:
     """Give the first line of what went wrong, and, of a build's last words, the one that names the error."""
     first, *others = message.splitlines()
     named = [line.strip() for line in others if _ERROR.match(line)]
