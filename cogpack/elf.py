@@ -17,13 +17,27 @@ from cogpack.sizes import MiB
 ReadAt: TypeAlias = Callable[[int, int], bytes]
 """(offset, size) to that many bytes of the file, fewer only at its end."""
 
-AMD64, ARM64 = 62, 183
+I386, AMD64, ARM64 = 3, 62, 183
 MACHINES: Mapping[str, int] = {"amd64": AMD64, "arm64": ARM64}
 """What e_machine says of the architectures that images are of."""
 
 _HEADER = 64
-_PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
-_DYNAMIC = struct.Struct("<qQ")
+
+
+class _Class(msgspec.Struct, frozen=True):
+    """Says how files of 64 bits, or of 32, are laid out: where the header has the place of the program headers, and
+    their size and number; and in what order these have type, flags, offset, address, size."""
+
+    place: struct.Struct
+    at: int
+    sizes_at: int
+    program_header: struct.Struct
+    order: tuple[int, int, int, int, int]
+    dynamic: struct.Struct
+
+
+_WIDE = _Class(struct.Struct("<Q"), 32, 54, struct.Struct("<IIQQQQQQ"), (0, 1, 2, 3, 5), struct.Struct("<qQ"))
+_NARROW = _Class(struct.Struct("<I"), 28, 42, struct.Struct("<8I"), (0, 6, 1, 2, 4), struct.Struct("<iI"))
 _SHARED_OBJECT = 3  # ET_DYN, which programs are as well, mostly
 _LOAD, _DYNAMIC_SECTION, _STACK = 1, 2, 0x6474E551
 _EXECUTABLE = 1
@@ -41,7 +55,7 @@ _FILE_LIMIT = 2**63
 
 
 class Elf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Is what the dynamic linker would learn of a 64-bit little-endian file.
+    """Is what the dynamic linker would learn of a little-endian file.
 
     `machine`: the number of its architecture; `shared`: it is a shared object with a dynamic section;
     `executable_stack`: it wants one, by its PT_GNU_STACK or because it has none (which on amd64 means the same): since
@@ -57,10 +71,11 @@ class Elf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     executable_stack: bool = False
 
 
-def read_elf(read: ReadAt) -> Elf | None:
-    """Read the file; None of anything that isn't one, or is broken."""
+def read_elf(read: ReadAt, *, narrow: bool = False) -> Elf | None:
+    """Read the file; None of anything that isn't one, or is broken. `narrow`: libraries of i386 are read as well, which
+    a machine of amd64 may have besides its own."""
     try:
-        return _File(read).elf()
+        return _File(read, narrow=narrow).elf()
     except (_BrokenError, struct.error, OverflowError):
         return None
 
@@ -87,20 +102,22 @@ class _Segment(msgspec.Struct, frozen=True):
 
 
 class _File:
-    def __init__(self, read: ReadAt) -> None:
+    def __init__(self, read: ReadAt, *, narrow: bool = False) -> None:
         self._read = read
         head = read(0, _HEADER)
-        if len(head) < _HEADER or head[:6] != b"\x7fELF\x02\x01":
+        kinds = {b"\x7fELF\x02\x01": _WIDE} | ({b"\x7fELF\x01\x01": _NARROW} if narrow else {})
+        kind = kinds.get(head[:6])
+        if len(head) < _HEADER or kind is None:
             raise _BrokenError
+        self._class = kind
         self._kind, self._machine = struct.unpack_from("<HH", head, 16)
-        (offset,) = struct.unpack_from("<Q", head, 32)
-        size, count = struct.unpack_from("<HH", head, 54)
-        if count and size != _PROGRAM_HEADER.size:
+        (offset,) = kind.place.unpack_from(head, kind.at)
+        size, count = struct.unpack_from("<HH", head, kind.sizes_at)
+        if (count and size != kind.program_header.size) or (kind is _NARROW) != (self._machine == I386):
             raise _BrokenError
         table = self._at(offset, size * min(count, _HEADERS_LIMIT)) if count else b""
         self._segments = [
-            _Segment(kind, flags, offset, address, size)
-            for kind, flags, offset, address, _, size, _, _ in _PROGRAM_HEADER.iter_unpack(table)
+            _Segment(*(fields[place] for place in kind.order)) for fields in kind.program_header.iter_unpack(table)
         ]
 
     def elf(self) -> Elf:
@@ -129,9 +146,10 @@ class _File:
         section = next((one for one in self._segments if one.kind == _DYNAMIC_SECTION), None)
         if section is None:
             return []
-        data = self._at(section.offset, min(section.size, _DYNAMIC_LIMIT) // _DYNAMIC.size * _DYNAMIC.size)
+        entry = self._class.dynamic
+        data = self._at(section.offset, min(section.size, _DYNAMIC_LIMIT) // entry.size * entry.size)
         found: list[tuple[int, int]] = []
-        for tag, value in _DYNAMIC.iter_unpack(data):
+        for tag, value in entry.iter_unpack(data):
             if tag == 0:
                 break
             found.append((tag, value))

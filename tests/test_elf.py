@@ -4,9 +4,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.debs import narrow_object
 from support.elf import library
 
-from cogpack.elf import AMD64, ARM64, Elf, ReadAt, read_elf
+from cogpack.elf import AMD64, ARM64, I386, Elf, ReadAt, read_elf
 from cogpack.sizes import MiB
 
 WHOLE = library(
@@ -33,6 +34,14 @@ def test_what_the_linker_is_told_is_read() -> None:
 def test_an_old_rpath_is_told_from_a_runpath() -> None:
     found = read_elf(reading(library(None, 183, rpath="$ORIGIN")))
     assert found == Elf(machine=ARM64, shared=True, rpath=("$ORIGIN",))
+
+
+def test_a_file_of_32_bits_is_read_where_it_is_asked_for_and_is_of_i386() -> None:
+    data = narrow_object("libx.so.1")
+    assert read_elf(reading(data), narrow=True) == Elf(machine=I386, shared=True, soname="libx.so.1")
+    assert read_elf(reading(data)) is None
+    assert read_elf(reading(data[:18] + b"\x28" + data[19:]), narrow=True) is None, "of 32-bit ARM"
+    assert read_elf(reading(WHOLE[:18] + b"\x03" + WHOLE[19:]), narrow=True) is None, "of 64 bits, and of i386"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from cogpack.lockfile import encode_lock, parse_lock
 HERE = Path(__file__).parent
 EXPECTED = {
     (2, "gzip"): {
-        "manifest": "947ab84e5f3f24532156fc81b7a37aeeddcbb262243db0c8f308ee3c6712232a",
+        "manifest": "5e0e6e8112fd3a508bc0acf18714d1ac9b43a7ed6f183c84091709bda2e7cc36",
         "config": "2c46618ea0e847b69cec43a439628b5330c6dc5a8d61eb335bad3e0563fe3210",
         "debian: trixie, 1 package": "40c2f833f21eda7c4b118aa3e50ec557ad6c685ec5363ace85b06a868060b056",
         "package: large 1": "57299dabe3586036b3456669c41260f1bb9725b14f3cc67809fb1e4af6f8b7d5",
@@ -46,7 +46,7 @@ EXPECTED = {
         "project": "f32f3ad759bb60f9b01371aa18ba8fe69159a2420b020063212178c91eb00f01",
     },
     (2, "zstd"): {
-        "manifest": "4655ce4cbba54db23da844e24b26d473689d43d53cdd4e9d163da00866675dbe",
+        "manifest": "bf6e806309a6e179c43b4d4336c4b7a75ca3a8a19020e918290ec6cb22cd8533",
         "config": "4a883e591fe4a16c78b9c9a41a751b1f0e432e0711a6a763807c92058a8a4fe7",
         "debian: trixie, 1 package": "e32566ae2d585f3a30f4ad4c74450f67619fa981feb6af72be0afb957e3f3de5",
         "package: large 1": "71a5a31bcc30cb7f3c32211db4c7e7c6fe6bf449b163ca8e8b2fd598563d7695",

@@ -127,3 +127,15 @@ def shared_object(soname: str | None, machine: int = 62) -> bytes:
     load = struct.pack("<IIQQQQQQ", 1, 4, 0, 0, 0, size, size, 4096)
     where = struct.pack("<IIQQQQQQ", 2, 4, dynamic_at, dynamic_at, dynamic_at, 64, 64, 8)
     return header + load + where + dynamic + strings
+
+
+def narrow_object(soname: str) -> bytes:
+    """The same of i386, with 32 bits."""
+    strings = b"\0" + soname.encode() + b"\0"
+    at = 52 + 2 * 32
+    dynamic = struct.pack("<6I", 5, at + 24, 14, 1, 0, 0)
+    size = at + len(dynamic) + len(strings)
+    header = struct.pack("<4sBBBB8xHHIIIIIHHHHHH", b"\x7fELF", 1, 1, 1, 0, 3, 3, 1, 0, 52, 0, 0, 52, 32, 2, 0, 0, 0)
+    load = struct.pack("<8I", 1, 0, 0, 0, size, size, 4, 4096)
+    where = struct.pack("<8I", 2, at, at, at, len(dynamic), len(dynamic), 4, 4)
+    return header + load + where + dynamic + strings

@@ -69,10 +69,16 @@ def write_policy(tree: Tree, suite: str, *, slim: bool) -> None:
 def _status(tree: Tree, package: UnpackedPackage) -> str:
     fields = {"Package": package.name, "Status": "install ok installed"}
     fields |= {key: value for key, value in package.fields.items() if key not in fields}
-    conffiles = [line for path in package.conffiles() if (line := _conffile(tree, path)) is not None]
+    settled = (line for path in package.conffiles() if (line := _conffile(tree, path)) is not None)
+    conffiles = [*leaving_lines(package), *settled]
     if conffiles:
         fields["Conffiles"] = "\n" + "\n".join(conffiles)
     return format_control(fields)
+
+
+def leaving_lines(package: UnpackedPackage) -> list[str]:
+    """Give what the field says of settings that older versions had."""
+    return [f" /{path} newconffile remove-on-upgrade" for path in package.leaving_conffiles()]
 
 
 def _conffile(tree: Tree, path: str) -> str | None:
@@ -107,8 +113,7 @@ def _available(package: UnpackedPackage) -> str:
 
 def write_info(tree: Tree, package: UnpackedPackage) -> None:
     """Write what `info/` has of a package."""
-    same = package.fields.get("Multi-Arch") == "same"
-    name = f"{package.name}:{package.fields['Architecture']}" if same else package.name
+    name = _info_name(package)
     paths = ["/.", *(f"/{member.path}" for member, _ in package.data if member.path)]
     tree.write(f"{_DATABASE}/info/{name}.list", "".join(f"{path}\n" for path in paths))
     for kind, data in sorted(package.control.items()):
@@ -118,6 +123,12 @@ def write_info(tree: Tree, package: UnpackedPackage) -> None:
         tree.write(f"{_DATABASE}/info/{name}.md5sums", _md5sums(tree, package))
 
 
+def _info_name(package: UnpackedPackage) -> str:
+    """Give the name by which dpkg tells a package from the same one of another architecture, where there may be one."""
+    same = package.fields.get("Multi-Arch") == "same"
+    return f"{package.name}:{package.fields['Architecture']}" if same else package.name
+
+
 def _md5sums(tree: Tree, package: UnpackedPackage) -> str:
     """Write what dpkg does for a package that brings none, without which it calls it broken (dpkg --audit)."""
     apart = package.conffiles()
@@ -125,13 +136,12 @@ def _md5sums(tree: Tree, package: UnpackedPackage) -> str:
     return "".join(f"{found}  {path}\n" for path in files if (found := _md5(tree, path)) is not None)
 
 
-def interests(package: UnpackedPackage, files: list[str], named: dict[str, list[str]], *, name: str = "") -> None:
-    """Collect what triggers the package waits for (deb-triggers(5)): by path in one file, by name in a file each.
-    `name`: what the lists call it, where that is another."""
+def interests(package: UnpackedPackage, files: list[str], named: dict[str, list[str]]) -> None:
+    """Collect what triggers the package waits for (deb-triggers(5)): by path in one file, by name in a file each."""
     for line in package.control.get("triggers", b"").decode("utf-8", "replace").splitlines():
         words = line.partition("#")[0].split()
         if len(words) == 2 and words[0].startswith("interest"):
-            who = (name or package.name) + ("/noawait" if words[0] == "interest-noawait" else "")
+            who = _info_name(package) + ("/noawait" if words[0] == "interest-noawait" else "")
             if words[1].startswith("/"):
                 files.append(f"{words[1]} {who}\n")
             elif "/" not in words[1]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import TypeAlias
 
 from cogpack.encodings import is_utf8
@@ -17,6 +18,8 @@ Files: TypeAlias = dict[str, tuple[Member, Spooled]]
 # Merged /usr: bookworm's packages still hold files in both places, so the links are there before any package.
 _MERGED = ("bin", "lib", "sbin")
 _MERGED_64 = {"amd64": ("lib64",)}
+_MERGED_BY = {"libc6-i386": ("lib32",)}
+"""What a preinst merges, before the files of its package."""
 
 EXCLUDE = (
     "/usr/share/doc/*",
@@ -38,7 +41,8 @@ def merge(base: Sequence[UnpackedPackage], over: Sequence[UnpackedPackage], arch
     """
     tree = Tree()
     by_name = {package.name: package for package in (*base, *over)}
-    for name in sorted((*_MERGED, *_MERGED_64.get(arch, ()))):
+    merged = (*_MERGED, *_MERGED_64.get(arch, ()), *chain.from_iterable(_MERGED_BY.get(name, ()) for name in by_name))
+    for name in sorted(merged):
         tree.directory(f"usr/{name}")
         tree.link(name, f"usr/{name}")
     for package in [*sorted(base, key=_place), *sorted(over, key=_place)]:

@@ -15,7 +15,7 @@ from cogpack.layers.spool import Once
 from cogpack.oci import encode
 from cogpack.text import count_text
 
-_RECIPE = "debs/1"
+_RECIPE = "debs/2"
 """Part of the keys. Anything here that changes the entries made of the same packages must change it."""
 
 

@@ -3,7 +3,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.debs import shared_object
+from support.debs import narrow_object, shared_object
 from support.ldcache import parse_cache
 
 from cogpack.layers.debs.effects.ldcache import find_libraries, write_cache
@@ -57,6 +57,21 @@ def test_numbers_sort_as_numbers_and_from_high_to_low(tree: Tree) -> None:
 def test_a_library_without_a_soname_goes_by_its_file_name(tree: Tree) -> None:
     tree.write(f"{DIRECTORY}/libplain.so", shared_object(None))
     assert names(tree) == ["libplain.so"]
+
+
+def test_libraries_of_32_bits_are_listed_behind_those_of_64_of_the_same_name(tree: Tree) -> None:
+    tree.write(f"{DIRECTORY}/libz.so.1", shared_object("libz.so.1"))
+    tree.write("usr/lib32/libz.so.1.3", narrow_object("libz.so.1"))
+    tree.write("usr/lib32/ld-linux.so.2", narrow_object("ld-linux.so.2"))
+    tree.link("lib32", "usr/lib32")
+    tree.write("etc/ld.so.conf.d/a_narrow.conf", "/lib32\n/usr/lib32\n")
+    assert find_libraries(tree, "amd64") == [
+        Library("libz.so.1", "/lib/x86_64-linux-gnu/libz.so.1"),
+        Library("libz.so.1", "/lib32/libz.so.1", 0x0003),
+        Library("ld-linux.so.2", "/lib32/ld-linux.so.2", 0x0003),
+    ]
+    assert tree.get("usr/lib32/libz.so.1") == Symlink("usr/lib32/libz.so.1", "libz.so.1.3")
+    assert [one.soname for one in find_libraries(tree, "arm64")] == []
 
 
 @pytest.mark.parametrize(

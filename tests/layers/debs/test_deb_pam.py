@@ -51,6 +51,12 @@ def test_each_primary_line_jumps_over_those_after_it() -> None:
     ]
 
 
+def test_of_equal_priority_the_last_by_name_is_first() -> None:
+    tree = configured(caps=CAPABILITY, home=HOME, unix=UNIX, zones=CAPABILITY.replace("pam_cap", "pam_zone"))
+    assert tree.text("var/lib/pam/seen") == "unix\nzones\nhome\ncaps\n"
+    assert lines(tree, "auth")[2:] == ["auth\toptional\tpam_zone.so ", "auth\toptional\tpam_cap.so "]
+
+
 def test_a_stack_without_a_primary_module_permits() -> None:
     assert lines(configured(unix=UNIX), "session")[0] == "session\t[default=1]\t\t\tpam_permit.so"
 

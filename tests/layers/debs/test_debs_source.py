@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.debs import deb, deb_file, member, shared_object
+from support.debs import deb, deb_file, member, narrow_object, shared_object
 from support.verbs import Verbs
 
 from cogpack.errors import InputError, MismatchError
@@ -77,6 +77,18 @@ def test_packages_become_one_merged_tree(tmp_path: Path, packages: Path) -> None
     assert isinstance(found["usr/lib/liba.so.1"], File)
     assert (found["usr/bin/a"].mode, found["usr/lib/b"].uid, found["usr/lib/b"].gid) == (0o4755, 3, 4)  # type: ignore[union-attr]
     assert "liba.so.1" in text_of_cache(found)
+
+
+def test_packages_of_32_bits_lie_in_the_merged_directory_whose_link_their_preinst_makes(
+    tmp_path: Path, packages: Path
+) -> None:
+    old = deb("libc6-i386", member("./lib32/"), member("./lib32/ld-linux.so.2", narrow_object("ld-linux.so.2")))
+    new = deb("libc6-i386", member("./usr/lib32/"), member("./usr/lib32/ld-linux.so.2", narrow_object("ld-linux.so.2")))
+    for data in (old, new):
+        found = tree(tmp_path, deb_file(packages, "libc6-i386", data))
+        assert found["lib32"] == Symlink("lib32", "usr/lib32")
+        assert isinstance(found["usr/lib32/ld-linux.so.2"], File)
+        assert found["usr/lib/ld-linux.so.2"] == Symlink("usr/lib/ld-linux.so.2", "../lib32/ld-linux.so.2")
 
 
 def text_of_cache(found: dict[str, Entry]) -> str:
@@ -202,7 +214,7 @@ def test_the_database_is_what_dpkg_and_scanners_read(tmp_path: Path, packages: P
         member("./etc/x.conf", b"setting\n"),
         fields={"Multi-Arch": "same", "Depends": "libc6"},
         control={
-            "conffiles": "/etc/x.conf\n",
+            "conffiles": "remove-on-upgrade /etc/old.conf\n/etc/x.conf\n",
             "md5sums": "x\n",
             "triggers": "# c\ninterest-noawait /usr/lib/x\ninterest xname\nactivate-noawait ldconfig\n",
             "postrm": "#!/bin/sh\n",
@@ -212,14 +224,15 @@ def test_the_database_is_what_dpkg_and_scanners_read(tmp_path: Path, packages: P
     found = tree(tmp_path, package)
     status = text(found["var/lib/dpkg/status"])
     assert "Package: libx\nStatus: install ok installed\n" in status
-    assert f"Conffiles:\n /etc/x.conf {hashlib.md5(b'setting' + bytes([10])).hexdigest()}\n" in status
+    left = " /etc/old.conf newconffile remove-on-upgrade\n"
+    assert f"Conffiles:\n{left} /etc/x.conf {hashlib.md5(b'setting' + bytes([10])).hexdigest()}\n" in status
     assert "Description: test\n a longer text\n" in status
     assert f"SHA256: {package.sha256}\n" in text(found["var/lib/dpkg/available"])
     assert text(found["var/lib/dpkg/info/libx:amd64.list"]) == "/.\n/etc/x.conf\n"
     assert found["var/lib/dpkg/info/libx:amd64.postrm"].mode == 0o755  # type: ignore[union-attr]
     assert found["var/lib/dpkg/info/libx:amd64.md5sums"].mode == 0o644  # type: ignore[union-attr]
-    assert text(found["var/lib/dpkg/triggers/File"]) == "/usr/lib/x libx/noawait\n"
-    assert text(found["var/lib/dpkg/triggers/xname"]) == "libx\n"
+    assert text(found["var/lib/dpkg/triggers/File"]) == "/usr/lib/x libx:amd64/noawait\n"
+    assert text(found["var/lib/dpkg/triggers/xname"]) == "libx:amd64\n"
 
 
 def test_accounts_have_shadows_that_only_root_and_shadow_read(tmp_path: Path, packages: Path) -> None:
@@ -280,7 +293,7 @@ def test_the_recipe_is_the_one_its_number_names(tmp_path: Path, packages: Path) 
         content = entry.content.open().read() if isinstance(entry, File) else b""
         facts = [getattr(entry, name, "") for name in ("mode", "uid", "gid", "target")]
         digest.update(f"{type(entry).__name__} {path} {facts} {len(content)}\n".encode() + content)
-    assert digest.hexdigest() == "e4957b4e3cd6aa82b60a868a91ae497336b33825351b90d059fba738d0e92e47"
+    assert digest.hexdigest() == "38ced045b4ecea4e03dd4d73c48e77426aef1f86ee6dcb4f5e8e7666adc6dc97"
 
 
 @pytest.mark.slow

@@ -46,8 +46,15 @@ class UnpackedPackage(msgspec.Struct, frozen=True, kw_only=True):
 
     def conffiles(self) -> list[str]:
         """Give their paths, without the leading slash."""
-        lines = self.control.get("conffiles", b"").decode("utf-8", "replace").splitlines()
-        return [line.strip().lstrip("/") for line in lines if line.startswith("/")]
+        return [line.strip().lstrip("/") for line in self._conffile_lines() if line.startswith("/")]
+
+    def leaving_conffiles(self) -> list[str]:
+        """Give the paths of those that older versions had, and an upgrade is to remove (deb-conffiles(5))."""
+        flag, lines = "remove-on-upgrade ", self._conffile_lines()
+        return [line.removeprefix(flag).strip().lstrip("/") for line in lines if line.startswith(flag)]
+
+    def _conffile_lines(self) -> list[str]:
+        return self.control.get("conffiles", b"").decode("utf-8", "replace").splitlines()
 
     def replaces(self, name: str) -> bool:
         """Tell whether it may overwrite files of the package `name`. Versions are left aside: both are of one

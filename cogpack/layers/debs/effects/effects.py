@@ -180,6 +180,14 @@ def _odbc(tree: Tree) -> None:
 _BINFMT = ("mask", "interpreter", "detector", "credentials", "preserve", "fix_binary")
 
 
+def _narrow_libraries(tree: Tree) -> None:
+    """Have /lib32 lead where the packages of 32 bits lie, and the path of their linker, which programs name."""
+    tree.directory("usr/lib32")
+    for path, target in (("lib32", "usr/lib32"), ("usr/lib/ld-linux.so.2", "../lib32/ld-linux.so.2")):
+        if path not in tree:
+            tree.link(path, target)
+
+
 def _binary_formats(tree: Tree) -> None:
     """Note which programs run what other files, as `update-binfmts --import` does: it is told the kernel elsewhere."""
     directory = "usr/share/binfmts"
@@ -220,6 +228,7 @@ EFFECTS: Mapping[str, Effect] = {
     "dbus-system-bus-common": _bus_account,
     "dbus-daemon": _bus_daemon,
     "dbus": _bus,
+    "libc6-i386": _narrow_libraries,
     "libibverbs1": _remote_memory,
     "openssh-client": _ssh_agent,
     "javascript-common": _javascript,
@@ -246,6 +255,7 @@ EFFECTS: Mapping[str, Effect] = {
     "gzip": _nothing,  # a diversion of zutils
     "hicolor-icon-theme": _nothing,  # a cache
     "init-system-helpers": _nothing,
+    "lib32stdc++6": _nothing,  # a link that is in the package
     "libasound2-dev": _nothing,  # removes an old link
     "libc6": _nothing,  # restarts services
     "libgcrypt20": _nothing,  # removes old libraries
@@ -299,6 +309,10 @@ _PATTERNS: Sequence[tuple[re.Pattern[str], Effect]] = (
 SAME_AGAIN: Collection[Effect] = frozenset({_nothing, _name_service, _base_files, _pam_files, _login, _time_zone})
 """What those leave is there where a version of the same package was configured before."""
 
+_OF_LZMA = {"lzma": "xz", "unlzma": "unxz"} | {
+    f"lz{tool}": f"xz{tool}" for tool in ("cat", "more", "less", "diff", "cmp", "grep", "egrep", "fgrep")
+}
+
 CHOICES: Mapping[str, Sequence[Alternative]] = {
     "xz-utils": (
         Alternative(
@@ -307,10 +321,10 @@ CHOICES: Mapping[str, Sequence[Alternative]] = {
             "/usr/bin/xz",
             20,
             (
-                Slave("/usr/bin/unlzma", "unlzma", "/usr/bin/unxz"),
+                *(Slave(f"/usr/bin/{one}", one, f"/usr/bin/{xz}") for one, xz in _OF_LZMA.items() if one != "lzma"),
                 *(
-                    Slave(f"/usr/bin/lz{tool}", f"lz{tool}", f"/usr/bin/xz{tool}")
-                    for tool in ("cat", "more", "less", "diff", "cmp", "grep", "egrep", "fgrep")
+                    Slave(f"/usr/share/man/man1/{one}.1.gz", f"{one}.1.gz", f"/usr/share/man/man1/{xz}.1.gz")
+                    for one, xz in _OF_LZMA.items()
                 ),
             ),
         ),

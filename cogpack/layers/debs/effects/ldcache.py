@@ -3,22 +3,22 @@
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
-from cogpack.elf import read_elf
+from cogpack.elf import AMD64, ARM64, I386, read_elf
 from cogpack.errors import InputError
 from cogpack.layers.debs.effects.ldcache_file import Cache, Library, format_cache
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import File, Symlink
 from cogpack.symlinks import PATH_MAX
 
-# ELF machine -> flags of its 64-bit libraries for glibc 2 (elf/dl-cache.h).
-_FLAGS = {62: 0x0303, 183: 0x0A03}
-_MACHINES = {"amd64": 62, "arm64": 183}
+# ELF machine -> flags of its libraries for glibc 2 (elf/dl-cache.h).
+_FLAGS = {AMD64: 0x0303, ARM64: 0x0A03, I386: 0x0003}
+_MACHINES = {"amd64": (AMD64, I386), "arm64": (ARM64,)}
 _DEPTH = 10
 _MOST = 1000
 """Words of an ld.so.conf and of what it includes; Debian's has ten, and wheels of CUDA add twenty."""
@@ -31,7 +31,7 @@ Order: TypeAlias = tuple[tuple[int, int], ...]
 
 
 class SharedObject(msgspec.Struct, frozen=True):
-    """Is what the cache wants of a 64-bit little-endian one: ELF's number of its machine, and DT_SONAME, "" of none."""
+    """Is what the cache wants of one: ELF's number of its machine, and DT_SONAME, "" of none."""
 
     machine: int
     soname: str
@@ -57,8 +57,7 @@ def includes(tree: Tree, conf: str) -> bool:
 
 def join_caches(below: Cache, above: Sequence[Library]) -> Cache:
     """Put the libraries of directories that come last of all into a cache that is there."""
-    both = sorted([*below.libraries, *above], key=lambda library: _order(library.soname), reverse=True)
-    return Cache(tuple(both), below.hwcaps)
+    return Cache(tuple(_in_order([*below.libraries, *above])), below.hwcaps)
 
 
 def find_libraries(tree: Tree, arch: str) -> list[Library]:
@@ -70,8 +69,13 @@ def find_libraries(tree: Tree, arch: str) -> list[Library]:
         if real not in seen:
             seen.add(real)
             found += _scan(tree, directory.rstrip("/"), real, _MACHINES[arch])
-    # The highest name first; of equal names the one of the earlier directory (a reversed sort is stable, too).
-    return sorted(found, key=lambda library: _order(library.soname), reverse=True)
+    return _in_order(found)
+
+
+def _in_order(libraries: Sequence[Library]) -> list[Library]:
+    """Put the highest name first; of equal names that of 64 bits, then the one of the earlier directory (a reversed
+    sort is stable, too)."""
+    return sorted(libraries, key=lambda library: (_order(library.soname), library.flags), reverse=True)
 
 
 def _configured(tree: Tree) -> list[str]:
@@ -111,40 +115,38 @@ def _count(left: Iterator[int], line: str) -> None:
         )
 
 
-def _scan(tree: Tree, directory: str, real: str, machine: int) -> list[Library]:
+def _scan(tree: Tree, directory: str, real: str, machines: Collection[int]) -> list[Library]:
     """Find one directory's libraries. Of several files of one soname, a file beats a link, then the higher name."""
-    best: dict[str, tuple[bool, Order, str]] = {}
+    best: dict[tuple[str, int], tuple[bool, Order, str]] = {}
     for name in tree.children(real):
         if not (name.startswith(("lib", "ld-")) and ".so" in name):
             continue
         entry = tree.get(f"{real}/{name}")
         is_link = isinstance(entry, Symlink)
         target = tree.follow(f"{real}/{name}")
-        elf = _soname(target, machine) if isinstance(target, File) else None
-        if elf is None:
+        elf = _shared_object(target) if isinstance(target, File) else None
+        if elf is None or elf.machine not in machines:
             continue
-        soname = elf or name
+        soname = elf.soname or name
         # A link counts under its own name where that is the soname, or the linker's libx.so for libx.so.1.
         is_link = is_link and (name == soname or (name.endswith(".so") and soname.startswith(name)))
         if is_link:
             soname = name
         rank = (not is_link, _order(name), name)
-        if soname not in best or rank > best[soname]:
-            best[soname] = rank
-    for soname, (_, _, name) in sorted(best.items()):
+        key = (soname, elf.machine)
+        if key not in best or rank > best[key]:
+            best[key] = rank
+    for (soname, _), (_, _, name) in sorted(best.items()):
         if f"{real}/{soname}" not in tree:
             tree.link(f"{real}/{soname}", name)
-    return [Library(soname, f"{directory}/{soname}", _FLAGS[machine]) for soname in sorted(best)]
+    return [Library(soname, f"{directory}/{soname}", _FLAGS[machine]) for soname, machine in sorted(best)]
 
 
-def _soname(file: File, machine: int) -> str | None:
-    """Give DT_SONAME of a shared object for `machine`; None of anything else."""
+def _shared_object(file: File) -> SharedObject | None:
     if isinstance(file.content, Described):
-        found = file.content.shared_object
-    else:
-        with file.content.open() as stream:
-            found = read_shared_object(stream)
-    return found.soname if found is not None and found.machine == machine else None
+        return file.content.shared_object
+    with file.content.open() as stream:
+        return read_shared_object(stream)
 
 
 def read_shared_object(stream: BinaryIO) -> SharedObject | None:
@@ -158,7 +160,7 @@ def read_shared_object(stream: BinaryIO) -> SharedObject | None:
         stream.seek(offset)
         return stream.read(size)
 
-    found = read_elf(read)
+    found = read_elf(read, narrow=True)
     return SharedObject(found.machine, found.soname or "") if found is not None and found.shared else None
 
 

@@ -39,7 +39,7 @@ class _Profile(msgspec.Struct, frozen=True):
 
 def configure_pam(tree: Tree) -> None:
     profiles = [_parse(name, tree) for name in tree.children(_PROFILES)]
-    profiles.sort(key=lambda profile: -profile.priority)
+    profiles.sort(key=lambda profile: (profile.priority, profile.name), reverse=True)
     enabled = [profile for profile in profiles if profile.text("Default") == "yes"]
     for stack, field, word in _STACKS:
         chosen = [

@@ -53,8 +53,7 @@ def _write_triggers(tree: Tree, packages: Sequence[UnpackedPackage]) -> None:
     files: list[str] = []
     named: dict[str, list[str]] = {}
     for package in sorted(packages, key=lambda one: one.name):
-        same = package.fields.get("Multi-Arch") == "same"
-        interests(package, files, named, name=f"{package.name}:{package.file.arch}" if same else "")
+        interests(package, files, named)
     names = {package.name for package in packages}
     lists = {name: named.get(name, []) for name in tree.children(_TRIGGERS) if name not in ("Lock", "Unincorp")}
     for name, added in (lists | named | {"File": files}).items():

@@ -43,9 +43,10 @@ class InstalledPackage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def conffiles(self) -> Mapping[str, str]:
-        """Give the MD5 that each conffile had in the package, by path without the leading slash."""
+        """Give the MD5 that each conffile had in the package, by path without the leading slash; not of those that only
+        older versions had (leaving_lines)."""
         lines = [line.split() for line in self.fields.get("Conffiles", "").splitlines()]
-        return {words[0].lstrip("/"): words[1] for words in lines if len(words) >= 2}
+        return {words[0].lstrip("/"): words[1] for words in lines if len(words) >= 2 and words[1] != "newconffile"}
 
 
 class DpkgDatabase:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import msgspec
 
 from cogpack.errors import InputError
+from cogpack.layers.debs.database import leaving_lines
 from cogpack.layers.debs.deb.package import UnpackedPackage
 from cogpack.layers.debs.merge import Files, entry_of
 from cogpack.layers.debs.over.installed import DpkgDatabase, InstalledPackage
@@ -48,6 +49,7 @@ def unpack(tree: Tree, packages: Sequence[UnpackedPackage], database: DpkgDataba
                     continue
             _place(tree, entry, package, packages, database, replaced, taken)
         conffiles[package.name] = [
+            *leaving_lines(package),
             *(f" /{path} {settings[path]}" for path in package.conffiles() if path in settings),
             *(f" /{path} {md5} obsolete" for path, md5 in known.items() if path not in settings and path in tree),
         ]
