@@ -1,6 +1,8 @@
 """What programs that maintainer scripts start leave is written as recordings of trixie and bookworm have it."""
 
+import gzip
 import hashlib
+import struct
 
 from cogpack.layers.debs.effects.effects import EFFECTS
 from cogpack.layers.debs.tree import Tree
@@ -51,3 +53,38 @@ def test_settings_are_handed_to_ucf_as_libpaper1_and_gconf2_common_do() -> None:
         "2f1ad364c25bfd8dcee21c2d6ea97a3a  /etc/papersize",
     ]
     assert tree.read("var/lib/ucf/registry") == b""
+
+
+def pcf(name: str, order: str) -> bytes:
+    """The least of a font: one table, of its properties."""
+    texts = b"FOUNDRY\0x\0FONT\0" + name.encode() + b"\0"
+    entries = struct.pack(f"{order}IBIIBI", 0, 1, 8, 10, 1, 15)
+    table = struct.pack("<I", 4 if order == ">" else 0) + struct.pack(f"{order}I", 2) + entries + b"\0\0"
+    table += struct.pack(f"{order}I", len(texts)) + texts
+    return gzip.compress(b"\x01fcp" + struct.pack("<IIIII", 1, 1, 4, len(table), 24) + table)
+
+
+def test_fonts_of_x_are_listed_with_their_names_encodings_and_aliases_as_by_update_fonts_dir() -> None:
+    tree = Tree()
+    directory = "usr/share/fonts/X11/misc"
+    for file, data in (
+        ("6x13.pcf.gz", pcf("-Misc-Fixed-Medium-R", ">")),
+        ("10x20.pcf.gz", pcf("-Misc-Fixed-Bold-R", "<")),
+        ("broken.pcf.gz", pcf("-Misc", ">")[:30]),
+        ("none.pcf.gz", b"no font"),
+    ):
+        tree.write(f"{directory}/{file}", data)
+    tree.write("etc/X11/fonts/misc/xfonts-base.alias", "fixed -misc-fixed\n")
+    EFFECTS["xfonts-base"](tree)
+    assert f"{directory}/fonts.dir" not in tree, "nobody lists them without xfonts-utils"
+    tree.write("usr/sbin/update-fonts-dir", "#!/bin/sh\n")
+    tree.write("usr/share/fonts/X11/encodings/encodings.dir", "1\nascii-0 ./ascii-0.enc.gz\n")
+    tree.directory("usr/share/fonts/X11/encodings/large")
+    EFFECTS["xfonts-base"](tree)
+    assert tree.text(f"{directory}/fonts.dir") == (
+        "2\n10x20.pcf.gz -misc-fixed-bold-r\n6x13.pcf.gz -misc-fixed-medium-r\n"
+    )
+    assert tree.text(f"{directory}/encodings.dir") == "1\nascii-0 /usr/share/fonts/X11/encodings/ascii-0.enc.gz\n"
+    assert tree.text(f"{directory}/fonts.alias").endswith(
+        "!! /etc/X11/fonts/misc/xfonts-base.alias\nfixed -misc-fixed\n"
+    )

@@ -5,12 +5,13 @@ A package that is not in the table must have scripts that `scripts.read_script` 
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from cogpack.layers.debs.effects.accounts import add_declared, add_group, add_user, create_accounts, shadow_accounts
 from cogpack.layers.debs.effects.alternatives import Alternative, Slave
 from cogpack.layers.debs.effects.certificates import install_certificates
-from cogpack.layers.debs.effects.fonts import font_aliases, font_cache, font_rendering, ghostscript_fonts
+from cogpack.layers.debs.effects.fonts import font_aliases, font_cache, font_rendering, ghostscript_fonts, x_fonts
 from cogpack.layers.debs.effects.pam import configure_pam
 from cogpack.layers.debs.effects.ucf import gconf_path, make_registry, paper_size
 from cogpack.layers.debs.tree import Tree
@@ -237,6 +238,9 @@ EFFECTS: Mapping[str, Effect] = {
     "libpaper1": paper_size,
     "unixodbc-common": _odbc,
     "xfonts-utils": font_aliases,
+    "xfonts-base": partial(x_fonts, name="misc"),
+    "xfonts-75dpi": partial(x_fonts, name="75dpi"),
+    "xfonts-100dpi": partial(x_fonts, name="100dpi"),
     "readline-common": _readline,
     "tzdata": _time_zone,
     "adduser": _nothing,  # renames an old configuration

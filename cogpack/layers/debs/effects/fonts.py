@@ -1,6 +1,17 @@
 """What the scripts of packages leave by which programs find fonts: caches are filled by who looks first."""
 
+import re
+import struct
+
+from cogpack.inflate import GZIP, InflateError, inflater
 from cogpack.layers.debs.tree import Tree
+from cogpack.sizes import MiB
+
+_X_FONTS = "usr/share/fonts/X11"
+_PCF = ".pcf.gz"
+_PCF_MAGIC, _PROPERTIES, _BIG_ENDIAN = b"\x01fcp", 1, 4
+_PCF_LIMIT = 16 * MiB
+"""Bytes of a font; the largest of Debian's have three."""
 
 
 def font_rendering(tree: Tree) -> None:
@@ -21,6 +32,58 @@ def font_aliases(tree: Tree) -> None:
     tree.write_new(
         "var/lib/xfonts/excluded-aliases", "!! Excluded alias files to be ignored by update-fonts-alias(8)\n"
     )
+
+
+def x_fonts(tree: Tree, name: str) -> None:
+    """List the bitmap fonts of the directory `name` for X servers, and what they are called for short
+    (update-fonts-dir(8), update-fonts-alias(8))."""
+    if "usr/sbin/update-fonts-dir" not in tree:
+        return
+    directory, encodings = f"{_X_FONTS}/{name}", f"{_X_FONTS}/encodings"
+    files = [file for file in tree.children(directory) if file.endswith(_PCF)]
+    fonts = [f"{file} {font}\n" for file in files if (font := _font_name(tree.read(f"{directory}/{file}") or b""))]
+    tree.write(f"{directory}/fonts.dir", "".join([f"{len(fonts)}\n", *fonts]))
+    if f"{encodings}/large" in tree:
+        lines = tree.text(f"{encodings}/encodings.dir").splitlines()
+        placed = re.compile(r"(\S+) (?:\./)?(.*)")
+        tree.write(
+            f"{directory}/encodings.dir", "".join(placed.sub(rf"\1 /{encodings}/\2", one) + "\n" for one in lines)
+        )
+    parts = [f"{above}/{file}" for above in _alias_directories(name) for file in tree.children(above)]
+    if parts := [part for part in parts if part.endswith(".alias")]:
+        head = (
+            "!! fonts.alias -- automatically generated file.  DO NOT EDIT.\n!! To modify, see update-fonts-alias(8).\n"
+        )
+        whole = [head, *(f"!! /{part}\n{tree.text(part)}" for part in parts)]
+        tree.write(f"{directory}/fonts.alias", "".join(whole))
+
+
+def _alias_directories(name: str) -> tuple[str, str]:
+    return f"etc/X11/fonts/{name}", f"etc/X11/fonts/X11R7/{name}"
+
+
+def _font_name(packed: bytes) -> str:
+    """Read the property FONT of a font (PCF, the portable compiled format of X), as mkfontscale(1) writes it down; ""
+    of what has none."""
+    try:
+        data = inflater(GZIP).decompress(packed, _PCF_LIMIT)
+        (count,) = struct.unpack_from("<I", data, 4)
+        tables = [struct.unpack_from("<IIII", data, 8 + 16 * number) for number in range(min(count, 16))]
+        at = next((offset for kind, _, _, offset in tables if kind == _PROPERTIES), None)
+        if data[:4] != _PCF_MAGIC or at is None:
+            return ""
+        order = ">" if struct.unpack_from("<I", data, at)[0] & _BIG_ENDIAN else "<"
+        (count,) = struct.unpack_from(f"{order}I", data, at + 4)
+        entry = struct.Struct(f"{order}IBI")
+        places = at + 8
+        texts = places + entry.size * count + -count % 4 + 4  # behind their size
+        for number in range(min(count, 256)):
+            name, _, value = entry.unpack_from(data, places + entry.size * number)
+            if data.startswith(b"FONT\0", texts + name):
+                return data[texts + value : data.index(b"\0", texts + value)].decode("latin-1").lower()
+    except (InflateError, struct.error, ValueError):
+        pass
+    return ""
 
 
 def ghostscript_fonts(tree: Tree) -> None:
