@@ -83,6 +83,7 @@ def prepared(tree: Path, packages: Sequence[str], words: str) -> None:
     null = tree / "dev/null"
     null.unlink(missing_ok=True)
     os.mknod(null, 0o20666, os.makedev(1, 3))
+    null.chmod(0o666)  # whatever the umask: apt of bookworm checks signatures as a user of its own
     sources = tree / "etc/apt/sources.list.d/debian.sources"
     text = sources.read_text()
     for address, mirror in DebianMirror.choose(None, os.environ).replacements(lambda url: url).items():
