@@ -134,6 +134,12 @@ def test_what_could_not_be_asked_from_here_is_refused_with_its_file(files: dict[
     assert words in f"{caught.value.message} {caught.value.next_step}"
 
 
+def test_more_archives_than_anybody_asks_are_refused_before_they_are_asked() -> None:
+    uris, suites = (" ".join(f"{text}{n}" for n in range(3000)) for text in ("http://u/", "s"))
+    with pytest.raises(InputError, match="base: its apt asks more than 200 archives"):
+        archives({DEB822: f"Types: deb\nURIs: {uris}\nSuites: {suites}\nComponents: main\n"})
+
+
 @pytest.mark.parametrize("uri", ["http://[::1", "http://h:99999/x", "http:///x"])
 def test_what_can_not_be_taken_apart_is_no_address(uri: str) -> None:
     with pytest.raises(InputError, match=r"base: /etc/apt/sources\.list names"):

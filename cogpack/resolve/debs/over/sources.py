@@ -15,6 +15,8 @@ from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.archives.urls import snapshot_url
 
 _APT = "etc/apt"
+_MOST = 200
+"""Entries, each a suite of an archive, that are asked; Ubuntu's images have four."""
 _ONE_LINE = re.compile(r"deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)((?:\s+\S+)*)\s*")
 _DEBIANS = re.compile(r"https?://(?:deb|ftp|(?:ftp\.)?[a-z]{2}|httpredir|cdn-fastly\.deb|security)\.debian\.org/(.+)")
 """What Debian's mirrors are called by images of it (https://www.debian.org/mirror/list)."""
@@ -48,7 +50,12 @@ def read_archives(
     snapshot service keeps as it was at `snapshot`, if that is given; `where` begins what is said of the image."""
     found: dict[Archive, None] = {}
     keys: dict[str, Keyring] = {}
-    for entry in _entries(files):
+    for number, entry in enumerate(_entries(files)):
+        if number == _MOST:
+            raise InputError(
+                f"{where}: its apt asks more than {_MOST} archives (/etc/apt/sources.list, /etc/apt/sources.list.d)",
+                next_step="choose another base",
+            )
         uri = entry.uri.replace("$(ARCH)", arch).rstrip("/")
         if entry.architectures and arch not in entry.architectures:
             continue
