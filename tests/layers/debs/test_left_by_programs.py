@@ -6,6 +6,7 @@ import struct
 
 from cogpack.layers.debs.effects.effects import EFFECTS
 from cogpack.layers.debs.tree import Tree
+from cogpack.layers.entry import Directory
 
 
 def test_interpreters_of_files_are_noted_as_update_binfmts_notes_them() -> None:
@@ -24,6 +25,15 @@ def test_interpreters_of_files_are_noted_as_update_binfmts_notes_them() -> None:
     assert tree.read("var/lib/binfmts/python3.13") == (
         b"python3.13\nmagic\n0\n\\xf3\\x0d\\x0d\\x0a\n\n/usr/bin/python3.13\n\n\n\n\n"
     )
+
+
+def test_fonts_of_the_machine_are_of_staff_in_bookworm_and_of_root_in_trixie() -> None:
+    for suite, mode, gid in (("bookworm", 0o2775, 50), ("trixie", 0o755, 0)):
+        tree = Tree()
+        tree.write("usr/lib/os-release", f"ID=debian\nVERSION_CODENAME={suite}\n")
+        EFFECTS["fontconfig-config"](tree)
+        found = tree.get("usr/local/share/fonts")
+        assert found == Directory("usr/local/share/fonts", mode, 0, gid)
 
 
 def test_the_font_maps_of_ghostscript_are_those_of_all_packages_together() -> None:

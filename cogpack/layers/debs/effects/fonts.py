@@ -7,6 +7,7 @@ from cogpack.inflate import GZIP, InflateError, inflater
 from cogpack.layers.debs.tree import Tree
 from cogpack.sizes import MiB
 
+_STAFF = 50  # the group's fixed number (base-passwd)
 _X_FONTS = "usr/share/fonts/X11"
 _PCF = ".pcf.gz"
 _PCF_MAGIC, _PROPERTIES, _BIG_ENDIAN = b"\x01fcp", 1, 4
@@ -21,7 +22,8 @@ def font_rendering(tree: Tree) -> None:
         name = next((name for name in names if f"{available}/{name}.conf" in tree), None)
         if name is not None:
             tree.link(f"etc/fonts/conf.d/{name}.conf", f"/{available}/{name}.conf")
-    tree.directory("usr/local/share/fonts")
+    of_staff = "VERSION_CODENAME=bookworm" in tree.text("usr/lib/os-release")  # fontconfig of trixie leaves it to root
+    tree.directory("usr/local/share/fonts", 0o2775 if of_staff else 0o755, 0, _STAFF if of_staff else 0)
 
 
 def font_cache(tree: Tree) -> None:
