@@ -71,7 +71,10 @@ class Code(enum.StrEnum):
     LOCK_UNWRITTEN = "lock-unwritten", "The lock was resolved for this run only: this command writes nothing."
     MIRROR_DOWN = "mirror-down", "A mirror failed and is not asked any more in this run."
     MISSING_EXTRA = "missing-extra", "The chosen version of a package does not have the extra that is asked for."
-    MISSING_LIBRARY = "missing-library", "A module of a wheel is linked with a library that nothing in the image has."
+    MISSING_LIBRARY = (
+        "missing-library",
+        "A module of a wheel is linked with a library that the image lacks, or has in too old a version.",
+    )
     MISSING_PACKAGE = (
         "missing-package",
         "Sources or a wheel start a program, or load a library, that no package of the image has.",

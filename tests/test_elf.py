@@ -1,19 +1,32 @@
 import random
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.debs import narrow_object
 from support.elf import library
 
-from cogpack.elf import AMD64, ARM64, I386, Elf, ReadAt, read_elf
+from cogpack.elf import (
+    AMD64,
+    ARM64,
+    I386,
+    Elf,
+    PassingElf,
+    ReadAt,
+    Symbols,
+    VersionNeed,
+    read_elf,
+    read_symbols,
+)
 from cogpack.sizes import MiB
 
 WHOLE = library(
     "libx.so.1",
     needed=["libc.so.6", "libcublas.so.12"],
     runpath="$ORIGIN/../nvidia/cublas/lib:$ORIGIN",
+    versions={"libc.so.6": ["GLIBC_2.38", "GLIBC_2.2.5"], "libstdc++.so.6": ["GLIBCXX_3.4.32"]},
 )
 
 
@@ -28,6 +41,10 @@ def test_what_the_linker_is_told_is_read() -> None:
         soname="libx.so.1",
         needed=("libc.so.6", "libcublas.so.12"),
         runpath=("$ORIGIN/../nvidia/cublas/lib", "$ORIGIN"),
+        versions=(
+            VersionNeed("libc.so.6", ("GLIBC_2.38", "GLIBC_2.2.5")),
+            VersionNeed("libstdc++.so.6", ("GLIBCXX_3.4.32",)),
+        ),
     )
 
 
@@ -80,6 +97,51 @@ def test_a_file_that_lies_is_refused_or_read_within_bounds() -> None:
         assert max(asked) <= 64 * MiB
 
 
+def pieces(data: bytes, size: int) -> Iterator[bytes]:
+    return (data[at : at + size] for at in range(0, len(data), size))
+
+
+def passing(data: bytes, block: int) -> tuple[Elf | None, list[int]]:
+    """Give what is learnt of `data` in such blocks, and how far it was read again."""
+    again: list[int] = []
+
+    def read(offset: int, size: int) -> bytes:
+        again.append(offset + size)
+        return data[offset : offset + size]
+
+    watch = PassingElf(len(data), read)
+    for piece in pieces(data, block):
+        watch.see(piece)
+    return watch.elf(), again
+
+
+@pytest.mark.parametrize("padding", [0, MiB - 150, MiB + 4096])
+@pytest.mark.parametrize("block", [997, 64 * 1024, 8 * MiB])
+def test_what_the_linker_is_told_is_learnt_while_a_file_goes_by_and_no_byte_is_read_twice(
+    padding: int, block: int
+) -> None:
+    data = library("x", needed=["libc.so.6"], versions={"libc.so.6": ["GLIBC_2.38"]}, padding=padding) + bytes(3000)
+    assert passing(data, block) == (read_elf(reading(data)), [])
+
+
+def test_of_a_file_whose_strings_lie_far_in_front_only_so_much_is_read_again() -> None:
+    data = library("x", needed=["libc.so.6"], before=MiB + 100, padding=4 * MiB)
+    found, again = passing(data, 64 * 1024)
+    assert found == read_elf(reading(data))
+    assert found is not None
+    assert found.needed == ("libc.so.6",)
+    assert [place < 2 * MiB for place in again] == [True]
+
+
+def test_of_a_file_that_lies_the_same_is_learnt_as_by_reading_it() -> None:
+    chance = random.Random(5)
+    for _ in range(300):
+        data = bytearray(WHOLE)
+        at = chance.randrange(6, len(data) - 8)
+        data[at : at + 8] = chance.choice([b"\xff" * 8, bytes(8), chance.randbytes(8), (100).to_bytes(8, "little")])
+        assert passing(bytes(data), 50)[0] == read_elf(reading(bytes(data)))
+
+
 @pytest.mark.parametrize("place", [1 << 63, (1 << 63) - 1, (1 << 64) - 1])
 def test_no_place_is_asked_for_that_no_file_can_have(place: int) -> None:
     lying = WHOLE[:32] + place.to_bytes(8, "little") + WHOLE[40:]
@@ -110,3 +172,32 @@ def test_a_library_of_a_real_linker_is_read_as_readelf_reads_it(tmp_path: Path) 
     assert [f"[{name}]" for name in found.needed] == [
         line.split()[-1] for line in told.splitlines() if "NEEDED" in line
     ]
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
+@pytest.mark.parametrize("style", ["gnu", "sysv"])
+def test_symbols_that_a_library_has_and_those_that_it_wants_are_told_apart(tmp_path: Path, style: str) -> None:
+    (tmp_path / "x.cc").write_text(
+        '#include <cstdio>\nnamespace at { void gone(int); int here(int x) { gone(x); puts("x"); return x; } }\n'
+        "__attribute__((weak)) void maybe(); void also() { if (maybe) maybe(); }\n"
+        '__attribute__((visibility("hidden"))) int inner(int x) { return at::here(x); }\n'
+    )
+    made = tmp_path / "libx.so"
+    subprocess.run(["g++", "-shared", "-fPIC", f"-Wl,--hash-style={style}", "-o", made, tmp_path / "x.cc"], check=True)
+    found = read_symbols(reading(made.read_bytes()))
+    assert found is not None
+    assert found.wanted == {"_ZN2at4goneEi"}
+    assert {"_ZN2at4hereEi", "_Z4alsov"} <= found.defined
+    assert "_Z5inneri" not in found.defined
+    chance = random.Random(6)
+    for _ in range(300):
+        data = bytearray(made.read_bytes())
+        for _ in range(3):
+            at = chance.randrange(6, 0x600)
+            data[at : at + 8] = chance.choice([b"\xff" * 8, chance.randbytes(8), (1 << 40).to_bytes(8, "little")])
+        read_symbols(reading(bytes(data)))
+
+
+def test_what_has_no_symbols_wants_none() -> None:
+    assert read_symbols(reading(WHOLE)) == Symbols()
+    assert read_symbols(reading(b"INPUT(libc.so.6)")) is None

@@ -76,6 +76,7 @@ class SplicedGzip:
 def _checked(raw: RawDeflate, content: Content, plain: Hasher) -> Iterator[bytes]:
     """Give the raw stream, unchanged, once inflating it has given just the bytes that were promised."""
     inflater = inflate.inflater(inflate.RAW)
+    watch = raw.watch()
     crc = size = 0
     left = raw.size
     try:
@@ -89,6 +90,8 @@ def _checked(raw: RawDeflate, content: Content, plain: Hasher) -> Iterator[bytes
                     rest = inflater.unconsumed_tail
                     crc, size = inflate.crc32(out, crc), size + len(out)
                     plain.update(out)
+                    if watch:
+                        watch.see(out)
                     more = bool(rest or out)
                     ended = inflater.eof or size > content.size
                 yield block
@@ -96,6 +99,8 @@ def _checked(raw: RawDeflate, content: Content, plain: Hasher) -> Iterator[bytes
         raise _damaged(content) from error
     if not inflater.eof or inflater.unused_data or left or size != content.size or crc != raw.crc32:
         raise _damaged(content)
+    if watch:
+        watch.end()
 
 
 def _damaged(content: Content) -> InputError:

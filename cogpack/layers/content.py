@@ -25,6 +25,18 @@ class RawDeflate(Protocol):
 
     def open(self) -> BinaryIO: ...
 
+    def watch(self) -> "Watch | None":
+        """Give who wants to see the plain bytes, of whoever inflates them now."""
+
+
+class Watch(Protocol):
+    """Sees content while it is read."""
+
+    def see(self, block: bytes) -> None: ...
+
+    def end(self) -> None:
+        """Learn that it has seen all, and that it was just what was promised."""
+
 
 class Content(Protocol):
     """Gives bytes of known size, any number of times with the same result."""

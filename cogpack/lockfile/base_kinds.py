@@ -12,6 +12,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from cogpack.digest import parse_digest
+from cogpack.elf import SystemVersions
 from cogpack.errors import InputError
 from cogpack.lockfile.interpreter import Python
 from cogpack.lockfile.table import DAMAGED, FILE, LockedDiffID, LockedDigest, LockedPath, LockedSize, LockTable
@@ -165,6 +166,12 @@ class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="de
         return Python(self.python, f"/usr/bin/python{self.python}", found[1] if found else None)
 
     @property
+    def versions(self) -> SystemVersions:
+        """Tell of the C library and the C++ library that it has."""
+        gcc = next((package.version for package in self.installed if package.name == "libstdc++6"), "")
+        return SystemVersions(self.glibc, gcc.partition("-")[0])
+
+    @property
     def inherited_directories(self) -> tuple[InheritedDirectory, ...]:
         return ()
 
@@ -210,6 +217,11 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
     @property
     def title(self) -> str:
         return self.reference
+
+    @property
+    def versions(self) -> SystemVersions:
+        """Tell of the C library that it has; of the C++ library nobody knows."""
+        return SystemVersions(self.glibc)
 
     @property
     def arch(self) -> str:

@@ -15,6 +15,11 @@ def missing_libraries(plan: Plan, *, fetch: bool = False) -> Iterator[Note]:
 
 
 def _text(one: Unresolved) -> str:
+    if one.version:
+        text = (
+            f"{one.wheel}: {one.by} wants {one.version} of {one.soname}, and the image has {one.has}: it will not load"
+        )
+        return f"{text}; take a newer base, or a build of {one.wheel.partition(' ')[0]} for an older system"
     package = PACKAGES_OF_LIBRARIES.get(one.soname)
     advice = f"add {package} to build.system_packages" if package else "no package is known that has it"
     return f"{one.wheel}: {one.by} is linked with {one.soname}, which nothing in the image has: {advice}"

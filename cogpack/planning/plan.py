@@ -58,8 +58,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     became, by its path; `lines`: what is known of `build.run`; `seen`: what commands see, base, environment and known
     files; `dpkg`: what packages change that dpkg installs, `steps`: what commands do that are run, if there are any;
     `ran`: the layers of both, or what stands for them where nobody knows yet. What these are run over is among `inputs`
-    by their own keys. `bytecode`: the layers of it; `libraries`: what is there for the dynamic linker; `built`: wheels
-    that nobody publishes.
+    by their own keys. `bytecode`: the layers of it; `libraries`: what is there for the dynamic linker; `learnt`: layers
+    made of what passes of others tell; `built`: wheels that nobody publishes.
     """
 
     layers: tuple[Layer, ...]
@@ -73,6 +73,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     ran: tuple[StepsLayer | OpenLayer, ...] = ()
     bytecode: BytecodeLayers = BytecodeLayers()
     libraries: Libraries | None = None
+    learnt: tuple[Layer, ...] = ()
     built: tuple[LockedWheel, ...] = ()
     base: BaseImage | None
     run: Run
@@ -178,15 +179,20 @@ def make_plan(
     dpkg = _changes(dpkg_steps(base.dpkg, ground, shared=base.shared(), instead=instead), config, maker, suppliers.dpkg)
     installed = _ran(dpkg, maker) if dpkg else ()
     local = free_local_names(decisions.base, decisions.places, decisions.python.minor) if config.run else ()
-    python = plan_environment(decisions, rules, maker, suppliers.wheel, local=local)
+    python = plan_environment(decisions, rules, maker, suppliers.wheel, suppliers.libraries.wheels.watched, local=local)
     project = maker.compress(_project(files, described.document, suppliers), remembered=False)
     below = (*base.layers, *cpython.layers, *base.packages, *installed, python.venv, *python.large)
     packages = (*chain.from_iterable(base.inputs.values()), *base.dpkg_inputs)
     platform = Platform.parse(config.pack.platform)
     wheels = [(wheel, suppliers.wheel(wheel)) for wheel in decisions.wheels]
-    below_wheels = (*ground, *installed)
     libraries = Libraries(
-        wheels, below_wheels, packages, suppliers.libraries, platform.architecture, whole=not config.run
+        wheels,
+        (*ground, *installed),
+        packages,
+        suppliers.libraries,
+        platform.architecture,
+        decisions.base.versions,
+        whole=not config.run,
     )
     library_cache = libraries.plan_cache(maker)
     above = (*python.small, *library_cache.layers, *python.clashes)
@@ -236,6 +242,7 @@ def make_plan(
         ran=(*installed, *ran),
         bytecode=bytecode,
         libraries=libraries,
+        learnt=library_cache.layers,
         built=tuple(wheel for wheel in decisions.wheels if wheel.filename in {one.wheel for one in decisions.builds}),
         weights=parts,
         platform=platform,

@@ -1,6 +1,7 @@
 """CUDA's libraries in wheels are found as a system's own."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from support.wheels import make_wheel, wheel_file
 
 from cogpack.digest import sha256
 from cogpack.elf import AMD64, Elf
+from cogpack.layers.built import BuiltLayer
+from cogpack.layers.compression import Codec, SplicedGzip, Zstd
 from cogpack.layers.debs.effects.ldcache_file import Cache, Library, format_cache, parse_cache
 from cogpack.layers.entry import Entry, File, Symlink
 from cogpack.layers.library_cache import LibraryCacheSource, has_system_libraries
-from cogpack.layers.wheels import WheelFile, WheelLibraries, WheelLibrary
+from cogpack.layers.wheels import WheelFile, WheelLibraries, WheelLibrary, WheelsSource
 from cogpack.layers.wheels.venv import SITE
 from cogpack.seal import Seal
 
@@ -125,6 +128,41 @@ def test_a_wheel_is_read_once_on_a_machine_and_by_others_anew(tmp_path: Path, cu
     assert again.of(away) == first
     assert WheelLibraries(tmp_path / "kept", Seal()).kept(cublas.sha256) is None
     assert WheelLibraries().kept(cublas.sha256) is None
+
+
+@pytest.mark.parametrize("codec", [SplicedGzip(), Zstd()])
+@pytest.mark.parametrize("method", [0, 8])
+def test_the_pass_that_makes_a_layer_teaches_the_libraries_of_its_wheels(
+    tmp_path: Path, codec: Codec, method: int
+) -> None:
+    files = {
+        "torch/lib/libtorch.so": library("libtorch.so"),
+        "torch/_C.so": b"INPUT(x)",
+        "torch/a.so": b"",
+        "a.py": b"",
+    }
+    torch = wheel_file(make_wheel(tmp_path, "torch", files=files, tag=TAG, method=method))
+    pure = wheel_file(make_wheel(tmp_path, "pure", tag=TAG))
+    known = WheelLibraries(tmp_path / "kept", Seal(b"k" * 32))
+    layer = BuiltLayer(WheelsSource([torch, pure], watching=known.watched), codec)
+    watched = layer.copy_to(lambda body: [None for _ in body])
+    assert watched == BuiltLayer(WheelsSource([torch, pure]), codec).copy_to(lambda body: [None for _ in body])
+    again = WheelLibraries(tmp_path / "kept", Seal(b"k" * 32))
+    assert again.kept(torch.sha256) == WheelLibraries().of(torch)
+    assert again.kept(pure.sha256) == ()
+    assert again.watched(torch, []) == []
+
+
+def test_a_pass_that_is_given_up_teaches_nothing_and_the_next_one_does(tmp_path: Path, cublas: WheelFile) -> None:
+    known = WheelLibraries()
+    layer = BuiltLayer(WheelsSource([cublas], watching=known.watched), SplicedGzip())
+    layer.copy_to(lambda body: (next(iter(body)), [None for _ in body]))
+    assert known.kept(cublas.sha256) == WheelLibraries().of(cublas)
+    given_up = WheelLibraries()
+    body = BuiltLayer(WheelsSource([cublas], watching=given_up.watched), SplicedGzip())
+    with suppress(AssertionError):
+        body.copy_to(lambda body: next(iter(body)))
+    assert given_up.kept(cublas.sha256) is None
 
 
 def test_what_is_kept_of_a_processors_own_libraries_stays() -> None:

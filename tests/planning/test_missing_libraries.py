@@ -7,6 +7,7 @@ import pytest
 from support.elf import library
 from support.wheels import make_wheel, wheel_file
 
+from cogpack.elf import SystemVersions
 from cogpack.images.listings import Listed
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Gzip
@@ -56,7 +57,9 @@ class Image:
 
     def lacking(self, *, fetch: bool = False, whole: bool = True) -> tuple[Unresolved, ...] | None:
         supply = LibrarySupply(wheels=self._libraries, members=lambda _: (), cancellation=Cancellation())
-        found = Libraries(self._wheels, self._below, self._packages, supply, "amd64", whole=whole)
+        found = Libraries(
+            self._wheels, self._below, self._packages, supply, "amd64", SystemVersions("2.41"), whole=whole
+        )
         return found.lacking(fetch=fetch)
 
 

@@ -116,6 +116,12 @@ def test_a_sink_that_is_not_parallel_gets_the_layers_bottom_first(tmp_path: Path
     assert sink.events == ["a", "b", "c", "image", "tags v1"]
 
 
+def test_a_layer_that_follows_from_what_passes_of_others_tell_goes_after_them(tmp_path: Path) -> None:
+    sink, made = Sink(), plan("learnt", "a", "b")
+    move(msgspec.structs.replace(made, learnt=made.layers[:1]), sink, Facts(tmp_path), jobs=8)
+    assert sink.events[2:] == ["learnt", "image", "tags v1"]
+
+
 def test_a_layer_that_fails_leaves_no_image_and_finished_layers_are_remembered(tmp_path: Path) -> None:
     sink, facts, made = Sink(parallel=False, fail="c"), Facts(tmp_path), plan("a", "b", "c")
     with pytest.raises(UnavailableError, match="down"):

@@ -1,21 +1,25 @@
-"""The libraries in wheels, as the dynamic linker sees them: read once on a machine, and kept by the wheel's sha256.
+"""The libraries in wheels, as the dynamic linker sees them: learnt once on a machine, by the pass that makes a wheel's
+layer or by one of its own, and kept by the wheel's sha256.
 
 What is kept decides bytes of layers, so it is under a seal.
 """
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from cogpack.digest import Digest
 from cogpack.disk import write_whole, writing
-from cogpack.elf import Elf, read_elf
+from cogpack.elf import Elf, PassingElf, read_elf
 from cogpack.errors import CogpackError
-from cogpack.layers.content import read_anywhere
+from cogpack.layers.content import Content, read_anywhere
+from cogpack.layers.entry import File
+from cogpack.layers.watched import Watched
 from cogpack.layers.wheels.placing import wheel_files
 from cogpack.layers.wheels.source import WheelFile
 from cogpack.seal import THIS_RUN, Seal
@@ -45,12 +49,14 @@ _DECODER = msgspec.msgpack.Decoder(tuple[WheelLibrary, ...])
 
 
 class Unresolved(msgspec.Struct, frozen=True, array_like=True):
-    """Says that the library `by` of a wheel, a path in the site directory, is linked with `soname`, which nobody
-    has."""
+    """Says that the library `by` of a wheel, a path in the site directory, is linked with `soname`, which nobody has;
+    or with its `version`, where the system `has` an older one."""
 
     wheel: str
     by: str
     soname: str
+    version: str = ""
+    has: str = ""
 
 
 _LACKING = f"2-{zlib.crc32(' '.join(Unresolved.__struct_fields__).encode()):08x}"
@@ -67,6 +73,7 @@ class WheelLibraries:
         self._directory = directory
         self._seal = seal
         self._used = used
+        self._learnt: dict[str, tuple[WheelLibrary, ...]] = {}
         self._told: dict[str, Callable[[], tuple[WheelLibrary, ...] | None]] = {}
 
     def told(self, sha256: str, libraries: Callable[[], tuple[WheelLibrary, ...] | None]) -> None:
@@ -80,18 +87,38 @@ class WheelLibraries:
 
     def kept(self, sha256: str) -> tuple[WheelLibrary, ...] | None:
         """Give those of the wheel of this digest, if it was read before or they were told."""
-        data = self._opened(f"{sha256}.{_FORMAT}")
-        if data is not None:
-            return _DECODER.decode(data)
-        return self._told[sha256]() if sha256 in self._told else None
+        found = self._read_here(sha256)
+        return self._told[sha256]() if found is None and sha256 in self._told else found
+
+    def _read_here(self, sha256: str) -> tuple[WheelLibrary, ...] | None:
+        if sha256 not in self._learnt and (data := self._opened(f"{sha256}.{_FORMAT}")) is not None:
+            self._learnt[sha256] = _DECODER.decode(data)
+        return self._learnt.get(sha256)
 
     def of(self, wheel: WheelFile) -> tuple[WheelLibrary, ...]:
         """Give those of `wheel`, in the order of their paths. It is read to its end where nobody has read it."""
         if (found := self.kept(wheel.sha256)) is not None:
             return found
         found = _read(wheel)
-        self._write(f"{wheel.sha256}.{_FORMAT}", msgspec.msgpack.encode(found))
+        self._keep(wheel.sha256, found)
         return found
+
+    def watched(self, wheel: WheelFile, files: Iterable[File]) -> list[File]:
+        """Give the `files` of `wheel` so that who reads them all to their ends has taught what its libraries are."""
+        found = list(files)
+        libraries = [file for file in found if _LIBRARY.fullmatch(file.path) and file.content.size]
+        if wheel.filename.endswith("-any.whl") or self._read_here(wheel.sha256) is not None:
+            return found
+        if not libraries:
+            self._keep(wheel.sha256, ())
+            return found
+        learning = _Learning({file.path for file in libraries}, partial(self._keep, wheel.sha256))
+        watched = {file.path: learning.watched(file) for file in libraries}
+        return [watched.get(file.path, file) for file in found]
+
+    def _keep(self, sha256: str, found: tuple[WheelLibrary, ...]) -> None:
+        self._learnt[sha256] = found
+        self._write(f"{sha256}.{_FORMAT}", msgspec.msgpack.encode(found))
 
     def lacking(self, question: Digest) -> tuple[Unresolved, ...] | None:
         """Give what was once found to be lacking, by what that follows from."""
@@ -117,6 +144,46 @@ class WheelLibraries:
             with suppress(CogpackError), writing(self._directory):  # it is read again, then
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(path, iter((self._seal.close(name, data),)))
+
+
+class _Learning:
+    """Collects what one pass tells of the libraries `paths` of a wheel, and hands them to `keep` when it has all."""
+
+    def __init__(self, paths: set[str], keep: Callable[[tuple[WheelLibrary, ...]], None]) -> None:
+        self._left = paths
+        self._keep = keep
+        self._found: list[WheelLibrary] = []
+
+    def watched(self, file: File) -> File:
+        content = Watched(file.content, partial(_Watch, file.path, file.content, self.learn))
+        return msgspec.structs.replace(file, content=content)
+
+    def learn(self, path: str, size: int, elf: Elf | None) -> None:
+        if path not in self._left:  # it was read twice
+            return
+        self._left.remove(path)
+        if elf is not None:
+            self._found.append(WheelLibrary(path, size, elf))
+        if not self._left:
+            self._keep(tuple(sorted(self._found, key=lambda one: one.path)))
+
+
+class _Watch:
+    """Is the `Watch` over one reading of a library."""
+
+    def __init__(self, path: str, content: Content, learn: Callable[[str, int, Elf | None], None]) -> None:
+        self._path = path
+        self._content = content
+        self._learn = learn
+        self._passing = PassingElf(content.size, self._again)
+        self.see = self._passing.see
+
+    def end(self) -> None:
+        self._learn(self._path, self._content.size, self._passing.elf())
+
+    def _again(self, offset: int, size: int) -> bytes:
+        with read_anywhere(self._content) as read:
+            return read(offset, size)
 
 
 def _read(wheel: WheelFile) -> tuple[WheelLibrary, ...]:

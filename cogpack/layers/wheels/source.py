@@ -1,6 +1,7 @@
 """One or more wheels as the source of a layer."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -26,11 +27,16 @@ class WheelFile(msgspec.Struct, frozen=True):
     direct_url: bytes = b""
 
 
+Watching: TypeAlias = Callable[[WheelFile, list[File]], list[File]]
+"""A wheel and its files to the same files, which are watched when they are read."""
+
+
 class WheelsSource:
     """Gives the files of some wheels in the virtual environment, as a layer."""
 
-    def __init__(self, wheels: Sequence[WheelFile], *, built: bool = False) -> None:
+    def __init__(self, wheels: Sequence[WheelFile], *, built: bool = False, watching: Watching | None = None) -> None:
         """`built`: nobody publishes them, which the layer's name says."""
+        self._watching = watching
         self._kind = "built ones" if built else "small ones"
         self.wheels = sorted(wheels, key=lambda wheel: (wheel.filename, wheel.sha256))
 
@@ -52,6 +58,7 @@ class WheelsSource:
         """
         found: dict[str, File] = {}
         for wheel in self.wheels:
-            for file in wheel_files(wheel.locate(), wheel.filename, wheel.direct_url):
+            files = wheel_files(wheel.locate(), wheel.filename, wheel.direct_url)
+            for file in self._watching(wheel, files) if self._watching else files:
                 found.setdefault(file.path, file)
         return found.values()

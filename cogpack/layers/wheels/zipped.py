@@ -70,6 +70,9 @@ class _Raw(msgspec.Struct):
     def open(self) -> BinaryIO:
         return io.BufferedReader(_Slice(self.file, self.start, self.size), min(BLOCK, max(self.size, 1)))
 
+    def watch(self) -> None:
+        return None
+
 
 class _Slice(io.RawIOBase):
     """Reads `size` bytes of a file, beginning at `start`."""

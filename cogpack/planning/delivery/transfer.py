@@ -204,8 +204,11 @@ class _Moving:
 
         self._supply.want(one for at in order if self._is_made(layers[at]) for one in self._plan.inputs_of(layers[at]))
         threads = len(order) if self._sink.parallel else 1
-        came = each(move, order, jobs=threads, name="layer", cancellation=self._cancellation)
-        by_place = dict(zip(order, came, strict=True))
+        by_place: dict[int, Moved] = {}
+        last = [at for at in order if self._sink.parallel and layers[at] in self._plan.learnt]
+        for places in ([at for at in order if at not in last], last):
+            came = each(move, places, jobs=threads, name="layer", cancellation=self._cancellation)
+            by_place |= zip(places, came, strict=True)
         return tuple(by_place[at] for at in range(len(order)))
 
     def _is_made(self, layer: Layer) -> bool:

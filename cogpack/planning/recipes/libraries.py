@@ -8,7 +8,7 @@ import msgspec
 
 from cogpack.artifacts import Input
 from cogpack.digest import sha256
-from cogpack.elf import MACHINES
+from cogpack.elf import MACHINES, SystemVersions
 from cogpack.images.ground import apply_layer
 from cogpack.images.listings import Listed
 from cogpack.images.root_file_system import RootFileSystem, is_whiteout, too_many
@@ -23,7 +23,7 @@ from cogpack.layers.library_cache import LibraryCacheSource, has_system_librarie
 from cogpack.layers.spool import Once
 from cogpack.layers.wheels import WheelFile, WheelLibraries, WheelLibrary
 from cogpack.layers.wheels.libraries import Unresolved
-from cogpack.layers.wheels.unresolved import unresolved
+from cogpack.layers.wheels.unresolved import System, unresolved
 from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import LockedWheel
 from cogpack.oci import encode
@@ -34,7 +34,7 @@ from cogpack.progress import Cancellation
 from cogpack.symlinks import follow
 from cogpack.threads import each
 
-_CHECK = "libraries/2"
+_CHECK = "libraries/3"
 """Another one whenever the same wheels over the same layers would be found to lack something else."""
 _READ = (CACHE, CONF)
 _JOBS = min(4, os.cpu_count() or 1)
@@ -63,7 +63,7 @@ class LibraryLayers(msgspec.Struct, frozen=True):
 
 class Libraries:
     """Tells of the libraries of an image. `wheels`: with how each is had; `below`: base and packages, which are made of
-    `packages`; `whole`: nothing brings libraries but these."""
+    `packages`; `versions`: of what every system has; `whole`: nothing brings libraries but these."""
 
     def __init__(
         self,
@@ -72,6 +72,7 @@ class Libraries:
         packages: Sequence[Input],
         supply: LibrarySupply,
         arch: str,
+        versions: SystemVersions,
         *,
         whole: bool,
     ) -> None:
@@ -80,6 +81,7 @@ class Libraries:
         self._packages = packages
         self._supply = supply
         self._arch = arch
+        self._versions = versions
         self._whole = whole
         self._lower = Once(lambda: _read(below, supply.members))
 
@@ -107,7 +109,14 @@ class Libraries:
         found = [(wheel, one) for wheel, one in self._wheels if not wheel.filename.endswith("-any.whl")]
         kept = self._supply.wheels
         question = sha256(
-            encode([_CHECK, [layer.contents for layer in self._below], sorted(wheel.sha256 for wheel, _ in found)])
+            encode(
+                [
+                    _CHECK,
+                    [self._versions.glibc, self._versions.gcc],
+                    [layer.contents for layer in self._below],
+                    sorted(wheel.sha256 for wheel, _ in found),
+                ]
+            )
         )
         if (answer := kept.lacking(question)) is not None:
             return answer
@@ -117,11 +126,13 @@ class Libraries:
         names = [f"{wheel.name} {wheel.version}" for wheel, _ in found]
         libraries = dict(zip(names, self._supply.of([_file(*one) for one in found]), strict=True))
         machine = MACHINES[self._arch]
-        if answer := unresolved(libraries, SITE, machine, ()):  # else the base need not be looked at
+        system = System(frozenset(), self._versions)
+        if answer := unresolved(libraries, SITE, machine, system):  # else the base need not be looked at
             if not fetch and not all(one.is_here() for one in self._packages):
                 return None
             cache = parse_cache(self._lower().get(CACHE, b""))
-            answer = unresolved(libraries, SITE, machine, {one.soname for one in cache.libraries})
+            system = System(frozenset(one.soname for one in cache.libraries), self._versions)
+            answer = unresolved(libraries, SITE, machine, system)
         kept.found_lacking(question, answer)
         return answer
 

@@ -12,6 +12,7 @@ from cogpack.layers.compression import SplicedGzip, Zstd
 from cogpack.layers.cpython import CPythonSource
 from cogpack.layers.layer import key_of
 from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
+from cogpack.layers.wheels.source import Watching
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
 from cogpack.planning.recipes.base import BaseSupply
 from cogpack.planning.recipes.direct_url import direct_url
@@ -65,11 +66,13 @@ def plan_environment(
     rules: ImageRules,
     maker: LayerMaker,
     wheel: Callable[[LockedWheel], Input],
+    watching: Watching | None = None,
     *,
     local: Collection[str],
 ) -> EnvironmentLayers:
-    """Plan the environment. `wheel`: how one is had; `local`: paths below /usr/local where it is found, too, by
-    commands of cog.yaml, known or run, and by the sources of who writes such commands."""
+    """Plan the environment. `wheel`: how one is had; `watching`: who sees its files as they are read; `local`: paths
+    below /usr/local where it is found, too, by commands of cog.yaml, known or run, and by the sources of who writes
+    such commands."""
     venv = VenvSource(python=decisions.python.minor, interpreter=decisions.python.path, local=local)
     built = {build.wheel for build in decisions.builds}
     sizes = [(wheel.filename, wheel.size or 0) for wheel in decisions.wheels]
@@ -88,7 +91,10 @@ def plan_environment(
         )
         for one in decisions.wheels
     }
-    layers = [maker.splice(WheelsSource([wheels[name] for name in names], built=names[0] in built)) for names in groups]
+    layers = [
+        maker.splice(WheelsSource([wheels[name] for name in names], built=names[0] in built, watching=watching))
+        for names in groups
+    ]
     hidden = [
         (wheels[clash.wheel], [wheels[name] for name in clash.over], clash.paths)
         for clash in decisions.clashes

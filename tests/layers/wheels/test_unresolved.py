@@ -4,19 +4,22 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from cogpack.elf import AMD64, ARM64, Elf
+from cogpack.elf import AMD64, ARM64, Elf, SystemVersions, VersionNeed
 from cogpack.layers.wheels.libraries import Unresolved, WheelLibrary
-from cogpack.layers.wheels.unresolved import unresolved
+from cogpack.layers.wheels.unresolved import System, unresolved
 from cogpack.layers.wheels.venv import SITE
 
 
-def one(path: str, *needed: str, soname: str | None = None, machine: int = AMD64) -> WheelLibrary:
-    elf = Elf(machine=machine, shared=True, soname=soname, needed=("libc.so.6", *needed))
+def one(
+    path: str, *needed: str, soname: str | None = None, machine: int = AMD64, versions: Mapping[str, str] = {}
+) -> WheelLibrary:
+    wants = tuple(VersionNeed(name, tuple(listed.split())) for name, listed in versions.items())
+    elf = Elf(machine=machine, shared=True, soname=soname, needed=("libc.so.6", *needed), versions=wants)
     return WheelLibrary(f"{SITE}/{path}", 1, elf)
 
 
 def missing(wheels: Mapping[str, Sequence[WheelLibrary]], *system: str) -> list[tuple[str, str, str]]:
-    found = unresolved(wheels, SITE, AMD64, system)
+    found = unresolved(wheels, SITE, AMD64, System(frozenset(system), SystemVersions("2.36", "12.2.0")))
     return [(one.wheel, one.by, one.soname) for one in found]
 
 
@@ -30,9 +33,6 @@ def test_what_a_module_or_what_it_is_linked_with_wants_and_nobody_has_is_found()
         ("opencv 4", "opencv.libs/libavcodec-0d2.so.60", "libXext.so.6"),
     ]
     assert missing({"opencv 4": [CV2, CODEC]}, "libgthread-2.0.so.0", "libGL.so.1", "libXext.so.6") == []
-    assert unresolved({"a 1": [one("a/_a.so", "libX11.so.6")]}, SITE, AMD64, ()) == (
-        Unresolved("a 1", "a/_a.so", "libX11.so.6"),
-    )
 
 
 def test_a_library_of_another_wheel_counts_wherever_it_lies() -> None:
@@ -52,3 +52,30 @@ def test_a_library_of_another_wheel_counts_wherever_it_lies() -> None:
 )
 def test_what_is_loaded_by_name_or_brought_by_any_machine_is_not_told(library: WheelLibrary) -> None:
     assert missing({"a 1": [library]}) == []
+
+
+def test_a_version_of_the_c_library_or_of_c_plus_plus_that_the_system_is_too_old_for_is_found() -> None:
+    flash = one(
+        "flash_attn_2_cuda.so",
+        versions={
+            "libc.so.6": "GLIBC_2.14 GLIBC_2.38 GLIBC_2.4 GLIBC_PRIVATE GLIBC_2.36",
+            "libm.so.6": "GLIBC_2.29",
+            "libstdc++.so.6": "GLIBCXX_3.4.32 CXXABI_1.3.13 GLIBCXX_3.4.30 CXXABI_TM_1 GLIBCXX_3.4.99",
+            "libcudart.so.12": "libcudart.so.12",
+        },
+    )
+    also = one("flash_attn_3_cuda.so", versions={"libc.so.6": "GLIBC_2.37"})
+    system = System(frozenset(), SystemVersions("2.36", "12.2.0"))
+    by = ("flash-attn 2", "flash_attn_2_cuda.so")
+    assert unresolved({"flash-attn 2": [flash, also]}, SITE, AMD64, system) == (
+        Unresolved(*by, "libc.so.6", "GLIBC_2.38", "glibc 2.36"),
+        Unresolved(*by, "libstdc++.so.6", "GLIBCXX_3.4.32", "the libstdc++ of GCC 12.2.0"),
+    )
+    unknown = System(frozenset(), SystemVersions("2.41"))
+    assert unresolved({"flash-attn 2": [flash, also]}, SITE, AMD64, unknown) == ()
+
+
+def test_a_library_that_a_wheel_brings_is_not_the_systems() -> None:
+    own = one("x.libs/libstdc++.so.6", soname="libstdc++.so.6")
+    module = one("x.so", "libstdc++.so.6", versions={"libstdc++.so.6": "GLIBCXX_3.4.32"})
+    assert missing({"x 1": [own, module]}) == []
