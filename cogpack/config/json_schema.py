@@ -79,7 +79,7 @@ def _keys(path: str, schema: Schema) -> Iterator[tuple[str, str]]:
 
 
 def _choices(schema: Schema) -> str:
-    words = schema.get("enum", [])
+    words = [str(word).lower() if isinstance(word, bool) else word for word in schema.get("enum", [])]
     told = [f"one of {', '.join(words)}"] if words else []
     if "default" in schema:
         default = schema["default"]
@@ -251,6 +251,11 @@ _OURS: Mapping[str, Schema] = {
     ),
     "build_wheels": _words("Where sources become wheels.", get_args(BuildWheels), default=_PACK.build_wheels),
     "bytecode": _switch("The image has bytecode of its Python files; default: where any builder makes the same of it."),
+    "compiler": {
+        "description": "The image has a compiler; auto: where something is found to compile when the model runs.",
+        "enum": ["auto", True, False],
+        "default": "auto",
+    },
     "network": _switch("Commands of build.run have a network.", default=_PACK.network),
     "limits": _mapping(
         "What a command of build.run may take.",

@@ -145,6 +145,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     the base has it; `user`: whom the model runs as; `keep`: paths that are captured after them though their like is
     left out. `none_default`: what an input is whose default is a None that its type does not have. `build_wheels`:
     where sources become wheels. `bytecode`: whether the image has that of its Python files; None: where it can.
+    `compiler`: whether it has one for a model that compiles when it runs; None: where that is found.
     `shared_layers`: where other models' layers are found. `recommends`: what `system_packages` recommend is installed
     as well. `tools`: whose packages the image has beside these. `notes`: those that are denied or allowed.
     """
@@ -169,6 +170,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     build_wheels: BuildWheels = "auto"
     cuda_toolkit: Literal["build", "image"] | None = None
     bytecode: bool | None = None
+    compiler: bool | None = None
     network: bool = True
     limits: StepLimits = StepLimits()
     keep: tuple[str, ...] = ()

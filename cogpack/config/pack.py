@@ -33,7 +33,7 @@ T = TypeVar("T")
 _PACK = (
     *("base", "compression", "debian_base_from", "debian_mirror", "debian_snapshot", "dependency_groups"),
     *("constraints_from", "exclude_newer", "extras", "platform", "platforms"),
-    *("apt", "build_wheels", "bytecode", "clashes", "cuda", "cuda_toolkit", "git", "isolation", "network"),
+    *("apt", "build_wheels", "bytecode", "clashes", "compiler", "cuda", "cuda_toolkit", "git", "isolation", "network"),
     *("init", "keep", "limits", "none_default", "notes", "recommends", "tools", "torch_index", "user", "weights"),
     "shared_layers",
 )
@@ -87,6 +87,7 @@ def pack_options(value: Value) -> PackOptions:
         build_wheels=_choice(fields["build_wheels"], _BUILD_WHEELS) if "build_wheels" in fields else "auto",
         cuda_toolkit=_choice(fields["cuda_toolkit"], _CUDA_TOOLKITS) if "cuda_toolkit" in fields else None,
         bytecode=fields["bytecode"].boolean() if "bytecode" in fields else default.bytecode,
+        compiler=_compiler(fields["compiler"]) if "compiler" in fields else default.compiler,
         keep=kept_paths(fields["keep"]) if "keep" in fields else default.keep,
         none_default=_choice(fields["none_default"], _NONE_DEFAULTS) if "none_default" in fields else "optional",
         tools=_choice(fields["tools"], _TOOLS) if "tools" in fields else None,
@@ -130,6 +131,10 @@ def _torch_index(value: Value) -> str:
     if text != PLAIN_TORCH_INDEX and not TORCH_INDEX.fullmatch(text):
         value.expected(f"{PLAIN_TORCH_INDEX}, cpu, or an index of PyTorch's such as cu121")
     return text
+
+
+def _compiler(value: Value) -> bool | None:
+    return None if value.text() == "auto" else value.boolean()
 
 
 def _user(value: Value) -> str:

@@ -16,6 +16,7 @@ from cogpack.lockfile import (
     read_lock,
 )
 from cogpack.locking.changes import build_lines, change_lines, changes, holdings, unlike_versions
+from cogpack.locking.compiler import compiler_line
 from cogpack.locking.decide import named_wheels, resolve_lock
 from cogpack.locking.deviations import check_cuda, notes_of
 from cogpack.locking.executable_stacks import stack_notes
@@ -90,6 +91,8 @@ def lock(
         lines.append(f"{what}: {holdings(made.platforms[platform])}, in {took}")
         if extra := recommended(made.platforms[platform].base):
             lines += extra.lines()
+        if added := compiler_line(made.platforms[platform]):
+            lines.append(added)
         if driver := minimum_driver(made.platforms[platform]):
             lines.append(driver.line())
         for line in lines:

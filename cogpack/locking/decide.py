@@ -21,7 +21,9 @@ from cogpack.lockfile import (
     input_digests,
 )
 from cogpack.lockfile.base_kinds import DebianBase, DebianRelease
+from cogpack.lockfile.compiler import LockedCompiler
 from cogpack.locking.archives import read_archives
+from cogpack.locking.compiler import compiler_for
 from cogpack.locking.cuda_toolkit import decide_toolkit
 from cogpack.locking.decide_base import decide_base, usual_suite
 from cogpack.locking.decide_bytecode import decide_bytecode
@@ -165,13 +167,18 @@ def resolve_lock(
 def _of_fitting_suite(
     session: Session, project: Project, kept: Decisions | None, decide: Callable[..., Decisions], *, told: bool
 ) -> Decisions:
-    """Decide once more where the wheels want another suite of Debian. `told`: notes so far are not told again."""
+    """Decide once more where the wheels want another suite of Debian, and where they or the sources want a compiler.
+    `told`: notes so far are not told again."""
     usual = usual_suite(project.config)
-    decided = decide(suite_for(project.config, usual, kept), told=tuple(session.notes.all) if told else ())
+    compiler = kept.compiler if kept else None
+    suite = suite_for(project.config, usual, kept)
+    decided = decide(suite, compiler=compiler, told=tuple(session.notes.all) if told else ())
     wanted = suite_for(project.config, usual, decided)
     if wanted and isinstance(decided.base, DebianBase) and decided.base.suite != wanted:
         session.progress.summary(f"Debian {decided.base.suite} does not go with the wheels: {wanted} is taken")
-        decided = decide(wanted, told=tuple(session.notes.all))
+        decided = decide(wanted, compiler=compiler, told=tuple(session.notes.all))
+    if (needed := compiler_for(project, decided)) != compiler:
+        decided = decide(wanted, compiler=needed, told=tuple(session.notes.all))
     return decided
 
 
@@ -182,6 +189,7 @@ def _decide(
     building: Building | None,
     suite: Suite | None,
     *,
+    compiler: LockedCompiler | None,
     told: Sequence[Note] = (),
     same_format: bool,
     seen: Sequence[DebianRelease],
@@ -192,8 +200,9 @@ def _decide(
 ) -> Decisions:
     """`cuda`: torch's, where it is known;
     `suite`: of Debian, where wheels may want another than the usual one, and are looked into for that;
-    `told`: notes that are not told again; `beside`: what was decided for another platform;
-    `same_format`: the rules by which `kept` was decided are those that hold; `seen`: Releases of the lock there was."""
+    `compiler`: what is to be there of one; `told`: notes that are not told again; `beside`: what was decided for
+    another platform; `same_format`: the rules by which `kept` was decided are those that hold; `seen`: Releases of the
+    lock there was."""
     config = project.config
     platform = Platform.parse(config.pack.platform)
     listed: list[BaseFiles] = []
@@ -207,6 +216,7 @@ def _decide(
         archives=read_archives(session, project, kept.base if kept else None),
         seen=seen,
         upgrade_system=upgrade_system,
+        compiler=compiler.packages if compiler else (),
         listed=listed.append,
     )
     interpreter = decide_interpreter(session, config, platform, base, kept.interpreter if kept else None)
@@ -246,6 +256,7 @@ def _decide(
     decided = Decisions(
         base=base,
         interpreter=interpreter,
+        compiler=compiler,
         torch_index=resolved.torch_index,
         bytecode=decide_bytecode(config, base, interpreter),
         wheels=wheels,
@@ -276,6 +287,7 @@ def _decide(
             kept,
             building,
             suite,
+            compiler=compiler,
             told=told,
             same_format=same_format,
             seen=seen,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 
@@ -44,6 +45,7 @@ def decide_base(
     archives: Sequence[Archive] = (),
     seen: Sequence[DebianRelease] = (),
     upgrade_system: bool = False,
+    compiler: Sequence[str] = (),
     listed: Callable[[BaseFiles], object] = lambda _: None,
 ) -> Base:
     """Give the base that `config` asks for: `kept`, where it still is that one, else resolved anew.
@@ -51,16 +53,23 @@ def decide_base(
     `suite`: of Debian, where another than usual has to be; `shared`: the base of another lock that it names;
     `archives`: those beside Debian's; `seen`: the Releases of the lock that there was, whatever of it is kept;
     `listed` is given the files of an image that is read for it; `upgrade_system`: `kept` with what the security archive
-    has newer.
+    has newer; `compiler`: packages of Debian's that nobody asked for.
     """
     snapshot = Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC))
     if config.pack.base is None:
         debian = kept if isinstance(kept, DebianBase) else None
         suite = config.pack.debian.suite or suite or usual_suite(config)
         of = shared if isinstance(shared, SharedBase) else None
-        return _debian(
-            session, config, platform, suite, debian, of, archives, snapshot, seen, upgrade_system=upgrade_system
+        decide = partial(
+            _debian, session, config, platform, suite, shared=of, archives=archives, snapshot=snapshot, seen=seen
         )
+        found = decide(debian, upgrade_system=upgrade_system, compiler=compiler)
+        if not compiler or found is debian:
+            return found
+        without = {deb.name for deb in decide(found).installed}
+        names = tuple(deb.name for deb in found.system_packages.packages if deb.name not in without)
+        over = msgspec.structs.replace(found.system_packages, compiler=names)
+        return msgspec.structs.replace(found, system_packages=over)
     image = shared if isinstance(shared, SharedImage) else None
     before = kept if isinstance(kept, RegistryBase) else None
     return _registry(
@@ -149,12 +158,13 @@ def _debian(
     platform: Platform,
     suite: Suite,
     kept: DebianBase | None,
+    *,
     shared: SharedBase | None,
     archives: Sequence[Archive],
     snapshot: Snapshot | None,
     seen: Sequence[DebianRelease],
-    *,
-    upgrade_system: bool,
+    upgrade_system: bool = False,
+    compiler: Sequence[str] = (),
 ) -> DebianBase:
     slim = config.pack.debian.slim
     fits = shared is None or (shared.base.suite, shared.base.slim) == (suite, slim)
@@ -170,7 +180,7 @@ def _debian(
     if kept and (kept.suite, kept.slim, kept.arch) != (suite, slim, platform.architecture):
         kept = None
     tools = COG_TOOLS if config.pack.tools else ()
-    wanted = [*config.system_packages, *(name for name in tools if name not in config.system_packages)]
+    wanted = list(dict.fromkeys([*config.system_packages, *tools, *compiler]))
     requested = {deb.name: deb.version for deb in kept.installed if deb.requested} if kept else {}
     answered = [name for name in wanted if not of_wheels(name) or parse_request(name).name in requested]
     mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
@@ -202,7 +212,8 @@ def _debian(
         requests=wanted,
         recommends=config.pack.recommends,
         archives=archives,
-        places=dict.fromkeys(tools, config.where("cogpack.tools"))
+        places=dict.fromkeys(compiler, config.where("cogpack.compiler"))
+        | dict.fromkeys(tools, config.where("cogpack.tools"))
         | {
             request: config.where(f"build.system_packages[{index}]")
             for index, request in reversed(list(enumerate(config.system_packages)))

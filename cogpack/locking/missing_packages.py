@@ -35,8 +35,6 @@ _ALSO: Mapping[str, Sequence[str]] = {
     "unrar": ("unrar",),
 }
 """Other packages than the one of `PROGRAMS` that have a program, too."""
-_COMPILING = ("fla-core", "liger-kernel", "unsloth", "vllm")
-"""Wheels with functions for `triton.jit`: 0.6.0, 0.8.5, 2026.10.9, 0.21.0."""
 _OF_WHEELS = frozenset({"cmake", "meson", "ninja"})
 """Programs that a wheel of their name brings."""
 
@@ -47,8 +45,7 @@ def missing_packages(project: Project, decisions: Decisions) -> Iterator[Note]:
         return
     installed = {deb.name for deb in decisions.base.installed}
     config = project.config
-    roots = [reference.partition(":")[0] for reference in (config.predict, config.train) if reference]
-    sources = read_sources(project.source, roots)
+    sources = sources_of(project)
     if decisions.base.slim and sources.shells and "dash" not in installed:
         first, *others = sources.shells
         also = f" (and {len(others)} more)" if others else ""
@@ -57,7 +54,7 @@ def missing_packages(project: Project, decisions: Decisions) -> Iterator[Note]:
         yield Note(Code.NO_SHELL, f"{text} ({config.where('cogpack.base')}): {advice}")
     found: dict[tuple[str, ...], list[str]] = {}
     for packages, why in _wanted(decisions, sources, installed):
-        if lacking := tuple(package for package in packages if not _is_named(package, config)):
+        if lacking := tuple(package for package in packages if not is_named(package, config)):
             found.setdefault(lacking, []).append(why)
     for packages, reasons in found.items():
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
@@ -65,6 +62,12 @@ def missing_packages(project: Project, decisions: Decisions) -> Iterator[Note]:
         if set(packages) <= set(COG_TOOLS):
             advice += ", or cogpack: {tools: cog} for all that Cog's images have"
         yield Note(Code.MISSING_PACKAGE, f"{reasons[0]}{more}, which no package of the image has: {advice}")
+
+
+def sources_of(project: Project) -> Sources:
+    """Read the predictor's sources, and the trainer's."""
+    references = (project.config.predict, project.config.train)
+    return read_sources(project.source, [reference.partition(":")[0] for reference in references if reference])
 
 
 def _wanted(
@@ -81,8 +84,6 @@ def _wanted(
     imported: dict[str, Started] = {}
     for module in sources.modules:
         imported.setdefault(module.name, module)
-    if found := _compiling(decisions, sources, imported, installed):
-        yield found
     for name, want in WANTS.items():
         wheel, by = wheels.get(name), imported.get(want.module)
         if wheel is None or (want.pure and not wheel.filename.endswith("-any.whl")):
@@ -94,35 +95,11 @@ def _wanted(
                 yield lacking, f"{name} {wheel.version} {want.does}"
 
 
-def _compiling(
-    decisions: Decisions, sources: Sources, imported: Mapping[str, Started], installed: Collection[str]
-) -> tuple[tuple[str, ...], str] | None:
-    """Give the compiler and Python's headers, where something compiles when the model runs: triton, and torch by it.
-
-    Read in triton 3.2.0, 2026-11-29 (runtime/build.py): `gcc` or `clang` of the PATH, and Python.h; torch's inductor
-    wants a C++ compiler for what runs on the processor (2.6.0, _inductor/cpp_builder.py).
-    """
-    wheels = {wheel.name: wheel for wheel in decisions.wheels}
-    if "torch" in wheels and sources.compiling:
-        why = f"{sources.compiling[0].place}: names torch.compile, which compiles C++"
-    elif "triton" in wheels and "triton" in imported:
-        why = f"{imported['triton'].place}: imports triton, which compiles C"
-    elif found := next((wheels[name] for name in _COMPILING if name in wheels), None):
-        why = f"{found.name} {found.version} compiles C by triton"
-    else:
-        return None
-    wanted: list[tuple[str, ...]] = [("g++", "clang*")]
-    if decisions.interpreter is None:  # another one has its headers beside it
-        wanted.append((f"libpython{decisions.python.minor}-dev",))
-    lacking = tuple(packages[0] for packages in wanted if not _has(installed, packages))
-    return (lacking, f"{why} when the model runs") if lacking else None
-
-
 def _has(installed: Collection[str], patterns: Sequence[str]) -> bool:
     return any(fnmatch.filter(installed, pattern) for pattern in patterns)
 
 
-def _is_named(package: str, config: Config) -> bool:
+def is_named(package: str, config: Config) -> bool:
     """Tell whether a command of `build.run` may bring it."""
     word = re.compile(rf"(?<![\w.+-]){re.escape(package)}(?![\w+-])")
     return any(word.search(step.command) for step in config.run)

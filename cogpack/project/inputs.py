@@ -229,6 +229,8 @@ def _decisive(config: Config, packages: Requirements) -> bytes:
         values["cogpack.recommends"] = False
     if pack.bytecode is not None:
         values["cogpack.bytecode"] = pack.bytecode
+    if pack.compiler is not None:
+        values["cogpack.compiler"] = pack.compiler
     if pack.debian != DebianChoice():
         values["cogpack.base"] = pack.debian
     if pack.tools:

@@ -88,34 +88,6 @@ def test_the_tables_are_about_packages(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "wheels", "why"),
-    [
-        ("import torch\nf = torch.compile(f)\n", ["torch"], "predict.py:2: names torch.compile, which compiles C++"),
-        ("from torch import compile\n", ["torch"], "predict.py:1: names torch.compile, which compiles C++"),
-        ("import triton\n", ["torch", "triton"], "predict.py:1: imports triton, which compiles C"),
-        ("import vllm\n", ["torch", "triton", "vllm"], "vllm 1 compiles C by triton"),
-    ],
-)
-def test_a_compiler_and_pythons_headers_are_told_where_something_compiles_at_run_time(
-    tmp_path: Path, source: str, wheels: list[str], why: str
-) -> None:
-    found = [wheel(name, "1") for name in wheels]
-    assert told(tmp_path, source, *found) == [
-        (
-            f"{why} when the model runs, which no package of the image has: "
-            "add g++ and libpython3.13-dev to build.system_packages"
-        )
-    ]
-    assert told(tmp_path, source, *found, base=requested("g++", "libpython3.13-dev")) == []
-    assert told(tmp_path, source) == []
-
-
-def test_who_has_torch_and_compiles_nothing_is_not_told_of_a_compiler(tmp_path: Path) -> None:
-    source = "import re\nimport torch\nre.compile('x')\nmodel.compile()\n"
-    assert told(tmp_path, source, wheel("torch", "2.6.0"), wheel("triton", "3.2.0")) == []
-
-
-@pytest.mark.parametrize(
     ("line", "words"),
     [
         ("os.system(anything)", "os.system"),

@@ -125,6 +125,7 @@ def test_every_file_that_decides_is_an_input(tmp_path: Path) -> None:
         ({"cog.yaml": CONFIG + "  system_packages: [ffmpeg]\n"}, "cog.yaml"),
         ({"cog.yaml": CONFIG + "  gpu: true\n"}, "cog.yaml"),
         ({"cog.yaml": CONFIG + "cogpack: {base: localhost/x}\n"}, "cog.yaml"),
+        ({"cog.yaml": CONFIG + "cogpack: {compiler: false}\n"}, "cog.yaml"),
         ({"cog.yaml": CONFIG + "cogpack: {exclude_newer: 2026-01-01T00:00:00Z}\n"}, "cog.yaml"),
     ],
 )
@@ -143,7 +144,7 @@ def test_what_decides_nothing_changes_no_input(tmp_path: Path) -> None:
     config = (
         "# comment\nimage: example.com/x\npredict: p.py:P\nenvironment: [A=1]\nconcurrency: {max: 3}\n"
         "build: {python_requirements: requirements.txt, python_version: 3.13}\n"
-        "cogpack: {compression: zstd, weights: {min_size: 1}}\n"
+        "cogpack: {compression: zstd, compiler: auto, weights: {min_size: 1}}\n"
     )
     after = project(
         tmp_path, {"requirements.txt": "# why\nA == 1\n\nb # c\ncog==0.1\n", "predict.py": "x"}, config

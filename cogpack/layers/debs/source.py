@@ -91,7 +91,7 @@ class PackagesSource:
 
     The database of dpkg, the library cache and whatever else describes all packages are written again, of all. `apart`:
     packages among `debs` whose files lie in layers of their own, below this one; `sources`: archives beside Debian's,
-    which apt is told of.
+    which apt is told of; `below`: packages that a layer like this one has, on which it lies.
     """
 
     def __init__(
@@ -102,8 +102,10 @@ class PackagesSource:
         name: str,
         apart: Sequence[PackageSource] = (),
         sources: Sequence[AptSource] = (),
+        below: Sequence[DebFile] = (),
     ) -> None:
         self.name = name
+        self._below = sorted(below, key=lambda deb: deb.name)
         self._base = base
         self._debs = sorted(debs, key=lambda deb: deb.name)
         self._apart = sorted(apart, key=lambda one: one.deb.name)
@@ -113,15 +115,17 @@ class PackagesSource:
     def key(self) -> str:
         facts = ["over", *self._base.facts, _listed(self._debs), _listed([one.deb for one in self._apart])]
         facts += [[one.uri, one.suites, one.components, sha256(one.key)] for one in self._sources]
+        facts += [["below", *_listed(self._below)]] if self._below else []
         return "debs:" + sha256(encode(facts)).removeprefix("sha256:")
 
     def entries(self) -> Sequence[Entry]:
         return self._entries()
 
     def _changed(self) -> Sequence[Entry]:
-        after = self._base.tree_with(self._debs)
+        after = self._base.tree_with([*self._below, *self._debs])
         write_sources(after, self._sources)
-        before = applied([self._base.tree(), *(one.files() for one in self._apart)])
+        ground_tree = self._base.tree_with(self._below) if self._below else self._base.tree()
+        before = applied([ground_tree, *(one.files() for one in self._apart)])
         ground = {entry.path: entry for entry in after if isinstance(entry, Directory)}
         return link_equal(complete(after.changes(before), ground))
 

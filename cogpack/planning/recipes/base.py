@@ -85,13 +85,13 @@ def plan_base(base: Base, supply: BaseSupply, codec: Codec, rules: ImageRules) -
             return _registry(base, supply, codec, rules)
 
 
-def _name(packages: Sequence[LockedDeb]) -> str:
+def _name(kind: str, packages: Sequence[LockedDeb]) -> str:
     """Name the layer by what was asked for."""
     names = [deb.name for deb in packages if deb.requested][:NAMED]
     more = len(packages) - len(names)
     if not names:
-        return f"packages: {more} small ones"
-    return f"packages: {', '.join(names)}" + (f" and {more} more" if more else "")
+        return f"{kind}: {more} small ones"
+    return f"{kind}: {', '.join(names)}" + (f" and {more} more" if more else "")
 
 
 def _large(packages: Sequence[LockedDeb], rules: ImageRules) -> Sequence[LockedDeb]:
@@ -112,16 +112,29 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec, rules: ImageRule
     layers: list[BuiltLayer] = []
     inputs = {key_of(layer): tuple(own.values())}
     sources = [_source(archive) for archive in over.archives]
-    if ours or sources:
-        large = _large([*ours], rules)
+    compiler = [deb for deb in ours if deb.name in over.compiler]
+    others = [deb for deb in ours if deb.name not in over.compiler]
+    below: list[LockedDeb] = []
+    for kind, found in (("compiler", compiler), ("packages", others)):
+        told = sources if kind == "packages" else []
+        if not found and not told:
+            continue
+        large = _large(found, rules)
         apart = [PackageSource(deb_file(deb, ours[deb].file), arch=base.arch, unpacking=unpacking) for deb in large]
-        name = _name([deb for deb in ours if deb not in large]) if ours else f"apt: {sources[0].name}"
-        debs = [deb_file(deb, package.file) for deb, package in ours.items()]
-        layers += [BuiltLayer(one, codec) for one in apart]
-        layers.append(BuiltLayer(PackagesSource(source, debs, name=name, apart=apart, sources=sources), codec))
-        inputs |= {key_of(one): (ours[deb],) for one, deb in zip(layers[:-1], large, strict=True)}
+        changed = PackagesSource(
+            source,
+            [deb_file(deb, ours[deb].file) for deb in found],
+            name=_name(kind, [deb for deb in found if deb not in large]) if found else f"apt: {told[0].name}",
+            apart=apart,
+            sources=told,
+            below=[deb_file(deb, ours[deb].file) for deb in below],
+        )
+        below += found
+        alone = [BuiltLayer(one, codec) for one in apart]
+        layers += [*alone, BuiltLayer(changed, codec)]
+        inputs |= {key_of(one): (ours[deb],) for one, deb in zip(alone, large, strict=True)}
         # It is what they change, so that those of the base are unpacked for it, too.
-        inputs[key_of(layers[-1])] = (*own.values(), *ours.values())
+        inputs[key_of(layers[-1])] = (*own.values(), *(ours[deb] for deb in below))
     return PlannedBase(
         layers=(layer,),
         packages=tuple(layers),
@@ -174,7 +187,7 @@ def _registry(base: RegistryBase, supply: BaseSupply, codec: Codec, rules: Image
         partial(supply.ground, reference, layers),
         [deb_file(deb, package.file) for deb, package in ours],
         arch=base.arch,
-        name=_name([deb for deb, _ in ours if deb not in large]) if ours else f"apt: {sources[0].name}",
+        name=_name("packages", [deb for deb, _ in ours if deb not in large]) if ours else f"apt: {sources[0].name}",
         where=f"cogpack.base: {base.reference}",
         unpacking=unpacking,
         apart=apart,

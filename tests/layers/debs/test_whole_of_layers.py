@@ -126,6 +126,40 @@ def layers(base: DebianSource, over: Sequence[DebFile]) -> list[Sequence[Entry]]
     return [list(one.entries()) for one in sources]
 
 
+@pytest.mark.parametrize("parts", [one for one in SUBSETS if "compiler" in one], ids="+".join)
+def test_a_compiler_in_a_layer_of_its_own_makes_the_image_that_it_is_among_the_others(
+    tmp_path: Path, parts: Sequence[str]
+) -> None:
+    base = DebianSource(
+        [deb_file(tmp_path, name, data) for name, data in BASE.items()],
+        suite="trixie",
+        arch="amd64",
+        unpacking=Unpacking(tmp_path / "spool", SILENT, Cancellation()),
+    )
+    over = [
+        deb_file(tmp_path, name, data, version="2" if part == "newer" else "1")
+        for part in parts
+        for name, data in PARTS[part].items()
+    ]
+    compiler, others = [one for one in over if one.name == "gcc"], [one for one in over if one.name != "gcc"]
+    below, above = PackagesSource(base, compiler, name=""), PackagesSource(base, others, name="", below=compiler)
+    for root, made in (("one", layers(base, over)), ("two", [base.entries(), below.entries(), above.entries()])):
+        for layer in made:
+            lay(tmp_path / root, layer)
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+    assert above.key() != PackagesSource(base, others, name="").key()
+    assert not {entry.path for entry in above.entries() if "gcc" in entry.path} - {"var/lib/dpkg/info"}
+
+
+def files(root: Path) -> dict[str, str | bytes]:
+    """Give what a container would see, by path."""
+    return {
+        str(path.relative_to(root)): str(path.readlink()) if path.is_symlink() else path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
+
+
 def layers_over_image(base: DebianSource, over: Sequence[DebFile]) -> list[Sequence[Entry]]:
     ground: dict[str, Entry] = {entry.path: entry for entry in base.entries()}
     source = OverImageSource(
