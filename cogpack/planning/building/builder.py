@@ -22,6 +22,7 @@ from cogpack.planning.building.guest import NoRungError, guest_environment
 from cogpack.planning.building.host import Host, find_python
 from cogpack.planning.building.job import Done, Environment, Job
 from cogpack.planning.building.requirements import BuildRequirements
+from cogpack.planning.building.symbols import check_symbols
 from cogpack.planning.building.wheel import canonical
 from cogpack.planning.supply import runner_of
 from cogpack.project import Project
@@ -113,6 +114,8 @@ class SourceBuilder:
         path = session.store.find(artifact)
         assert path is not None
         assert artifact.size is not None
+        own = WheelFile(found.filename, artifact.digest.removeprefix("sha256:"), lambda: LocalFile(path, Stat.of(path)))
+        check_symbols(session, source, own, tries.files, ground.target.arch)
         task.done("built")
         return Built(
             filename=found.filename,
@@ -138,6 +141,7 @@ class _Tries:
         self._ground = ground
         self._isolated = source.isolated
         self.wheels: tuple[LockedWheel, ...] = ()
+        self.files: tuple[WheelFile, ...] = ()
         self.repairs: list[Repair] = []
 
     def until_built(self, pinned: tuple[LockedWheel, ...] | None) -> Path:
@@ -149,14 +153,15 @@ class _Tries:
         for _ in range(_TRIES):
             self.wheels = self._resolved(lines) if pinned is None else pinned
             inputs = self._requirements.inputs(self.wheels, self._source.neighbours)
+            self.files = tuple(
+                WheelFile(one.filename, one.sha256, has.file) for one, has in zip(self.wheels, inputs, strict=True)
+            )
             job = Job(
                 title=source.title,
                 archive=archive,
                 subdirectory=source.subdirectory,
                 system=system,
-                wheels=tuple(
-                    WheelFile(one.filename, one.sha256, has.file) for one, has in zip(self.wheels, inputs, strict=True)
-                ),
+                wheels=self.files,
                 installed=tuple(one.name for one in self.wheels),
                 known=tuple(lines) if pinned is None else None,
                 python=self._ground.target.python,
