@@ -127,6 +127,7 @@ def test_a_list_whose_order_says_something_stays_with_each_platform() -> None:
         ("[shared]\nwheels = 3", "shared.wheels is no list"),
         ("[shared]\nwheels = [3]", "shared.wheels is no list of tables"),
         ("[shared]\nrockets = []", "the key shared.rockets is unknown to this cogpack"),
+        ("[platforms.p1]", "the key platforms.p1 is unknown to this cogpack"),
     ],
 )
 def test_what_platforms_can_not_share_is_refused(text: str, message: str) -> None:

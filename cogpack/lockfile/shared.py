@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from cogpack.config import PLATFORMS
+
 NAME = "shared"
 _LISTS = ("wheels", "build_requirements", "replaced", "fetches", "hub_revisions", "hub_files")
 """Keys of decisions, of lists in the order of what their items begin with."""
@@ -37,13 +39,17 @@ def without_shared(document: Mapping[str, Any]) -> dict[str, Any]:
     """Give each platform what all have; `ValueError` of what we could not have written."""
     found = {key: value for key, value in document.items() if key != NAME}
     shared, platforms = document.get(NAME), document.get("platforms")
+    if isinstance(platforms, dict):  # before all that is shared is multiplied by their number
+        for name in platforms:
+            if name not in PLATFORMS:
+                raise ValueError(_unknown(name, "platforms"))
     if shared is None:
         return found
     if not isinstance(shared, dict) or not isinstance(platforms, dict):
         raise ValueError(f"{NAME} is no table beside platforms")
     for key, alike in shared.items():
-        if key not in _LISTS:  # in the words of msgspec, by which a lock of a newer cogpack is known
-            raise ValueError(f"Object contains unknown field `{key}` - at `$.{NAME}`")
+        if key not in _LISTS:
+            raise ValueError(_unknown(key, NAME))
         if not isinstance(alike, list):
             raise ValueError(f"{NAME}.{key} is no list")
         for one in platforms.values():
@@ -52,6 +58,11 @@ def without_shared(document: Mapping[str, Any]) -> dict[str, Any]:
                 raise ValueError(f"{NAME}.{key} is no list of tables")
             one[key] = _merged(alike, own)
     return found
+
+
+def _unknown(key: str, where: str) -> str:
+    """Say it in the words of msgspec, by which a lock of a newer cogpack is known."""
+    return f"Object contains unknown field `{key}` - at `$.{where}`"
 
 
 def _name(item: Any) -> bytes:
