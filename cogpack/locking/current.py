@@ -97,7 +97,7 @@ def lock(
             lines.append(driver.line())
         for line in lines:
             session.progress.summary(f"{of}{line}")
-    for line in unlike_versions({platform: made.platforms[platform] for platform in platforms}):
+    for line in unlike_versions(made.platforms):
         session.progress.summary(line)
     if made.format < (newest := max(session.formats)):
         text = f"cogpack lock --upgrade-format takes {newest}, and tells which layers move"

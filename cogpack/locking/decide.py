@@ -9,7 +9,7 @@ import msgspec
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from cogpack.config import Suite
+from cogpack.config import PLATFORMS, Suite
 from cogpack.errors import InputError
 from cogpack.lockfile import (
     FILE,
@@ -45,7 +45,7 @@ from cogpack.locking.wheels.requirements import indexes_of, resolve_requirements
 from cogpack.locking.wheels.torch_cuda import cuda_of_wheel, foreseen_cuda
 from cogpack.notes import Code, Note
 from cogpack.oci import Platform
-from cogpack.project import Project, each_platform
+from cogpack.project import Project, each_platform, for_platforms
 from cogpack.resolve.base_image import BaseFiles
 from cogpack.resolve.wheels import TargetPython
 from cogpack.session import Session
@@ -104,8 +104,8 @@ def resolve_lock(
     """`previous`: of which pins are kept, and the format as long as it is built; `building`: of wheels that nobody
     publishes; `seeds`: versions of wheels that go before those pins.
 
-    All platforms of the project are decided, one after the other: of a wheel that nothing pins for the later, it is the
-    version that the earlier one has, where there is that.
+    All platforms of the project are decided, one after the other: of a wheel that nothing pins for one, it is the
+    version that another one has, now or in `previous` while that holds, where there is that.
     """
     if upgrade_step is not None:
         check_step(project.config, upgrade_step)
@@ -118,27 +118,29 @@ def resolve_lock(
     wanted = project.config.pack.platforms
     pinned = {} if previous is None else {name: it for name, it in previous.platforms.items() if name in wanted}
     others = {} if previous is None else {name: it for name, it in previous.platforms.items() if name not in wanted}
-    if upgrade:
-        pinned = {}
-    elif pinned:
-        named = named_wheels(packages, pinned.values())
-        pinned = {name: _without(it, named) for name, it in pinned.items()}
+    if pinned and not upgrade:
+        named_wheels(packages, pinned.values())
     if previous is not None and (previous.stale(inputs) or not same_format):
         why = "which was made from other inputs" if same_format else f"which was of format {previous.format}"
         for name in others:
             text = f"{FILE} no longer has {name}, {why}: cogpack lock --platform {name}"
             session.progress.note(Note(Code.PLATFORM_STALE, text))
         others = {}
+    named = {canonicalize_name(name) for name in packages}
+    known = {} if upgrade else pinned | others
+    pins = {
+        name: _renewed(
+            known[name], for_platforms(project, [name]), named, upgrade_run=upgrade_run, upgrade_step=upgrade_step
+        )
+        for name in PLATFORMS
+        if name in known
+    }
     decided: dict[str, Decisions] = {}
     for one in each_platform(project):
         platform = one.config.pack.platform
-        kept = pinned.get(platform)
-        if kept and upgrade_run:
-            kept = without_lines(kept)
-        elif kept and upgrade_step is not None:
-            kept = without_step(kept, one.config, upgrade_step)
+        kept = pins.get(platform)
         own = {wheel.name for wheel in kept.required} if kept else ()
-        beside = next(iter(decided.values()), None)
+        beside = next((it for name, it in (*decided.items(), *pins.items()) if name != platform), None)
         before = {it.name: it.version for it in beside.wheels if it.name not in own} if beside else {}
         decide = partial(
             _decide,
@@ -152,7 +154,7 @@ def resolve_lock(
             seeds={**before, **seeds},
             beside=beside,
         )
-        decided[platform] = _of_fitting_suite(session, one, kept, decide, told=beside is not None)
+        decided[platform] = _of_fitting_suite(session, one, kept, decide, told=bool(decided))
     return Lock(
         version=VERSION,
         requires=f"cogpack>={max(REQUIRES, rules.since, key=Version)}",
@@ -162,6 +164,16 @@ def resolve_lock(
         weights=pin_weights(session, project, previous.weights if previous and not upgrade else (), rules),
         results=previous.results if previous else Results(),
     )
+
+
+def _renewed(
+    kept: Decisions, project: Project, wheels: Collection[str], *, upgrade_run: bool, upgrade_step: int | None
+) -> Decisions:
+    """Take out the pins of what is to be decided anew: of these wheels, and of lines."""
+    kept = _without(kept, wheels)
+    if upgrade_run:
+        return without_lines(kept)
+    return kept if upgrade_step is None else without_step(kept, project.config, upgrade_step)
 
 
 def _of_fitting_suite(

@@ -82,6 +82,26 @@ def test_a_later_platform_takes_the_versions_that_the_first_one_has(project: Pro
     assert "unlike   native 3.0 on linux/amd64, 1.0 on linux/arm64" in done.err
 
 
+def versions(project: Project, name: str) -> list[str]:
+    """Those that each platform has of a wheel."""
+    found = lock_of(project)["platforms"].values()
+    return [wheel["version"] for it in found for wheel in it["wheels"] if wheel["name"] == name]
+
+
+def test_platforms_that_are_locked_one_at_a_time_have_the_same_versions_or_it_is_told(project: Project) -> None:
+    ok(project.cogpack("lock", "--platform", "linux/arm64"))
+    alone = (project.root / "cogpack.lock").read_bytes()
+    make_wheel(project.world.wheels, "pure", "2.0")
+    assert "unlike" not in ok(project.cogpack("lock", "--platform", "linux/amd64")).err
+    assert versions(project, "pure") == ["1.0", "1.0"]
+    done = ok(project.cogpack("lock", "--platform", "linux/amd64", "-P", "pure"))
+    assert "unlike   pure 2.0 on linux/amd64, 1.0 on linux/arm64" in done.err
+    assert "unlike   pure 2.0" in ok(project.cogpack("lock", "--platform", "linux/arm64")).err, "what is pinned stays"
+    project.write("cogpack.lock", alone)
+    both(project, "lock")
+    assert versions(project, "pure") == ["1.0", "1.0"], "the first platform takes what the later one was locked with"
+
+
 def test_a_push_sends_shared_layers_once_and_names_the_index_last(project: Project) -> None:
     world = project.world
     pushed = both(project, "push", project.target(), "--json").json
