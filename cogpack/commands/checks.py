@@ -178,8 +178,11 @@ def clock_check(date: str, now: float) -> Check | None:
 
 
 def _rename(project: Project, line: int) -> bool:
-    """Write `run` for the key `predict`; tell whether it stands as a word at the beginning of `line`."""
+    """Write `run` for the key `predict`; tell whether it stands as a word at the beginning of `line`, in a file that is
+    the project's own and no link."""
     path = project.config_path
+    if path.is_symlink():
+        return False
     lines = path.read_bytes().splitlines(keepends=True)
     if line > len(lines) or not _PREDICT.match(lines[line - 1]):
         return False

@@ -1,7 +1,8 @@
 """What a `cog.yaml` may say is told to editors, as a JSON schema (draft-07, which their YAML servers read).
 
 It says what a key is for, its type, its words and its default. Rules that lie between keys, such as `image` beside
-`model`, are the parser's alone: what the schema refuses the parser refuses, too, but for a key without a value.
+`model`, are the parser's alone. The parser takes a little more: a key without a value, blanks around a word, and the
+truth as YAML 1.1 writes it (`yes`, `on`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -125,7 +126,7 @@ def _mapping(
 
 
 def _target(description: str) -> Schema:
-    return _text(description, pattern=r"\.py:\w+\s*$")
+    return _text(description, pattern=r"\.py:[^\s:]+\s*$")
 
 
 _GLOB = _text("A pattern as in .dockerignore.")

@@ -18,12 +18,11 @@ TRAINS = ("--x-mode", "train")
 """What is added to the command to serve trainings."""
 PORT = "5000/tcp"
 STATE = "var/lib/cogpack"
-"""Where the image has our programs, its files in parts, and where they are joined. `inside/join.py` stands alone and
-says it itself."""
+"""Where the image has files in parts, and where they are joined. `inside/join.py` stands alone and says it itself."""
 JOIN = ("python", "-I", f"/{STATE}/join.py")
 """Entrypoint of images with files in parts (`inside/join.py`): it ends by becoming the command."""
-PROBE = f"{STATE}/probe.py"
-"""Says by its exit status how the model is (`inside/probe.py`)."""
+PROBE = f"{VENV}/lib/cogpack/probe.py"
+"""Says by its exit status how the model is (`inside/probe.py`). A directory that all bases have may be another's."""
 
 CONFIG_LABEL = "run.cog.config"
 DRIVER_LABEL = "dev.cogpack.minimum_driver"

@@ -123,7 +123,7 @@ def _places(node: ast.AST) -> Iterator[tuple[ast.expr, bool]]:
 
 def _absolute(path: str) -> str | None:
     """Say where a path is for a model that runs in its working directory; None of what is none, or leads out of it."""
-    if not path or "\0" in path or "\n" in path or "://" in path:
+    if not path.isprintable() or not path or "://" in path:
         return None
     if path == "~" or path.startswith("~/"):
         path = HOME + path[1:]

@@ -26,6 +26,9 @@ class Predictor:
 
     def predict(self, text: str) -> str:
         open("/data: x/log", "w")
+        open("/dev/null", "w")
+        open("/opt/state.json", "w")
+        open("/var/lib/app.db", "wb")
         return text
 """
 
@@ -80,21 +83,29 @@ def test_nothing_is_granted_and_what_sources_write_can_be_written(tmp_path: Path
         "medium": "Memory",
         "sizeLimit": "6Gi",
     }
-    assert "#   predict.py:11 writes in /src/weights, where the image has files\n" in text
+    assert [line for line in text.splitlines() if line.startswith("#   predict.py")] == [
+        "#   predict.py:17 writes in /opt",
+        "#   predict.py:11 writes in /src/weights",
+        "#   predict.py:18 writes in /var/lib",
+    ]
     variables = {one["name"]: one["value"] for one in container["env"]}
     assert variables["HF_HOME"].startswith(variables["HOME"] + "/")
 
 
 @pytest.mark.parametrize(
-    ("config", "user", "gpu"),
+    ("config", "owner", "gpu"),
     [
-        ("build: {gpu: true}\ncogpack: {user: '1234:5'}\n", 1234, "1"),
-        ("cogpack: {user: 0}\n", 1000, None),
+        ("build: {gpu: true}\ncogpack: {user: '1234:5'}\n", (1234, 5), "1"),
+        ("cogpack: {user: 0}\n", (1000, 1000), None),
+        ("cogpack: {user: 7}\n", (7, 7), None),
     ],
 )
-def test_user_and_gpu_are_those_of_the_project(tmp_path: Path, config: str, user: int, gpu: str | None) -> None:
+def test_user_and_gpu_are_those_of_the_project(
+    tmp_path: Path, config: str, owner: tuple[int, int], gpu: str | None
+) -> None:
     pod = documents(written(tmp_path / "model", config))[0]["spec"]["template"]["spec"]
-    assert pod["securityContext"]["runAsUser"] == user
+    context = pod["securityContext"]
+    assert (context["runAsUser"], context["runAsGroup"], context["fsGroup"]) == (*owner, owner[1])
     assert pod["containers"][0]["resources"]["limits"].get("nvidia.com/gpu") == gpu
 
 
@@ -106,3 +117,41 @@ def test_the_form_with_an_image_volume_is_right_once_it_is_taken(tmp_path: Path)
         "image": {"reference": "registry.test/me/my_model-weights:latest", "pullPolicy": "IfNotPresent"},
     }
     assert pod["containers"][0]["volumeMounts"][-1]["name"] == "weights"
+
+
+@pytest.mark.parametrize(
+    ("config", "directory"),
+    [
+        ("build: {run: [./download.sh]}\n", "/models"),
+        ("weights: [{name: w, target: /models/base, source: {uri: ./w}}]\n", "/models"),
+        ("weights: [{name: w, target: /models, source: {uri: ./w}}]\n", "/models/base"),
+    ],
+)
+def test_what_the_image_may_have_is_not_hidden(tmp_path: Path, config: str, directory: str) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "predict.py").write_text(f'load(cache_dir="{directory}")\n')
+    (tmp_path / "model" / "cog.yaml").write_text(f"run: predict.py:P\nmodel: registry.test/me/model\n{config}")
+    assert run(["init", "-q", str(tmp_path / "model"), "--kubernetes"]) == 0
+    text = (tmp_path / "model" / "deployment.yaml").read_text()
+    assert f"#   predict.py:1 writes in {directory}\n" in text
+    assert f"mountPath: {directory}" not in text
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [("r.test/3d-model", "model-3d-model"), ("r.test/a/b_c", "b-c"), ("r.test/x" + "y" * 80, "x" + "y" * 49)],
+)
+def test_names_are_such_as_a_service_takes(tmp_path: Path, image: str, name: str) -> None:
+    assert run(["init", "-q", str(tmp_path), "--kubernetes", "-t", image]) == 0
+    assert documents((tmp_path / "deployment.yaml").read_text())[1]["metadata"]["name"] == name
+
+
+def test_no_name_of_a_file_becomes_yaml(tmp_path: Path) -> None:
+    name = "a\r          lifecycle: {}\r.py"
+    (tmp_path / name).write_text("os.makedirs('/x')\nos.makedirs('/opt')\nos.makedirs('/y\\rz')\n")
+    assert run(["init", "-q", str(tmp_path), "--kubernetes"]) == 0
+    text = (tmp_path / "deployment.yaml").read_text()
+    assert "\r" not in text
+    (container,) = documents(text)[0]["spec"]["template"]["spec"]["containers"]
+    assert "lifecycle" not in container
+    assert "/x" in [mount["mountPath"] for mount in container["volumeMounts"]]

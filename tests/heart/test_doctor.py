@@ -95,6 +95,18 @@ def test_the_old_key_is_renamed_where_it_stands_and_nothing_else_changes(world: 
     assert path.read_bytes() == flow
 
 
+def test_a_linked_cog_yaml_stays_a_link(world: World) -> None:
+    project = world.project("linked")
+    path = project.root / "cog.yaml"
+    shared = world.directory / "shared.yaml"
+    path.rename(shared)
+    path.symlink_to(shared)
+    before = shared.read_bytes()
+    assert checks(ok(project.cogpack("doctor", "--fix", "--json")))["cog.yaml"][0] == "advice"
+    assert path.is_symlink()
+    assert shared.read_bytes() == before
+
+
 def test_what_is_wrong_is_told_with_its_remedy_and_the_command_ends_with_2(world: World) -> None:
     project = world.project("wrong")
     project.write("predict.py", "class Predictor:\n    def predict(self, text):\n        return text\n")

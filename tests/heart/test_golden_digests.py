@@ -22,12 +22,12 @@ from cogpack.lockfile import encode_lock, parse_lock
 HERE = Path(__file__).parent
 EXPECTED = {
     (2, "gzip"): {
-        "manifest": "5e0e6e8112fd3a508bc0acf18714d1ac9b43a7ed6f183c84091709bda2e7cc36",
-        "config": "2c46618ea0e847b69cec43a439628b5330c6dc5a8d61eb335bad3e0563fe3210",
+        "manifest": "71fd4ace411fcb77971793a6a9d665c7ec699185330d5a074a613d4c0bb0d841",
+        "config": "8f5080638ffc91815f7099930959cf668ded5a45231f56c43b5be93583cb8cb2",
         "debian: trixie, 1 package": "40c2f833f21eda7c4b118aa3e50ec557ad6c685ec5363ace85b06a868060b056",
         "package: large 1": "57299dabe3586036b3456669c41260f1bb9725b14f3cc67809fb1e4af6f8b7d5",
         "packages: tool": "710f796b00b4f5346c4cad5f29bf2c80119e51b908184b66286312f1401a5c81",
-        "venv: Python 3.13": "48e8a02b20dfd479d8bb295cba6904da04f79394a2287fc362068d9e4ec21333",
+        "venv: Python 3.13": "612a1c99746ff770b7ab9ffaa2d7eaee4f2de855102c385c91dd729e36b8eb4e",
         "wheels: large 1.0": "48211809d743a86a200f85fddb5e987ba02bd2080c21c6b58c44de0f353f2fcf",
         "weights: w/model-00002-of-00004.gguf": "4157668e0f752110bf07a3a810e859e31ed24a70a67dadb72f44f2ef3a6313e4",
         "weights: w/model-00003-of-00004.gguf": "be58cffc2706484ec075126995e7d7c73f771e9575b3c5df7be80cd2b06442af",
@@ -46,12 +46,12 @@ EXPECTED = {
         "project": "f32f3ad759bb60f9b01371aa18ba8fe69159a2420b020063212178c91eb00f01",
     },
     (2, "zstd"): {
-        "manifest": "bf6e806309a6e179c43b4d4336c4b7a75ca3a8a19020e918290ec6cb22cd8533",
-        "config": "4a883e591fe4a16c78b9c9a41a751b1f0e432e0711a6a763807c92058a8a4fe7",
+        "manifest": "c16e6986794e37715355eb042dc165fabf10624e10d187143a12438ce5e789eb",
+        "config": "624472a00298c641b3324a4d244e2d93d273fefcab2e1adf3fe526395cd17f8d",
         "debian: trixie, 1 package": "e32566ae2d585f3a30f4ad4c74450f67619fa981feb6af72be0afb957e3f3de5",
         "package: large 1": "71a5a31bcc30cb7f3c32211db4c7e7c6fe6bf449b163ca8e8b2fd598563d7695",
         "packages: tool": "1f83101b2950d1b1423e8d4a7abcb0c7875a848f67428e88fb3323b9c79748c1",
-        "venv: Python 3.13": "2814b389679571707717db67486cd92ca1371abfc363e7023817051526a14e37",
+        "venv: Python 3.13": "f551311227db041032a33aefcf832dfb703e97ca4953159deb65d6286b00cf3c",
         "wheels: large 1.0": "2c1f8f50a625612814cb47eda726ee279318daa25d54e6ddad5c31ed10a5caf1",
         "weights: 4 files below 64 MiB": "4d844733f7097a937210fb14abb17dc0d641a213f349a1af86e5433462fcb62b",
         "wheels: 5 small ones": "315c881a4844c41fd5f334acfb8f2b7d1eefac660eee3efcacd6b4674c608a34",

@@ -1,7 +1,7 @@
 """Runs inside the container, beside the server: says by its exit status how the model is, as Kubernetes asks (exec
 probes).
 
-    python -I /var/lib/cogpack/probe.py ready|started|alive
+    python -I /opt/venv/lib/cogpack/probe.py ready|started|alive
 
 `/health-check` answers 200 whatever it says, so a probe by HTTP learns nothing. `ready`: a prediction would be taken
 now; `started`: setup() is done, whatever the model does since; `alive`: a restart would not help, or setup() still

@@ -166,7 +166,7 @@ def test_the_venv_is_links_and_one_file() -> None:
         "opt/venv/lib/python3.13/site-packages": "../python/site-packages",
         "opt/venv/lib64": "lib",
         "opt/venv/pyvenv.cfg": None,
-        "var/lib/cogpack/probe.py": None,
+        "opt/venv/lib/cogpack/probe.py": None,
     }
     assert source.key() != VenvSource(python="3.13", interpreter="/usr/local/bin/python3.13").key()
 
