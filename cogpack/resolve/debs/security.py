@@ -74,9 +74,14 @@ def upgrade_security(
     )
 
 
+def is_security(suite: str) -> bool:
+    """Tell whether Debian or Ubuntu call those of their security archives so; up to buster, it is `buster/updates`."""
+    return suite.endswith(("-security", "/updates"))
+
+
 def security_indexes(suites: Sequence[Suite]) -> Collection[int]:
-    """Number those of security archives, as Debian and Ubuntu call theirs."""
-    return {number for number, one in enumerate(suites) if one.name.endswith("-security")}
+    """Number those of security archives."""
+    return {number for number, one in enumerate(suites) if is_security(one.name)}
 
 
 class LockedUniverse(Universe):

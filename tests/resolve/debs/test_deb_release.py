@@ -75,6 +75,15 @@ def test_a_release_of_another_pocket_is_refused_though_ubuntu_gives_all_one_code
         verify(signer.sign(release_text("noble", Suite="noble-updates")), suite=asked)
 
 
+def test_the_security_archive_of_buster_and_older_calls_itself_by_the_codename_alone(
+    verify: Verify, signer: Signer
+) -> None:
+    data = signer.sign(release_text("buster", Suite="oldoldstable"))
+    assert verify(data, suite="buster/updates").codename == "buster"
+    with pytest.raises(MismatchError, match="expected Codename stretch, found 'buster'"):
+        verify(data, suite="stretch/updates")
+
+
 def test_an_expired_release_is_refused(verify: Verify, signer: Signer) -> None:
     old = format_datetime(NOW - timedelta(days=1), usegmt=True)
     with pytest.raises(UnavailableError, match="out of date"):

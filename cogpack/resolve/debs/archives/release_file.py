@@ -53,10 +53,12 @@ def verify_release(
     text, signer = _signed_text(data, signature, url, keys)
     fields, files = _parse(text, url)
     found, name = fields.get("Codename", fields.get("Suite")), fields.get("Suite", "")
-    if suite is not None and suite not in (found, name):
-        raise MismatchError(f"{url}: expected Codename {suite}, found {found!r:.80}", next_step=OTHER)
-    if suite is not None and name.startswith(f"{suite}-"):  # Ubuntu's pockets all have the Codename of their suite
-        raise MismatchError(f"{url}: expected Suite {suite}, found {name!r:.80}", next_step=OTHER)
+    if suite is not None:
+        suite = suite.removesuffix("/updates")  # as apt does: Debian's buster/updates calls itself buster
+        if suite not in (found, name):
+            raise MismatchError(f"{url}: expected Codename {suite}, found {found!r:.80}", next_step=OTHER)
+        if name.startswith(f"{suite}-"):  # Ubuntu's pockets all have the Codename of their suite
+            raise MismatchError(f"{url}: expected Suite {suite}, found {name!r:.80}", next_step=OTHER)
     date = _date(fields.get("Date"), url, "Date")
     until = fields.get("Valid-Until")
     if until is not None and _date(until, url, "Valid-Until") < now:

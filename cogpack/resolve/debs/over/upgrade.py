@@ -15,7 +15,14 @@ from cogpack.resolve.debs.archives.suites import SuiteReader
 from cogpack.resolve.debs.over.installed import InstalledIndex
 from cogpack.resolve.debs.over.resolver import ImagePackages, newer_of_security, release_with_keys
 from cogpack.resolve.debs.resolver import Brought, Examine
-from cogpack.resolve.debs.security import LockedUniverse, locked_again, releases_after, security_indexes, unfitting
+from cogpack.resolve.debs.security import (
+    LockedUniverse,
+    is_security,
+    locked_again,
+    releases_after,
+    security_indexes,
+    unfitting,
+)
 from cogpack.resolve.debs.solving.chains import chains, dependents
 from cogpack.resolve.debs.solving.request import parse_request
 from cogpack.resolve.debs.solving.solver import solve
@@ -37,6 +44,11 @@ def upgrade_over(
 ) -> SystemPackages:
     """Give `kept` with newer packages of the image's security archives, those of the image among them. Arguments as
     `upgrade_security` has them."""
+    if not any(is_security(suite) for archive in image.archives for suite in archive.suites):
+        raise InputError(
+            f"--upgrade-system: {image.where}: its apt asks no security archive (SUITE-security, SUITE/updates)",
+            next_step="take the newest of the image by cogpack lock --upgrade, or choose a base whose apt asks one",
+        )
     task = http.progress.task(f"{image.name}: security updates", None, "resolve")
     now = now or datetime.now(UTC)
     reader = SuiteReader(arch=image.arch, http=http, cache=cache, seal=seal, task=task, now=now, seen=kept.releases)
