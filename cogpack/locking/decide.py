@@ -20,7 +20,7 @@ from cogpack.lockfile import (
     Results,
     input_digests,
 )
-from cogpack.lockfile.base_kinds import DebianBase, DebianRelease
+from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.lockfile.compiler import LockedCompiler
 from cogpack.locking.archives import read_archives
 from cogpack.locking.compiler import compiler_for
@@ -149,7 +149,7 @@ def resolve_lock(
             kept,
             building,
             same_format=same_format,
-            seen=_releases(previous, platform),
+            last=previous.platforms[platform].base if previous and platform in previous.platforms else None,
             upgrade_system=upgrade_system,
             seeds={**before, **seeds},
             beside=beside,
@@ -204,7 +204,7 @@ def _decide(
     compiler: LockedCompiler | None,
     told: Sequence[Note] = (),
     same_format: bool,
-    seen: Sequence[DebianRelease],
+    last: Base | None,
     upgrade_system: bool,
     seeds: Mapping[str, str],
     beside: Decisions | None,
@@ -213,7 +213,7 @@ def _decide(
     """`cuda`: torch's, where it is known;
     `suite`: of Debian, where wheels may want another than the usual one, and are looked into for that;
     `compiler`: what is to be there of one; `told`: notes that are not told again; `beside`: what was decided for
-    another platform; `same_format`: the rules by which `kept` was decided are those that hold; `seen`: Releases of the
+    another platform; `same_format`: the rules by which `kept` was decided are those that hold; `last`: the base of the
     lock there was."""
     config = project.config
     platform = Platform.parse(config.pack.platform)
@@ -226,7 +226,7 @@ def _decide(
         suite=suite,
         shared=read_shared_base(project),
         archives=read_archives(session, project, kept.base if kept else None),
-        seen=seen,
+        last=last,
         upgrade_system=upgrade_system,
         compiler=compiler.packages if compiler else (),
         listed=listed.append,
@@ -302,7 +302,7 @@ def _decide(
             compiler=compiler,
             told=told,
             same_format=same_format,
-            seen=seen,
+            last=last,
             upgrade_system=upgrade_system,
             seeds=seeds,
             beside=beside,
@@ -316,14 +316,6 @@ def _decide(
         if note not in told:
             session.progress.note(note)
     return decided
-
-
-def _releases(previous: Lock | None, platform: str) -> Sequence[DebianRelease]:
-    """Give those that a lock was made from."""
-    if previous is None or platform not in previous.platforms:
-        return ()
-    base = previous.platforms[platform].base
-    return (*(base.releases if isinstance(base, DebianBase) else ()), *base.system_packages.releases)
 
 
 def _created(environment: Mapping[str, str]) -> int | None:

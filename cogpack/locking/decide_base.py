@@ -43,7 +43,7 @@ def decide_base(
     suite: Suite | None = None,
     shared: SharedBase | SharedImage | None = None,
     archives: Sequence[Archive] = (),
-    seen: Sequence[DebianRelease] = (),
+    last: Base | None = None,
     upgrade_system: bool = False,
     compiler: Sequence[str] = (),
     listed: Callable[[BaseFiles], object] = lambda _: None,
@@ -51,7 +51,7 @@ def decide_base(
     """Give the base that `config` asks for: `kept`, where it still is that one, else resolved anew.
 
     `suite`: of Debian, where another than usual has to be; `shared`: the base of another lock that it names;
-    `archives`: those beside Debian's; `seen`: the Releases of the lock that there was, whatever of it is kept;
+    `archives`: those beside Debian's; `last`: the one of the lock that there was, whatever of it is kept;
     `listed` is given the files of an image that is read for it; `upgrade_system`: `kept` with what the security archive
     has newer; `compiler`: packages of Debian's that nobody asked for.
     """
@@ -60,6 +60,7 @@ def decide_base(
         debian = kept if isinstance(kept, DebianBase) else None
         suite = config.pack.debian.suite or suite or usual_suite(config)
         of = shared if isinstance(shared, SharedBase) else None
+        seen = _releases(last)
         decide = partial(
             _debian, session, config, platform, suite, shared=of, archives=archives, snapshot=snapshot, seen=seen
         )
@@ -73,8 +74,15 @@ def decide_base(
     image = shared if isinstance(shared, SharedImage) else None
     before = kept if isinstance(kept, RegistryBase) else None
     return _registry(
-        session, config, config.pack.base, platform, before, image, archives, snapshot, seen, listed, upgrade_system
+        session, config, config.pack.base, platform, before, image, archives, snapshot, last, listed, upgrade_system
     )
+
+
+def _releases(base: Base | None) -> Sequence[DebianRelease]:
+    """Give those that it was made from."""
+    if base is None:
+        return ()
+    return (*(base.releases if isinstance(base, DebianBase) else ()), *base.system_packages.releases)
 
 
 def _check_upgrade(shared: str, snapshot: Snapshot | None) -> None:
@@ -95,7 +103,7 @@ def _registry(
     shared: SharedImage | None,
     archives: Sequence[Archive],
     snapshot: Snapshot | None,
-    seen: Sequence[DebianRelease],
+    last: Base | None,
     listed: Callable[[BaseFiles], object],
     upgrade_system: bool,
 ) -> RegistryBase:
@@ -110,6 +118,22 @@ def _registry(
         shared = None
     if upgrade_system:
         _check_upgrade("", snapshot)
+
+    def decided(base: RegistryBase, packages: SystemPackages | None, files: Callable[[], BaseFiles]) -> RegistryBase:
+        same = isinstance(last, RegistryBase) and last.digest == base.digest
+        return decide_packages(
+            session,
+            config,
+            base,
+            archives,
+            packages,
+            files,
+            snapshot=snapshot,
+            seen=_releases(last),
+            last=last.system_packages if last and same else None,
+            upgrade_system=upgrade_system,
+        )
+
     if kept and kept.reference != str(reference):
         kept = None
     if shared and (kept is None or not is_shared(kept, shared)):
@@ -126,10 +150,7 @@ def _registry(
             listed(found)
             return found
 
-        before = kept.system_packages
-        return decide_packages(
-            session, config, base, archives, before, files, snapshot=snapshot, seen=seen, upgrade_system=upgrade_system
-        )
+        return decided(base, kept.system_packages, files)
     images = session.images(reference)
     read: list[BaseFiles] = []
     base = trying(
@@ -139,17 +160,7 @@ def _registry(
         images,
     )
     listed(read[-1])
-    return decide_packages(
-        session,
-        config,
-        base,
-        archives,
-        None,
-        lambda: read[-1],
-        snapshot=snapshot,
-        seen=seen,
-        upgrade_system=upgrade_system,
-    )
+    return decided(base, None, lambda: read[-1])
 
 
 def _debian(

@@ -41,24 +41,28 @@ def decide_packages(
     *,
     snapshot: Snapshot | None = None,
     seen: Sequence[DebianRelease] = (),
+    last: SystemPackages | None = None,
     upgrade_system: bool = False,
 ) -> RegistryBase:
     """Give `base` with the packages that `config` asks for. `archives`: those beside its own; `kept`: packages that a
     lock has over just this image; `files` gives what is in it. `snapshot`: its archives are asked for as they were
-    then; `seen`: Releases of the lock that there was; `upgrade_system`: `kept` with what they have newer for security,
-    of the image, too."""
+    then; `seen`: Releases of the lock that there was; `last`: packages that it has over this image, whether they are
+    kept or not: of those of the image that it took on, none goes back; `upgrade_system`: `kept` with what they have
+    newer for security, of the image, too."""
     tools = COG_TOOLS if config.pack.tools else ()
     wanted = [*config.system_packages, *(name for name in tools if name not in config.system_packages)]
     image = _Image(session, config, base, archives, snapshot, seen, files)
+    newer = {deb.name for one in (kept, last) if one for deb in one.packages if deb.instead_of}
     if (
         kept is not None
+        and newer.issubset(deb.name for deb in kept.packages)
         and kept.archives == tuple(map(locked_archive, archives))
         and _answers(kept, wanted, recommends=config.pack.recommends)
         and (snapshot is None or snapshot.is_that_of(kept.releases))
     ):
         found = kept
-    elif wanted or archives or (kept and any(deb.instead_of for deb in kept.packages)):
-        found = image.resolved(wanted, kept)
+    elif wanted or archives or newer:
+        found = image.resolved(wanted, newer)
     else:
         found = SystemPackages()
     if upgrade_system:
@@ -120,8 +124,8 @@ class _Image:
     def _examine(self, found: Sequence[Brought], places: Mapping[str, str]) -> Collection[str]:
         return left_to_dpkg(self._session, found, self._snapshot or self._mirror, places)
 
-    def resolved(self, wanted: Sequence[str], kept: SystemPackages | None) -> SystemPackages:
-        """Resolve what is `wanted`. `kept`: what a lock has over this very image."""
+    def resolved(self, wanted: Sequence[str], newer: Collection[str]) -> SystemPackages:
+        """Resolve what is `wanted`. `newer`: those of the image that a lock has newer."""
         config, session = self._config, self._session
         places = dict.fromkeys(COG_TOOLS, config.where("cogpack.tools")) if config.pack.tools else {}
         places |= {
@@ -138,7 +142,7 @@ class _Image:
             recommends=config.pack.recommends,
             archives=self._archives,
             examine=self._examine,
-            upgraded=[deb.name for deb in kept.packages] if kept else (),
+            upgraded=sorted(newer),
             seen=self._seen,
         )
 

@@ -224,6 +224,34 @@ def test_upgrade_system_takes_what_the_security_archive_has_newer_of_the_lock_an
     made.write("cog.yaml", (made.root / "cog.yaml").read_text().replace("  system_packages:\n    - libc6\n", ""))
     ok(made.cogpack("lock", **ubuntu.environment))
     assert versions(made) == fixes
+    for more in ((), ("--upgrade",)):
+        ok(made.cogpack("lock", *more, **ubuntu.environment))
+        assert versions(made) == fixes, "nor where nothing is asked for, nor by taking the newest of all"
+    ubuntu.files["var/lib/dpkg/status"] = status("libc6 2.41.1", "libold 1", "dev 1\nDepends: libold (= 1)")
+    ubuntu.push()
+    ok(made.cogpack("lock", "--upgrade", **ubuntu.environment))
+    assert versions(made) == {}, "those were of another image"
+
+
+def test_buster_and_older_have_their_security_archive_beside_the_suite(world: World, ubuntu: Ubuntu) -> None:
+    ubuntu.index = {"noble": ubuntu.index["noble"], "noble/updates": ubuntu.index["noble-security"]}
+    sources = (
+        b"deb http://archive.ubuntu.com/ubuntu noble main\ndeb http://security.ubuntu.com/ubuntu noble/updates main\n"
+    )
+    del ubuntu.files["etc/apt/sources.list.d/ubuntu.sources"]
+    ubuntu.files["etc/apt/sources.list"] = sources
+    ubuntu.files["etc/apt/trusted.gpg.d/ubuntu.gpg"] = bytes(ubuntu.signer.certificate)
+    ubuntu.push()
+    made = project(world, "tool")
+    ok(made.cogpack("lock", "--upgrade-system", **ubuntu.environment))
+    assert versions(made).items() >= {"libold": "1.1", "dev": "1.1"}.items()
+
+
+def test_an_image_that_asks_no_security_archive_is_refused_security_updates(world: World, ubuntu: Ubuntu) -> None:
+    ubuntu.files["etc/apt/sources.list.d/ubuntu.sources"] = SOURCES.partition("\n\n")[0].encode()
+    ubuntu.push()
+    done = project(world, "tool").cogpack("lock", "--upgrade-system", **ubuntu.environment)
+    assert (done.code, "base/python:v1: its apt asks no security archive" in done.err) == (2, True), done.err
 
 
 def test_packages_are_those_of_the_time_that_is_named(world: World, ubuntu: Ubuntu) -> None:
