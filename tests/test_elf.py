@@ -1,5 +1,6 @@
 import random
 import shutil
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +141,32 @@ def test_of_a_file_that_lies_the_same_is_learnt_as_by_reading_it() -> None:
         at = chance.randrange(6, len(data) - 8)
         data[at : at + 8] = chance.choice([b"\xff" * 8, bytes(8), chance.randbytes(8), (100).to_bytes(8, "little")])
         assert passing(bytes(data), 50)[0] == read_elf(reading(bytes(data)))
+
+
+@pytest.mark.parametrize("size", [100, 5000, MiB, MiB + 5, 2 * MiB])
+@pytest.mark.parametrize("block", [4096, 64 * 1024, MiB])
+def test_of_a_damaged_file_whose_segments_lie_beyond_its_end_the_same_is_learnt_as_by_reading_it(
+    size: int, block: int
+) -> None:
+    chance = random.Random(size + block)
+    header = WHOLE[:54] + struct.pack("<HH", 56, 3) + WHOLE[58:64]
+    for headers in [*[64] * 8, 10**9, size - 10]:
+        segments = b"".join(
+            struct.pack(
+                "<IIQQQQQQ",
+                chance.choice([1, 2, 0x6474E551]),
+                0,
+                chance.choice([0, size - 10, size + 5, 10**9, chance.randrange(size)]),
+                chance.choice([0, 64, 4096]),
+                0,
+                chance.choice([16, 4096, 2 * MiB]),
+                4096,
+                8,
+            )
+            for _ in range(3)
+        )
+        data = (header[:32] + headers.to_bytes(8, "little") + header[40:] + segments).ljust(size, b"\0")[:size]
+        assert passing(data, block)[0] == read_elf(reading(data))
 
 
 @pytest.mark.parametrize("place", [1 << 63, (1 << 63) - 1, (1 << 64) - 1])

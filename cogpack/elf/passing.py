@@ -38,15 +38,16 @@ class PassingElf:
             self._try(here)
 
     def elf(self) -> Elf | None:
-        """Tell it, once all bytes were seen."""
-        assert self._told, "it was not seen to its end"
-        return self._elf
+        """Tell it, once all bytes were seen; of a file that came to less than it should, by reading it again."""
+        return self._elf if self._told else read_elf(self._again)
 
     def _try(self, here: "_Piece") -> None:
         """Read all, as far as what was kept and the block that is `here` go; else learn what is wanted next."""
 
         def read(offset: int, size: int) -> bytes:
             wanted = range(offset, min(offset + size, self._size))
+            if not wanted:  # beyond the end of a file that lies
+                return b""
             for piece in (here, *self._kept):
                 if piece.start <= wanted.start and wanted.stop <= piece.start + len(piece.data):
                     return piece.cut(wanted)
