@@ -1,34 +1,31 @@
 """Bytecode is made by a Python of the very release that the lock names: one of this machine, else the image's own.
 
-The image's own is unpacked, and started by its own loader: it runs nothing but a program of ours, which runs no
-source, so that this takes neither root nor any rung of the sandbox.
+A lock may name any archive or package as an image's own, so that one is a guest: it sees what it is laid over, the
+sources and no network, in the strongest rung that the machine has (`guest_python`).
 """
 
 import os
-import secrets
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from cogpack.artifacts import Input
-from cogpack.disk import UNFINISHED
 from cogpack.errors import InputError
-from cogpack.layers.built import BuiltLayer
 from cogpack.layers.bytecode import Packs, minor_of
 from cogpack.lockfile import FILE
+from cogpack.planning.own_python import ENVIRONMENT, OPTIONS, PROGRAM, OwnPython
+from cogpack.planning.steps.steps import Runner
 from cogpack.resolve.wheels.compile import uv_program
 from cogpack.session import Session
 from cogpack.trace import TRACE
 
-_PROGRAM = Path(__file__).parents[1] / "layers" / "bytecode" / "program.py"
-_OPTIONS = ("-I", "-S", "-B", "-X", "utf8", "-W", "ignore")
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.defpath}
+if TYPE_CHECKING:
+    from cogpack.planning.guest_python import Way
+
 _ASKED = (
     "import sys; print(sys.implementation.name + '-' + '.'.join(map(str, sys.version_info[:3])), "
     "sys.version_info[3], sys.abiflags or 'plain')"
@@ -37,33 +34,15 @@ _ASKED = (
 _SECONDS = 20
 
 
-class OwnPython(msgspec.Struct, frozen=True, kw_only=True):
-    """Is the Python of an image: the `layer` that has it, made of `inputs`, and its absolute `path` there;
-    `has_c_library`: so that it runs without this machine's."""
-
-    layer: BuiltLayer
-    inputs: tuple[Input, ...]
-    path: str
-    has_c_library: bool
-
-    @property
-    def prefix(self) -> str:
-        """Give the directory that its `bin` and its `lib` lie in, relative to the root."""
-        return self.path.strip("/").rpartition("/bin/")[0]
-
-
 class Compiler:
-    """Runs `layers/bytecode/program.py` by a Python of `release`, such as cpython-3.13.5. `own`: of the image, for
-    programs of this `architecture`; `emulator`: makes one for arm64 in a new directory."""
+    """Runs `layers/bytecode/program.py` by a Python of `release`, such as cpython-3.13.5. `own`: of the image, which
+    `runner` would run."""
 
-    def __init__(
-        self, session: Session, release: str, own: OwnPython, *, architecture: str, emulator: Callable[[Path], Path]
-    ) -> None:
+    def __init__(self, session: Session, release: str, own: OwnPython, runner: Runner) -> None:
         self._session = session
         self._release = release
         self._own = own
-        self._architecture = architecture
-        self._emulator = emulator
+        self._runner = runner
         self._lock = threading.Lock()
         self._here: str | None = None
         self._looked = False
@@ -74,21 +53,31 @@ class Compiler:
             TRACE.decided(f"bytecode is made by {here}")
             self._run([here], place, parts, here)
             return
-        with self._unpacked() as command:
-            TRACE.decided(f"bytecode is made by the image's own {self._release}")
-            self._run(command, place, parts, "the image's own")
+        from cogpack.planning.guest_python import compile_in_guest
+
+        way = self._way()
+        TRACE.decided(f"bytecode is made by the image's own {self._release}, in the rung {way.rung}")
+        own = self._own
+        self._session.supply.wait((*own.below_inputs, *own.inputs))
+        try:
+            status, said = compile_in_guest(own, self._runner, way, place, parts, self._release)
+        except InputError as error:
+            raise self._none(f"the image's own stops: {error.message}") from error
+        if status:
+            raise self._failed("the image's own", status, said)
 
     def check(self) -> None:
         """Raise the same `InputError` where it is sure beforehand that there is none, so that nothing moves first."""
-        if self._python_here() is None and not self._is_runnable:
-            raise self._none(f"the image's own is of {self._architecture}, and can't be run here")
+        if self._python_here() is None:
+            self._way()
 
-    @property
-    def _is_runnable(self) -> bool:
-        """Tell whether this machine may run the image's own; the emulator wants the image's C library, too."""
-        from cogpack.sandbox.rungs.emulation import is_native
+    def _way(self) -> "Way":
+        from cogpack.planning.guest_python import way_of
 
-        return is_native(self._architecture) or (self._architecture == "arm64" and self._own.has_c_library)
+        try:
+            return way_of(self._runner)
+        except InputError as error:
+            raise self._none(f"the image's own can't be run: {error.message}") from error
 
     def _python_here(self) -> str | None:
         with self._lock:
@@ -98,48 +87,10 @@ class Compiler:
                 self._here, self._looked = next(found, None), True
             return self._here
 
-    @contextmanager
-    def _unpacked(self) -> Iterator[Sequence[str]]:
-        """Lay the image's Python, which is kept laid, and give the words that start it for a `with`."""
-        from cogpack.sandbox.rungs.emulation import is_native
-        from cogpack.sandbox.rungs.proot import through_loader
-        from cogpack.sandbox.trees.directories import remove_tree
-        from cogpack.sandbox.trees.lay import contents, lay
-        from cogpack.sandbox.trees.store import Trees
-
-        session, own = self._session, self._own
-        self.check()
-        session.supply.wait(own.inputs)
-        jobs, cancellation = session.settings.jobs, session.cancellation
-        root = (
-            Trees(session.kept, session.seal)
-            .get(
-                [own.layer.contents],
-                owned=False,
-                lay=lambda new: lay(
-                    new, [contents(own.layer)], owned=False, readable=True, jobs=jobs, cancellation=cancellation
-                ),
-            )
-            .root
-        )
-        program = root / own.path.strip("/")
-        command: Sequence[str] = (str(program),)
-        with suppress(FileNotFoundError):  # an interpreter that is laid over any base takes this machine's C library
-            command = through_loader(program, root, ()).command
-        if is_native(self._architecture):
-            yield command
-            return
-        place = session.cache / "trees" / f"{UNFINISHED}{secrets.token_hex(8)}"
-        session.kept.used(place)
-        try:
-            yield (str(self._emulator(place)), *command)
-        finally:
-            remove_tree(place)
-
     def _run(self, command: Sequence[str], place: Path, parts: int, who: str) -> None:
         from cogpack.sandbox.rungs.processes import end_session
 
-        words = [*command, *_OPTIONS, str(_PROGRAM), str(place), str(parts), self._release]
+        words = [*command, *OPTIONS, str(PROGRAM), str(place), str(parts), self._release]
         with (place / "said").open("w+b") as said:
             try:
                 started = subprocess.Popen(
@@ -147,7 +98,7 @@ class Compiler:
                     stdin=subprocess.DEVNULL,
                     stdout=said,
                     stderr=said,
-                    env=_ENVIRONMENT,
+                    env=ENVIRONMENT,
                     cwd=place,
                     start_new_session=True,
                 )
@@ -163,9 +114,12 @@ class Compiler:
                 end_session(started.pid)
                 started.wait()
             if status:
-                said.seek(0)
-                last = said.read()[-500:].decode(errors="replace").strip().rpartition("\n")[2]
-                raise self._none(f"{who} ends with {status}: {last}")
+                said.seek(0, os.SEEK_END)
+                said.seek(max(0, said.tell() - 500))
+                raise self._failed(who, status, said.read().decode(errors="replace"))
+
+    def _failed(self, who: str, status: int, said: str) -> InputError:
+        return self._none(f"{who} ends with {status}: {said.strip().rpartition(chr(10))[2]}")
 
     def _none(self, why: str) -> InputError:
         return InputError(
@@ -204,7 +158,7 @@ def is_release(program: str, release: str) -> bool:
             text=True,
             timeout=_SECONDS,
             check=True,
-            env=_ENVIRONMENT,
+            env=ENVIRONMENT,
         )
         return done.stdout.split() == [release, "final", "plain"]
     return False

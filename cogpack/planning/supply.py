@@ -88,7 +88,7 @@ def suppliers(
         ),
         bytecode=lambda release, own: packs_of(
             session,
-            Compiler(session, release, own, architecture=runner.architecture, emulator=runner.emulator),
+            Compiler(session, release, own, runner),
         ),
         steps=lambda steps, coding: StepChanges(
             steps, coding, Recorded(decisions.steps, lock.results), session.formats[lock.format], runner

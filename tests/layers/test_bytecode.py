@@ -3,6 +3,7 @@
 import importlib.util
 import marshal
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -173,6 +174,60 @@ def test_an_answer_that_is_no_bytecode_is_refused(tmp_path: Path, answer: bytes)
 
     with pytest.raises(InputError, match="gave no bytecode"):
         packs(tmp_path, lie).of([unit("a" * 64, {"a.py": MODULE})])
+    assert not list((tmp_path / "trees").iterdir())
+
+
+def test_what_compiles_to_far_more_than_it_is_has_none_anywhere(tmp_path: Path) -> None:
+    bomb = "def f():\n"
+    for depth in range(1, 13):
+        bomb += f"{' ' * depth}try: pass\n{' ' * depth}finally:\n"
+    bomb += f"{' ' * 13}a.b()\n" * 8
+    files = {"bomb.py": bomb.encode(), "large.py": b"#" * (program.LARGEST + 1), "good.py": MODULE}
+    found = made(source_of(tmp_path, unit("a" * 64, files)))
+    assert list(found) == [f"site/__pycache__/good.{TAG}.pyc"]
+
+
+def test_too_deep_for_the_parser_is_no_bytecode_and_out_of_memory_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert program.bytecode("deep.py", b"not " * 7000 + b"1") == b""
+
+    def full(*_: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(marshal, "dumps", full)
+    with pytest.raises(MemoryError):
+        program.bytecode("m.py", MODULE)
+
+
+def test_where_there_is_less_memory_than_the_bound_nothing_is_compiled(tmp_path: Path) -> None:
+    """So that a file has no bytecode for a reason of its own alone."""
+    (tmp_path / "0.in").write_bytes(b"\0\0\0\5" + len(MODULE).to_bytes(4, "big") + b"/m.py" + MODULE)
+    words = [sys.executable, "-I", "-S", "-B", program.__file__, str(tmp_path), "1", RELEASE]
+    limited = ["/bin/sh", "-c", 'ulimit -v 2000000; exec "$@"', "sh", *words]
+    done = subprocess.run(limited, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ValueError" in done.stderr
+
+
+def test_a_kept_head_that_says_it_is_huge_is_not_read(tmp_path: Path) -> None:
+    one = unit("a" * 64, {"a.py": MODULE})
+    kept = tmp_path / "bytecode" / "aa" / ("a" * 64)
+    kept.parent.mkdir(parents=True)
+    with kept.open("wb") as stream:
+        stream.write((3_000_000_000).to_bytes(4, "big"))
+        stream.truncate(3_000_000_004)
+    counted = Counted()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    packs(tmp_path, counted).of([one])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
+    assert counted.paths == ["/link/a.py"]
+
+
+def test_a_directory_that_a_compiler_left_is_removed(tmp_path: Path) -> None:
+    def leave(place: Path, parts: int) -> None:
+        in_process(place, parts)
+        (place / "left" / "more").mkdir(parents=True)
+
+    packs(tmp_path, leave).of([unit("a" * 64, {"a.py": MODULE})])
     assert not list((tmp_path / "trees").iterdir())
 
 

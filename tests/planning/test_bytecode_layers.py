@@ -1,6 +1,7 @@
 """How bytecode is cut into layers, and which Python is the one that makes it."""
 
 import sys
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,12 +18,14 @@ from cogpack.layers.compression import Gzip, SplicedGzip
 from cogpack.lockfile import Decisions, LockedClash, LockedInterpreter, LockedWheel
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
 from cogpack.locking.wheels.outlines import wheel_artifact
-from cogpack.planning import compiling
-from cogpack.planning.compiling import Compiler, OwnPython, is_release
+from cogpack.planning import compiling, guest_python
+from cogpack.planning.compiling import Compiler, is_release
+from cogpack.planning.own_python import OwnPython
 from cogpack.planning.recipes.base import PlannedBase
-from cogpack.planning.recipes.bytecode import BytecodeLayers, plan_bytecode
+from cogpack.planning.recipes.bytecode import BytecodeLayers, plan_bytecode, wheel_unit_key
 from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.recipes.python import InterpreterLayers, plan_environment
+from cogpack.sandbox.rungs.choice import Rung
 
 RELEASE = "cpython-3.12.16"
 DEB = LockedDeb(name="a", version="1", arch="amd64", archive="debian", path="p", size=1, sha256="0" * 64)
@@ -135,17 +138,43 @@ def test_only_a_python_of_the_very_release_is_taken(program: str, release: str, 
     assert is_release(program, release) is counts
 
 
-@pytest.mark.parametrize(("architecture", "c_library", "runs"), [("arm64", True, True), ("s390x", True, False)])
-def test_it_is_known_beforehand_where_nobody_can_compile(
-    architecture: str, c_library: bool, runs: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("runs", [True, False])
+def test_it_is_known_beforehand_where_nobody_can_compile(runs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def way_of(_: object) -> guest_python.Way:
+        if not runs:
+            raise InputError("programs of linux/s390x can't be run here", next_step="")
+        return guest_python.Way(Rung.USERNS, emulated=False, overlays=True)
+
     monkeypatch.setattr(compiling, "is_release", lambda *_: False)
-    own = OwnPython(layer=cast("Any", None), inputs=(), path="/usr/bin/python3.13", has_c_library=c_library)
+    monkeypatch.setattr(guest_python, "way_of", way_of)
     session = cast("Any", SimpleNamespace(environment={}))
-    compiler = Compiler(session, RELEASE, own, architecture=architecture, emulator=never)
+    compiler = Compiler(session, RELEASE, own_python(), cast("Any", None))
     if runs:
         compiler.check()
         return
-    with pytest.raises(InputError, match="of s390x, and can't be run here") as caught:
+    with pytest.raises(InputError, match="programs of linux/s390x can't be run here") as caught:
         compiler.check()
     assert "uv python install 3.12.16" in caught.value.next_step
+
+
+def own_python(*below: str, archive: str = "cpython:1") -> OwnPython:
+    layer, *others = (
+        MAKER.compress(cast("Any", SimpleNamespace(name="p", key=partial(str, key)))) for key in (archive, *below)
+    )
+    return OwnPython(
+        layer=layer, below=tuple(others), inputs=(), below_inputs=(), path="/opt/cpython-3.12/bin/python3.12"
+    )
+
+
+def test_what_the_pythons_of_two_images_compile_has_two_keys_unless_all_their_files_are_equal() -> None:
+    """So that a lock with a Python of its author's poisons nothing that other projects find kept."""
+    keys = {
+        wheel_unit_key("0" * 64, RELEASE, python.key(RELEASE))
+        for python in (
+            own_python("base:1"),
+            own_python("base:1"),
+            own_python("base:2"),
+            own_python("base:1", archive="cpython:evil"),
+        )
+    }
+    assert len(keys) == 3

@@ -6,6 +6,7 @@ decides bytes of layers, so only what this user wrote counts.
 
 import os
 import secrets
+import shutil
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,17 +19,17 @@ from blake3 import blake3
 
 from cogpack.disk import UNFINISHED, write_whole, writing
 from cogpack.errors import CogpackError, InputError
+from cogpack.layers.bytecode.program import LARGEST, most
 from cogpack.layers.content import Content
 from cogpack.layers.spool import Spool, Spooled
 from cogpack.layers.tar import read
 from cogpack.seal import Seal
 from cogpack.sizes import MiB
 
-VERSION = 1
+VERSION = 2
 """Part of each key: another one whenever the same sources would be compiled to something else."""
 
-_LARGEST = 16 * MiB
-"""Bytes of a source that is compiled; of its bytecode, four times as many are believed."""
+_LARGEST_HEAD = 64 * MiB
 _HEADER = 16
 _CHECKED = b"\x03\0\0\0"
 
@@ -113,8 +114,8 @@ class Packs:
     def _kept(self, unit: Unit, spool: Spool) -> Compiled | None:
         self._used(self._path(unit))
         with suppress(OSError, msgspec.MsgspecError), self._path(unit).open("rb") as stream:
-            head = self._seal.open(f"bytecode {unit.key}", stream.read(int.from_bytes(stream.read(4), "big")))
-            if head is None:
+            size = int.from_bytes(stream.read(4), "big")  # whose file may be sparse, and take no room
+            if size > _LARGEST_HEAD or (head := self._seal.open(f"bytecode {unit.key}", stream.read(size))) is None:
                 return None
             digest, sizes = msgspec.msgpack.decode(head, type=tuple[bytes, dict[str, int]])
             hasher = blake3()
@@ -130,6 +131,8 @@ class Packs:
         sizes = {path: one.size for path, one in compiled.items()}
         head = self._seal.close(f"bytecode {unit.key}", msgspec.msgpack.encode((hasher.digest(), sizes)))
         path = self._path(unit)
+        if len(head) > _LARGEST_HEAD:
+            return
         with suppress(CogpackError), writing(path):  # it is compiled again, then
             path.parent.mkdir(parents=True, exist_ok=True)
             blocks = (block for one in compiled.values() for block in read(one))
@@ -142,28 +145,30 @@ class Packs:
             place.mkdir(mode=0o700, parents=True)
         try:
             order = self._write(units, place)
-            parts = max((part for files in order.values() for _, part in files), default=-1) + 1
+            parts = max((part for files in order.values() for _, part, _ in files), default=-1) + 1
             if parts:
                 self._compiler.compile(place, parts)
             made: dict[str, Compiled] = {}
             with ExitStack() as stack:
                 outs = [stack.enter_context(_opened(place / f"{part}.out")) for part in range(parts)]
                 for unit in units:
-                    made[unit.key] = {path: _bytecode(outs[part], path, spool) for path, part in order[unit.key]}
+                    made[unit.key] = {
+                        path: _bytecode(outs[part], path, size, spool) for path, part, size in order[unit.key]
+                    }
                     self._keep(unit, made[unit.key])
             return made
         finally:
             _remove(place)
 
-    def _write(self, units: Sequence[Unit], place: Path) -> Mapping[str, Sequence[tuple[str, int]]]:
-        """Write what is to be compiled, in parts of like size; tell of each file in which it is."""
-        order: dict[str, list[tuple[str, int]]] = {}
+    def _write(self, units: Sequence[Unit], place: Path) -> Mapping[str, Sequence[tuple[str, int, int]]]:
+        """Write what is to be compiled, in parts of like size; tell of each file in which it is, and its size."""
+        order: dict[str, list[tuple[str, int, int]]] = {}
         with ExitStack() as stack, writing(place):
             parts: list[BinaryIO] = []
             for unit in units:
                 files = order[unit.key] = []
                 for file in unit.files():
-                    if file.content.size > _LARGEST:
+                    if file.content.size > LARGEST:
                         continue
                     self._wanted()
                     if len(parts) < self._jobs:
@@ -172,7 +177,7 @@ class Packs:
                     name = file.imported.encode()
                     parts[part].write(len(name).to_bytes(4, "big") + file.content.size.to_bytes(4, "big") + name)
                     parts[part].writelines(read(file.content))
-                    files.append((file.path, part))
+                    files.append((file.path, part, file.content.size))
         return order
 
 
@@ -197,10 +202,10 @@ def _opened(path: Path) -> BinaryIO:
     return os.fdopen(file, "rb")
 
 
-def _bytecode(stream: BinaryIO, path: str, spool: Spool) -> Spooled:
+def _bytecode(stream: BinaryIO, path: str, source: int, spool: Spool) -> Spooled:
     head = stream.read(4)
     size = int.from_bytes(head, "big")
-    data = stream.read(size) if size <= 4 * _LARGEST else b""
+    data = stream.read(size) if size <= most(source) else b""
     if len(head) != 4 or len(data) != size or (data and (size <= _HEADER or data[4:8] != _CHECKED)):
         raise _unlike(f"/{path}")
     return spool.write((data,), size)
@@ -214,5 +219,9 @@ def _unlike(where: str) -> InputError:
 
 def _remove(place: Path) -> None:
     for path in place.iterdir():
-        path.unlink()
-    place.rmdir()
+        if path.is_dir() and not path.is_symlink():  # which no program of ours makes
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+    with suppress(OSError):
+        place.rmdir()

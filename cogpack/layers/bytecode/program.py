@@ -2,27 +2,58 @@
 
 `program.py PLACE PARTS RELEASE`: of each `PLACE/N.in` it makes `PLACE/N.out`, each in a process of its own. An input is
 a row of records: two sizes (32 bits, big endian), a path as the image has it, and the source; an output has for each a
-size and as much bytecode, none where the source can't be compiled. Standard library alone, and no source is run.
+size and as much bytecode, none where the source can't be compiled, or to far more than it is. Standard library alone,
+and no source is run. What takes more memory or time than any module does ends it all, by a status: whether a file has
+bytecode never depends on the machine.
 """
 
 import marshal
 import os
+import resource
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import MAGIC_NUMBER, source_hash
 from typing import BinaryIO
 
 _CHECKED = b"\x03\x00\x00\x00"
 """Flags: it has a hash of its source, which is held against the source whenever that is imported."""
 
+LARGEST = 4 * 1024 * 1024
+"""Bytes of a source that is compiled."""
+_MEMORY = 4 * 1024 * 1024 * 1024
+"""Bytes of addresses for each part: several times what the densest source of that size takes."""
+_SECONDS = 600
+"""Processor time for one file; an emulator is twenty times slower than what it stands for."""
+
+
+def most(size: int) -> int:
+    """Tell how large the bytecode of a source of `size` may be: nested `finally` doubles it with each level."""
+    return min(64 * 1024 + 16 * size, 4 * LARGEST)
+
 
 def bytecode(path: str, source: bytes) -> bytes:
-    """Compile one file, as its import would."""
+    """Compile one file, as its import would; `MemoryError` where that takes too much."""
     try:
         code = compile(source, path, "exec", dont_inherit=True, optimize=0)
-    except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, OverflowError, RecursionError):
         return b""
-    return MAGIC_NUMBER + _CHECKED + source_hash(source) + marshal.dumps(code)
+    except MemoryError:
+        if _is_too_deep(source):
+            return b""
+        raise
+    made = MAGIC_NUMBER + _CHECKED + source_hash(source) + marshal.dumps(code)
+    return made if len(made) <= most(len(source)) else b""
+
+
+def _is_too_deep(source: bytes) -> bool:
+    """Tell whether the parser alone refuses it so, which it does of what is nested too deeply (its MAXSTACK): for real
+    it never takes the memory that it has."""
+    try:
+        compile(source, "", "exec", 0x400, dont_inherit=True)  # PyCF_ONLY_AST, whose name would take all of `ast`
+    except MemoryError:
+        return True
+    return False
 
 
 def sources(stream: BinaryIO) -> Iterator[tuple[str, bytes]]:
@@ -32,11 +63,32 @@ def sources(stream: BinaryIO) -> Iterator[tuple[str, bytes]]:
         yield path.decode(), stream.read(int.from_bytes(sizes[4:], "big"))
 
 
-def compile_part(place: str, part: int) -> None:
+def compile_part(place: str, part: int, begin: Callable[[str], object] = str) -> None:
+    """Make an output of an input; `begin` is told of each path."""
     with open(f"{place}/{part}.in", "rb") as stream, open(f"{place}/{part}.out", "wb") as out:
         for path, source in sources(stream):
+            begin(path)
             made = bytecode(path, source)
             out.write(len(made).to_bytes(4, "big") + made)
+
+
+def compile_bounded(place: str, part: int) -> int:
+    """Do so within the bounds, in a process that ends with it; give its status."""
+    now = ""
+
+    def begin(path: str) -> None:
+        nonlocal now
+        now = path
+        signal.setitimer(signal.ITIMER_PROF, _SECONDS)
+
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        compile_part(place, part, begin)
+    except Exception as error:  # noqa: BLE001 - it is told, and this process has no caller
+        sys.stderr.write(f"{now}: {type(error).__name__} {error}\n")
+        return 1
+    return 0
 
 
 def main(place: str, parts: int, release: str) -> int:
@@ -48,14 +100,12 @@ def main(place: str, parts: int, release: str) -> int:
     for part in range(parts):
         child = os.fork()
         if child == 0:
-            status = 1
-            try:
-                compile_part(place, part)
-                status = 0
-            finally:
-                os._exit(status)
+            os._exit(compile_bounded(place, part))
         children.append(child)
-    return max(int(os.waitpid(child, 0)[1] != 0) for child in children)
+    statuses = [os.waitpid(child, 0)[1] for child in children]
+    for signalled in filter(os.WIFSIGNALED, statuses):
+        sys.stderr.write(f"a part of it was ended by signal {os.WTERMSIG(signalled)}\n")
+    return int(any(statuses))
 
 
 if __name__ == "__main__":

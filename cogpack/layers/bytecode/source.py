@@ -67,6 +67,7 @@ def is_module(path: str, directory: str) -> bool:
     return below and path.endswith(".py") and is_utf8(path)
 
 
-def unit_key(release: str, *words: str) -> str:
-    """Name a unit by all that decides what it compiles to."""
-    return sha256(encode(["bytecode unit", VERSION, release, *words])).removeprefix("sha256:")
+def unit_key(python: str, *words: str) -> str:
+    """Name a unit by all that decides what it compiles to. `python`: names the files of the image's own, which may be
+    what compiles it, so that what one lock's Python makes is nothing to images with another."""
+    return sha256(encode(["bytecode unit", VERSION, python, *words])).removeprefix("sha256:")

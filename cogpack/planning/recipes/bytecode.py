@@ -26,7 +26,7 @@ from cogpack.layers.wheels.groups import is_cuda
 from cogpack.layers.wheels.placing import wheel_files
 from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import Decisions
-from cogpack.planning.compiling import OwnPython
+from cogpack.planning.own_python import OwnPython
 from cogpack.planning.recipes.base import PlannedBase
 from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.recipes.python import EnvironmentLayers, InterpreterLayers
@@ -45,12 +45,13 @@ PacksFor: TypeAlias = Callable[[str, OwnPython], Packs]
 class BytecodeLayers(msgspec.Struct, frozen=True, kw_only=True):
     """Has the layers of bytecode. `large`: of Python's own library and large wheels, `small`: of the others. `inputs`:
     by key, the files that are compiled for a layer, where this machine keeps no bytecode of them. `check` raises an
-    `InputError` where it is sure that nobody here can compile."""
+    `InputError` where it is sure that nobody here can compile. `python`: names the image's own."""
 
     large: tuple[BuiltLayer, ...] = ()
     small: tuple[BuiltLayer, ...] = ()
     inputs: Mapping[str, tuple[Input, ...]] = {}
     check: Callable[[], object] = lambda: None
+    python: str = ""
 
     @property
     def layers(self) -> tuple[BuiltLayer, ...]:
@@ -71,12 +72,13 @@ def plan_bytecode(
         return BytecodeLayers()
     python = _own_python(decisions, base, cpython)
     packs = packs_for(release, python)
+    named = python.key(release)
     hidden = _hidden(decisions)
     inputs: dict[str, tuple[Input, ...]] = {}
 
     def wheels(title: str, layers: Sequence[BuiltLayer]) -> BuiltLayer:
         found = list(chain.from_iterable(map(_wheels, layers)))
-        units = [_wheel_unit(wheel, release) for wheel in found]
+        units = [_wheel_unit(wheel, release, named) for wheel in found]
         parts = [
             BytecodePart(unit, hidden.get(wheel.filename, frozenset()))
             for unit, wheel in zip(units, found, strict=True)
@@ -91,7 +93,7 @@ def plan_bytecode(
         )
         return layer
 
-    unit = _library_unit(python.layer.source, f"{python.prefix}/lib/python{minor_of(release)}", release)
+    unit = _library_unit(python.layer.source, f"{python.prefix}/lib/python{minor_of(release)}", named)
     own = maker.compress(BytecodeSource(f"Python {release.partition('-')[2]}", release, [BytecodePart(unit)], packs))
     inputs[key_of(own)] = () if packs.has(unit) else python.inputs
     compiled = [layer for layer in environment.large if _wheels(layer)]
@@ -100,14 +102,21 @@ def plan_bytecode(
     if rest:
         large.append(wheels(f"{len(rest)} large ones", rest))
     small = [wheels(_title(layer), [layer]) for layer in environment.small if _wheels(layer)]
-    return BytecodeLayers(large=tuple(large), small=tuple(small), inputs=inputs, check=packs.check)
+    return BytecodeLayers(large=tuple(large), small=tuple(small), inputs=inputs, check=packs.check, python=named)
 
 
 def _own_python(decisions: Decisions, base: PlannedBase, cpython: InterpreterLayers) -> OwnPython:
-    (layer,) = cpython.layers or base.layers
+    layers = (*base.layers, *cpython.layers)
+    below, layer = layers[:-1], layers[-1]
     assert isinstance(layer, BuiltLayer)
-    inputs = {**base.inputs, **cpython.inputs}[key_of(layer)]
-    return OwnPython(layer=layer, inputs=inputs, path=decisions.python.path, has_c_library=not cpython.layers)
+    inputs = {**base.inputs, **cpython.inputs}
+    return OwnPython(
+        layer=layer,
+        below=below,
+        inputs=inputs.pop(key_of(layer)),
+        below_inputs=tuple(chain.from_iterable(inputs.get(str(one.key), ()) for one in below)),
+        path=decisions.python.path,
+    )
 
 
 def _wheels(layer: BuiltLayer) -> Sequence[WheelFile]:
@@ -136,12 +145,12 @@ def _imported(release: str) -> str:
     return f"/{VENV}/lib/python{minor_of(release)}/site-packages"
 
 
-def wheel_unit_key(sha256: str, release: str) -> str:
-    """Name what the modules of the wheel of this digest compile to."""
-    return unit_key(release, sha256, _imported(release))
+def wheel_unit_key(sha256: str, release: str, python: str) -> str:
+    """Name what the modules of the wheel of this digest compile to, by the image's own Python (`BytecodeLayers`)."""
+    return unit_key(python, sha256, _imported(release))
 
 
-def _wheel_unit(wheel: WheelFile, release: str) -> Unit:
+def _wheel_unit(wheel: WheelFile, release: str, python: str) -> Unit:
     """Give the modules of a wheel, as they are imported."""
     imported = _imported(release)
 
@@ -150,10 +159,10 @@ def _wheel_unit(wheel: WheelFile, release: str) -> Unit:
             if is_module(file.path, SITE):
                 yield SourceFile(file.path, imported + file.path.removeprefix(SITE), file.content)
 
-    return Unit(wheel_unit_key(wheel.sha256, release), files)
+    return Unit(wheel_unit_key(wheel.sha256, release, python), files)
 
 
-def _library_unit(source: LayerSource, directory: str, release: str) -> Unit:
+def _library_unit(source: LayerSource, directory: str, python: str) -> Unit:
     """Give the modules of Python's own library, which `source` has in `directory`."""
 
     pip = f"{directory}/site-packages/"
@@ -174,4 +183,4 @@ def _library_unit(source: LayerSource, directory: str, release: str) -> Unit:
 
     key = source.key()
     assert key is not None
-    return Unit(unit_key(release, key, directory), files)
+    return Unit(unit_key(python, key, directory), files)

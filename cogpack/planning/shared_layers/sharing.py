@@ -19,7 +19,8 @@ def shared_of(plan: Plan, decisions: Decisions) -> tuple[BuiltLayer, ...]:
     of weights, of what lines of `build.run` bring, of wheels of the project's or built here: who may write to a
     repository for all may not be told of these."""
     private = {wheel.sha256 for wheel in decisions.wheels if wheel.path is not None or wheel in plan.built}
-    compiled = {wheel_unit_key(sha256, decisions.bytecode) for sha256 in private} if decisions.bytecode else set()
+    release, python = decisions.bytecode, plan.bytecode.python
+    compiled = {wheel_unit_key(sha256, release, python) for sha256 in private} if release else set()
 
     def is_shared(layer: BuiltLayer) -> bool:
         match layer.source:

@@ -1,0 +1,134 @@
+"""The Python of an image compiles as a guest: a lock may name any program as one, and it has this user's rights.
+
+It sees the layers that it runs over, sources, and nothing of this machine that its rung hides (docs/sandbox.md). What
+it leaves is copied out, a plain file for each part, and looked at as any stranger's (`layers/bytecode/packs`).
+"""
+
+import os
+import secrets
+import shutil
+import stat
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from cogpack.disk import UNFINISHED, open_regular, writing
+from cogpack.errors import InputError
+from cogpack.planning.own_python import ENVIRONMENT, OPTIONS, PROGRAM, OwnPython
+from cogpack.planning.steps.run import PROCESSES, choose_rung
+from cogpack.planning.steps.steps import Runner
+from cogpack.sandbox import standins
+from cogpack.sandbox.guest import Command, Guest
+from cogpack.sandbox.inroot import open_in
+from cogpack.sandbox.rungs.choice import Rung, probe
+from cogpack.sandbox.trees.directories import remove_tree
+from cogpack.sandbox.trees.lay import contents, lay
+from cogpack.sandbox.trees.store import StoredTree, Trees
+from cogpack.sandbox.watch import Limits
+from cogpack.sizes import GiB, MiB
+
+_PLACE, _PROGRAM = "var/tmp/cogpack-bytecode", f"{standins.RUNTIME}/{PROGRAM.name}"
+_MOST = 4 * GiB
+"""Bytes that one part may come out as."""
+_HEARD = 500
+"""Bytes of what it says that are kept, the last ones."""
+
+
+class Way(msgspec.Struct, frozen=True):
+    """Is how it is run: `emulated`, over what is laid by overlayfs or over a copy."""
+
+    rung: Rung
+    emulated: bool
+    overlays: bool
+
+
+def way_of(runner: Runner) -> Way:
+    """Choose it; `InputError` where it can't be run."""
+    findings = probe(runner.scratch)
+    rung, emulated = choose_rung(runner, findings, owners=False)
+    return Way(rung, emulated, rung in findings.overlays)
+
+
+def compile_in_guest(
+    own: OwnPython, runner: Runner, way: Way, place: Path, parts: int, release: str
+) -> tuple[int, str]:
+    """Compile what lies in `place`, in so many parts; give the status, and what was said last."""
+    rung = way.rung
+    lower = _laid(own, runner, rung)
+    above = runner.scratch / f"{UNFINISHED}{secrets.token_hex(8)}"
+    runner.cache.used(above)
+    said = bytearray()
+
+    def hear(data: bytes) -> None:
+        said.extend(data)
+        del said[:-_HEARD]
+
+    try:
+        tree = lay(
+            above,
+            [],
+            owned=not rung.one_user,
+            jobs=runner.jobs,
+            cancellation=runner.cancellation,
+            below=(lambda *_: None) if way.overlays else lower.put,
+        )
+        tree.root.chmod(0o755)
+        files = [f"{part}.in" for part in range(parts)]
+        with Guest(
+            tree.root,
+            rung,
+            owners=None,
+            network=False,
+            standins=[
+                standins.File(_PROGRAM, PROGRAM.read_bytes()),
+                *(standins.Copy(f"{_PLACE}/{name}", partial(open_regular, place / name)) for name in files),
+            ],
+            proot=runner.proot(tree.root, above / "proot") if rung is Rung.PROOT else None,
+            emulator=runner.emulator(above / "emulator") if way.emulated else None,
+            lower=lower.root if way.overlays else None,
+        ) as guest:
+            words = (own.path, *OPTIONS, f"/{_PROGRAM}", f"/{_PLACE}", str(parts), release)
+            limits = Limits(seconds=runner.limits.time, size=runner.limits.size, processes=PROCESSES, file_size=_MOST)
+            status = guest.run(Command(words, ENVIRONMENT), hear, cancellation=runner.cancellation, limits=limits)
+        if status == 0:
+            _take_out(tree.root, place, parts)
+        return status, said.decode(errors="replace")
+    finally:
+        remove_tree(above)
+
+
+def _laid(own: OwnPython, runner: Runner, rung: Rung) -> StoredTree:
+    """Lay what it runs over, which is kept laid."""
+    return Trees(runner.cache, runner.seal).get(
+        [layer.contents for layer in own.layers],
+        owned=not rung.one_user,
+        lay=lambda new: lay(
+            new,
+            [contents(layer) for layer in own.layers],
+            owned=not rung.one_user,
+            readable=True,
+            jobs=runner.jobs,
+            cancellation=runner.cancellation,
+        ),
+    )
+
+
+def _take_out(root: Path, place: Path, parts: int) -> None:
+    """Copy what it left out of the tree, where nothing runs any more."""
+    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in (f"{part}.out" for part in range(parts)):
+            try:
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+                file = os.fdopen(open_in(directory, os.fsencode(f"{_PLACE}/{name}"), flags), "rb")
+            except OSError as error:
+                raise InputError(f"it left no {name}: {error.strerror}", next_step="take another Python") from error
+            with file:
+                found = os.fstat(file.fileno())
+                if not stat.S_ISREG(found.st_mode) or found.st_blocks * 512 < found.st_size or found.st_size > _MOST:
+                    raise InputError(f"its {name} is no plain file, or too large", next_step="take another Python")
+                with writing(place), (place / name).open("xb") as copy:
+                    shutil.copyfileobj(file, copy, MiB)
+    finally:
+        os.close(directory)
