@@ -110,6 +110,56 @@ def test_a_source_that_a_source_requires_by_its_address_is_built_too(made: Made,
     assert not server.requests
 
 
+@pytest.mark.parametrize("run", [False, True])
+def test_two_sources_that_require_a_package_by_different_addresses_are_refused_unless_the_project_names_one(
+    made: Made, server: GitServer, run: bool
+) -> None:
+    server.commit("same", {"pyproject.toml": package("pkg", "3.0"), "pkg.py": b""})
+    for name, other in (("one", "pkg"), ("two", "same")):
+        server.commit(name, {"pyproject.toml": package(name, "1.0", f"pkg @ git+{server.address}/{other}")})
+    both = [f"git+{server.address}/{name}" for name in ("one", "two")]
+    if run:
+        found = decided(made.lock("dep", run=(f"pip install --no-index {' '.join(both)}",)))
+        assert "pkg is required by two addresses" in found.sandboxed[0].why
+        return
+    with pytest.raises(InputError, match=r"pkg is required by two addresses, .*/pkg and .*/same") as caught:
+        made.lock("dep", *both)
+    assert caught.value.next_step == f"name the one that is wanted: pkg @ git+{server.address}/same"
+    found = decided(made.lock("dep", *both, f"pkg @ git+{server.address}/same"))
+    assert versions(found) == {"one": "1.0", "two": "1.0", "pkg": "3.0", "dep": "2.0"}
+
+
+def test_no_more_sources_are_built_than_anybody_means_that_require_each_other_by_their_addresses(
+    made: Made, server: GitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cogpack.locking.sources.beside._MOST", 1)
+    server.commit("chain", {"pyproject.toml": package("chain", "1.0", f"outer @ git+{server.address}/outer")})
+    server.commit("outer", {"pyproject.toml": package("outer", "1.0", f"pkg @ git+{server.address}/pkg")})
+    assert versions(decided(made.lock("dep", f"git+{server.address}/outer"))) == {
+        "outer": "1.0",
+        "pkg": "2.0",
+        "dep": "1.0",
+    }
+    with pytest.raises(InputError, match="more than 1 sources require each other so"):
+        made.lock("dep", f"git+{server.address}/chain")
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["", "which the project names, too"])
+def test_a_source_waits_for_the_torch_that_a_source_is_compiled_against_which_it_requires_by_its_address(
+    made: Made, server: GitServer, own: bool
+) -> None:
+    make_wheel(made.world.wheels, "torch", "1.0")
+    ops = f"ops @ git+{server.address}/ops"
+    server.commit("around", {"pyproject.toml": package("around", "1.0", ops)})
+    lines = [f"git+{server.address}/around", f"git+{server.address}/pkg", *([ops] if own else [])]
+    first = made.lock("torch", *lines)
+    assert versions(decided(first)) == {"torch": "1.0", "around": "1.0", "ops": "1.0", "pkg": "2.0", "dep": "1.0"}
+    assert [one.name for one in decided(first).build_requirements] == ["torch"]
+    assert decided(made.lock("torch", *lines, previous=first)) == decided(first)
+    assert made.builder
+    assert not made.builder.built
+
+
 def test_no_variable_of_this_machine_is_put_into_an_address_that_a_source_requires(
     made: Made, server: GitServer
 ) -> None:
@@ -252,10 +302,18 @@ def test_a_pip_line_whose_source_is_not_built_here_is_run(made: Made, server: Gi
 
 def test_without_isolation_a_source_is_built_among_the_wheels_of_the_image(made: Made, server: GitServer) -> None:
     address = f"git+{server.address}/pkg"
-    for requirements in ((f"{address} --no-build-isolation", "dep"), ("--no-build-isolation", address, "dep")):
+    for requirements in (
+        (f"{address} --no-build-isolation", "dep"),
+        ("--no-build-isolation", address, "dep"),
+        ("--no-build-isolation-package pkg", f"pkg @ {address}", "dep"),
+    ):
         assert versions(decided(made.lock(*requirements))) == {"pkg": "2.0", "dep": "1.0"}
         assert made.builder
         assert [names >= {"dep", "cog"} for names in made.builder.beside] == [True]
+    first = made.lock("--no-build-isolation-package pkg", address, "dep")
+    assert made.builder.beside[0] == set(), "its name is known by then"
+    assert made.builder.beside[1] >= {"dep", "cog"}
+    assert decided(made.lock("--no-build-isolation-package pkg", address, "dep", previous=first)) == decided(first)
     found = decided(made.lock("beside", run=(f"pip install --no-index --no-build-isolation {address}",)))
     assert not found.sandboxed
     assert [names >= {"beside", "pip"} and "dep" not in names for names in made.builder.beside] == [True]

@@ -73,7 +73,7 @@ def resolve_requirements(
     newest = config.pack.exclude_newer
     environment = target.environment()
     with (
-        beside(direct, named_sources(requirements, target), environment, session.cache) as named,
+        beside(direct, named_sources(requirements, target), requirements, environment, session.cache) as named,
         open_sources(
             session, project, indexes, newest, target, hashes, building, ground, kept, requirements.unisolated
         ) as sources,
@@ -105,8 +105,8 @@ def resolve_requirements(
         if named.waiting:  # for what all else comes out as
             preferences = resolved.wheels
             there = _neighbours(project, resolved)
-            more = stack.enter_context(beside(direct, named.waiting, environment, session.cache, there))
-            named = named.with_more(more)
+            waiting = beside(direct, named.waiting, requirements, environment, session.cache, named, there)
+            named = named.with_more(stack.enter_context(waiting))
             resolved = with_cuda(config, resolve(()), resolve)
             _check_torch(there, resolved, direct)
         builds, requires = sources.builds_of(resolved.wheels) if sources else ((), ())

@@ -66,11 +66,10 @@ def _required(
     environment: Mapping[str, str],
 ) -> tuple[DirectWheel, ...]:
     found: dict[str, DirectWheel] = {}
-    for made in required_by(direct, built, environment, neighbours):
+    for made in required_by(direct, tuple(built), environment, neighbours):
         if isinstance(made, InputError):
             raise UnforeseenError(brief(made.message))
-        if found.setdefault(made.wheel.name, made).wheel != made.wheel:
-            raise UnforeseenError(f"{made.wheel.name} is required by two addresses")
+        found.setdefault(made.wheel.name, made)
     return tuple(found.values())
 
 
