@@ -6,6 +6,6 @@
 
 from cogpack.artifacts.downloads import Artifact, Store
 from cogpack.artifacts.supply import Input, Supply
-from cogpack.artifacts.unpinned import Brought, NotAFileError, bring
+from cogpack.artifacts.unpinned import Brought, NoSuchFileError, NotAFileError, bring
 
-__all__ = ["Artifact", "Brought", "Input", "NotAFileError", "Store", "Supply", "bring"]
+__all__ = ["Artifact", "Brought", "Input", "NoSuchFileError", "NotAFileError", "Store", "Supply", "bring"]

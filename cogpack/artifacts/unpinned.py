@@ -30,6 +30,10 @@ class NotAFileError(Exception):
     """Says why an answer is not what a line of a file's name means to fetch."""
 
 
+class NoSuchFileError(InputError):
+    """Raised where a server says that there is no such file: HTTP 404 and 410."""
+
+
 class Brought(msgspec.Struct, frozen=True):
     """Is a file that came. `address`: where the same one will be asked for, of an address that leads elsewhere from
     time to time."""
@@ -41,7 +45,8 @@ class Brought(msgspec.Struct, frozen=True):
 def bring(store: Store, http: Http, url: str, *, redirects: bool) -> Brought:
     """Fetch what is at `url` now into the `store`. `redirects`: they are followed.
 
-    `NotAFileError`: a page, or an answer whose bytes the programs would have otherwise; 404 is an `InputError`.
+    `NotAFileError`: a page, or an answer whose bytes the programs would have otherwise; `NoSuchFileError`: there is
+    none.
     """
     download = _Download(http, url, redirects=redirects)
     task = http.progress.task(urlsplit(url).path.rpartition("/")[2] or url, None, "fetch")
@@ -123,8 +128,10 @@ class _Download:
         where = f"{stream.shown}: HTTP {stream.status}"
         if stream.status in (401, 403):
             return DeniedError(where, next_step="make the file public, or have the project bring it")
+        if stream.status in (404, 410):
+            return NoSuchFileError(f"{where}, there is no such file", next_step="correct the address in the command")
         if stream.status < 500 and stream.status not in (408, 425, 429):
-            return InputError(f"{where}, there is no such file", next_step="correct the address in the command")
+            return InputError(f"{where}, it can't be fetched", next_step="correct the address in the command")
         return UnavailableError(where, next_step="run it again later")
 
     def address(self) -> str | None:

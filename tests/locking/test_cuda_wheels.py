@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -64,6 +65,28 @@ def test_nothing_is_added_without_a_gpu_or_over_a_base_of_ones_own(config: Confi
     before, again = resolved("onnxruntime-gpu 1.22.0"), Again()
     assert with_cuda(config, before, again) is before
     assert again.asked == []
+
+
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        ("https://h.io/v0.3.2-cu124/llama_cpp_python-0.3.2.whl", [["nvidia-cublas-cu12", "nvidia-cuda-runtime-cu12"]]),
+        ("https://h.io/v0.3.2/llama_cpp_python-0.3.2.whl", []),
+        ("", []),
+    ],
+)
+@pytest.mark.parametrize("of_index", [True, False])
+def test_a_wheel_whose_name_does_not_tell_is_one_for_cuda_by_its_address(
+    address: str, asked: list[list[str]], of_index: bool
+) -> None:
+    found = resolved("llama-cpp-python 0.3.2")
+    if of_index:
+        found = msgspec.structs.replace(found, addresses={found.wheels[0].sha256: address})
+    else:
+        found = msgspec.structs.replace(found, wheels=(msgspec.structs.replace(found.wheels[0], url=address or None),))
+    again = Again("nvidia-cublas-cu12 12.9", "nvidia-cuda-runtime-cu12 12.9")
+    with_cuda(GPU, found, again)
+    assert again.asked == asked
 
 
 def test_what_cant_be_added_beside_the_others_is_a_note() -> None:

@@ -8,8 +8,10 @@ from unittest.mock import Mock
 import msgspec
 import pytest
 from packaging.version import Version
+from support.fake_http import Answer, Request, serving
 from support.wheels import make_wheel
 
+from cogpack.config import Config
 from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
@@ -22,7 +24,7 @@ from cogpack.locking.wheels.stand_ins import write_stand_in
 from cogpack.project import Project
 from cogpack.requirements import LocalLinks, Options, Requirements
 from cogpack.resolve.pip import Pages
-from cogpack.resolve.wheels import Indexes, Resolved, TargetPython, resolve_wheels
+from cogpack.resolve.wheels import Indexes, Neighbours, Resolved, TargetPython, resolve_wheels
 from cogpack.session import Session, Settings
 
 TARGET = TargetPython(python="3.12", glibc="2.36", arch="amd64")
@@ -36,6 +38,8 @@ BASE = RegistryBase(
     layers=(),
 )
 GROUND = Ground(base=BASE, interpreter=None, target=TARGET)
+OLD_ABI = b"_ZN3c106detail14torchCheckFailEPKcS2_jRKSs"
+"""A function of torch's smallest library."""
 BACKEND = LockedWheel(name="hatchling", version="1", filename="hatchling-1-py3-none-any.whl", sha256="cd" * 32)
 
 
@@ -217,11 +221,13 @@ def test_a_requirement_with_hashes_takes_a_source_that_has_one_of_them(place: Pl
         place.resolve(f"old==1.0 --hash=sha256:{'ab' * 32}")
 
 
-def sources(place: Place, hashes: dict[str, frozenset[str]] | None = None) -> SourceArchives:
+def sources(
+    place: Place, hashes: dict[str, frozenset[str]] | None = None, elsewhere: Mock | None = None
+) -> SourceArchives:
     there = place.root / "scratch"
     there.mkdir()
     return SourceArchives(
-        place.session, there, Mock(), place.indexes, None, TARGET, hashes or {}, place.building, GROUND
+        place.session, there, elsewhere or Mock(), place.indexes, None, TARGET, hashes or {}, place.building, GROUND
     )
 
 
@@ -235,6 +241,55 @@ def test_versions_with_a_wheel_and_archives_that_cannot_be_unpacked_are_not_offe
     assert [path.name for path in (place.root / "scratch").glob("*/*")] == ["old-1.0-py3-none-any.whl"]
     assert not found.offer(["old"])  # there is nothing more of it
     assert not found.offer(["nowhere"])
+
+
+@pytest.mark.slow
+def test_what_is_not_built_is_taken_in_an_older_version_that_has_a_wheel_and_one_without_the_hash_is_told(
+    place: Place,
+) -> None:
+    files = {"torch/version.py": b"cuda = '12.4'\n", "torch/lib/libc10.so": OLD_ABI}
+    make_wheel(place.links, "torch", "2.6.0", files=files)
+    hashes = [place.source("flash_attn", version) for version in ("2.8.2", "2.8.3")]
+    wheel = make_wheel(place.root / "made", "flash_attn", "2.8.2", tag="cp312-cp312-linux_x86_64")
+    place.project.config = Config(gpu=True)
+
+    def answer(request: Request) -> Answer:
+        there = "/v2.8.2/" in request.path
+        return (200, {"Content-Type": "application/zip"}, wheel.read_bytes()) if there else (404, {}, b"")
+
+    with serving(answer) as server:
+        mapped = {"COGPACK_URL_MAP": f"https://github.com/Dao-AILab/flash-attention/releases/download={server.url}"}
+        with Session(Settings(cache=place.root / "cache", environment=mapped)) as place.session:
+            found = place.resolve("torch", "flash-attn")
+            assert versions(found)["flash-attn"] == "2.8.2+cu12torch2.6cxx11abifalse"
+            sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
+            with pytest.raises(InputError, match=f"has sha256:{sha256}, which is none of the hashes named") as caught:
+                place.resolve("torch", f"flash-attn==2.8.2 --hash=sha256:{hashes[0]}")
+            assert caught.value.next_step == f"if this is the file you mean, add --hash=sha256:{sha256}"
+    assert place.builder.built == []
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.0+cu124"])
+@pytest.mark.parametrize("looked_up", [True, False])
+def test_the_source_is_offered_again_of_what_the_lock_has_of_elsewhere_and_nobody_has_any_more(
+    place: Place, looked_up: bool, version: str
+) -> None:
+    place.source("old", "1.0")
+    place.source("old", "2.0")
+    wheel = LockedWheel(name="old", version=version, filename="old-1.0.whl", sha256="ab" * 32, url="https://h.io/o")
+    elsewhere = Mock(kept=(wheel,), missed={})
+    elsewhere.find.return_value, elsewhere.is_alone.return_value = None, False
+    found = sources(place, elsewhere=elsewhere)
+    found.keep(place.project, Decisions(base=BASE, wheels=(wheel,), clashes=()))
+    (stand_in,) = place.root.glob("scratch/*/*.whl")
+    chosen = hashlib.sha256(stand_in.read_bytes()).hexdigest()
+    if looked_up:
+        assert found.offer(["old"])
+    assert found.build([chosen], lambda: Neighbours(wheels=(), address=str)) == {}
+    if not looked_up:
+        assert found.offer(["old"])
+    there = sorted(path.name for path in place.root.glob("scratch/*/*.whl"))
+    assert there == ["old-1.0-py3-none-any.whl", "old-2.0-py3-none-any.whl"]
 
 
 def test_two_stand_ins_of_one_package_have_names_and_bytes_of_their_own(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 images they are the base's.
 
 What each loads was read in the wheels named, 2026-11-29: DT_NEEDED of onnxruntime's CUDA provider, the names that
-ctranslate2 and cupy give to dlopen(3), Provides-Extra of the others.
+ctranslate2 and cupy give to dlopen(3), Provides-Extra of the others. No wheel of llama-cpp-python for CUDA was read:
+what the loader misses of them is in its issues 1822 and 1460.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,9 +24,11 @@ _CUPY = ("cublas", "cuda-nvrtc", "cuda-runtime", "cufft", "curand", "cusolver", 
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Says what is required for a wheel of these `versions`."""
+    """Says what is required for a wheel of these `versions`; `address`: what one for CUDA has in it, where
+    its name is that of the one for CPU."""
 
     versions: str
+    address: str = ""
     requires: Sequence[str]
 
 
@@ -49,6 +52,7 @@ WANTED: Mapping[str, Sequence[Wanted]] = {
         Wanted(versions=">=14", requires=("cupy-cuda12x[ctk]",)),  # 14.0.0
     ),
     "cupy-cuda13x": (Wanted(versions=">=14", requires=("cupy-cuda13x[ctk]",)),),  # 14.0.0
+    "llama-cpp-python": (Wanted(versions=">=0.2", address="cu12", requires=_of(12, ["cublas", "cuda-runtime"])),),
     "onnxruntime-gpu": (
         Wanted(versions="<1.19", requires=_of(11, _ORT, "==8.*")),  # 1.17.1, 1.18.1
         Wanted(versions=">=1.19,<1.21", requires=_of(12, _ORT, "==9.*")),  # 1.19.2
@@ -70,7 +74,7 @@ def with_cuda(config: Config, resolved: Resolved, again: Callable[[Sequence[str]
     if not config.gpu or config.pack.base is not None:
         return resolved
     found = {wheel.name: wheel for wheel in resolved.wheels}
-    lacking = [(wheel, lines) for wheel, lines in _wanted(found) if lines]
+    lacking = [(wheel, lines) for wheel, lines in _wanted(found, resolved.addresses) if lines]
     if not lacking:
         return resolved
     names = " and ".join(f"{wheel.name} {wheel.version}" for wheel, _ in lacking)
@@ -87,11 +91,14 @@ def with_cuda(config: Config, resolved: Resolved, again: Callable[[Sequence[str]
     return msgspec.structs.replace(more, notes=(*more.notes, note))
 
 
-def _wanted(found: Mapping[str, LockedWheel]) -> Iterator[tuple[LockedWheel, Sequence[str]]]:
+def _wanted(
+    found: Mapping[str, LockedWheel], addresses: Mapping[str, str]
+) -> Iterator[tuple[LockedWheel, Sequence[str]]]:
     for name, rows in WANTED.items():
         if wheel := found.get(name):
+            address = wheel.url or addresses.get(wheel.sha256, "")
             for row in rows:
-                if SpecifierSet(row.versions).contains(wheel.version, prereleases=True):
+                if row.address in address and SpecifierSet(row.versions).contains(wheel.version, prereleases=True):
                     yield wheel, [line for line in row.requires if not _is_there(Requirement(line), found)]
 
 

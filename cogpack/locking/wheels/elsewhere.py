@@ -7,19 +7,27 @@ import msgspec
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
-from cogpack.artifacts import NotAFileError, bring
+from cogpack.artifacts import NoSuchFileError, NotAFileError, bring
 from cogpack.config import Config
 from cogpack.errors import InputError, UnavailableError
 from cogpack.layers.wheels import Outline
 from cogpack.lockfile import FILE, LockedWheel
 from cogpack.locking.wheels.outlines import Outlines, address_reader, local_reader, wheel_artifact
-from cogpack.locking.wheels.torch_build import torch_build
+from cogpack.locking.wheels.torch_build import cuda_of, torch_build
 from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.remote import NoRangesError
 from cogpack.resolve.pip import Offer, Pages, Taste, candidates
 from cogpack.resolve.wheels import Indexes, Neighbours, TargetPython
-from cogpack.resolve.wheels.elsewhere import Elsewhere, TorchBuild, is_elsewhere, places, wants_torch
+from cogpack.resolve.wheels.elsewhere import (
+    CudaBuild,
+    Elsewhere,
+    TorchBuild,
+    is_elsewhere,
+    places,
+    wants_nvcc,
+    wants_torch,
+)
 from cogpack.session import Session
 
 _USUAL_CUDA = "12.4"
@@ -35,7 +43,8 @@ class FoundWheel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ElsewhereWheels:
-    """Looks for wheels, each once. `kept`: those of the lock; `missed`: by name, why there is none."""
+    """Looks for wheels, each once. `kept`: those of the lock; `missed`: by name, why there is none of the version that
+    was looked for last."""
 
     def __init__(
         self, session: Session, project: Project, target: TargetPython, kept: Collection[LockedWheel] = ()
@@ -44,9 +53,9 @@ class ElsewhereWheels:
         self._project = project
         self._target = target
         self._tags = target.tags()
-        self._kept = {wheel.url: wheel for wheel in kept if wheel.url and is_elsewhere(wheel.name)}
+        self._kept = {wheel.url: wheel for wheel in kept if wheel.url and _lies_elsewhere(wheel)}
         self._pages = Pages(session.http, Indexes())
-        self._known: dict[tuple[str, str, str], FoundWheel | None] = {}
+        self._known: dict[tuple[str, str, str], FoundWheel | InputError] = {}
         self.missed: dict[str, InputError] = {}
 
     @property
@@ -57,43 +66,57 @@ class ElsewhereWheels:
     def find(
         self, name: str, version: Version, neighbours: Neighbours, hashes: Mapping[str, frozenset[str]] = {}
     ) -> FoundWheel | None:
-        """Give the wheel for these `neighbours`; None where there is none. `InputError` where they don't say which it
-        is, `UnavailableError` where its publisher can't
+        """Give the wheel for these `neighbours`; None where there is none, or they don't say which it is: `missed` has
+        why. `InputError` where they don't and nothing else may be had, `UnavailableError` where its publisher can't
         be asked. `hashes`: of which it must have one, by the name of its package."""
-        if not is_elsewhere(name):
+        self.missed.pop(name, None)
+        if not is_elsewhere(name, version) and not self.is_alone(name):
             return None
         build = self._build(name, neighbours)
-        key = name, version.public, str(build)
-        if key not in self._known:
-            self._known[key] = self._found(name, Version(version.public), build)
-        found = self._known[key]
-        return found if found and found.wheel.sha256 in hashes.get(name, {found.wheel.sha256}) else None
+        if isinstance(build, InputError):
+            if self.is_alone(name):
+                raise build
+            found: FoundWheel | InputError = build
+        else:
+            key = name, version.public, str(build)
+            if key not in self._known:
+                self._known[key] = self._found(name, Version(version.public), build)
+            found = self._known[key]
+        if isinstance(found, FoundWheel) and found.wheel.sha256 not in hashes.get(name, {found.wheel.sha256}):
+            found = InputError(
+                f"{name} {version.public}: {found.wheel.url} has sha256:{found.wheel.sha256}, which is none of the "
+                "hashes named for it",
+                next_step=f"if this is the file you mean, add --hash=sha256:{found.wheel.sha256}",
+            )
+        if isinstance(found, InputError):
+            self.missed[name] = found
+            return None
+        return found
 
     def is_alone(self, name: str) -> bool:
-        """Tell whether a package's wheels are all that may be had: what is compiled for a GPU wants its compiler."""
-        return is_elsewhere(name) and wants_torch(name) and not self._project.config.pack.cuda_toolkit
+        """Tell whether a package's wheels are all that may be had: what is compiled for a GPU wants its compiler, which
+        a base of one's own may have."""
+        pack = self._project.config.pack
+        return wants_nvcc(name) and not pack.cuda_toolkit and pack.base is None
 
-    def _build(self, name: str, neighbours: Neighbours) -> TorchBuild:
-        """Tell what it has to fit."""
-        config = self._project.config
+    def _build(self, name: str, neighbours: Neighbours) -> TorchBuild | CudaBuild | InputError:
+        """Tell what it has to fit, or why that is not known."""
         torch = next((wheel for wheel in neighbours.wheels if wheel.name == "torch"), None)
-        if torch is None:
-            if not wants_torch(name):
-                return TorchBuild(version="0", cuda=_cuda(config), cxx11_abi=True)
-            raise InputError(
+        outline = Outlines(self._session, self._project, neighbours.address).of(torch)[1] if torch else None
+        if not wants_torch(name):
+            cuda = cuda_of(outline) if outline else None
+            return CudaBuild(_cuda(self._project.config) if cuda is None else cuda)
+        if torch is None or outline is None:
+            return InputError(
                 f"{name}: its wheels are each for one torch, and none is among the requirements",
                 next_step="add torch, in a version that has such a wheel",
             )
-        outlines = Outlines(self._session, self._project, neighbours.address)
-        found = torch_build(outlines.of(torch)[1], torch.version)
-        if found is None:
-            raise InputError(
-                f"{name}: its wheels are each for one torch, and {torch.filename} does not say which it is",
-                next_step=f"name the wheel of {name} by its address, or take another torch",
-            )
-        return found
+        return torch_build(outline, torch.version) or InputError(
+            f"{name}: its wheels are each for one torch, and {torch.filename} does not say which it is",
+            next_step=f"name the wheel of {name} by its address, or take another torch",
+        )
 
-    def _found(self, name: str, version: Version, build: TorchBuild) -> FoundWheel | None:
+    def _found(self, name: str, version: Version, build: TorchBuild | CudaBuild) -> FoundWheel | InputError:
         asked: list[str] = []
         for place in places(name, version, build, self._target):
             asked.append(place.address)
@@ -111,13 +134,13 @@ class ElsewhereWheels:
                 ) from error
         where = f" ({', '.join(asked)})" if asked else ""
         python = f"Python {self._target.python}, {self._target.machine}"
-        self.missed[name] = InputError(
+        versions = "pin a version, or a torch," if wants_torch(name) else "pin a version"
+        return InputError(
             f"{name} {version}: there is no wheel of it for {build} and {python}, neither on the index nor where its "
             f"publisher has them{where}",
-            next_step="pin a version, or a torch, that has one; or put a wheel of it into the project and name that; "
+            next_step=f"{versions} that has one; or put a wheel of it into the project and name that; "
             "or have it compiled (cogpack: {cuda_toolkit: build})",
         )
-        return None
 
     def _offers(self, name: str, version: Version, place: Elsewhere) -> Iterator[Offer]:
         """Give what may be had there, the best first."""
@@ -130,7 +153,7 @@ class ElsewhereWheels:
         same = [one for one in fitting if one.version.public == version.public]
         yield from (one.offer for one in sorted(same, key=lambda one: (one.rank, one.version), reverse=True))
 
-    def _taken(self, name: str, version: Version, offer: Offer, build: TorchBuild) -> FoundWheel | None:
+    def _taken(self, name: str, version: Version, offer: Offer, build: TorchBuild | CudaBuild) -> FoundWheel | None:
         """Pin it; None where it is not there. What nobody says the hash of has to come whole."""
         url = offer.url.partition("#")[0]
         found_version = str(parse_wheel_filename(offer.filename)[1])
@@ -139,8 +162,13 @@ class ElsewhereWheels:
             if sha256 is None:
                 try:
                     artifact = bring(self._session.store, self._session.http, url, redirects=True).artifact
-                except (InputError, NotAFileError):
+                except NoSuchFileError:
                     return None
+                except NotAFileError as why:
+                    raise InputError(
+                        f"{name} {version}: {url}: {why}",
+                        next_step="put a wheel of it into the project and name that",
+                    ) from None
                 sha256, size, first_use = artifact.digest.removeprefix("sha256:"), artifact.size, True
             wheel = LockedWheel(
                 name=name,
@@ -167,6 +195,10 @@ class ElsewhereWheels:
             except NoRangesError:
                 reader = local_reader(store.fetch(artifact, lambda: [url]))
         return Outline(wheel.filename, *reader).metadata()
+
+
+def _lies_elsewhere(wheel: LockedWheel) -> bool:
+    return is_elsewhere(wheel.name, Version(wheel.version))
 
 
 def _cuda(config: Config) -> str:

@@ -106,13 +106,17 @@ class SourceArchives:
         directory = self._own.new_directory()
         for name in set(names) - self._looked_up:
             self._looked_up.add(name)
-            there = {(one.name, one.version) for one in self._own.all()}
-            there |= {(made.wheel.name, Version(made.wheel.version)) for made in self._made.values()}
+            there = self._versions(name)
             for version, offer in self._archives(name).items():
-                if (name, version) not in there:
+                if version not in there:
                     self._own.add(directory, name, version, offer)
                     found += 1
         return bool(found)
+
+    def _versions(self, name: str) -> set[Version]:
+        """Give those that are there already, as stand-ins or made."""
+        there = {one.version for one in self._own.all() if one.name == name}
+        return there | {Version(made.wheel.version) for made in self._made.values() if made.wheel.name == name}
 
     def _archives(self, name: str) -> dict[Version, Offer]:
         """Give the source of each version that has no wheel for the target."""
@@ -151,6 +155,9 @@ class SourceArchives:
                 if self._elsewhere.is_alone(one.name):
                     self._own.drop(one)
                     continue
+                if isinstance(one.origin, LockedWheel) and one.origin.sha256 not in self._of_lock:
+                    self._offer_source(one)
+                    continue
                 if isinstance(one.origin, LockedWheel):
                     made = self._of_lock[one.origin.sha256]
                     if there.fit(made.wheel, made.requires):
@@ -167,6 +174,8 @@ class SourceArchives:
                     isolated=one.name not in self._unisolated and ALL not in self._unisolated,
                 )
                 sources.append((one, pin, source))
+            except DiskError:
+                raise
             except InputError as error:
                 failed[one.name] = error
         try:
@@ -179,11 +188,29 @@ class SourceArchives:
             ]
         for (one, pin, _), answer in zip(sources, answers, strict=True):
             if isinstance(answer, InputError):
-                failed[one.name] = answer
+                failed[one.name] = self._with_missed(one.name, answer)
             else:
                 self.notes += answer.notes
                 self._take(one, _made(one, pin, answer), answer.path)
         return failed
+
+    def _offer_source(self, stand_in: StandIn) -> None:
+        """Offer the source of what was found for the lock, and is found no more. One that was not looked up will be."""
+        self._own.drop(stand_in)
+        name, version = stand_in.name, Version(stand_in.version.public)
+        if name not in self._looked_up or version in self._versions(name):
+            return
+        if offer := self._archives(name).get(version):
+            self._own.add(self._own.new_directory(), name, version, offer)
+
+    def _with_missed(self, name: str, error: InputError) -> InputError:
+        """Tell, of a source that can't be built, why there is no wheel of it either."""
+        missed = self.why_not(name)
+        if missed is None:
+            return error
+        return InputError(
+            f"{missed.message}; of its source: {error.message}", next_step=f"{error.next_step}; or {missed.next_step}"
+        )
 
     def _without_stand_ins(self, neighbours: Neighbours) -> Neighbours:
         own = self._own.hashes
@@ -197,6 +224,7 @@ class SourceArchives:
         with writing(directory):
             (directory / made.wheel.filename).symlink_to(path)
         self._own.drop(stand_in)
+        self._elsewhere.missed.pop(stand_in.name, None)
         self._made[made.wheel.sha256] = made
         if self._own.may_assume(stand_in.name):
             outline = Outline(made.wheel.filename, *local_reader(path))

@@ -24,14 +24,18 @@ class TorchBuild(msgspec.Struct, frozen=True):
     def minor(self) -> str:
         return ".".join(map(str, Version(self.version).release[:2]))
 
-    @property
-    def label(self) -> str:
-        """Give the build as PyTorch calls it."""
-        return f"cu{self.cuda.replace('.', '')}" if self.cuda else "cpu"
-
     def __str__(self) -> str:
         abi = "new" if self.cxx11_abi else "old"
-        return f"torch {self.minor} for {f'CUDA {self.cuda}' if self.cuda else 'CPU'} with the {abi} C++ ABI"
+        return f"torch {self.minor} for {CudaBuild(self.cuda)} with the {abi} C++ ABI"
+
+
+class CudaBuild(msgspec.Struct, frozen=True):
+    """Is what has to fit what is linked with no torch; `cuda`: as of `TorchBuild`."""
+
+    cuda: str
+
+    def __str__(self) -> str:
+        return f"CUDA {self.cuda}" if self.cuda else "CPU"
 
 
 class Elsewhere(msgspec.Struct, frozen=True):
@@ -49,11 +53,18 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     cuda: Mapping[int, tuple[str, ...]] = {}
     builds: tuple[str, ...] = ()
     torch: bool = True
+    alone: bool = False
+
+    def has(self, name: str, version: Version) -> bool:
+        return name in self.names and SpecifierSet(self.versions).contains(version, prereleases=True)
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: tuple[_Row, ...]
     page: tuple[_Row, ...]
+
+    def of(self, name: str) -> Iterator[_Row]:
+        return (row for row in (*self.file, *self.page) if name in row.names)
 
 
 @cache
@@ -62,19 +73,22 @@ def _table() -> _Table:
     return msgspec.convert(tomllib.loads(text), _Table, strict=False)
 
 
-def is_elsewhere(name: str) -> bool:
-    """Tell whether wheels of the package may lie elsewhere."""
-    table = _table()
-    return any(name in row.names for row in (*table.file, *table.page))
+def is_elsewhere(name: str, version: Version) -> bool:
+    """Tell whether a wheel of this version may lie elsewhere."""
+    return any(row.has(name, version) for row in _table().of(name))
 
 
 def wants_torch(name: str) -> bool:
     """Tell whether which of them follows from torch."""
-    table = _table()
-    return any(row.torch for row in (*table.file, *table.page) if name in row.names)
+    return any(row.torch for row in _table().of(name))
 
 
-def places(name: str, version: Version, torch: TorchBuild, target: TargetPython) -> Iterator[Elsewhere]:
+def wants_nvcc(name: str) -> bool:
+    """Tell whether nothing comes of the package's source without the compiler of CUDA."""
+    return any(row.alone for row in _table().of(name))
+
+
+def places(name: str, version: Version, build: TorchBuild | CudaBuild, target: TargetPython) -> Iterator[Elsewhere]:
     """Give where to look for a wheel of this version, the best first."""
     table = _table()
     values = {
@@ -82,22 +96,24 @@ def places(name: str, version: Version, torch: TorchBuild, target: TargetPython)
         "version": str(version),
         "python": f"cp{target.python.replace('.', '')}",
         "machine": target.machine,
-        "torch": torch.minor,
-        "abi": str(torch.cxx11_abi).upper(),
     }
+    if isinstance(build, TorchBuild):
+        values |= {"torch": build.minor, "abi": str(build.cxx11_abi).upper()}
     for row in table.file:
-        if name in row.names and SpecifierSet(row.versions).contains(version, prereleases=True):
-            major = int(torch.cuda.partition(".")[0] or 0)
+        if row.has(name, version):
+            major = int(build.cuda.partition(".")[0] or 0)
             for cuda in row.cuda.get(major, ()):
                 yield Elsewhere(row.address.format_map(values | {"cuda": cuda}), page=False)
     for row in table.page:
-        if name in row.names and (build := _build(row, torch)):
-            yield Elsewhere(row.address.format_map(values | {"build": build}), page=True)
+        if row.has(name, version) and (label := _label(row, build.cuda)):
+            yield Elsewhere(row.address.format_map(values | {"build": label}), page=True)
 
 
-def _build(row: _Row, torch: TorchBuild) -> str:
-    if not row.builds or not torch.cuda:
-        return torch.label if not row.builds or "cpu" in row.builds else ""
-    major, minor = map(int, torch.cuda.split(".")[:2])
+def _label(row: _Row, cuda: str) -> str:
+    """Give the build as PyTorch would call it; "" where the page has none for this CUDA."""
+    if not row.builds or not cuda:
+        label = f"cu{cuda.replace('.', '')}" if cuda else "cpu"
+        return label if not row.builds or label in row.builds else ""
+    major, minor = map(int, cuda.split(".")[:2])
     there = [int(build[-1]) for build in row.builds if build.startswith(f"cu{major}")]
     return f"cu{major}{max((one for one in there if one <= minor), default=min(there))}" if there else ""

@@ -11,6 +11,7 @@ import msgspec
 from packaging.pylock import Package, PackageWheel
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
 from cogpack.config.model import PLAIN_TORCH_INDEX
 from cogpack.disk import DiskError
@@ -103,7 +104,9 @@ def resolve_wheels(
                 *(
                     (wheel.name, wheel.version)
                     for wheel in preferences
-                    if (not wheel.url or is_elsewhere(wheel.name)) and not wheel.path and wheel.name not in seeds
+                    if (not wheel.url or is_elsewhere(wheel.name, Version(wheel.version)))
+                    and not wheel.path
+                    and wheel.name not in seeds
                 ),
             ],
             cache=cache,

@@ -10,6 +10,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from cogpack.artifacts import Artifact, NotAFileError, bring
+from cogpack.disk import DiskError
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.wheels import Outline
 from cogpack.layers.wheels.archive import ReadAt
@@ -130,6 +131,8 @@ class PipSource:
         if not offer.filename.endswith(".whl"):
             try:
                 found = self._elsewhere.find(package.name, package.version, self._neighbours)
+            except DiskError:
+                raise
             except InputError as error:
                 raise UnforeseenError(error.message) from None
             if found is not None:
