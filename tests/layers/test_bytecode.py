@@ -208,6 +208,21 @@ def test_where_there_is_less_memory_than_the_bound_nothing_is_compiled(tmp_path:
     assert "ValueError" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("bomb", "said"), [("bytearray(5 << 30)", "/m.py: MemoryError"), ("[0 for _ in iter(int, 1)]", "by signal 27")]
+)
+def test_what_takes_more_memory_or_time_than_any_module_does_ends_all(tmp_path: Path, bomb: str, said: str) -> None:
+    (tmp_path / "0.in").write_bytes(b"\0\0\0\5" + len(MODULE).to_bytes(4, "big") + b"/m.py" + MODULE)
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import program; program._SECONDS = 0.01; "
+        f"program.bytecode = lambda *_: {bomb}; sys.exit(program.main(sys.argv[2], 1, sys.argv[3]))"
+    )
+    words = ["-I", "-S", "-B", "-c", script, str(Path(program.__file__).parent), str(tmp_path), RELEASE]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
 def test_a_kept_head_that_says_it_is_huge_is_not_read(tmp_path: Path) -> None:
     one = unit("a" * 64, {"a.py": MODULE})
     kept = tmp_path / "bytecode" / "aa" / ("a" * 64)
