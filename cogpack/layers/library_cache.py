@@ -54,17 +54,17 @@ class LibraryCacheSource:
         below: Callable[[str], bytes | None],
         arch: str,
     ) -> None:
-        self._wheels = sorted(wheels, key=lambda wheel: wheel.filename)
+        self.wheels = sorted(wheels, key=lambda wheel: wheel.filename)
         self._libraries = libraries
         self._ground = ground
         self._below = below
         self._arch = arch
 
     def key(self) -> str:
-        return sha256(encode([_RECIPE, self._arch, list(self._ground), sorted(one.sha256 for one in self._wheels)]))
+        return sha256(encode([_RECIPE, self._arch, list(self._ground), sorted(one.sha256 for one in self.wheels)]))
 
     def entries(self) -> Iterable[Entry]:
-        found = {one.path: one for one in self._libraries(self._wheels) if _DIRECTORY.fullmatch(one.directory)}
+        found = {one.path: one for one in self._libraries(self.wheels) if _DIRECTORY.fullmatch(one.directory)}
         directories = sorted({one.directory for one in found.values()})
         tree = Tree({path: _file(one) for path, one in found.items()})
         conf = "".join(f"/{directory}\n" for directory in directories).encode()

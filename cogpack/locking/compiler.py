@@ -7,11 +7,13 @@ knows here, and nothing is added to it.
 """
 
 import fnmatch
+from collections.abc import Iterator
 
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.lockfile.compiler import LockedCompiler
 from cogpack.locking.missing_packages import is_named, sources_of
+from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.text import count_text, size_text
 
@@ -37,6 +39,24 @@ def compiler_for(project: Project, decisions: Decisions) -> LockedCompiler | Non
     return LockedCompiler(packages=lacking, why=why) if why else None
 
 
+def other_compiler(project: Project, decisions: Decisions) -> bool:
+    """Tell whether an image of these `decisions` is to have another one by now: sources are no input of the lock."""
+    needed = compiler_for(project, decisions)
+    return _packages(needed) != _packages(decisions.compiler)
+
+
+def compiler_notes(project: Project, decisions: Decisions) -> Iterator[Note]:
+    """Tell of what lacks, by sources that are newer than the lock."""
+    needed = compiler_for(project, decisions)
+    if needed and (lacking := set(needed.packages).difference(_packages(decisions.compiler))):
+        names = " and ".join(sorted(lacking))
+        yield Note(Code.MISSING_PACKAGE, f"{needed.why}, and the lock has no {names} for it: cogpack lock adds it")
+
+
+def _packages(compiler: LockedCompiler | None) -> tuple[str, ...]:
+    return compiler.packages if compiler else ()
+
+
 def compiler_line(decisions: Decisions) -> str:
     """Tell it, with what it takes; "" where there is none unasked."""
     if decisions.compiler is None:
@@ -50,6 +70,8 @@ def compiler_line(decisions: Decisions) -> str:
 
 def _why(project: Project, decisions: Decisions) -> str:
     wheels = {wheel.name: wheel for wheel in decisions.wheels}
+    if wheels.keys().isdisjoint(("torch", "triton", *_COMPILING)):
+        return ""
     sources = sources_of(project)
     if "torch" in wheels and sources.compiling:
         return f"{sources.compiling[0].path} names torch.compile, which compiles C++ when the model runs"

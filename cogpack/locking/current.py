@@ -16,7 +16,7 @@ from cogpack.lockfile import (
     read_lock,
 )
 from cogpack.locking.changes import build_lines, change_lines, changes, holdings, unlike_versions
-from cogpack.locking.compiler import compiler_line
+from cogpack.locking.compiler import compiler_line, compiler_notes, other_compiler
 from cogpack.locking.decide import named_wheels, resolve_lock
 from cogpack.locking.deviations import check_cuda, notes_of
 from cogpack.locking.executable_stacks import stack_notes
@@ -116,6 +116,8 @@ def check_lock(session: Session, project: Project) -> Lock:
     if not stale:
         moved = (name for one, decisions in _decided(project, found) for name in moved_locks(one, decisions))
         stale = list(dict.fromkeys(moved))
+    if not stale and found.format == max(session.formats):
+        stale = ["compiler"] if any(other_compiler(*one) for one in _decided(project, found)) else []
     if stale or _lacking(project, found):
         raise _stale(project, found, stale)
     return found
@@ -160,6 +162,7 @@ def _tell(session: Session, project: Project, lock: Lock) -> None:
             *stack_notes(one.config, decisions),
             *clash_notes(one, decisions),
             *break_notes(one, decisions),
+            *compiler_notes(one, decisions),
         )
     )
     for note in dict.fromkeys(notes):

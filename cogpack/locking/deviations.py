@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from cogpack.config import Config
 from cogpack.errors import InputError, together
 from cogpack.lockfile import Decisions
-from cogpack.lockfile.base_kinds import DebianBase
+from cogpack.lockfile.base_kinds import DebianBase, RegistryBase
 from cogpack.notes import Code, Note
 from cogpack.requirements import has_sets
 from cogpack.resolve.debs import NvidiaLibrary, of_wheels, parse_request
@@ -30,6 +30,9 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
             text = "has no effect: build.python_requirements names no pyproject.toml, pylock.toml or uv.lock"
             yield Note(Code.UNUSED_SETTING, f"{config.where(f'cogpack.{name}')}: {text}")
     pack = config.pack
+    if pack.compiler and isinstance(decisions.base, RegistryBase):
+        text = "has no effect: over an image of a registry, name g++ in build.system_packages"
+        yield Note(Code.UNUSED_SETTING, f"{config.where('cogpack.compiler')}: {text}")
     unused: dict[str, object] = {}
     if not config.system_packages and not pack.tools:
         unused = {"debian_mirror": pack.debian_mirror and not pack.apt, "recommends": not pack.recommends}

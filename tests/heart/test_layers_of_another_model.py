@@ -212,6 +212,14 @@ def test_a_repository_that_is_away_holds_nothing_up(team: Team) -> None:
     assert vouched(done) == ""
 
 
+def test_a_repository_that_is_away_is_told_once_of_all_that_is_not_published(team: Team) -> None:
+    project = team.second("publish: 127.0.0.1:9/team/layers, keys: [team.asc]")
+    done = ok(project.cogpack("push", "--publish-layers", "--json", project.target(), **team.signing))
+    (line,) = (line for line in done.err.splitlines() if "not published" in line)
+    assert " and what follows: " in line
+    assert done.json["published"] == []
+
+
 def test_a_depot_stands_for_the_repository_too(team: Team) -> None:
     project = team.second(SIGNED)
     ok(project.cogpack("fetch", "-o", "../depot"))

@@ -10,7 +10,8 @@ from locking.test_deviations import wheel
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import Base
 from cogpack.lockfile.compiler import LockedCompiler
-from cogpack.locking.compiler import compiler_for, compiler_line
+from cogpack.locking.compiler import compiler_for, compiler_line, compiler_notes, other_compiler
+from cogpack.notes import Code
 from cogpack.project import find_project
 
 COMPILED = "import torch\nf = torch.compile(f)\n"
@@ -70,3 +71,20 @@ def test_what_was_added_before_does_not_count_as_there_and_is_told_with_its_size
     decisions = Decisions(base=base, wheels=(wheel("cog", "1"),), clashes=(), compiler=found)
     assert compiler_line(decisions).startswith("g++ and libpython3.13-dev added (2 packages, ")
     assert compiler_line(msgspec.structs.replace(decisions, compiler=None)) == ""
+
+
+def test_sources_that_have_changed_since_the_lock_are_told_to_want_another_compiler(tmp_path: Path) -> None:
+    wheels = (wheel("torch", "1"),)
+    needed = decided(tmp_path, COMPILED, "torch")
+    without = Decisions(base=requested("libc6"), wheels=wheels, clashes=())
+    project = find_project(tmp_path)
+    assert other_compiler(project, without)
+    (note,) = compiler_notes(project, without)
+    assert note.code is Code.MISSING_PACKAGE
+    assert note.text.endswith("and the lock has no g++ and libpython3.13-dev for it: cogpack lock adds it")
+    locked = msgspec.structs.replace(without, compiler=needed)
+    assert not other_compiler(project, locked)
+    assert not list(compiler_notes(project, locked))
+    (tmp_path / "predict.py").write_text("import torch\n")
+    assert other_compiler(project, locked)
+    assert not list(compiler_notes(project, locked))

@@ -152,3 +152,10 @@ def test_libraries_of_nvidia_that_nobody_brings_are_all_named_with_the_wheels_th
             "require nvidia-cublas-cu11, or what requires it, as torch does",
         ),
     ]
+
+
+def test_a_compiler_that_is_asked_for_over_an_image_of_a_registry_is_told_to_have_no_effect() -> None:
+    (note,) = told("cogpack:\n  base: python:3.12-slim\n  compiler: true\n", upon=base())
+    assert note.code is Code.UNUSED_SETTING
+    assert note.text.startswith("cog.yaml:3: cogpack.compiler: has no effect")
+    assert told("cogpack:\n  compiler: true\n") == []

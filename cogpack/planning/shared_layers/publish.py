@@ -6,7 +6,7 @@ only if it is not there, so of two who begin within the same moment the later wr
 
 import msgspec
 
-from cogpack.errors import CogpackError, InputError
+from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
 from cogpack.images.referrers import EMPTY_CONFIG
 from cogpack.images.registry import RegistryImages
 from cogpack.layers.built import BuiltLayer
@@ -77,8 +77,13 @@ class Publisher:
                     left.append(layer.name)
                 elif self._offer(layer, found.info, contents, source):
                     done.append(layer.name)
+            except (DeniedError, UnavailableError) as error:  # so it would be with the others
+                text = f"{self.name}: not published, {layer.name} and what follows: {error.message}; {error.next_step}"
+                self._note(Code.SHARED_UNPUBLISHED, text)
+                break
             except CogpackError as error:
-                self._note(Code.SHARED_UNPUBLISHED, f"{self.name}: {layer.name} is not published: {error.message}")
+                text = f"{self.name}: {layer.name} is not published: {error.message}; {error.next_step}"
+                self._note(Code.SHARED_UNPUBLISHED, text)
         if left:
             text = f"{self.name}: not published, since what they are made of is not here: {', '.join(left)}"
             self._note(Code.SHARED_UNPUBLISHED, text)

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 from packaging.specifiers import SpecifierSet
@@ -76,6 +77,13 @@ def _table() -> _Table:
 def is_elsewhere(name: str, version: Version) -> bool:
     """Tell whether a wheel of this version may lie elsewhere."""
     return any(row.has(name, version) for row in _table().of(name))
+
+
+def is_public(url: str) -> bool:
+    """Tell whether a wheel of this address lies at one of these places, which everybody may ask."""
+    table = _table()
+    hosts = {urlsplit(row.address).hostname for row in table.page}
+    return urlsplit(url).hostname in hosts or url.startswith(tuple(row.address.partition("{")[0] for row in table.file))
 
 
 def wants_torch(name: str) -> bool:
