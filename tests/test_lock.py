@@ -29,6 +29,7 @@ from cogpack.lockfile import (
     LockedClash,
     LockedPart,
     LockedPipLine,
+    LockedToolkit,
     LockedWeight,
     LockedWheel,
     ProjectSource,
@@ -354,6 +355,13 @@ def test_a_lock_that_nobody_would_read_is_not_written() -> None:
     base = msgspec.structs.replace(IMAGE, config=long)
     decisions = msgspec.structs.replace(LOCK.platforms["linux/amd64"], base=base)
     with pytest.raises(InputError, match=r"cogpack\.lock would have \d+ bytes; 4194304 are read at most"):
+        encode_lock(msgspec.structs.replace(LOCK, platforms={"linux/amd64": decisions}))
+
+
+def test_a_lock_that_we_would_refuse_is_not_written() -> None:
+    toolkit = LockedToolkit(cuda="12.4", architectures="8.0,9.0", compiler="g++-13")
+    decisions = msgspec.structs.replace(LOCK.platforms["linux/amd64"], toolkit=toolkit)
+    with pytest.raises(InputError, match=r"cogpack\.lock is not written, .*toolkit\.architectures"):
         encode_lock(msgspec.structs.replace(LOCK, platforms={"linux/amd64": decisions}))
 
 

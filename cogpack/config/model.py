@@ -200,7 +200,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     `predict` and `train` are references such as `predict.py:Predictor`; `image` is `image` or `model`, as written.
     Versions keep the text they were written with. `notes`: each `cog.yaml:LINE: ...`. `places`: by the dotted path of
     each key that was read, where it stands: "cog.yaml:3", or "cog.yaml:3:22" of a system package in a list of
-    one line.
+    one line. `meant`: by a key that nobody wrote, the one that it comes from.
     """
 
     predict: str | None = None
@@ -222,6 +222,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     pack: PackOptions = PackOptions()
     notes: tuple[Note, ...] = ()
     places: Mapping[str, str] = {}
+    meant: Mapping[str, str] = {}
 
     @property
     def python_minor(self) -> str:
@@ -239,6 +240,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def where(self, key: str) -> str:
         """Say what messages about `key` begin with: "cog.yaml:3: build.cuda", without the line where it is not
         written."""
+        key = self.meant.get(key, key)
         return f"{self.places.get(key, 'cog.yaml')}: {key}"
 
     def line(self, key: str) -> int:

@@ -28,6 +28,10 @@ _TARGET = re.compile(r"(?P<file>[^:\0]+\.py):(?P<name>[^\W\d]\w*)")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?(?:(?:>?=|/)[A-Za-z0-9.+:~_*?-]+)?", re.ASCII)
 _OLDEST_SDK = Version("0.16.0")
 
+_ARCHITECTURE = r"(?:[0-9]{1,2}\.[0-9][af]?(?:\+PTX)?|[A-Z][A-Za-z]*(?:\+[A-Z][A-Za-z]*)*)"
+_ARCHITECTURES = re.compile(rf"(?=.{{0,200}}\Z)(?:{_ARCHITECTURE}(?:[; ]{_ARCHITECTURE})*)?")
+"""As torch's cpp_extension splits and knows them; of none, the usual ones are taken."""
+
 _DENIED = frozenset({"PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "PYTHONUNBUFFERED", "LIBRARY_PATH"})
 _DENIED |= {"HF_ENDPOINT", "HF_HUB_ENABLE_HF_TRANSFER"}
 _DENIED_PREFIXES = ("R8_", "REPLICATE_", "CUDA_", "NVIDIA_", "NV_", "PGET_", "KUBERNETES_")
@@ -47,6 +51,7 @@ def parse_config(text: bytes, *, path: str = "cog.yaml") -> Config:
         )
     image = _image(top)
     python = _python(build["python_version"]) if "python_version" in build else None
+    pack = pack_options(top["cogpack"]) if "cogpack" in top else PackOptions()
     return Config(
         predict=_predict(top),
         train=_target(top["train"]) if "train" in top else None,
@@ -61,10 +66,12 @@ def parse_config(text: bytes, *, path: str = "cog.yaml") -> Config:
         run=run_steps(build),
         sdk_version=_sdk(build["sdk_version"]) if "sdk_version" in build else None,
         concurrency=_concurrency(top["concurrency"], python) if "concurrency" in top else None,
-        environment=_environment(top["environment"]) if "environment" in top else (),
+        environment=_environment(top["environment"], compiles=pack.cuda_toolkit is not None)
+        if "environment" in top
+        else (),
         weights=managed_weights(top["weights"], model="model" in top) if "weights" in top else (),
         traces=_traces(top["observability"]) if "observability" in top else False,
-        pack=pack_options(top["cogpack"]) if "cogpack" in top else PackOptions(),
+        pack=pack,
         notes=tuple(document.notes),
         places=document.places,
     )
@@ -168,7 +175,7 @@ def _concurrency(value: Value, python: str | None) -> int | None:
     return slots
 
 
-def _environment(value: Value) -> tuple[tuple[str, str], ...]:
+def _environment(value: Value, *, compiles: bool) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
     for item in value.items():
         name, equals, content = item.verbatim().partition("=")
@@ -180,6 +187,11 @@ def _environment(value: Value) -> tuple[tuple[str, str], ...]:
             item.fail(
                 f"{name:.80} is set by the runtime and can't be set here",
                 next_step="leave it out; set it in the predictor if it must differ",
+            )
+        if compiles and name == "TORCH_CUDA_ARCH_LIST" and not _ARCHITECTURES.fullmatch(content):
+            item.fail(
+                f"{name}: torch reads no architectures of GPUs in {content!r:.80}",
+                next_step="separate them by semicolons or spaces, as in 8.0;9.0+PTX",
             )
         found[name] = content
     return tuple(found.items())

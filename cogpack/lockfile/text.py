@@ -125,6 +125,13 @@ def encode_lock(lock: Lock) -> bytes:
     layers = sorted(lock.results.layers, key=lambda result: (result.name, result.key))
     weights = sorted(lock.results.weights, key=lambda weight: weight.path)
     document = msgspec.to_builtins(lock)
+    try:
+        msgspec.convert(document, Lock)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise InputError(
+            f"{FILE} is not written, since nobody could read it: {error}",
+            next_step="write what that comes from in cog.yaml another way",
+        ) from error
     if layers:
         document["results"] = msgspec.to_builtins(Results(tuple(layers), tuple(weights)))
     data = _HEADER + toml.encode(with_shared(document))

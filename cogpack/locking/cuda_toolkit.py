@@ -1,6 +1,10 @@
 """`cogpack.cuda_toolkit`: NVIDIA's compiler and headers come as Debian packages of NVIDIA's archive, of the CUDA that
 the image's torch is for, with the newest C++ compiler that this nvcc takes."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
 import msgspec
 
 from cogpack.config import AptArchive, Config
@@ -8,9 +12,9 @@ from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, LockedToolkit
 from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.locking.archives import read_archives
-from cogpack.locking.decide_base import decide_base
-from cogpack.oci import Platform
+from cogpack.locking.shared_base import SharedBase, SharedImage
 from cogpack.project import Project
+from cogpack.resolve.debs import Archive
 from cogpack.session import Session
 
 REPOSITORIES = "https://developer.download.nvidia.com/compute/cuda/repos"
@@ -30,6 +34,8 @@ _COMPILERS: tuple[tuple[tuple[int, int], int], ...] = (
     ((11, 5), 11),
 )
 """The newest GCC that nvcc takes since a CUDA (CUDA Installation Guide for Linux, host compilers)."""
+_OLDEST = 9
+"""Of GCC, for C++17, in which torch's headers are."""
 _OF_SUITE = {"bookworm": (11, 12), "trixie": (12, 13, 14)}
 """GCC as Debian has it."""
 
@@ -43,6 +49,21 @@ _ARCHITECTURES: tuple[tuple[tuple[int, int], str], ...] = (
 ARCHITECTURES = "TORCH_CUDA_ARCH_LIST"
 
 
+class DecideBase(Protocol):
+    """Is `decide_base` with all that is the same of a base with the compiler and without."""
+
+    def __call__(
+        self,
+        config: Config,
+        *,
+        kept: Base | None,
+        archives: Sequence[Archive],
+        shared: SharedBase | SharedImage | None = ...,
+        instead: Mapping[str, Sequence[str]] = ...,
+        upgrade_system: bool = ...,
+    ) -> Base: ...
+
+
 class Toolkit(msgspec.Struct, frozen=True, kw_only=True):
     """Is the `base` with the compiler over it, and what the lock says of that."""
 
@@ -51,31 +72,47 @@ class Toolkit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decide_toolkit(
-    session: Session, project: Project, platform: Platform, base: Base, cuda: str, kept: Decisions | None
+    session: Session,
+    project: Project,
+    base: Base,
+    cuda: str,
+    kept: Decisions | None,
+    decide: DecideBase,
+    *,
+    upgrade_system: bool,
 ) -> Toolkit:
-    """Lay the compiler over `base`, which has none of it. `kept`: what a lock has of both."""
+    """Lay the compiler over `base`, which may have it. `kept`: what a lock has of both; `decide`: a base anew."""
     config = project.config
-    before = kept.build_base if kept and kept.toolkit and kept.toolkit.cuda == cuda else base
-    compiler = _compiler(config, base, cuda)
-    more = _with_toolkit(config, base, cuda, compiler)
-    with_it = decide_base(
-        session,
-        more,
-        platform,
-        before,
-        suite=base.suite if isinstance(base, DebianBase) else None,  # type: ignore[arg-type]
-        archives=read_archives(session, project, before, more),
-    )
+    compilers = _compilers(config, base, cuda)
+    before = base
+    if kept and kept.toolkit and kept.toolkit.cuda == cuda:
+        before, pinned = kept.build_base, kept.toolkit.compiler
+        compilers.sort(key=lambda name: name != pinned)
+    more = _with_toolkit(config, base, cuda, compilers[0])
+    archives = read_archives(session, project, before, more)
+    decide = partial(decide, more, archives=archives, instead={compilers[0]: compilers[1:]})
+    with_it = before
+    if config.pack.cuda_toolkit == "image" or upgrade_system:
+        with_it = decide(kept=before, upgrade_system=upgrade_system)
+    if config.pack.cuda_toolkit == "build":  # over the image's own base, however old: the lock has no other
+        with_it = decide(kept=with_it, shared=_own(base))
+    over = with_it.system_packages
+    there = {deb.name for deb in over.packages} | {one.name for one in over.present}
     locked = LockedToolkit(
         cuda=cuda,
         architectures=dict(config.environment).get(ARCHITECTURES) or _of(_ARCHITECTURES, cuda, config),
-        compiler=f"g++-{compiler}",
-        packages=with_it.system_packages if config.pack.cuda_toolkit == "build" else None,
+        compiler=next((name for name in compilers if name in there), compilers[0]),
+        packages=over if config.pack.cuda_toolkit == "build" else None,
     )
     return Toolkit(base=with_it, locked=locked)
 
 
-def _with_toolkit(config: Config, base: Base, cuda: str, compiler: int) -> Config:
+def _own(base: Base) -> SharedBase | SharedImage:
+    name = "the image"
+    return SharedBase(name, base) if isinstance(base, DebianBase) else SharedImage(name, base)
+
+
+def _with_toolkit(config: Config, base: Base, cuda: str, compiler: str) -> Config:
     """Give what to ask for, as if it stood in cog.yaml."""
     version = cuda.replace(".", "-")
     wanted = [
@@ -84,32 +121,34 @@ def _with_toolkit(config: Config, base: Base, cuda: str, compiler: int) -> Confi
         f"cuda-nvrtc-dev-{version}",
         f"cuda-profiler-api-{version}",
         f"cuda-nvtx-{version}",
-        f"g++-{compiler}",
+        compiler,
         "ninja-build",
     ]
     if isinstance(base, DebianBase):
         wanted.append(f"libpython{base.python}-dev")
     wanted = [name for name in wanted if name not in config.system_packages]
-    place = config.places.get("cogpack.cuda_toolkit", "cog.yaml")
     own = any(f"/{REPOSITORIES.partition('.com/')[2]}/" in f"{archive.uri}/" for archive in config.pack.apt)
-    uri = f"{REPOSITORIES}/{_ARCHIVES[base.arch if isinstance(base, DebianBase) else 'amd64']}"
+    uri = f"{REPOSITORIES}/{_ARCHIVES[base.arch]}"
     archive = AptArchive(uri=uri, suites=("./",), key=f"{uri}/{_KEY}", fingerprint=_FINGERPRINT)
     archives = config.pack.apt if own else (*config.pack.apt, archive)
     first = len(config.system_packages)
-    places = {f"build.system_packages[{first + index}]": place for index in range(len(wanted))}
     last = f"cogpack.apt[{len(archives) - 1}]"
-    places |= {} if own else {last: place, f"{last}.key": place}
+    unwritten = [f"build.system_packages[{first + index}]" for index in range(len(wanted))]
+    unwritten += [] if own else [last, f"{last}.key"]
     return msgspec.structs.replace(
         config,
         system_packages=(*config.system_packages, *wanted),
         pack=msgspec.structs.replace(config.pack, apt=archives),
-        places={**config.places, **places},
+        meant=dict.fromkeys(unwritten, "cogpack.cuda_toolkit"),
     )
 
 
-def _compiler(config: Config, base: Base, cuda: str) -> int:
+def _compilers(config: Config, base: Base, cuda: str) -> list[str]:
+    """Give those of C++ that will do, the best first."""
     newest = int(_of(tuple((since, str(gcc)) for since, gcc in _COMPILERS), cuda, config))
-    there = _OF_SUITE[base.suite] if isinstance(base, DebianBase) else (newest,)
+    if not isinstance(base, DebianBase):  # only its archives tell which there are
+        return [f"g++-{gcc}" for gcc in range(newest, _OLDEST - 1, -1)]
+    there = _OF_SUITE[base.suite]
     fitting = [gcc for gcc in there if gcc <= newest]
     if not fitting:
         raise InputError(
@@ -117,7 +156,7 @@ def _compiler(config: Config, base: Base, cuda: str) -> int:
             f"base has {there[0]} and later",
             next_step="take an older Debian (cogpack: {base: debian:bookworm}), or a torch for a newer CUDA",
         )
-    return fitting[-1]
+    return [f"g++-{fitting[-1]}"]
 
 
 def _of(rows: tuple[tuple[tuple[int, int], str], ...], cuda: str, config: Config) -> str:

@@ -20,12 +20,12 @@ from cogpack.lockfile import (
     Results,
     input_digests,
 )
-from cogpack.lockfile.base_kinds import Base, DebianBase
+from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.lockfile.compiler import LockedCompiler
 from cogpack.locking.archives import read_archives
 from cogpack.locking.compiler import compiler_for
 from cogpack.locking.cuda_toolkit import decide_toolkit
-from cogpack.locking.decide_base import decide_base, usual_suite
+from cogpack.locking.decide_base import decide_base, is_asked_for, usual_suite
 from cogpack.locking.decide_bytecode import decide_bytecode
 from cogpack.locking.decide_interpreter import decide_interpreter
 from cogpack.locking.deviations import check_cuda, check_left_to_wheels
@@ -42,7 +42,7 @@ from cogpack.locking.weights.remote import pin_weights
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.clashes import check_clashes, compare_wheels
 from cogpack.locking.wheels.requirements import indexes_of, resolve_requirements
-from cogpack.locking.wheels.torch_cuda import cuda_of_wheel, foreseen_cuda
+from cogpack.locking.wheels.torch_cuda import check_torch, cuda_of_torch, foreseen_cuda
 from cogpack.notes import Code, Note
 from cogpack.oci import Platform
 from cogpack.project import Project, each_platform, for_platforms
@@ -149,7 +149,7 @@ def resolve_lock(
             kept,
             building,
             same_format=same_format,
-            last=previous.platforms[platform].base if previous and platform in previous.platforms else None,
+            last=previous.platforms.get(platform) if previous else None,
             upgrade_system=upgrade_system,
             seeds={**before, **seeds},
             beside=beside,
@@ -204,7 +204,7 @@ def _decide(
     compiler: LockedCompiler | None,
     told: Sequence[Note] = (),
     same_format: bool,
-    last: Base | None,
+    last: Decisions | None,
     upgrade_system: bool,
     seeds: Mapping[str, str],
     beside: Decisions | None,
@@ -213,24 +213,28 @@ def _decide(
     """`cuda`: torch's, where it is known;
     `suite`: of Debian, where wheels may want another than the usual one, and are looked into for that;
     `compiler`: what is to be there of one; `told`: notes that are not told again; `beside`: what was decided for
-    another platform; `same_format`: the rules by which `kept` was decided are those that hold; `last`: the base of the
+    another platform; `same_format`: the rules by which `kept` was decided are those that hold; `last`: those of the
     lock there was."""
     config = project.config
     platform = Platform.parse(config.pack.platform)
     listed: list[BaseFiles] = []
-    base = decide_base(
-        session,
-        config,
-        platform,
-        kept.base if kept else None,
-        suite=suite,
-        shared=read_shared_base(project),
-        archives=read_archives(session, project, kept.base if kept else None),
-        last=last,
-        upgrade_system=upgrade_system,
-        compiler=compiler.packages if compiler else (),
-        listed=listed.append,
-    )
+    decide = partial(decide_base, session, platform=platform, suite=suite, listed=listed.append)
+    if config.pack.cuda_toolkit:
+        check_torch(project)
+    shared, before = read_shared_base(project), kept.base if kept else None
+    in_image = config.pack.cuda_toolkit == "image"
+    if kept and in_image and kept.toolkit and kept.toolkit.packages is None and is_asked_for(kept.base, config, suite):
+        base = kept.base  # with the compiler it is decided below
+    else:
+        base = decide(
+            config,
+            kept=before,
+            shared=shared,
+            archives=read_archives(session, project, before),
+            last=last.base if last else None,
+            upgrade_system=upgrade_system,
+            compiler=compiler.packages if compiler else (),
+        )
     interpreter = decide_interpreter(session, config, platform, base, kept.interpreter if kept else None)
     python = interpreter.python if interpreter else base.own_python
     assert python is not None
@@ -238,9 +242,10 @@ def _decide(
     toolkit = None
     if config.pack.cuda_toolkit:
         cuda = cuda or (kept.toolkit.cuda if kept and kept.toolkit else foreseen_cuda(session, project, target))
-        toolkit = decide_toolkit(session, project, platform, base, cuda, kept)
+        laid = partial(decide, shared=shared, last=last.build_base if last else None)
+        toolkit = decide_toolkit(session, project, base, cuda, kept, laid, upgrade_system=upgrade_system)
     below = toolkit.base if toolkit else base
-    base = below if config.pack.cuda_toolkit == "image" else base
+    base = below if in_image else base
     ground = Ground(base=below, interpreter=interpreter, target=target, toolkit=toolkit.locked if toolkit else None)
     direct = DirectWheels(session, Sources(session, project), building, ground, kept)
     resolved = resolve_requirements(
@@ -290,8 +295,7 @@ def _decide(
         dpkg=kept.dpkg if kept else None,
         created=_created(session.environment),
     )
-    torch = next((wheel for wheel in wheels if wheel.name == "torch"), None)
-    if toolkit and torch and (found := cuda_of_wheel(torch, lines.pip.outlines)) not in (cuda, None):
+    if toolkit and (found := cuda_of_torch(config, wheels, lines.pip.outlines)) != cuda:
         told = (*told, *session.notes.all)
         return _decide(
             session,

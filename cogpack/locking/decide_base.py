@@ -1,6 +1,6 @@
 """A base is decided here: which kind the project asks for, and what is resolved or kept of it, one function a kind."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -46,6 +46,7 @@ def decide_base(
     last: Base | None = None,
     upgrade_system: bool = False,
     compiler: Sequence[str] = (),
+    instead: Mapping[str, Sequence[str]] = {},
     listed: Callable[[BaseFiles], object] = lambda _: None,
 ) -> Base:
     """Give the base that `config` asks for: `kept`, where it still is that one, else resolved anew.
@@ -53,7 +54,8 @@ def decide_base(
     `suite`: of Debian, where another than usual has to be; `shared`: the base of another lock that it names;
     `archives`: those beside Debian's; `last`: the one of the lock that there was, whatever of it is kept;
     `listed` is given the files of an image that is read for it; `upgrade_system`: `kept` with what the security archive
-    has newer; `compiler`: packages of Debian's that nobody asked for.
+    has newer; `compiler`: packages of Debian's that nobody asked for; `instead`: by package, what will do over an image
+    whose archives have none of that name.
     """
     snapshot = Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC))
     if config.pack.base is None:
@@ -74,8 +76,31 @@ def decide_base(
     image = shared if isinstance(shared, SharedImage) else None
     before = kept if isinstance(kept, RegistryBase) else None
     return _registry(
-        session, config, config.pack.base, platform, before, image, archives, snapshot, last, listed, upgrade_system
+        session,
+        config,
+        config.pack.base,
+        platform,
+        before,
+        image,
+        archives,
+        snapshot,
+        last,
+        listed,
+        upgrade_system,
+        instead,
     )
+
+
+def is_asked_for(base: Base, config: Config, suite: Suite | None) -> bool:
+    """Tell whether `base` is of the image, or the suite of Debian, that `config` asks for. `suite`: as `decide_base`
+    has it."""
+    match base:
+        case RegistryBase(reference=reference):
+            asked = config.pack.base
+            return asked is not None and reference == str(Reference.parse(asked, where=config.where("cogpack.base")))
+        case DebianBase():
+            wanted = config.pack.debian.suite or suite or usual_suite(config)
+            return config.pack.base is None and (base.suite, base.slim) == (wanted, config.pack.debian.slim)
 
 
 def _releases(base: Base | None) -> Sequence[DebianRelease]:
@@ -106,6 +131,7 @@ def _registry(
     last: Base | None,
     listed: Callable[[BaseFiles], object],
     upgrade_system: bool,
+    instead: Mapping[str, Sequence[str]],
 ) -> RegistryBase:
     reference = Reference.parse(name, where=config.where("cogpack.base"))
     if shared and shared.base.reference != str(reference):
@@ -132,6 +158,7 @@ def _registry(
             seen=_releases(last),
             last=last.system_packages if last and same else None,
             upgrade_system=upgrade_system,
+            instead=instead,
         )
 
     if kept and kept.reference != str(reference):

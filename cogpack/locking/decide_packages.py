@@ -43,15 +43,17 @@ def decide_packages(
     seen: Sequence[DebianRelease] = (),
     last: SystemPackages | None = None,
     upgrade_system: bool = False,
+    instead: Mapping[str, Sequence[str]] = {},
 ) -> RegistryBase:
     """Give `base` with the packages that `config` asks for. `archives`: those beside its own; `kept`: packages that a
     lock has over just this image; `files` gives what is in it. `snapshot`: its archives are asked for as they were
     then; `seen`: Releases of the lock that there was; `last`: packages that it has over this image, whether they are
     kept or not: of those of the image that it took on, none goes back; `upgrade_system`: `kept` with what they have
-    newer for security, of the image, too."""
+    newer for security, of the image, too; `instead`: by package, others that will do where there is none of that
+    name."""
     tools = COG_TOOLS if config.pack.tools else ()
     wanted = [*config.system_packages, *(name for name in tools if name not in config.system_packages)]
-    image = _Image(session, config, base, archives, snapshot, seen, files)
+    image = _Image(session, config, base, archives, snapshot, seen, files, instead)
     newer = {deb.name for one in (kept, last) if one for deb in one.packages if deb.instead_of}
     if (
         kept is not None
@@ -89,6 +91,7 @@ class _Image:
         snapshot: Snapshot | None,
         seen: Sequence[DebianRelease],
         files: Callable[[], BaseFiles],
+        instead: Mapping[str, Sequence[str]],
     ) -> None:
         self._session = session
         self._config = config
@@ -97,6 +100,7 @@ class _Image:
         self._snapshot = snapshot
         self._seen = seen
         self._files = files
+        self._instead = instead
         self._mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
 
     @cached_property
@@ -144,6 +148,7 @@ class _Image:
             examine=self._examine,
             upgraded=sorted(newer),
             seen=self._seen,
+            instead=self._instead,
         )
 
     def upgraded(self, kept: SystemPackages, wanted: Sequence[str]) -> SystemPackages:

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 import pytest
 from support import plain
 from support.building import FakeBuilder
-from support.debian_archive import Signer, write_flat
-from support.debian_mirror import Archive, mirroring, pooled
+from support.debian_archive import Signer
+from support.debian_mirror import Archive, mirroring, stanza
+from support.nvidia import nvidias
 from support.wheels import make_wheel
 from support.world import Project, World, ok
 
+from cogpack.config import parse_config
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, LockedToolkit, LockedWheel
 from cogpack.lockfile.text import parse_lock
@@ -18,8 +20,6 @@ from cogpack.planning import built_wheels
 from cogpack.project import Project as ReadProject
 from cogpack.resolve.debs.archives import keyring as keyring_module
 from cogpack.session import Session
-
-DEV = ("cublas", "cufft", "curand", "cusolver", "cusparse")
 
 
 @pytest.fixture
@@ -58,21 +58,7 @@ def archive(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
 
 @pytest.fixture
 def nvidia(archive: Archive) -> Signer:
-    """Who signs an archive of the form of NVIDIA's."""
-    signer = Signer()
-    root = archive.root / "compute/cuda/repos/ubuntu2204/x86_64"
-    index = ""
-    for cuda in ("12.4", "12.6"):
-        dashed, home = cuda.replace(".", "-"), f"usr/local/cuda-{cuda}"
-        names = [f"cuda-{name}-{dashed}" for name in ("nvrtc-dev", "profiler-api", "nvtx")]
-        names += [f"lib{name}-dev-{dashed}" for name in DEV]
-        index += pooled(
-            root, f"cuda-minimal-build-{dashed}", files={f"{home}/bin/nvcc": "#!/bin/sh\n"}, Depends=names[0]
-        )
-        for name in names:
-            index += pooled(root, name, files={f"{home}/include/{name}.h": ""})
-    write_flat(root, index.replace("Filename: ", "Filename: ./"), signer)
-    return signer
+    return nvidias(archive)
 
 
 def make(world: World, archive: Archive, nvidia: Signer, where: str, requirements: str) -> Project:
@@ -144,8 +130,45 @@ def test_the_compiler_in_the_image_is_found_by_torch_and_the_shell(
     (path,) = (one for one in variables if one.startswith("PATH="))
     assert path.startswith("PATH=/opt/venv/bin:/usr/local/cuda/bin:")
     before = (project.root / "cogpack.lock").read_bytes()
+    ok(project.cogpack("lock", COGPACK_DEBIAN_MIRROR="http://127.0.0.1:9"))
+    assert (project.root / "cogpack.lock").read_bytes() == before, "no archive is asked for what is pinned"
+
+
+@pytest.mark.parametrize("where", ["build", "image"])
+def test_what_the_security_archive_has_is_taken_below_the_compiler_too(
+    world: World, archive: Archive, nvidia: Signer, grounds: list[Ground], where: str
+) -> None:
+    project = make(world, archive, nvidia, where, "torch==2.6.0\n./src\n")
+    environment = {"COGPACK_DEBIAN_MIRROR": archive.url}
     ok(project.cogpack("lock", **environment))
-    assert (project.root / "cogpack.lock").read_bytes() == before
+    first = decided(project)
+    archive.finish(stanza("libc6", "2.41-12+deb13u1"))
+    if where == "build":
+        project.write("requirements.txt", "--no-index\ntorch==2.7.1\n./src\n")
+        ok(project.cogpack("lock", **environment))
+        found = decided(project)
+        assert found.base == first.base, "another torch alone moves no base"
+        assert grounds[-1].base == found.build_base
+    ok(project.cogpack("lock", "--upgrade-system", **environment))
+    found = decided(project)
+    assert [deb.version for deb in found.base.installed if deb.name == "libc6"] == ["2.41-12+deb13u1"]
+    assert grounds[-1].base == found.build_base, "which the lock has, for who builds it again"
+    assert found.toolkit
+    assert first.toolkit
+    assert found.toolkit.compiler == first.toolkit.compiler
+
+
+@pytest.mark.parametrize("text", ["8.0,9.0", "80", "8.0;", "9.0 +PTX", ";" * 3])
+def test_architectures_that_torch_cannot_read_are_refused_where_they_stand(text: str) -> None:
+    config = f"cogpack: {{cuda_toolkit: build}}\nenvironment: ['TORCH_CUDA_ARCH_LIST={text}']\n".encode()
+    with pytest.raises(InputError, match=r"^cog.yaml:2: environment\[0\]: .* reads no architectures of GPUs in"):
+        parse_config(config)
+
+
+@pytest.mark.parametrize("text", ["9.0", "8.0;9.0a+PTX", "7.5 8.0;12.0f", "Ampere;Kepler+Tesla", ""])
+def test_architectures_are_written_as_torch_reads_them(text: str) -> None:
+    config = f"cogpack: {{cuda_toolkit: build}}\nenvironment: ['TORCH_CUDA_ARCH_LIST={text}']\n".encode()
+    assert dict(parse_config(config).environment) == {"TORCH_CUDA_ARCH_LIST": text}
 
 
 def test_what_no_toolkit_can_be_for_is_told(world: World, archive: Archive, nvidia: Signer) -> None:
@@ -159,6 +182,40 @@ def test_what_no_toolkit_can_be_for_is_told(world: World, archive: Archive, nvid
     failed = project.cogpack("lock", **environment)
     assert failed.code == 2
     assert "the compiler of CUDA 11.8 takes GCC up to 11, and the base has 12 and later" in failed.err
+
+
+def test_what_a_lock_has_of_a_toolkit_makes_none_where_a_fresh_one_would_not(
+    world: World, archive: Archive, nvidia: Signer
+) -> None:
+    environment = {"COGPACK_DEBIAN_MIRROR": archive.url}
+    project = make(world, archive, nvidia, "build", "torch==2.6.0\n")
+    ok(project.cogpack("lock", **environment))
+    make_wheel(world.wheels, "torch", "2.8.0", files={"torch/version.py": b"cuda = None\n"})
+    project.write("requirements.txt", "--no-index\ntorch==2.8.0\n")
+    failed = project.cogpack("lock", **environment)
+    assert failed.code == 2
+    assert "cog.yaml:9: cogpack.cuda_toolkit: torch-2.8.0-py3-none-any.whl is for no CUDA" in failed.err
+    make_wheel(world.wheels, "six")
+    project.write("requirements.txt", "--no-index\nsix\n")
+    failed = project.cogpack("lock", **environment)
+    assert (failed.code, "follows from torch, and none is among the requirements" in failed.err) == (2, True)
+    text = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", text.replace("gpu: true", 'gpu: true\n  cuda: "12.6.3"'))
+    ok(project.cogpack("lock", **environment))
+    found = decided(project).toolkit
+    assert found
+    assert found.cuda == "12.6"
+
+
+def test_the_torch_that_torchvision_wants_tells_the_cuda(world: World, archive: Archive, nvidia: Signer) -> None:
+    project = make(world, archive, nvidia, "build", "torchvision\n")
+    make_wheel(world.wheels, "torchvision", "0.21.0", requires=("torch==2.6.0",))
+    text = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", text.replace("gpu: true", 'gpu: true\n  cuda: "12.6.3"'))
+    ok(project.cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url))
+    found = decided(project).toolkit
+    assert found
+    assert found.cuda == "12.4"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,11 @@ import pytest
 from support.debian_archive import Signer, write_suite
 from support.debian_mirror import Archive, mirroring, pooled
 from support.debs import shared_object
+from support.nvidia import nvidias
+from support.wheels import make_wheel
 from support.world import Project, World, ok, push_base
+
+from cogpack.lockfile.text import parse_lock
 
 GOOD = "#!/bin/sh\nset -e\nexit 0\n"
 ADDUSER = "#!/bin/sh\nset -e\nadduser --system app\n"
@@ -297,6 +301,56 @@ def test_the_image_of_another_lock_is_taken_as_it_was_then(world: World, ubuntu:
     done = made.cogpack("lock", **ubuntu.environment)
     assert done.code == 2
     assert "debian_base_from: the base of ../first.lock is" in done.err
+
+
+def toolkit(world: World, ubuntu: Ubuntu, *, archive: str) -> Project:
+    make_wheel(world.wheels, "torch", "2.6.0", files={"torch/version.py": b"cuda = '12.4'\n"})
+    made = world.project(requirements="--no-index\ntorch\n", config=f"{archive}  cuda_toolkit: build\n")
+    made.write("keys/p.asc", str(nvidias(ubuntu.archive).certificate))
+    return made
+
+
+def test_the_compiler_of_cuda_goes_with_the_newest_of_gcc_that_the_images_archives_have(
+    world: World, ubuntu: Ubuntu
+) -> None:
+    for name in ("g++-11", "g++-12", "ninja-build"):
+        ubuntu.add("noble", name, "1")
+    ubuntu.push()
+    uri = f"{ubuntu.archive.host}/compute/cuda/repos/ubuntu2204/x86_64"
+    made = toolkit(world, ubuntu, archive=f"  apt: [{{uri: {uri}, suites: [./], key: keys/p.asc}}]\n")
+    ok(made.cogpack("lock", **ubuntu.environment))
+    before = (made.root / "cogpack.lock").read_bytes()
+    found = parse_lock(before).platforms["linux/amd64"].toolkit
+    assert found
+    assert found.packages
+    assert found.compiler == "g++-12"
+    assert {"g++-12", "ninja-build"} <= {deb.name for deb in found.packages.packages if deb.requested}
+    ubuntu.add("noble", "g++-13", "1")
+    ubuntu.push()
+    del ubuntu.archive.seen[:]
+    ok(made.cogpack("lock", **ubuntu.environment))
+    assert (made.root / "cogpack.lock").read_bytes() == before, "what is pinned stays"
+    assert ubuntu.archive.seen == []
+    ok(made.cogpack("lock", "--upgrade", **ubuntu.environment))
+    assert 'compiler = "g++-13"' in (made.root / "cogpack.lock").read_text()
+
+
+def test_what_cuda_toolkit_asks_for_is_missed_in_its_name_by_the_archive_of_the_images_machine(
+    world: World, ubuntu: Ubuntu
+) -> None:
+    repos = "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2204"
+    uri = f"{ubuntu.archive.host}/compute/cuda/repos/ubuntu2204/x86_64"
+    made = toolkit(world, ubuntu, archive=f"  apt: [{{uri: {uri}, suites: [./], key: keys/p.asc}}]\n")
+    failed = made.cogpack("lock", **ubuntu.environment)
+    assert failed.code == 2
+    assert "cogpack.cuda_toolkit: Debian has no package 'g++-13'" in failed.err
+    assert "system_packages" not in failed.err
+    push_base(world.registry, files=ubuntu.files, architecture="arm64")
+    made = toolkit(world, ubuntu, archive="  platform: linux/arm64\n")
+    environment = ubuntu.environment
+    environment["COGPACK_URL_MAP"] += f",{repos}/sbsa={ubuntu.archive.host}/nothing"
+    failed = made.cogpack("lock", **environment)
+    assert f"cogpack.cuda_toolkit: {repos}/sbsa/3bf863cc.pub" in failed.err
 
 
 def test_a_release_that_the_images_key_has_not_signed_is_refused(world: World, ubuntu: Ubuntu) -> None:

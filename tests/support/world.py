@@ -265,8 +265,11 @@ class Template:
             yield World(directory, self.directory / "python", server.address, requests, environment)
 
 
-def push_base(registry: str, *, environment: Sequence[str] = (), files: Mapping[str, bytes] = {}) -> None:
-    """`base/python:v1`: names and directories of a Python image, and the line in which glibc tells its version."""
+def push_base(registry: str, *, environment: Sequence[str] = (), files: Mapping[str, bytes] = {}, **more: str) -> None:
+    """`base/python:v1`: names and directories of a Python image, and the line in which glibc tells its version.
+
+    `more`: fields of its config.
+    """
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         for path, mode in (("tmp", 0o1777), ("usr", 0o755), ("usr/bin", 0o755), ("lib", 0o755)):
@@ -284,7 +287,7 @@ def push_base(registry: str, *, environment: Sequence[str] = (), files: Mapping[
         entry = tarfile.TarInfo("usr/bin/python3")
         entry.type, entry.linkname = tarfile.SYMTYPE, "python3.13"
         archive.addfile(entry)
-    push_image(registry, "base/python:v1", [out.getvalue()], environment=environment)
+    push_image(registry, "base/python:v1", [out.getvalue()], environment=environment, **more)
 
 
 @lru_cache(maxsize=4)

@@ -1,7 +1,10 @@
 """Which CUDA a project's torch is for is asked before anything is built with that: of torch alone, without the rest."""
 
+from collections.abc import Iterable
+
 import msgspec
 
+from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.outlines import Outlines
@@ -16,16 +19,10 @@ from cogpack.session import Session
 def foreseen_cuda(session: Session, project: Project, target: TargetPython) -> str:
     """Tell it as torch's own requirement lines have it, which other packages may still change."""
     config = project.config
-    where = config.where("cogpack.cuda_toolkit")
     requirements = project.requirements()
     own = tuple(line for line in requirements.required if line.name in BUILT)
     if not own:
-        if config.cuda:
-            return ".".join(config.cuda.split(".")[:2])
-        raise InputError(
-            f"{where}: which CUDA is to be compiled for follows from torch, and none is among the requirements",
-            next_step="add torch, or write build.cuda",
-        )
+        return _written_cuda(config)
     alone = msgspec.structs.replace(requirements, required=own, local_wheels=(), sources=(), addresses=())
     chosen = choose_torch(config, alone, target.arch)
     indexes = indexes_of(session, project, chosen.requirements, chosen.index)
@@ -37,24 +34,45 @@ def foreseen_cuda(session: Session, project: Project, target: TargetPython) -> s
         indexes=indexes,
         exclude_newer=config.pack.exclude_newer,
         preferences=(),
-        dependencies=False,
+        dependencies=all(line.name != "torch" for line in own),
         cache=session.cache,
         metadata=session.metadata,
         title="torch, for its CUDA",
         progress=session.progress,
     )
     outlines = Outlines(session, project, lambda wheel: resolved.addresses[wheel.sha256])
-    torch = next((wheel for wheel in resolved.wheels if wheel.name == "torch"), None)
-    found = cuda_of_wheel(torch, outlines) if torch else config.cuda
-    if not found:
+    return cuda_of_torch(config, resolved.wheels, outlines)
+
+
+def check_torch(project: Project) -> None:
+    """Refuse requirements from which no CUDA follows, before anything is resolved, whatever a lock has."""
+    if all(line.name not in BUILT for line in project.requirements().required):
+        _written_cuda(project.config)
+
+
+def cuda_of_torch(config: Config, wheels: Iterable[LockedWheel], outlines: Outlines) -> str:
+    """Tell which one the torch among `wheels` is for, as "12.4", else which one cog.yaml names."""
+    torch = next((wheel for wheel in wheels if wheel.name == "torch"), None)
+    if torch is None:
+        return _written_cuda(config)
+    if not (found := cuda_of(outlines.of(torch)[1])):
         raise InputError(
-            f"{where}: {torch.filename if torch else 'torch'} is for no CUDA",
+            f"{config.where('cogpack.cuda_toolkit')}: {torch.filename} is for no CUDA",
             next_step="write build.gpu: true, or leave cuda_toolkit out",
         )
-    return found
+    return _shortened(found)
 
 
-def cuda_of_wheel(torch: LockedWheel, outlines: Outlines) -> str | None:
-    """Tell it as "12.4"; None of a build for CPU, and where it is not said."""
-    found = cuda_of(outlines.of(torch)[1])
-    return ".".join(found.split(".")[:2]) if found else None
+def _written_cuda(config: Config) -> str:
+    if config.cuda:
+        return _shortened(config.cuda)
+    raise InputError(
+        f"{config.where('cogpack.cuda_toolkit')}: which CUDA is to be compiled for follows from torch, and none is "
+        "among the requirements",
+        next_step="add torch, or write build.cuda",
+    )
+
+
+def _shortened(version: str) -> str:
+    """NVIDIA's packages are of "12.4" where that is "12.4.1"."""
+    return ".".join(version.split(".")[:2])

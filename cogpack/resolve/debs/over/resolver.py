@@ -57,11 +57,13 @@ def resolve_over(
     examine: Examine | None = None,
     upgraded: Collection[str] = (),
     seen: Sequence[DebianRelease] = (),
+    instead: Mapping[str, Sequence[str]] = {},
     now: datetime | None = None,
 ) -> SystemPackages:
     """Choose what the user's `requests` (as `Request` has them) need over `image`; arguments as `resolve_debs` has
     them. What the image has stays as it is, unless a request names it, or something needs a newer one, or it is one of
-    `upgraded`, of which the image's security archive still has a newer one."""
+    `upgraded`, of which the image's security archive still has a newer one. `instead`: by request, names of which the
+    first will do that there is, where there is none of that name."""
     if wrong := [misnamed(request, places) for request in requests if not is_request(request)]:
         raise together(wrong)
     task = http.progress.task(f"{image.name}: {', '.join(requests)}", None, "resolve")
@@ -71,6 +73,7 @@ def resolve_over(
     there = InstalledIndex(image.installed.values(), where=image.where)
     indexes, names, reluctant = indexes_of(suites)
     universe = Universe([*indexes, there], [*names, "base"], reluctant)
+    requests = [next(filter(universe.candidates, (one, *instead.get(one, ()))), one) for one in requests]
     requests = [one for one in requests if not of_wheels(one) or universe.candidates(parse_request(one).name)]
     base = [Candidate(package, len(suites)) for package in there.all()]
     whose = f"the archives of {image.name} have"
