@@ -245,6 +245,9 @@ class Trailing:
         def open(self) -> "Trailing.Reader":
             return Trailing.Reader(self._content)
 
+        def watch(self) -> None:
+            """Nobody wants to see it."""
+
     class Reader(io.RawIOBase):
         def __init__(self, content: "Trailing") -> None:
             super().__init__()

@@ -61,6 +61,9 @@ class Raw:
     def open(self) -> BinaryIO:
         return io.BytesIO(self.stream)
 
+    def watch(self) -> None:
+        """Nobody wants to see it."""
+
 
 @dataclass(frozen=True)
 class Endless:
