@@ -1,5 +1,6 @@
 """Bytecode of sources: the same bytes from each run, kept for the next, and never used for another source."""
 
+import ast
 import importlib.util
 import marshal
 import os
@@ -17,6 +18,7 @@ from cogpack.errors import InputError
 from cogpack.layers.bytecode import BytecodePart, BytecodeSource, Compiler, Packs, SourceFile, Unit, program
 from cogpack.layers.content import Bytes
 from cogpack.layers.entry import File
+from cogpack.planning import own_python
 from cogpack.seal import THIS_RUN, Seal
 
 RELEASE = f"cpython-{'.'.join(map(str, sys.version_info[:3]))}"
@@ -276,3 +278,20 @@ def test_an_edited_file_counts_at_once_though_its_size_and_time_are_the_same(tmp
     file.write_bytes(MODULE.replace(b"a name", b"A name"))
     os.utime(file, (315619200, 315619200))
     assert imported(tmp_path)[0] == "A name that is interned"
+
+
+def test_no_module_whose_code_may_be_held_is_loaded_beside_what_is_compiled() -> None:
+    """One with a class in a function or a class, from a disk, would decide how that of another file is written."""
+    show = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import program; "
+        "print(*(found.__spec__.origin for found in list(sys.modules.values()) if getattr(found, '__spec__', None)))"
+    )
+    words = [sys.executable, *own_python.OPTIONS, "-c", show, str(Path(program.__file__).parent)]
+    origins = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    sources = [Path(origin) for origin in origins if origin.endswith(".py")]
+    assert {path.stem for path in sources} >= {"utf_8", "program"}
+    for path in sources:
+        tree = ast.parse(path.read_text())
+        outer = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+        inner = [found for node in outer for found in ast.walk(node) if found is not node]
+        assert not [found for found in inner if isinstance(found, ast.ClassDef)], path

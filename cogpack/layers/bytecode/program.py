@@ -5,16 +5,24 @@ a row of records: two sizes (32 bits, big endian), a path as the image has it, a
 size and as much bytecode, none where the source can't be compiled, or to far more than it is. Standard library alone,
 and no source is run. What takes more memory or time than any module does ends it all, by a status: whether a file has
 bytecode never depends on the machine.
+
+Only what is built in or frozen is imported. What marshal writes of the name of a class within a function depends on
+whether code of that name is held elsewhere in the process (CPython 3.13), as that of modules from a disk is; and
+what such modules bring differs with how they came, from bytecode or from source.
 """
 
+import _imp
+import _signal  # type: ignore[import-not-found]
 import marshal
 import os
 import resource
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from importlib.util import MAGIC_NUMBER, source_hash
-from typing import BinaryIO
+from _frozen_importlib_external import MAGIC_NUMBER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
 _CHECKED = b"\x03\x00\x00\x00"
 """Flags: it has a hash of its source, which is held against the source whenever that is imported."""
@@ -42,7 +50,9 @@ def bytecode(path: str, source: bytes) -> bytes:
         if _is_too_deep(source):
             return b""
         raise
-    made = MAGIC_NUMBER + _CHECKED + source_hash(source) + marshal.dumps(code)
+    made = (
+        MAGIC_NUMBER + _CHECKED + _imp.source_hash(int.from_bytes(MAGIC_NUMBER, "little"), source) + marshal.dumps(code)
+    )
     return made if len(made) <= most(len(source)) else b""
 
 
@@ -56,14 +66,14 @@ def _is_too_deep(source: bytes) -> bool:
     return False
 
 
-def sources(stream: BinaryIO) -> Iterator[tuple[str, bytes]]:
+def sources(stream: "BinaryIO") -> "Iterator[tuple[str, bytes]]":
     """Read the records of an input."""
     while sizes := stream.read(8):
         path = stream.read(int.from_bytes(sizes[:4], "big"))
         yield path.decode(), stream.read(int.from_bytes(sizes[4:], "big"))
 
 
-def compile_part(place: str, part: int, begin: Callable[[str], object] = str) -> None:
+def compile_part(place: str, part: int, begin: "Callable[[str], object]" = str) -> None:
     """Make an output of an input; `begin` is told of each path."""
     with open(f"{place}/{part}.in", "rb") as stream, open(f"{place}/{part}.out", "wb") as out:
         for path, source in sources(stream):
@@ -79,7 +89,7 @@ def compile_bounded(place: str, part: int) -> int:
     def begin(path: str) -> None:
         nonlocal now
         now = path
-        signal.setitimer(signal.ITIMER_PROF, _SECONDS)
+        _signal.setitimer(_signal.ITIMER_PROF, _SECONDS)
 
     try:
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
