@@ -24,7 +24,7 @@ from cogpack.session import Session
 from cogpack.trace import TRACE
 
 if TYPE_CHECKING:
-    from cogpack.planning.guest_python import Way
+    from cogpack.planning.private_guest import Way
 
 _ASKED = (
     "import sys; print(sys.implementation.name + '-' + '.'.join(map(str, sys.version_info[:3])), "
@@ -72,7 +72,7 @@ class Compiler:
             self._way()
 
     def _way(self) -> "Way":
-        from cogpack.planning.guest_python import way_of
+        from cogpack.planning.private_guest import way_of
 
         try:
             return way_of(self._runner)

@@ -11,17 +11,15 @@ import stat
 from functools import partial
 from pathlib import Path
 
-import msgspec
-
 from cogpack.disk import UNFINISHED, open_regular, writing
 from cogpack.errors import InputError
 from cogpack.planning.own_python import ENVIRONMENT, OPTIONS, PROGRAM, OwnPython
-from cogpack.planning.steps.run import PROCESSES, choose_rung
+from cogpack.planning.private_guest import Way, run_privately
+from cogpack.planning.steps.run import PROCESSES
 from cogpack.planning.steps.steps import Runner
 from cogpack.sandbox import standins
-from cogpack.sandbox.guest import Command, Guest
+from cogpack.sandbox.guest import Command
 from cogpack.sandbox.inroot import open_in
-from cogpack.sandbox.rungs.choice import Rung, probe
 from cogpack.sandbox.trees.directories import remove_tree
 from cogpack.sandbox.trees.lay import contents, lay
 from cogpack.sandbox.trees.store import StoredTree, Trees
@@ -35,27 +33,11 @@ _HEARD = 500
 """Bytes of what it says that are kept, the last ones."""
 
 
-class Way(msgspec.Struct, frozen=True):
-    """Is how it is run: `emulated`, over what is laid by overlayfs or over a copy."""
-
-    rung: Rung
-    emulated: bool
-    overlays: bool
-
-
-def way_of(runner: Runner) -> Way:
-    """Choose it; `InputError` where it can't be run."""
-    findings = probe(runner.scratch)
-    rung, emulated = choose_rung(runner, findings, owners=False)
-    return Way(rung, emulated, rung in findings.overlays)
-
-
 def compile_in_guest(
     own: OwnPython, runner: Runner, way: Way, place: Path, parts: int, release: str
 ) -> tuple[int, str]:
     """Compile what lies in `place`, in so many parts; give the status, and what was said last."""
-    rung = way.rung
-    lower = _laid(own, runner, rung)
+    lower = _laid(own, runner, way)
     above = runner.scratch / f"{UNFINISHED}{secrets.token_hex(8)}"
     runner.cache.used(above)
     said = bytearray()
@@ -64,49 +46,32 @@ def compile_in_guest(
         said.extend(data)
         del said[:-_HEARD]
 
+    words = (own.path, *OPTIONS, f"/{_PROGRAM}", f"/{_PLACE}", str(parts), release)
+    names = [f"{part}.in" for part in range(parts)]
+    files: list[standins.StandIn] = [
+        standins.File(_PROGRAM, PROGRAM.read_bytes()),
+        *(standins.Copy(f"{_PLACE}/{name}", partial(open_regular, place / name)) for name in names),
+    ]
+    limits = Limits(seconds=runner.limits.time, size=runner.limits.size, processes=PROCESSES, file_size=_MOST)
     try:
-        tree = lay(
-            above,
-            [],
-            owned=not rung.one_user,
-            jobs=runner.jobs,
-            cancellation=runner.cancellation,
-            below=(lambda *_: None) if way.overlays else lower.put,
-        )
-        tree.root.chmod(0o755)
-        files = [f"{part}.in" for part in range(parts)]
-        with Guest(
-            tree.root,
-            rung,
-            owners=None,
-            network=False,
-            standins=[
-                standins.File(_PROGRAM, PROGRAM.read_bytes()),
-                *(standins.Copy(f"{_PLACE}/{name}", partial(open_regular, place / name)) for name in files),
-            ],
-            proot=runner.proot(tree.root, above / "proot") if rung is Rung.PROOT else None,
-            emulator=runner.emulator(above / "emulator") if way.emulated else None,
-            lower=lower.root if way.overlays else None,
-        ) as guest:
-            words = (own.path, *OPTIONS, f"/{_PROGRAM}", f"/{_PLACE}", str(parts), release)
-            limits = Limits(seconds=runner.limits.time, size=runner.limits.size, processes=PROCESSES, file_size=_MOST)
-            status = guest.run(Command(words, ENVIRONMENT), hear, cancellation=runner.cancellation, limits=limits)
+        command = Command(words, ENVIRONMENT)
+        status, root = run_privately(runner, way, lower, above, command, hear, files=files, limits=limits)
         if status == 0:
-            _take_out(tree.root, place, parts)
+            _take_out(root, place, parts)
         return status, said.decode(errors="replace")
     finally:
         remove_tree(above)
 
 
-def _laid(own: OwnPython, runner: Runner, rung: Rung) -> StoredTree:
+def _laid(own: OwnPython, runner: Runner, way: Way) -> StoredTree:
     """Lay what it runs over, which is kept laid."""
     return Trees(runner.cache, runner.seal).get(
         [layer.contents for layer in own.layers],
-        owned=not rung.one_user,
+        owned=way.owned,
         lay=lambda new: lay(
             new,
             [contents(layer) for layer in own.layers],
-            owned=not rung.one_user,
+            owned=way.owned,
             readable=True,
             jobs=runner.jobs,
             cancellation=runner.cancellation,

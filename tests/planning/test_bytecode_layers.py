@@ -18,7 +18,7 @@ from cogpack.layers.compression import Gzip, SplicedGzip
 from cogpack.lockfile import Decisions, LockedClash, LockedInterpreter, LockedWheel
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
 from cogpack.locking.wheels.outlines import wheel_artifact
-from cogpack.planning import compiling, guest_python
+from cogpack.planning import compiling, private_guest
 from cogpack.planning.compiling import Compiler, is_release
 from cogpack.planning.own_python import OwnPython
 from cogpack.planning.recipes.base import PlannedBase
@@ -140,13 +140,13 @@ def test_only_a_python_of_the_very_release_is_taken(program: str, release: str, 
 
 @pytest.mark.parametrize("runs", [True, False])
 def test_it_is_known_beforehand_where_nobody_can_compile(runs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    def way_of(_: object) -> guest_python.Way:
+    def way_of(_: object) -> private_guest.Way:
         if not runs:
             raise InputError("programs of linux/s390x can't be run here", next_step="")
-        return guest_python.Way(Rung.USERNS, emulated=False, overlays=True)
+        return private_guest.Way(Rung.USERNS, emulated=False, overlays=True)
 
     monkeypatch.setattr(compiling, "is_release", lambda *_: False)
-    monkeypatch.setattr(guest_python, "way_of", way_of)
+    monkeypatch.setattr(private_guest, "way_of", way_of)
     session = cast("Any", SimpleNamespace(environment={}))
     compiler = Compiler(session, RELEASE, own_python(), cast("Any", None))
     if runs:

@@ -4,24 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.guests import EVERY_RUNG, need, proot
+from support.guests import EVERY_RUNG, need
+from support.private_guests import runner
 from support.program_tree import make_tree
 
-from cogpack.cache import Kept
 from cogpack.config import StepLimits
 from cogpack.errors import InputError
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip
 from cogpack.layers.content import Bytes, LocalFile
 from cogpack.layers.entry import Directory, Entry, File
-from cogpack.layers.facts import Facts
-from cogpack.planning.guest_python import compile_in_guest, way_of
+from cogpack.planning.guest_python import compile_in_guest
 from cogpack.planning.own_python import OwnPython
-from cogpack.planning.steps.laying import Laying
-from cogpack.planning.steps.steps import Runner
-from cogpack.progress import SILENT, Cancellation
+from cogpack.planning.private_guest import way_of
 from cogpack.sandbox.rungs.choice import Rung
-from cogpack.seal import THIS_RUN
 
 pytestmark = pytest.mark.slow
 
@@ -55,32 +51,6 @@ class Programs:
             yield File(f"opt/{name}", Bytes(f"#!/bin/sh\n{script.format(secret=self._secret)}\n".encode()), 0o755)
 
 
-def runner(directory: Path, rung: Rung) -> Runner:
-    return Runner(
-        laying=Laying(directory / "rate"),
-        kept=directory / "steps",
-        scratch=directory / "trees",
-        cache=Kept(directory),
-        isolation=rung.value,
-        architecture="amd64",
-        network=True,
-        limits=StepLimits(time=60),
-        secrets={"token": b"secret"},
-        places=(),
-        home=None,
-        proxies={"https_proxy": "http://user:secret@proxy.example"},
-        mirrors={},
-        authorities=None,
-        proot=lambda _, __: proot() or pytest.fail("need asks for it"),
-        emulator=lambda _: pytest.fail("nothing is emulated"),
-        facts=Facts(directory / "facts"),
-        seal=THIS_RUN,
-        progress=SILENT,
-        cancellation=Cancellation(),
-        jobs=1,
-    )
-
-
 @EVERY_RUNG
 def test_it_reads_the_sources_and_nothing_of_this_machine_and_only_plain_files_of_it_count(
     rung: Rung, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -92,7 +62,7 @@ def test_it_reads_the_sources_and_nothing_of_this_machine_and_only_plain_files_o
     tree = make_tree(tmp_path / "programs", ("sh", "cat", "cp", "env", "head", "ln", "perl"))
     layer = BuiltLayer(Programs(tree, secret), Gzip())
     (tmp_path / "trees").mkdir()
-    seen = runner(tmp_path, rung)
+    seen = runner(tmp_path, StepLimits(time=60), isolation=rung.value)
     way = way_of(seen)
 
     def compiled(name: str) -> tuple[int, str, Path]:

@@ -20,18 +20,18 @@ from cogpack.layers.layer import Form
 from cogpack.layers.wheels import VenvSource, WheelsSource
 from cogpack.locking.wheels.building import Ground
 from cogpack.planning.building.job import ARCHIVE, FRONT_END, Done, Job, collected
+from cogpack.planning.private_guest import Way, run_privately, way_of
 from cogpack.planning.recipes.base import plan_base
 from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.recipes.python import plan_interpreter
-from cogpack.planning.steps.run import PROCESSES, choose_rung
+from cogpack.planning.steps.run import PROCESSES
 from cogpack.planning.steps.said import Said
 from cogpack.planning.steps.steps import Runner
 from cogpack.planning.supply import base_supply, interpreter_input
 from cogpack.project import Project
 from cogpack.runtime import contract
 from cogpack.sandbox import standins
-from cogpack.sandbox.guest import Command, Guest
-from cogpack.sandbox.rungs.choice import Rung, probe
+from cogpack.sandbox.guest import Command
 from cogpack.sandbox.trees.directories import remove_tree
 from cogpack.sandbox.trees.laid import Tree
 from cogpack.sandbox.trees.lay import Recipe, contents, lay
@@ -79,26 +79,23 @@ def below(session: Session, project: Project, ground: Ground) -> Below:
 @contextmanager
 def guest_environment(session: Session, project: Project, ground: Ground, runner: Runner) -> Iterator["Guests"]:
     """Lay the tree that all jobs see, for a `with`; `NoRungError` where no command can be run over it here."""
-    findings = probe(runner.scratch)
     try:
-        rung, emulated = choose_rung(runner, findings, owners=False)
+        way = way_of(runner)
     except InputError as error:
         raise NoRungError(error.message, next_step=error.next_step) from error
-    TRACE.decided(f"wheels are built in the rung {rung}{', emulated' if emulated else ''}")
+    TRACE.decided(f"wheels are built in the rung {way.rung}{', emulated' if way.emulated else ''}")
     lower = below(session, project, ground)
     session.supply.wait(lower.inputs)
     place = runner.scratch / f"{UNFINISHED}{secrets.token_hex(8)}"
     session.kept.used(place)
     try:
-        laid = _laid(lower, runner, rung, place)
-        yield Guests(runner, rung, laid, lower.venv, overlays=rung in findings.overlays, emulated=emulated)
+        yield Guests(runner, way, _laid(lower, runner, way, place), lower.venv)
     finally:
         remove_tree(place)
 
 
-def _laid(lower: Below, runner: Runner, rung: Rung, place: Path) -> StoredTree:
+def _laid(lower: Below, runner: Runner, way: Way, place: Path) -> StoredTree:
     """Lay the tree. What many images share is kept in the cache; the rest is laid in `place`, for this run."""
-    owned = not rung.one_user
     size = sum(layer.size(Form.STORED) or 0 for layer in lower.layers)
     task = runner.progress.task("the files that wheels are built over", size or None, "unpack")
 
@@ -106,7 +103,7 @@ def _laid(lower: Below, runner: Runner, rung: Rung, place: Path) -> StoredTree:
         return lay(
             new,
             [contents(layer) for layer in layers],
-            owned=owned,
+            owned=way.owned,
             readable=True,
             jobs=runner.jobs,
             cancellation=runner.cancellation,
@@ -118,7 +115,7 @@ def _laid(lower: Below, runner: Runner, rung: Rung, place: Path) -> StoredTree:
     kept = None
     if shared:
         names = [layer.contents for layer in shared]
-        kept = Trees(runner.cache, runner.seal).get(names, owned=owned, lay=lambda new: laid(new, shared, None))
+        kept = Trees(runner.cache, runner.seal).get(names, owned=way.owned, lay=lambda new: laid(new, shared, None))
     if kept is None or above:
         tree = laid(place, above, kept)
         kept = StoredTree(tree.root, dict(tree.laid), tree.owned)
@@ -131,15 +128,11 @@ class Guests:
 
     pure = False
 
-    def __init__(
-        self, runner: Runner, rung: Rung, lower: StoredTree, venv: Recipe, *, overlays: bool, emulated: bool
-    ) -> None:
+    def __init__(self, runner: Runner, way: Way, lower: StoredTree, venv: Recipe) -> None:
         self._runner = runner
-        self._rung = rung
+        self._way = way
         self._lower = lower
         self._venv = venv
-        self._overlays = overlays
-        self._emulated = emulated
 
     def run(self, job: Job) -> Done:
         place = job.place / secrets.token_hex(4)
@@ -149,38 +142,27 @@ class Guests:
             remove_tree(place)
 
     def _run(self, job: Job, place: Path) -> Done:
-        runner, rung = self._runner, self._rung
         recipes = [self._venv, *([Recipe(WheelsSource(job.wheels), self._venv.inherited)] if job.wheels else [])]
-        tree = lay(
-            place,
-            recipes,
-            owned=not rung.one_user,
-            jobs=runner.jobs,
-            cancellation=runner.cancellation,
-            below=(lambda *_: None) if self._overlays else self._lower.put,
-        )
-        tree.root.chmod(0o755)
         archive = f"{standins.RUNTIME}/{ARCHIVE}"
         request = job.request(f"/{archive}", f"/{_PLACE}", dies=False)
         told = Said(partial(tell, job.title))
-        command = Command((f"/{contract.VENV}/bin/python3", f"/{_PROGRAM}", f"/{_REQUEST}"), job.environment)
-        with Guest(
-            tree.root,
-            rung,
-            owners=None,
-            network=False,
-            standins=[
+        status, root = run_privately(
+            self._runner,
+            self._way,
+            self._lower,
+            place,
+            Command((f"/{contract.VENV}/bin/python3", f"/{_PROGRAM}", f"/{_REQUEST}"), job.environment),
+            told.hear,
+            recipes=recipes,
+            files=[
                 standins.File(_PROGRAM, FRONT_END.read_bytes()),
                 standins.File(_REQUEST, request),
                 standins.Copy(archive, partial(open_regular, job.archive)),
             ],
-            proot=runner.proot(tree.root, place / "proot") if rung is Rung.PROOT else None,
-            emulator=runner.emulator(place / "emulator") if self._emulated else None,
-            lower=self._lower.root if self._overlays else None,
-        ) as guest:
-            status = guest.run(command, told.hear, cancellation=runner.cancellation, limits=limits_of(runner))
+            limits=limits_of(self._runner),
+        )
         told.end()
-        return collected(job, tree.root, _PLACE, status, told.last)
+        return collected(job, root, _PLACE, status, told.last)
 
 
 def limits_of(runner: Runner) -> Limits:

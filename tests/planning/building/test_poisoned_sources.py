@@ -8,25 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support.guests import EVERY_RUNG, found, need, proot
+from support.guests import EVERY_RUNG, found, need
+from support.private_guests import runner
 from support.python_tree import PYTHON, PythonSource
 from support.sources import make_sdist, source_files
 
-from cogpack.cache import Kept
 from cogpack.config import StepLimits
-from cogpack.layers.facts import Facts
 from cogpack.layers.wheels import VenvSource
 from cogpack.planning.building.archive import BuildSystem
 from cogpack.planning.building.guest import Guests
 from cogpack.planning.building.job import Done, Job
-from cogpack.planning.steps.laying import Laying
-from cogpack.planning.steps.steps import Runner
-from cogpack.progress import SILENT, Cancellation
+from cogpack.planning.private_guest import Way
 from cogpack.sandbox.rungs.choice import Rung
 from cogpack.sandbox.trees.lay import Recipe, lay
 from cogpack.sandbox.trees.store import StoredTree
 from cogpack.sandbox.watch import LimitError
-from cogpack.seal import THIS_RUN
 
 pytestmark = pytest.mark.slow
 
@@ -85,34 +81,8 @@ def guests(rung: Rung, lowers: dict[bool, StoredTree], tmp_path: Path, request: 
         lowers[owned] = StoredTree(tree.root, dict(tree.laid), owned)
     limits = StepLimits(time=getattr(request, "param", 60))
     venv = Recipe(VenvSource(python=MINOR, interpreter=str(PYTHON)))
-    overlays = rung in found(tmp_path).overlays
-    return Guests(runner(tmp_path, limits), rung, lowers[owned], venv, overlays=overlays, emulated=False)
-
-
-def runner(directory: Path, limits: StepLimits) -> Runner:
-    return Runner(
-        laying=Laying(directory / "rate"),
-        kept=directory / "steps",
-        scratch=directory / "trees",
-        cache=Kept(directory),
-        isolation="auto",
-        architecture="amd64",
-        network=True,
-        limits=limits,
-        secrets={"token": b"secret"},
-        places=(),
-        home=None,
-        proxies={"https_proxy": "http://user:secret@proxy.example"},
-        mirrors={},
-        authorities=None,
-        proot=lambda _, __: proot() or pytest.fail("need asks for it"),
-        emulator=lambda _: pytest.fail("nothing is emulated"),
-        facts=Facts(directory / "facts"),
-        seal=THIS_RUN,
-        progress=SILENT,
-        cancellation=Cancellation(),
-        jobs=1,
-    )
+    way = Way(rung, emulated=False, overlays=rung in found(tmp_path).overlays)
+    return Guests(runner(tmp_path, limits), way, lowers[owned], venv)
 
 
 def job(place: Path, files: Mapping[str, bytes]) -> Job:
