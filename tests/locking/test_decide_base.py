@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from support.locked_bases import IMAGE
 
 from cogpack.config import Config, parse_config
-from cogpack.digest import sha256
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import (
     Base,
@@ -25,15 +25,6 @@ AMD64 = Platform(architecture="amd64", os="linux")
 TRIXIE = DebianBase(suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(), packages=())
 SLIM = msgspec.structs.replace(TRIXIE, slim=True)
 BOOKWORM = msgspec.structs.replace(TRIXIE, suite="bookworm", python="3.11", glibc="2.36")
-IMAGE = RegistryBase(
-    reference="registry.test/python:1",
-    digest=sha256(b""),
-    python="3.12",
-    glibc="2.36",
-    interpreter="/usr/local/bin/python3.12",
-    config='{"rootfs": {"diff_ids": []}}',
-    layers=(),
-)
 OF_IMAGE = "cogpack: {base: 'registry.test/python:1'}\n"
 
 

@@ -2,12 +2,12 @@
 
 import msgspec
 import pytest
+from support.locked_bases import IMAGE
 
 from cogpack.config import parse_config
-from cogpack.digest import sha256
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedInterpreter
-from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase, SystemPackages
+from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, SystemPackages
 from cogpack.locking.decide_bytecode import decide_bytecode
 
 PYTHON = LockedDeb(
@@ -16,15 +16,6 @@ PYTHON = LockedDeb(
 DEBIAN = DebianBase(suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(), packages=(PYTHON,))
 NEWER = msgspec.structs.replace(DEBIAN, system_packages=SystemPackages(packages=(PYTHON,)))
 UNKNOWN = msgspec.structs.replace(DEBIAN, packages=(msgspec.structs.replace(PYTHON, name="python3"),))
-IMAGE = RegistryBase(
-    reference="registry.test/python:1",
-    digest=sha256(b""),
-    python="3.12",
-    glibc="2.36",
-    interpreter="/usr/local/bin/python3.12",
-    config='{"config": {"Env": ["PYTHON_VERSION=3.12.7"]}, "rootfs": {"diff_ids": []}}',
-    layers=(),
-)
 
 
 def laid(version: str) -> LockedInterpreter:

@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from support.locked_bases import IMAGE
 
 from cogpack.config import parse_config
-from cogpack.digest import sha256
 from cogpack.lockfile import LockedInterpreter
-from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
+from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb
 from cogpack.locking import decide_interpreter
 from cogpack.oci import Platform
 
@@ -17,15 +17,6 @@ PYTHON = LockedDeb(
     name="python3.13", version="3.13.5-2+deb13u1", arch="amd64", archive="debian", path="p", size=1, sha256="0" * 64
 )
 DEBIAN = DebianBase(suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(), packages=(PYTHON,))
-IMAGE = RegistryBase(
-    reference="registry.test/python:1",
-    digest=sha256(b""),
-    python="3.12",
-    glibc="2.36",
-    interpreter="/usr/local/bin/python3.12",
-    config='{"config": {"Env": ["PYTHON_VERSION=3.12.7"]}, "rootfs": {"diff_ids": []}}',
-    layers=(),
-)
 SILENT = msgspec.structs.replace(IMAGE, config='{"rootfs": {"diff_ids": []}}')
 BARE = msgspec.structs.replace(IMAGE, python=None, interpreter=None)
 KEPT = LockedInterpreter(version="3.12.9", url="https://p.example/a.tar.gz", sha256="0" * 64)
