@@ -24,10 +24,9 @@ from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import Layer
 from cogpack.layers.weights import WEIGHTS, Probe, arrange
-from cogpack.lockfile import Decisions, LockedInterpreter, LockedSteps, LockedWheel, StepsLayerKind
+from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel, StepsLayerKind
 from cogpack.locking.lines.ground import free_local_names
 from cogpack.locking.lines.read import Lines, read_lines
-from cogpack.locking.minimum_driver import minimum_driver
 from cogpack.locking.recommended import LEAVES_OUT, left_to_recommends
 from cogpack.locking.weights.remote import probing
 from cogpack.oci import Platform
@@ -38,6 +37,7 @@ from cogpack.planning.recipes.libraries import Libraries, LibrarySupply
 from cogpack.planning.recipes.lines import Cloned, Fetched, line_layers
 from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.recipes.python import plan_environment, plan_interpreter
+from cogpack.planning.recipes.run import plan_run
 from cogpack.planning.recipes.weights import Gathered, check_places
 from cogpack.planning.steps.changes import Coding, StepChanges
 from cogpack.planning.steps.layer import OpenLayer, StepsLayer
@@ -215,13 +215,8 @@ def make_plan(
             f"the image would have {len(layers)} layers; {LAYER_LIMIT} is the most that runs everywhere",
             next_step="choose a base with fewer layers",
         )
-    run = _run(
-        config,
-        decisions,
-        described,
-        freeze=_freeze(decisions.wheels, steps.known if steps else None),
-        joins=any(found.weight.rule == "opaque" for found in gathered.weights),
-    )
+    joins = any(found.weight.rule == "opaque" for found in gathered.weights)
+    run = plan_run(config, decisions, described, steps=steps.known if steps else None, joins=joins)
     schema = described.document
     inputs = {**base.inputs, **cpython.inputs, **python.inputs, **library_cache.inputs, **known.inputs}
     return Plan(
@@ -285,53 +280,6 @@ def _ran(steps: StepChanges, maker: LayerMaker) -> tuple[StepsLayer | OpenLayer,
 
 def _keys(changes: StepChanges | None, layers: Sequence[StepsLayer | OpenLayer]) -> Sequence[str]:
     return [layer.key for layer in layers] + ([changes.steps.key] if changes else [])
-
-
-def _of_toolkit(decisions: Decisions) -> tuple[tuple[str, str], ...]:
-    """Give the variables of a compiler of CUDA that is in the image."""
-    toolkit = decisions.toolkit
-    return tuple(toolkit.variables.items()) if toolkit and toolkit.packages is None else ()
-
-
-def _run(config: Config, decisions: Decisions, described: Described, *, freeze: str, joins: bool) -> Run:
-    """Say how the container starts; `freeze`: what it has installed; `joins`: it puts files together before."""
-    if len(described.document) > contract.LABEL_LIMIT:
-        raise InputError(
-            f"the OpenAPI schema has {len(described.document)} bytes; {contract.LABEL_LIMIT} fit in an image",
-            next_step="shorten the choices and descriptions of the predictor's inputs",
-        )
-    driver = minimum_driver(decisions)
-    return Run(
-        environment=(*_of_toolkit(decisions), *contract.environment(config, concurrency=described.concurrency)),
-        path=f"/{contract.VENV}/bin" + "".join(f":{home}/bin" for _, home in _of_toolkit(decisions)[:1]),
-        entrypoint=(*_init(config, decisions), *(contract.JOIN if joins else ())),
-        user=config.pack.user,
-        command=contract.COMMAND,
-        working_directory=contract.WORKING_DIRECTORY,
-        ports=(contract.PORT,),
-        labels=contract.labels(
-            config,
-            concurrency=described.concurrency,
-            schema=described.document,
-            sdk_version=decisions.sdk_version,
-            pip_freeze=freeze,
-            has_init=bool(_init(config, decisions)),
-            driver=driver.version if driver else "",
-        ),
-    )
-
-
-def _init(config: Config, decisions: Decisions) -> tuple[str, ...]:
-    """Give the words before the command by which the first process reaps others and hands signals on."""
-    return (decisions.base.init, "--") if config.pack.init and decisions.base.init else ()
-
-
-def _freeze(wheels: Sequence[LockedWheel], steps: LockedSteps | None) -> str:
-    """List what the environment has, as steps leave it."""
-    found: dict[str, str | None] = {wheel.name: wheel.version for wheel in wheels}
-    if steps is not None:
-        found |= {one.name: one.version for one in steps.distributions}
-    return "\n".join(sorted(f"{name}=={version}" for name, version in found.items() if version is not None))
 
 
 def _placed(file: ProjectFile, suppliers: Suppliers) -> Placed:
