@@ -30,7 +30,7 @@ from cogpack.config import PYTHONS  # noqa: E402
 from cogpack.lockfile.base_kinds import DebianBase  # noqa: E402
 from cogpack.lockfile.text import read_lock  # noqa: E402
 from cogpack.registry.server import Server  # noqa: E402
-from cogpack.text import count_text, size_text  # noqa: E402
+from cogpack.text import size_text  # noqa: E402
 
 TABLE = ROOT / "docs/packages-tried.md"
 NAMES = Path(__file__).with_name("public_system_packages.txt")
@@ -181,7 +181,7 @@ def main() -> int:
     names = [name for line in NAMES.read_text().splitlines() if (name := line.partition("#")[0].strip())]
     trials = msgspec.convert(tomllib.loads(TRIALS.read_text()), Trials)
     chosen = given.packages or names
-    wrong: dict[str, str] = {}
+    failed = 0
     with (
         scratch_directory(given.scratch) as scratch,
         dockerd(scratch / "docker") as docker,
@@ -191,8 +191,9 @@ def main() -> int:
             shop = Workshop(docker, registry.address, scratch, suite)
             if given.together:
                 faults = together(shop, [name for name in chosen if name in trials.compiles], trials)
-                print(f"{suite}: {count_text(len(faults), 'name')} compiled with", flush=True)
-                wrong |= {f"{suite} {name}, compiled with": fault for name, fault in faults.items() if fault}
+                for name, fault in faults.items():
+                    print(f"{suite} {name}, compiled with: {fault.strip()[-2000:] or 'works'}", flush=True)
+                    failed += bool(fault)
                 continue
             shop.made([])  # whose layers Docker keeps for the others
             for name in chosen:
@@ -200,11 +201,9 @@ def main() -> int:
                 table = Table(TABLE)
                 table.put(name, suite, cell)
                 table.write(names, trials)
-                print(f"{suite} {name}: {cell}", flush=True)
-                wrong |= {f"{suite} {name}": fault} if fault else {}
-    for what, fault in wrong.items():
-        print(f"{what}:\n{fault.strip()[-2000:]}\n", file=sys.stderr)
-    return 1 if wrong else 0
+                print(f"{suite} {name}: {cell} {fault.strip()[-2000:]}", flush=True)
+                failed += bool(fault)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

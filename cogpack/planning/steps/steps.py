@@ -105,10 +105,11 @@ def make_steps(config: Config, lines: Lines, seen: Sequence[Seen], *, shared: in
 
 
 def dpkg_steps(debs: Sequence[DebFile], seen: Sequence[Seen], *, shared: int = 0, instead: str = "") -> Steps | None:
-    """Have dpkg install `debs` over the layers `seen`; None where there are none. apt puts them in order."""
+    """Have dpkg install `debs` over the layers `seen`; None where there are none. apt puts them in order. A package
+    that has links to libraries alone triggers no `ldconfig`: among the others that are here already, it would have."""
     if not debs:
         return None
-    commands = [f"apt-get install --yes --no-install-recommends /{DEBS}/*.deb"]
+    commands = [f"apt-get install --yes --no-install-recommends /{DEBS}/*.deb", "ldconfig"]
     if any(deb.name == java_keystore.PACKAGE for deb in debs):
         commands.append(java_keystore.COMMAND)
     return Steps(

@@ -50,3 +50,25 @@ def test_a_choice_whose_priority_is_no_number_is_none(priority: str) -> None:
     tree.write("var/lib/dpkg/alternatives/editor", f"auto\n/usr/bin/editor\n\n/usr/bin/vim\n{priority}\n\n")
     install_alternatives(tree, [Alternative("/usr/bin/editor", "editor", "/usr/bin/nano", 40)])
     assert tree.get("etc/alternatives/editor") == Symlink("etc/alternatives/editor", "/usr/bin/nano")
+
+
+def test_the_hdf5_of_an_mpi_goes_with_that_as_libhdf5_openmpi_dev_leaves_it() -> None:
+    tree = Tree()
+    pc = "/usr/lib/x86_64-linux-gnu/pkgconfig"
+    for path in ("/usr/bin/mpicc.openmpi", "/usr/bin/mpirun.openmpi", f"{pc}/hdf5-openmpi.pc", f"{pc}/hdf5-serial.pc"):
+        tree.write(path[1:], "")
+    choices = [
+        Alternative(f"{pc}/hdf5.pc", "hdf5.pc", f"{pc}/hdf5-serial.pc", 20),
+        Alternative(f"{pc}/hdf5.pc", "hdf5.pc", f"{pc}/hdf5-openmpi.pc", 30),
+        Alternative(f"{pc}/hdf5.pc", "hdf5.pc", f"{pc}/hdf5-mpi.pc", 35),
+    ]
+    runs = Slave("/usr/bin/mpirun", "mpirun", "/usr/bin/mpirun.openmpi")
+    mpi = Alternative("/usr/bin/mpicc", "mpi", "/usr/bin/mpicc.openmpi", 50, (runs,))
+    install_alternatives(tree, [mpi])  # which another layer may have brought
+    install_alternatives(tree, choices)
+    assert (tree.read("var/lib/dpkg/alternatives/mpi") or b"").decode() == (
+        f"auto\n/usr/bin/mpicc\nhdf5-mpi.pc\n{pc}/hdf5-mpi.pc\nmpirun\n/usr/bin/mpirun\n\n"
+        f"/usr/bin/mpicc.openmpi\n50\n{pc}/hdf5-openmpi.pc\n/usr/bin/mpirun.openmpi\n\n"
+    )
+    assert tree.get("etc/alternatives/hdf5.pc") == Symlink("etc/alternatives/hdf5.pc", f"{pc}/hdf5-mpi.pc")
+    assert tree.get("etc/alternatives/hdf5-mpi.pc") == Symlink("etc/alternatives/hdf5-mpi.pc", f"{pc}/hdf5-openmpi.pc")

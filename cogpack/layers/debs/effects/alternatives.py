@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -13,6 +13,7 @@ _DIRECTORY = "etc/alternatives"
 _DATABASE = "var/lib/dpkg/alternatives"
 _LOOP = re.compile(r"^[ \t]*for (\w+) in ([\w.+ -]+);?\s*do\n(.*?)^[ \t]*done$", re.MULTILINE | re.DOTALL)
 _PRIORITY = re.compile(r"-?[0-9]{1,9}")
+_HDF5 = re.compile(r"(/.*)/hdf5-(openmpi|mpich)\.pc")
 _TAIL = re.compile(r"(?:\s|[12]?>\s*/dev/null|2>&1|\|\|\s*(?:true|:)|;)*$")
 
 
@@ -68,12 +69,29 @@ def parse_install(line: str) -> Alternative | None:
     return Alternative(words[2], words[3], words[4], int(words[5]), slaves)
 
 
-def install_alternatives(tree: Tree, choices: Iterable[Alternative]) -> None:
+def _with_hdf5_of_mpi(tree: Tree, choices: Sequence[Alternative]) -> list[Alternative]:
+    """Have the HDF5 of an implementation of MPI go with that: libhdf5-openmpi-dev asks what is registered of it, and
+    registers that anew with one slave more, which is itself a choice of `hdf5.pc`."""
+    known = (*_registered(tree, "mpi").values(), *choices)
+    implementations = {choice.path: choice for choice in known if choice.name == "mpi"}
+    again: list[Alternative] = []
+    for choice in choices:
+        found = _HDF5.fullmatch(choice.path) if choice.name == "hdf5.pc" else None
+        if found is not None and (of := implementations.get(f"/usr/bin/mpicc.{found[2]}")) is not None:
+            slave = Slave(f"{found[1]}/hdf5-mpi.pc", "hdf5-mpi.pc", choice.path)
+            kept = (one for one in of.slaves if one.name != slave.name)
+            again.append(msgspec.structs.replace(of, slaves=(*kept, slave)))
+    return [*choices, *again]
+
+
+def install_alternatives(tree: Tree, choices: Sequence[Alternative]) -> None:
     """Add them to what is registered, make each group's links to its best choice (automatic mode), and write the
     database."""
     groups: dict[str, dict[str, Alternative]] = {}
+    choices = _with_hdf5_of_mpi(tree, choices)
+    links = {slave.link for choice in choices for slave in choice.slaves if slave.path[1:] in tree}
     for choice in choices:
-        if choice.path[1:] in tree:
+        if choice.path[1:] in tree or choice.path in links:
             if choice.name not in groups:
                 groups[choice.name] = _registered(tree, choice.name)
             groups[choice.name][choice.path] = choice

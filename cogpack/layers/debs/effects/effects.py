@@ -306,6 +306,7 @@ EFFECTS: Mapping[str, Effect] = {
 # Packages whose names carry a version.
 _PATTERNS: Sequence[tuple[re.Pattern[str], Effect]] = (
     (re.compile(r"python3\.\d+-minimal"), _local_packages),  # and byte code
+    (re.compile(r"libhdf5-(?:openmpi-|mpich-)?dev"), _nothing),  # alternatives, of which one lies with those of MPI
     (re.compile(r"llvm-\d+-runtime"), _nothing),  # tells binfmt-support, which asks for itself
     (re.compile(r"(?:lib)?python3\.\d+(?:-minimal|-stdlib)?"), _nothing),  # byte code
 )
