@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from cogpack.layers.debs.effects.alternatives import Alternative, Slave, install_alternatives, parse_install
@@ -72,3 +73,22 @@ def test_the_hdf5_of_an_mpi_goes_with_that_as_libhdf5_openmpi_dev_leaves_it() ->
     )
     assert tree.get("etc/alternatives/hdf5.pc") == Symlink("etc/alternatives/hdf5.pc", f"{pc}/hdf5-mpi.pc")
     assert tree.get("etc/alternatives/hdf5-mpi.pc") == Symlink("etc/alternatives/hdf5-mpi.pc", f"{pc}/hdf5-openmpi.pc")
+
+
+def test_what_is_chosen_may_be_the_link_of_another_group_as_libcoarrays_openmpi_dev_has_it() -> None:
+    tree = Tree()
+    for path in ("lib/openmpi/caf", "lib/openmpi/cafrun"):
+        tree.write(path, "")
+    own = Alternative("/bin/caf.openmpi", "caf-openmpi", "/lib/openmpi/caf", 50)
+    runs = Slave("/bin/cafrun.openmpi", "cafrun-openmpi", "/lib/openmpi/cafrun"), Slave("/bin/no", "no", "/lib/no")
+    all_runs = Slave("/bin/cafrun", "cafrun", "/bin/cafrun.openmpi"), Slave("/bin/none", "none", "/bin/no")
+    choices = [
+        Alternative("/bin/caf", "caf", "/bin/caf.openmpi", 50, all_runs),
+        msgspec.structs.replace(own, slaves=runs),
+        Alternative("/bin/other", "other", "/bin/none", 50),
+    ]
+    install_alternatives(tree, choices)
+    for name, path in (("caf", "/bin/caf.openmpi"), ("cafrun", "/bin/cafrun.openmpi"), ("caf-openmpi", own.path)):
+        assert tree.get(f"etc/alternatives/{name}") == Symlink(f"etc/alternatives/{name}", path)
+    for name in ("other", "none", "no"):
+        assert f"etc/alternatives/{name}" not in tree

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
@@ -86,10 +86,13 @@ def _with_hdf5_of_mpi(tree: Tree, choices: Sequence[Alternative]) -> list[Altern
 
 def install_alternatives(tree: Tree, choices: Sequence[Alternative]) -> None:
     """Add them to what is registered, make each group's links to its best choice (automatic mode), and write the
-    database."""
+    database. What is chosen may be the link of another group."""
     groups: dict[str, dict[str, Alternative]] = {}
     choices = _with_hdf5_of_mpi(tree, choices)
-    links = {slave.link for choice in choices for slave in choice.slaves if slave.path[1:] in tree}
+    links: set[str] = set()
+    for choice in choices:
+        if choice.path[1:] in tree:
+            links |= {choice.link, *(slave.link for slave in choice.slaves if slave.path[1:] in tree)}
     for choice in choices:
         if choice.path[1:] in tree or choice.path in links:
             if choice.name not in groups:
@@ -98,7 +101,7 @@ def install_alternatives(tree: Tree, choices: Sequence[Alternative]) -> None:
     tree.directory(_DIRECTORY)
     tree.directory(_DATABASE)
     for name in sorted(groups):
-        _install(tree, name, groups[name])
+        _install(tree, name, groups[name], links)
 
 
 def _lines(tree: Tree, name: str) -> list[str]:
@@ -123,14 +126,14 @@ def _registered(tree: Tree, name: str) -> dict[str, Alternative]:
     return found
 
 
-def _install(tree: Tree, name: str, choices: dict[str, Alternative]) -> None:
+def _install(tree: Tree, name: str, choices: dict[str, Alternative], links: Collection[str]) -> None:
     # The first of equal priority stays; paths are sorted, so that no order of packages matters.
     best = max((choices[path] for path in sorted(choices)), key=lambda choice: choice.priority)
     mode = _lines(tree, name)[:1] or ["auto"]
     if mode == ["auto"]:
         _link(tree, best.link, name, best.path)
         for slave in best.slaves:
-            if slave.path[1:] in tree:
+            if slave.path[1:] in tree or slave.path in links:
                 _link(tree, slave.link, slave.name, slave.path)
     slaves = {slave.name: slave.link for path in sorted(choices) for slave in choices[path].slaves}
     lines = [*mode, best.link]
