@@ -163,5 +163,6 @@ def test_commands_have_no_metadata_and_packages_no_network(
     steps = dpkg_steps(debs, [base])
     assert steps is not None
     changes(steps, tmp_path).try_run()
-    changes(msgspec.structs.replace(steps, commands=(RunStep(command="true"),), numbers=(1,), debs=()), tmp_path).try_run()
+    line = msgspec.structs.replace(steps, commands=(RunStep(command="true"),), numbers=(1,), debs=())
+    changes(line, tmp_path).try_run()
     assert asked == [(False, False)] * 2 + [(True, False)]
