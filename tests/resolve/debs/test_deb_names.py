@@ -64,7 +64,7 @@ def test_a_name_that_is_no_package_gets_those_that_may_be_meant(tmp_path: Path, 
     [
         ("cuda-toolkit-11-8", "leave it out, and write cuda_toolkit: build under cogpack"),
         ("cuda-nvcc-12-1", "nvidia-cuda-nvcc-cu12 is a wheel"),
-        ("nvidia-cuda-toolkit", "(image: to the image, too)"),
+        ("nvidia-cuda-toolkit", "(image: in the image, too)"),
         ("nvidia-utils-525", "leave it out: the driver of the machine"),
         ("libgconf-2-4", "leave it out: no Chrome of today wants it; bookworm has it: base: debian:bookworm"),
         ("unrar", "name unar or unrar-free"),

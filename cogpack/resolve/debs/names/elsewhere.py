@@ -49,8 +49,8 @@ _WHEELS: Sequence[tuple[re.Pattern[str], NvidiaLibrary]] = tuple(
 """Libraries of NVIDIA's archive, as it and Ubuntu call them (developer.download.nvidia.com/compute/cuda/repos)."""
 
 _NO_COMPILER = (
-    "leave it out, and write cuda_toolkit: build under cogpack, which brings NVIDIA's compiler to where wheels are built "
-    "(image: to the image, too); nvidia-cuda-nvcc-cu12 is a wheel with ptxas and libdevice, for Triton, XLA and numba"
+    "leave it out, and write cuda_toolkit: build under cogpack, which has NVIDIA's compiler where wheels are built "
+    "(image: in the image, too); nvidia-cuda-nvcc-cu12 is a wheel with ptxas and libdevice, for Triton, XLA and numba"
 )
 _BOOKWORM = "bookworm has it: base: debian:bookworm under cogpack"
 _OF_THE_HOST = "leave it out: the driver of the machine that runs the image brings it"
