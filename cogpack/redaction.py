@@ -159,11 +159,16 @@ def has_secret(url: str) -> bool:
     return bool(_USER.search(url) or _QUERY.search(url))
 
 
+def names_secret(variable: str) -> bool:
+    """Tell whether a variable is called as those are that hold secrets."""
+    upper = variable.upper()
+    return bool(_VARIABLE.search(upper)) and not _NO_SECRET.search(upper)
+
+
 def learn_environment(environment: Mapping[str, str]) -> None:
     """Remember what variables hold that are called like secrets, and the logins of addresses in all of them."""
     for name, value in environment.items():
-        upper = name.upper()
-        if len(value) >= _ANYWHERE and _VARIABLE.search(upper) and not _NO_SECRET.search(upper):
+        if len(value) >= _ANYWHERE and names_secret(name):
             _PROCESS.learn(value)
         if "://" in value:
             learn_url(value)

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from cogpack.cli.grammar import Add, Grammar, Topic
+from cogpack.redaction import learn_environment
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 """What a project can be packed for."""
@@ -203,7 +204,9 @@ def variable(text: str) -> tuple[str, str]:
     name, given, value = text.partition("=")
     if not name:
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE or NAME, found {text!r}")
-    return name, value if given else os.environ.get(name, "")
+    found = value if given else os.environ.get(name, "")
+    learn_environment({name: found})  # before what was typed is traced
+    return name, found
 
 
 def secret(text: str) -> tuple[str, bytes]:

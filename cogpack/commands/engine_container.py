@@ -1,7 +1,7 @@
 """A container of an engine is opened: the image is brought to the engine first."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from cogpack.commands.build import load
@@ -17,6 +17,7 @@ from cogpack.running.bundle import Bundle
 from cogpack.running.container import files_for_engine, gpus_of
 from cogpack.running.engine import EngineContainer
 from cogpack.running.options import ContainerOptions, Runtime
+from cogpack.sandbox.guest import Bind
 from cogpack.session import Session
 from cogpack.sinks.daemon import Load, ask
 
@@ -26,9 +27,15 @@ _NAME = "localhost/cogpack-run"
 
 @contextmanager
 def open_engine_container(
-    session: Session, image: str | None, bundle: Bundle, options: ContainerOptions, runtime: Runtime
+    session: Session,
+    image: str | None,
+    bundle: Bundle,
+    options: ContainerOptions,
+    runtime: Runtime,
+    more: Sequence[Bind],
 ) -> Iterator[EngineContainer]:
-    """Open a container of `bundle`, which was made of `image`, by the engine `runtime`, for a `with`."""
+    """Open a container of `bundle`, which was made of `image`, by the engine `runtime`, for a `with`; `more`: what it
+    sees besides."""
     ask(session.progress, runtime)
     wanted = options.gpus or "all" if gpus_of(session, bundle, options) else None
     name = _in_engine(session, image, bundle, runtime)
@@ -38,7 +45,7 @@ def open_engine_container(
             name,
             bundle,
             session.cancellation,
-            binds=binds,
+            binds=[*binds, *more],
             shm_size=options.shm_size,
             gpus=wanted,
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from cogpack.commands.containers import open_any_container
 from cogpack.running.bundle import open_bundle
+from cogpack.running.given import given
 from cogpack.running.options import ContainerOptions, Port
 from cogpack.sandbox.run import Streams
 from cogpack.session import Session
@@ -25,6 +26,7 @@ def execute(
     The project is /src, and what is written there stays; all else that is written is lost. `environment`: variables
     besides the image's; `ports`: that it listens on, which an engine's container is to publish.
     """
+    environment, binds = given(environment)
     bundle = open_bundle(session, image, isolated=container.isolated)
-    with open_any_container(session, image, bundle, container) as running:
+    with open_any_container(session, image, bundle, container, binds) as running:
         return running.run(command, environment, streams, ports={port: port.number for port in ports})

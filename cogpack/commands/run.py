@@ -11,13 +11,14 @@ from cogpack.commands.containers import open_any_container
 from cogpack.commands.serve import SETUP_TIMEOUT
 from cogpack.errors import InputError
 from cogpack.running.bundle import Bundle, open_bundle, streaming
+from cogpack.running.given import given
 from cogpack.running.inputs import read_inputs
 from cogpack.running.logs import SaidLines
 from cogpack.running.options import ContainerOptions
 from cogpack.running.outputs import Outputs
 from cogpack.running.predictions import Kind
 from cogpack.running.server import Server, free_port
-from cogpack.runtime.labelled_schema import read_signature
+from cogpack.runtime.labelled_schema import only_trains, read_signature
 from cogpack.sandbox.run import Streams
 from cogpack.session import Session
 
@@ -52,10 +53,13 @@ def run(
     """Ask the model of `image`, or of the project, for one prediction; a `ModelError` where it fails.
 
     `inputs`: `NAME=VALUE` each, or `NAME=@FILE`; they are held to the schema before anything is started. `output`: the
-    file for what it gives; files of a model have names of their own without it. `streams`: of its server. `live`: is
+    file for what it gives; files of a model have names of their own without it. `environment`: variables besides the
+    image's; COG_WEIGHTS may name a file of this machine (`running/given`). `streams`: of its server. `live`: is
     given `text` in pieces as the model yields them, the last before this returns; not what goes into files.
     """
     bundle = open_bundle(session, image, isolated=container.isolated)
+    if only_trains(bundle.schema):
+        raise InputError(f"{bundle.name}: the model makes no predictions", next_step="train it: cogpack train")
     signature = read_signature(bundle.schema)
     outputs = Outputs(output, signature.output)
     outputs.live = live
@@ -106,9 +110,10 @@ class _Asked(NamedTuple):
     def gives(self, kind: Kind, inputs: Mapping[str, Any], outputs: Outputs) -> Predicted:
         quiet = {} if self.environment.keys() & {"RUST_LOG", "COG_LOG_LEVEL"} else _QUIET
         said = SaidLines(self.streams.output)
+        environment, binds = given(self.environment)
         with (
-            open_any_container(self.session, self.image, self.bundle, self.options) as container,
-            Server(container, free_port(), quiet | dict(self.environment), Streams(said.hear), kind=kind) as server,
+            open_any_container(self.session, self.image, self.bundle, self.options, binds) as container,
+            Server(container, free_port(), quiet | dict(environment), Streams(said.hear), kind=kind) as server,
         ):
             server.wait_until_ready(self.setup_timeout)
             found = server.predict(inputs, live=outputs.hear if outputs.live and outputs.comes_in_pieces else None)

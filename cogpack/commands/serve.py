@@ -6,10 +6,15 @@ from contextlib import ExitStack
 import msgspec
 
 from cogpack.commands.containers import open_any_container
+from cogpack.errors import InputError
 from cogpack.running.bundle import open_bundle, streaming
+from cogpack.running.given import given
+from cogpack.running.logs import ServerLines
 from cogpack.running.options import ContainerOptions
 from cogpack.running.playground import Playground
+from cogpack.running.predictions import Kind
 from cogpack.running.server import LOOPBACK, Server, free_port
+from cogpack.runtime.labelled_schema import only_trains
 from cogpack.sandbox.run import Streams
 from cogpack.session import Session
 
@@ -41,17 +46,24 @@ def serve(
 ) -> None:
     """Serve the model of `image`, or of the project, until it is interrupted; `ready` is called once it is.
 
-    `port`: 0 for any free one. `playground`: serve a page to try it with, too, for which the server streams. Ends with
-    a `ModelError` if the server does.
+    `environment`: as `run` takes it. `port`: 0 for any free one. `playground`: serve a page to try it with, too, for
+    which the server streams. Ends with a `ModelError` if the server does. A model that makes no predictions serves its
+    trainings.
     """
+    environment, binds = given(environment)
     bundle = open_bundle(session, image, isolated=container.isolated)
+    kind: Kind = "training" if only_trains(bundle.schema) else "prediction"
+    if playground and kind == "training":
+        raise InputError(f"{bundle.name}: the model makes no predictions to try", next_step="leave out --playground")
     if playground:
         bundle = streaming(bundle)
-    with open_any_container(session, image, bundle, container) as running:
+    with open_any_container(session, image, bundle, container, binds) as running:
         port = port or free_port()
-        with Server(running, port, environment, streams, host) as server:
+        lines = ServerLines(streams.output)
+        with ExitStack() as stack:
+            stack.callback(lines.end)
+            server = stack.enter_context(Server(running, port, environment, Streams(lines.hear), host, kind))
             server.wait_until_ready(setup_timeout)
-            with ExitStack() as stack:
-                page = stack.enter_context(Playground(server.url, bundle, image)) if playground else None
-                ready(Served(image=bundle.name, url=server.url, port=port, playground=page.url if page else None))
-                server.wait()
+            page = stack.enter_context(Playground(server.url, bundle, image)) if playground else None
+            ready(Served(image=bundle.name, url=server.url, port=port, playground=page.url if page else None))
+            server.wait()

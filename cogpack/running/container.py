@@ -69,8 +69,10 @@ class Container:
 
 
 @contextmanager
-def open_container(session: Session, bundle: Bundle, options: ContainerOptions) -> Iterator[Container]:
-    """Lay what is to be seen, for a `with`; at its end, all that ran there has ended."""
+def open_container(
+    session: Session, bundle: Bundle, options: ContainerOptions, more: Sequence[Bind] = ()
+) -> Iterator[Container]:
+    """Lay what is to be seen, and `more` of this machine, for a `with`; at its end, all that ran there has ended."""
     gpus = gpus_of(session, bundle, options)
     trees = session.cache / "trees"
     findings = probe(trees)
@@ -106,6 +108,7 @@ def open_container(session: Session, bundle: Bundle, options: ContainerOptions) 
             binds += kept_caches(
                 session, bundle.repository, stored.root, user, bundle.environment, owned=not rung.one_user
             )
+        binds += more
         environment = dict(bundle.environment)
         if gpus is not None:
             binds += gpus.binds

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from cogpack.progress import Cancellation
+from cogpack.redaction import names_secret
 from cogpack.running.bundle import Bundle
 from cogpack.running.options import Port, Runtime
 from cogpack.sandbox.guest import Bind
@@ -92,7 +93,10 @@ class EngineContainer:
         given = dict(environment)
         if self.bundle.source is not None:
             given = {"PYTHONDONTWRITEBYTECODE": "1"} | given
-        inherited = {name: value for name, value in given.items() if os.environ.get(name) in (None, value)}
+        # A word of its command line is in each process list; what the engine reads itself can't be changed for it.
+        inherited = {
+            name: value for name, value in given.items() if os.environ.get(name) in (None, value) or names_secret(name)
+        }
         words = [self._runtime, "run", "--rm", "--name", name, "--shm-size", str(self._shm_size)]
         words += ["--interactive"] if reads else []
         for key, value in given.items():

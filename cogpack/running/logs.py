@@ -1,7 +1,10 @@
-"""What a model says is told from how its server writes it down: the lines of coglet's console log."""
+"""What a model says is told from how its server writes it down: the lines of coglet's console log. What is known to be
+secret is left out: a model may say what it was given by `-e`."""
 
 import re
 from collections.abc import Callable
+
+from cogpack.redaction import redact_result
 
 _LINE = re.compile(
     rb"\d{4}-\d\d-\d\dT[\d:.]+Z +INFO coglet::(?:user|setup|prediction): (?P<text>.*?)"
@@ -11,8 +14,8 @@ _OWN = (b"Starting prediction", b"Prediction worker completed")
 """What the server says of each prediction."""
 
 
-class SaidLines:
-    """Hands on a server's lines, those of its model as the model wrote them."""
+class ServerLines:
+    """Hands on a server's lines, as they are but for secrets."""
 
     def __init__(self, say: Callable[[bytes], object]) -> None:
         self._say = say
@@ -29,7 +32,14 @@ class SaidLines:
         self._rest = b""
 
     def _tell(self, line: bytes, end: bytes) -> None:
+        text = redact_result(line.decode("utf-8", "surrogateescape"))
+        self._say(text.encode("utf-8", "surrogateescape") + end)
+
+
+class SaidLines(ServerLines):
+    """Hands on a server's lines, those of its model as the model wrote them."""
+
+    def _tell(self, line: bytes, end: bytes) -> None:
         found = _LINE.fullmatch(line)
-        if found and found["id"] and found["text"] in _OWN:
-            return
-        self._say((found["text"] if found else line) + end)
+        if not (found and found["id"] and found["text"] in _OWN):
+            super()._tell(found["text"] if found else line, end)

@@ -18,7 +18,7 @@ _PLAIN = ("string", "integer", "number", "boolean")
 
 class Outputs:
     """Takes one output. `spec`: of the schema; `file`: where it goes, or its files below names that begin so; without
-    one, files have names that begin with `stem`.
+    one, files have names that begin with `stem`. The only file of an object has no name of its own.
 
     `written`: the files; `output`: it with their paths in their places; `live`: is told pieces of the text.
     """
@@ -29,6 +29,7 @@ class Outputs:
         self._file = file
         self._spec = spec
         self._stem = stem
+        self._sole = _sole_file(spec)
         self._told = ""
         self._has_values = False
         self.written: list[Path] = []
@@ -104,12 +105,25 @@ class Outputs:
         except binascii.Error:
             data = body.encode()
         file = self._file or Path(f"{self._stem}{mimetypes.guess_extension(media_type) or ''}")
-        if place:
+        if place and place != self._sole:
             words = [word.replace("/", "_") for word in place]
             file = file.with_name(".".join([file.stem, *words]) + file.suffix)
         write_whole(file, [data])
         self.written.append(file)
         return file
+
+
+def _sole_file(spec: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Say where the file is of an object that by its schema can have no other; None of all else."""
+    properties = spec.get("properties")
+    if not isinstance(properties, dict):
+        return None
+    found = [name for name in properties if _may_have_file(mapping(properties, name))]
+    return (found[0],) if len(found) == 1 and properties[found[0]].get("format") == "uri" else None
+
+
+def _may_have_file(spec: Mapping[str, Any]) -> bool:
+    return spec.get("format") == "uri" or spec.get("type") not in _PLAIN
 
 
 def _blocks(text: str) -> Iterator[bytes]:

@@ -84,7 +84,7 @@ class Server:
         name, command = self._container.bundle.name, self._container.bundle.command
         if not command:
             raise InputError(f"{name}: the image has no command", next_step="start one by cogpack exec")
-        if self._kind == "training" and command[-len(contract.COMMAND) :] != contract.COMMAND:
+        if self._kind == "training" and contract.server_of(command) is None:
             raise InputError(
                 f"{name}: the image's command is {' '.join(command):.200}, and not {' '.join(contract.COMMAND)}, which "
                 "alone can train",
@@ -183,9 +183,9 @@ class Server:
             self._ended.set()
 
     def _command(self) -> tuple[str, ...]:
-        command = self._container.bundle.command
-        if command[-len(contract.COMMAND) :] != contract.COMMAND:
-            return command
+        command = contract.server_of(self._container.bundle.command)
+        if command is None:
+            return self._container.bundle.command
         # Whoever runs a model's server here does not want it to be everybody's; it would listen on all addresses.
         return (*command, "--host", self._inside.host, *(contract.TRAINS if self._kind == "training" else ()))
 

@@ -15,7 +15,7 @@ SCHEMA_PATH = f"{SOURCE}/.cog/openapi_schema.json"
 WORKING_DIRECTORY = f"/{SOURCE}"
 COMMAND = ("python", "-m", "cog.server.http")
 TRAINS = ("--x-mode", "train")
-"""What is added to the command to serve trainings."""
+"""What is added to the command to serve trainings, and by the image where there is nothing else to serve."""
 PORT = "5000/tcp"
 STATE = "var/lib/cogpack"
 """Where the image has files in parts, and where they are joined. `inside/join.py` stands alone and says it itself."""
@@ -55,6 +55,18 @@ def sdk_requirement(config: Config) -> str:
     if config.sdk_version == "prerelease":
         return "cog>=0.23.1.dev0"
     return f"cog=={config.sdk_version}" if config.sdk_version else _SDK
+
+
+def command(config: Config) -> tuple[str, ...]:
+    """Give the command of the image: the server of predictions, or of trainings where the model makes no predictions
+    (coglet would end at once)."""
+    return COMMAND if config.predict or not config.train else (*COMMAND, *TRAINS)
+
+
+def server_of(command: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Give the command without the words by which it serves trainings; None where it does not start coglet."""
+    bare = command[: -len(TRAINS)] if command[-len(TRAINS) :] == TRAINS else command
+    return bare if bare[-len(COMMAND) :] == COMMAND else None
 
 
 def environment(config: Config, *, concurrency: int | None) -> tuple[tuple[str, str], ...]:

@@ -37,6 +37,12 @@ def read_signature(text: str | None, *, takes: str = "Input", gives: str = "Outp
     )
 
 
+def only_trains(text: str | None) -> bool:
+    """Tell whether the document is of a model that makes no predictions."""
+    schemas = schemas_of(text)
+    return "TrainingOutput" in schemas and "Output" not in schemas
+
+
 def wants_gpu(config: str | None) -> bool:
     """Tell whether the label with the config says `build.gpu`; what is none of Cog's tells nothing."""
     try:

@@ -42,7 +42,33 @@ def test_a_training_is_asked_of_a_server_in_its_train_mode(project: Project) -> 
     project.write("cog.yaml", config.replace("predict:", 'train: "train.py:train"\npredict:'))
     done = ok(project.cogpack("train", "-i", "text=world"))
     assert done.out == "hello world\n"
-    assert "--x-mode train" in done.err
+    assert done.err.count("--x-mode train") == 1
+
+
+def test_a_model_that_is_only_trained_makes_trainings_and_says_so(project: Project) -> None:
+    project.write("train.py", "def train(text: str) -> str:\n    return text\n")
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", config.replace('predict: "predict.py:Predictor"', 'train: "train.py:train"'))
+    done = ok(project.cogpack("train", "-i", "text=world"))
+    assert (done.out, done.err.count("--x-mode train")) == ("hello world\n", 1)
+    refused = project.cogpack("run", "-i", "text=world")
+    assert (refused.code, "cogpack train" in refused.err, "server:" in refused.err) == (2, True, False)
+    assert project.cogpack("serve", "--playground").code == 2
+
+
+def test_weights_of_this_machine_are_those_of_the_setup_and_no_log_has_the_token(
+    world: World, project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "lora.bin").write_text("trained")
+    token = "hf_ThisIsATokenOfOnesOwn"
+    given = ["-e", f"COG_WEIGHTS={tmp_path / 'lora.bin'}", "-e", f"HF_TOKEN={token}"]
+    done = ok(project.cogpack("run", "-vv", "-i", "text=world", *given, COGPACK_LOG=str(project.root / "log")))
+    assert token not in done.err
+    assert (done.out, "weights: trained\n" in done.err, "token ***\n" in done.err) == ("hello world\n", True, True)
+    places = [project.root, Path(world.environment["COGPACK_CACHE_DIR"])]
+    files = [path for place in places for path in place.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert {project.root / "cogpack.lock", project.root / "log"} <= set(files)
+    assert not [path for path in files if token.encode() in path.read_bytes()]
 
 
 @pytest.mark.slow

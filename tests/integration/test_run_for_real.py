@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -120,9 +121,11 @@ class Predictor(BasePredictor):
 
 MODEL = """
 import os
+import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from pathlib import Path as HostPath
 
 from cog import BasePredictor, BaseModel, ConcatenateIterator, Input, Path
@@ -131,8 +134,9 @@ WEIGHTS = HostPath.home() / ".cache/weights"
 
 
 class Predictor(BasePredictor):
-    def setup(self) -> None:
-        if not WEIGHTS.exists():
+    def setup(self, weights: Path = None) -> None:
+        self.trained = HostPath(weights).read_text() if weights else ""
+        if not self.trained and not WEIGHTS.exists():
             WEIGHTS.parent.mkdir(exist_ok=True)
             urllib.request.urlretrieve(os.environ["WEIGHTS_URL"], WEIGHTS)
 
@@ -140,7 +144,7 @@ class Predictor(BasePredictor):
         try:
             for number in range(count):
                 print("at", number)
-                yield f"{number} "
+                yield f"{number}{self.trained} "
             while wait:
                 time.sleep(0.1)
         except BaseException:
@@ -150,12 +154,18 @@ class Predictor(BasePredictor):
 
 class Output(BaseModel):
     weights: Path
+    steps: int
 
 
-def train(steps: int = Input(ge=1)) -> Output:
-    weights = Path("/tmp/weights.txt")
-    weights.write_text(f"of {steps} steps")
-    return Output(weights=weights)
+def train(images: Path, steps: int = Input(ge=1)) -> Output:
+    with zipfile.ZipFile(str(images)) as archive:
+        names = archive.namelist()
+    program = "import cog, sys; print(sys.executable)"
+    other = subprocess.run(["python", "-c", program], stdout=subprocess.PIPE, text=True)
+    weights = Path("/tmp/weights.tar")
+    weights.write_text(f" {names} {other.stdout.strip() == sys.executable}")
+    print("with", os.environ["HF_TOKEN"])
+    return Output(weights=weights, steps=steps)
 """
 
 
@@ -207,11 +217,27 @@ def test_pieces_come_while_the_model_runs_and_ctrl_c_cancels_it(model: Project) 
     assert (model.root / "canceled").exists()
 
 
-def test_a_training_is_held_to_its_own_schema_and_its_files_are_written(model: Project) -> None:
+TRAINED = "0 ['a.png'] True \n"
+TOKEN = "hf_ATokenOfWhoeverTrains"
+
+
+def train(model: Project, *options: str) -> "subprocess.CompletedProcess[str]":
+    """A round trip: what was trained is a file here, and is what the model then starts with."""
+    with zipfile.ZipFile(model.root / "x.zip", "w") as archive:
+        archive.writestr("a.png", "png")
+    given = ["-i", "images=@x.zip", "-i", "steps=3", "-e", f"HF_TOKEN={TOKEN}", "-o", "w.tar"]
+    done = model.cogpack("train", "-vv", *options, *given)
+    assert json.loads(done.stdout) == {"weights": "w.tar", "steps": 3}
+    assert "with ***\n" in done.stderr
+    assert model.cogpack("run", *options, "-i", "count=1", "-e", "COG_WEIGHTS=w.tar").stdout == TRAINED
+    return done
+
+
+def test_what_a_model_was_trained_to_is_what_it_starts_with(model: Project) -> None:
     assert "expected 1 or more" in model.cogpack("train", "-i", "steps=0", ok=False).stderr
-    done = model.cogpack("train", "-i", "steps=3", "-e", "WEIGHTS_URL=unused:")
-    assert done.stdout == ""
-    assert (model.root / "weights.weights.txt").read_text() == "of 3 steps"
+    said = train(model)
+    assert TOKEN not in said.stderr
+    assert TOKEN not in (model.root / "cogpack.lock").read_text()
 
 
 def test_an_engine_runs_the_same_with_the_same_flags(model: Project, docker: Docker) -> None:
@@ -220,8 +246,7 @@ def test_an_engine_runs_the_same_with_the_same_flags(model: Project, docker: Doc
     options = ["--runtime", "docker", "--shm-size", "32m", "-e", "WEIGHTS_URL=file:///src/predict.py"]
     before = sorted(model.root.rglob("*"))
     assert model.cogpack("run", *options).stdout == "0 1 2 \n"
-    model.cogpack("train", *options, "-i", "steps=2", "-o", "trained.txt")
-    assert (model.root / "trained.weights.txt").read_text() == "of 2 steps"
+    train(model, *options)
     script = "echo $PWD; df -B1 --output=size /dev/shm | tail -1; cat; exit 7"
     done = subprocess.run(
         [sys.executable, "-m", "cogpack", "exec", *options, "sh", "-c", script],
@@ -229,7 +254,8 @@ def test_an_engine_runs_the_same_with_the_same_flags(model: Project, docker: Doc
     )  # fmt: skip
     assert (done.returncode, done.stdout.split()) == (7, ["/src", str(32 << 20), "said"]), done.stderr
     model.cogpack("build", "-o", str(model.root.parent / "layout"))
-    (model.root / "trained.weights.txt").unlink()
+    for name in ("x.zip", "w.tar"):
+        (model.root / name).unlink()
     assert sorted(model.root.rglob("*")) == before
     done = model.cogpack("run", str(model.root.parent / "layout"), *options, "-i", "count=1")
     assert done.stdout == "0 \n"

@@ -32,6 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("LANG", "C")
+    monkeypatch.setenv("HF_TOKEN", "this machine's")
     return tmp_path
 
 
@@ -44,14 +45,14 @@ def test_an_engine_has_the_same_mounts_variables_and_ports(here: Path) -> None:
     told, errors = bytearray(), bytearray()
     status = _container("docker", "all").run(
         ["sh", "-c", "true"],
-        {"TOKEN": "x", "LANG": "de"},
+        {"TOKEN": "x", "HF_TOKEN": "y", "LANG": "de"},
         Streams(told.extend, errors.extend),
         ports={Port("127.0.0.1", 8393): 5000},
     )
     assert status == 7
     name = told.split()[4].decode()
     assert told.decode() == (
-        f"docker run --rm --name {name} --shm-size 64 --env TOKEN --env LANG=de --volume /project:/src "
+        f"docker run --rm --name {name} --shm-size 64 --env TOKEN --env HF_TOKEN --env LANG=de --volume /project:/src "
         "--volume /schema:/src/.cog/openapi_schema.json:ro --publish 127.0.0.1:8393:5000 --gpus all "
         "--workdir /src --entrypoint sh image -c true\n"
     )

@@ -26,7 +26,7 @@ def taken(output: Any, spec: dict[str, Any], file: Path | None = None, *, stem: 
 def test_files_are_written_under_names_that_say_what_they_are(tmp_path: Path) -> None:
     assert taken(PNG, URI) == "output.png"
     assert taken([PNG, PNG], {"type": "array", "items": URI}) == ["output.0.png", "output.1.png"]
-    spec = {"properties": {"image": URI, "text": {"type": "string"}}}
+    spec = {"properties": {"image": URI, "mask": URI, "text": {"type": "string"}}}
     assert taken({"image": PNG, "text": PNG}, spec) == {"image": "output.image.png", "text": PNG}
     assert taken({"image": PNG}, spec, stem="weights") == {"image": "weights.image.png"}
     assert (tmp_path / "output.png").read_bytes() == b"png"
@@ -37,6 +37,15 @@ def test_a_name_of_ones_own_is_that_of_the_file(tmp_path: Path) -> None:
     assert taken([PNG], {"items": URI}, Path("mine.png")) == ["mine.0.png"]
     assert taken("said", {"type": "string"}, Path("mine.txt")) == "said"
     assert (tmp_path / "mine.txt").read_text() == "said\n"
+
+
+def test_the_only_file_of_an_object_is_the_one_that_is_named() -> None:
+    spec = {"properties": {"weights": URI, "version": {"type": "string"}}}
+    assert taken({"weights": PNG, "version": "1"}, spec, Path("mine.tar")) == {"weights": "mine.tar", "version": "1"}
+    assert taken({"weights": PNG, "version": "1"}, spec, stem="weights") == {"weights": "weights.png", "version": "1"}
+    for other in (URI, {"type": "array", "items": URI}, {"type": "object"}, {}):
+        several = {"properties": {"weights": URI, "other": other}}
+        assert taken({"weights": PNG}, several, Path("mine.tar")) == {"weights": "mine.weights.tar"}
 
 
 def test_what_is_besides_files_is_text_that_names_them(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a model says comes out of its server's log as it was written."""
 
+from cogpack.redaction import learn
 from cogpack.running.logs import SaidLines
 
 TIME = "2026-11-28T20:56:43.332341Z "
@@ -23,3 +24,12 @@ def test_lines_of_the_model_are_told_as_it_wrote_them_and_others_as_they_are() -
         said.hear(text[begin : begin + 7])
     said.end()
     assert told.decode().splitlines() == ["1: two", "loaded", "ready", lines[4], lines[5], lines[7]]
+
+
+def test_a_secret_that_a_model_says_is_left_out_and_bytes_that_are_no_text_stay() -> None:
+    told = bytearray()
+    learn("hf_ATokenOfOnesOwn")
+    said = SaidLines(told.extend)
+    said.hear(b"with hf_ATokenOf")
+    said.hear(b"OnesOwn, \xff\n")
+    assert bytes(told) == b"with ***, \xff\n"

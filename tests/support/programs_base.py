@@ -15,6 +15,8 @@ SERVER = rb"""#!/bin/perl
 # Stands for Python with cog.server.http: one model, which says hello.
 $| = 1;
 print STDERR "server: @ARGV\n";
+print STDERR "token $_\n" for grep { defined } $ENV{HF_TOKEN};
+if (open my $weights, "<", $ENV{COG_WEIGHTS} // "") { print STDERR "weights: ", <$weights>, "\n"; }
 exit 3 if ($ENV{STUB} // "") eq "end";
 socket(my $listening, 2, 1, 0) or die "socket: $!";
 setsockopt($listening, 1, 2, pack("i", 1));

@@ -30,7 +30,7 @@ def plan_run(
         path=f"/{contract.VENV}/bin" + "".join(f":{home}/bin" for _, home in _of_toolkit(decisions)[:1]),
         entrypoint=(*_init(config, decisions), *(contract.JOIN if joins else ())),
         user=config.pack.user,
-        command=contract.COMMAND,
+        command=contract.command(config),
         working_directory=contract.WORKING_DIRECTORY,
         ports=(contract.PORT,),
         labels=contract.labels(

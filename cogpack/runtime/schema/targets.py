@@ -88,7 +88,10 @@ def _method(sources: Sources, found: Local, module: Module, *, train: bool) -> T
             f"has no {what}, neither its own nor of a base class in the project", next_step=f"define a {what}"
         )
     if train and run is None:
-        text = "has train, but coglet also wants a run or predict method before it starts in train mode"
+        text = (
+            "has train, but coglet also wants a run or predict method before it starts in train mode: add one, or make "
+            "train a function"
+        )
         notes = (place.note(Code.TRAIN_ALONE, text),)
     scope, node = wanted
     own = Place(scope.module.path, node.lineno, f"method {node.name}")
