@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-import zstandard
-
-from cogpack import inflate
+from cogpack import inflate, zstd
 from cogpack.errors import InputError
 from cogpack.sizes import BLOCK
 
@@ -14,8 +12,8 @@ _GZIP_SLICE = 16 * 1024
 _ZSTD_SLICE = 512
 """Bytes given to zstd at a time: it gives all they unpack to at once, 128 KiB for each 4 of them at the worst."""
 
-_ZSTD_WINDOW = 128 * 1024 * 1024
-"""Frames may claim a window of gigabytes; this is what the command line tool and Go's decoder allow."""
+_ZSTD_WINDOW_LOG = 27
+"""Frames may claim a window of gigabytes; 128 MiB is what the command line tool and Go's decoder allow."""
 
 _BOMB = 64 * 1024 * 1024
 """Bytes that any layer may have, however small it is packed; beyond, it may have this many times its own:"""
@@ -93,17 +91,16 @@ def _gunzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
 def _unzstd(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Decompress RFC 8878: frames one after another, skippable ones among them."""
     # Not the library's stream reader: it takes a cut frame for a whole one.
-    decoder = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-    frame = decoder.decompressobj()
+    frame = zstd.decoder(_ZSTD_WINDOW_LOG)
     try:
         for piece in _slices(blocks, _ZSTD_SLICE):
             rest = piece
             while rest:
                 if frame.eof:
-                    frame = decoder.decompressobj()
+                    frame = zstd.decoder(_ZSTD_WINDOW_LOG)
                 yield from _slices([frame.decompress(rest)], BLOCK)
                 rest = frame.unused_data if frame.eof else b""
-    except zstandard.ZstdError as error:
+    except zstd.ZstdError as error:
         raise _broken("zstd", str(error)) from error
     if not frame.eof:
         raise _broken("zstd", "it ends early")

@@ -24,6 +24,7 @@ RANKS = {
     "home": 0,
     "model_files": 0,
     "inflate": 0,
+    "zstd": 0,
     "symlinks": 0,
     "debian_version": 1,
     "formats": 1,

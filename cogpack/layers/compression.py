@@ -14,9 +14,8 @@ from importlib.metadata import version
 from typing import Protocol
 
 import deflate as libdeflate
-import zstandard
 
-from cogpack import inflate
+from cogpack import inflate, zstd
 from cogpack.digest import Hasher
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers import deflate, tar
@@ -189,15 +188,16 @@ class Zstd(_Framed):
     piece = 4 * 1024 * 1024
 
     def __init__(self) -> None:
-        _require("libzstd", ".".join(map(str, zstandard.ZSTD_VERSION)), ".".join(map(str, _ZSTD_VERSION)))
+        found, expected = (".".join(map(str, version)) for version in (zstd.VERSION, _ZSTD_VERSION))
+        _require("libzstd", found, expected, more="; Python 3.15 has its own libzstd: take 3.14, or gzip")
 
     def compress(self, piece: bytes | bytearray) -> bytes:
-        return zstandard.ZstdCompressor(level=3).compress(piece)
+        return zstd.compress(piece, 3)
 
 
-def _require(name: str, found: str, expected: str) -> None:
+def _require(name: str, found: str, expected: str, *, more: str = "") -> None:
     if found != expected:
         raise MismatchError(
             f"{name} {found} is installed, but layers are made with {expected}: the bytes would differ",
-            next_step="reinstall cogpack with its own dependencies, for example in a fresh virtual environment",
+            next_step=f"reinstall cogpack with its own dependencies, for example in a fresh virtual environment{more}",
         )

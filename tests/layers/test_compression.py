@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.trees import Deflated, Endless, chunked, tar_bytes, trees
 
+from cogpack import zstd
 from cogpack.decompress import decompressed
 from cogpack.digest import Hasher, sha256
 from cogpack.errors import InputError, MismatchError
@@ -324,7 +325,7 @@ def test_another_version_of_a_compressor_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(compression, "version", lambda name: "0.9.1")
     with pytest.raises(MismatchError, match=r"deflate 0\.9\.1 is installed, but layers are made with 0\.9\.0"):
         Gzip()
-    monkeypatch.setattr(zstandard, "ZSTD_VERSION", (1, 5, 8))
+    monkeypatch.setattr(zstd, "VERSION", (1, 5, 8))
     with pytest.raises(MismatchError, match=r"libzstd 1\.5\.8 is installed"):
         Zstd()
 

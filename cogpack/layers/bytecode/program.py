@@ -92,7 +92,8 @@ def compile_bounded(place: str, part: int) -> int:
         _signal.setitimer(_signal.ITIMER_PROF, _SECONDS)
 
     try:
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        if sys.platform == "linux":  # macOS knows no such bound
+            resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         compile_part(place, part, begin)
     except Exception as error:  # noqa: BLE001 - it is told, and this process has no caller

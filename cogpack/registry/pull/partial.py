@@ -9,7 +9,7 @@ import fcntl
 import os
 import stat
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -22,6 +22,8 @@ from cogpack.registry.pull.ranges import Span, decode_journal, encode_journal
 from cogpack.sizes import BLOCK
 
 _JOURNAL_LIMIT = 4 * 1024 * 1024
+_sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
+"""macOS has no fdatasync(2)."""
 
 
 class Partial:
@@ -117,7 +119,7 @@ class Partial:
         """Sync the file, then write down what it holds of a blob."""
         with self._lock, writing(self.path):
             self._recorded[digest] = list(got)
-            os.fdatasync(self._file)
+            _sync(self._file)
             spans = {digest: (self._sizes[digest], spans) for digest, spans in self._recorded.items()}
             write_whole(self._journal, [encode_journal(spans)])
 

@@ -8,6 +8,7 @@ import base64
 import errno
 import json
 import os
+import platform
 import secrets
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -103,6 +104,9 @@ class Machine(msgspec.Struct, frozen=True):
 def probe(directory: Path, *, under: Sequence[Rule] = ()) -> Findings:
     """Ask what each rung would ask, with trees in `directory`. `under`: rules of a filter that it is asked under, as a
     container's engine would have laid it."""
+    if (system := platform.system()) != "Linux":
+        refused = Refusal("the sandbox", f"there is none on {system}", "a machine with Linux, or a virtual one")
+        return Findings(dict.fromkeys(Rung, refused), listener=refused, emulation=refused)
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
     place = directory / f"{UNFINISHED}{secrets.token_hex(8)}"

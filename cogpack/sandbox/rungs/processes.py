@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+_PROC = Path("/proc")
+
 
 class Process(NamedTuple):
     """What /proc tells of one (proc_pid_stat(5)). `ticks`: of the processor, for itself and for those of its children
@@ -42,7 +44,12 @@ def end_orphans(tracer: int) -> None:
 
 
 def end_session(session: int) -> None:
-    """Kill what is left of a session (setsid(2)) whose helper was killed, but who has begun another one."""
+    """Kill what is left of a session (setsid(2)) whose helper was killed, but who has begun another one; without /proc
+    (macOS), its first group."""
+    if not _PROC.exists():
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(session, signal.SIGKILL)
+        return
     while found := [one.number for one in _processes() if one.session == session and one.state != b"Z"]:
         _kill(found)
 
@@ -67,7 +74,7 @@ def processes_below(ancestor: int) -> Iterator[Process]:
 
 def _processes() -> Iterator[Process]:
     """Give all that /proc shows."""
-    for place in Path("/proc").iterdir():
+    for place in _PROC.iterdir():
         if place.name.isdecimal():
             with suppress(OSError):
                 fields = (place / "stat").read_bytes().rpartition(b")")[2].split()
