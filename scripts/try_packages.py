@@ -36,6 +36,8 @@ TABLE = ROOT / "docs/packages-tried.md"
 NAMES = Path(__file__).with_name("public_system_packages.txt")
 TRIALS = Path(__file__).with_name("package_trials.toml")
 COMPILERS = ("g++", "pkg-config")
+KEPT = 5
+"""So many images Docker has at a time: some of their layers are those of the next."""
 
 # What ldconfig of glibc 2.36 calls ELF, not libc6, is found as well: the linker of 32 bits, which needs no C library.
 _WHOLE = """
@@ -88,10 +90,16 @@ class Workshop(msgspec.Struct, frozen=True):
     scratch: Path
     suite: str
 
+    def image(self, *names: str) -> str:
+        """Name the image: one repository has all of them, so that a layer is made once."""
+        tag = re.sub(r"[^\w.-]", "-", "-".join([self.suite, *names]))
+        return f"{self.registry}/tried:{tag}"
+
     def made(self, packages: Sequence[str]) -> Made:
         """Lock a project of these packages, push it, and have Docker pull it."""
         project = self.scratch / "-".join([self.suite, *packages[:1]])
         project.mkdir()
+        image = self.image(*packages[:1])
         config = {
             "build": {"system_packages": list(packages)},
             "predict": "predict.py:Predictor",
@@ -99,7 +107,6 @@ class Workshop(msgspec.Struct, frozen=True):
         }
         (project / "cog.yaml").write_text(json.dumps(config))
         (project / "predict.py").write_bytes((ROOT / "examples/hello/predict.py").read_bytes())
-        image = f"{self.registry}/{re.sub('[^a-z0-9]+', '-', project.name).strip('-')}:v1"
         words = [sys.executable, "-m", "cogpack", "push", image]
         done = subprocess.run(words, cwd=project, capture_output=True, text=True, check=False)
         lock = read_lock(project)
@@ -132,7 +139,6 @@ def alone(shop: Workshop, name: str, trials: Trials) -> tuple[str, str]:
         return "FAILS", made.fault
     command = "" if name in trials.compiles else f"; {trials.command(name).strip()}"
     fault = shop.fault(made.image, f"{_WHOLE}{command}")
-    shop.docker("rmi", made.image)
     return f"{made.brought}{'; FAILS' if fault else ''}", fault
 
 
@@ -196,8 +202,10 @@ def main() -> int:
                     failed += bool(fault)
                 continue
             shop.made([])  # whose layers Docker keeps for the others
-            for name in chosen:
+            for number, name in enumerate(chosen):
                 cell, fault = alone(shop, name, trials)
+                if number >= KEPT:
+                    docker.run("rmi", shop.image(chosen[number - KEPT]), ok=False)
                 table = Table(TABLE)
                 table.put(name, suite, cell)
                 table.write(names, trials)

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from cogpack.errors import InputError
 from cogpack.layers.debs.deb.package import UnpackedPackage
 from cogpack.layers.debs.effects.alternatives import Alternative, install_alternatives
-from cogpack.layers.debs.effects.effects import CHOICES, EFFECTS, SAME_AGAIN, Effect, find_effect
+from cogpack.layers.debs.effects.choices import CHOICES
+from cogpack.layers.debs.effects.effects import EFFECTS, SAME_AGAIN, Effect, find_effect
 from cogpack.layers.debs.effects.ldcache import write_cache
 from cogpack.layers.debs.effects.scripts import NotUnderstood, fortran_links, literal_choices, read_script
 from cogpack.layers.debs.tree import Tree
@@ -76,7 +77,7 @@ def check_upgrade(
                 "stand in for",
                 next_step="choose a newer base that has it",
             )
-        return literal_choices(after.get("postinst", b"").decode("utf-8", "replace"))
+        return [*literal_choices(after.get("postinst", b"").decode("utf-8", "replace")), *CHOICES.get(name, ())]
     return _checked(
         name,
         new,

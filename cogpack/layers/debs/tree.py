@@ -178,6 +178,12 @@ class Tree:
         if isinstance(entry := self._entries.get(real), File):
             self._entries[real] = msgspec.structs.replace(entry, mode=mode, uid=uid, gid=gid)
 
+    def mark(self, path: str, attribute: tuple[str, bytes]) -> None:
+        """Give the file at `path`, if there is one, an extended attribute."""
+        real = self.real(path)
+        if isinstance(entry := self._entries.get(real), File):
+            self._entries[real] = msgspec.structs.replace(entry, xattrs=(attribute,))
+
 
 def applied(layers: Iterable[Iterable[Entry]]) -> dict[str, Entry]:
     """Give what there is of layers without whiteouts, by path (image-spec layer.md, "Applying Changesets")."""
@@ -195,7 +201,7 @@ def _same(one: Entry, other: Entry) -> bool:
     if one is other:
         return True
     if isinstance(one, File) and isinstance(other, File):
-        alike = (one.mode, one.uid, one.gid) == (other.mode, other.uid, other.gid)
+        alike = (one.mode, one.uid, one.gid, one.xattrs) == (other.mode, other.uid, other.gid, other.xattrs)
         return alike and _equal(one.content, other.content)
     return one == other
 

@@ -202,6 +202,24 @@ def test_alternatives_of_a_postinst_are_linked(tmp_path: Path, packages: Path) -
     assert found["usr/lib/libblas.so.3"] == Symlink("usr/lib/libblas.so.3", "/etc/alternatives/libblas.so.3")
 
 
+def test_the_settings_of_mariadb_go_before_those_without_a_server(tmp_path: Path, packages: Path) -> None:
+    install = "update-alternatives --install /etc/mysql/my.cnf my.cnf"
+    common = f"if [ -f /etc/mysql/my.cnf.fallback ]; then\n{install} /etc/mysql/my.cnf.fallback 100\nfi\n"
+    own = f'if [ -f /symlinks ]\nthen\n/symlinks\nfi\n{install} "/etc/mysql/mariadb.cnf" 500 || true\n'
+    debs = [
+        deb_file(packages, name, deb(name, member(f"./etc/mysql/{file}"), control={"postinst": f"#!/bin/sh\n{script}"}))
+        for name, file, script in (
+            ("mysql-common", "my.cnf.fallback", common),
+            ("mariadb-common", "mariadb.cnf", own),
+        )
+    ]
+    found = tree(tmp_path, *debs)
+    assert found["etc/alternatives/my.cnf"] == Symlink("etc/alternatives/my.cnf", "/etc/mysql/mariadb.cnf")
+    assert text(found["var/lib/dpkg/alternatives/my.cnf"]) == (
+        "auto\n/etc/mysql/my.cnf\n\n/etc/mysql/mariadb.cnf\n200\n/etc/mysql/my.cnf.fallback\n100\n\n"
+    )
+
+
 def test_a_file_that_is_another_package_is_refused(tmp_path: Path, packages: Path) -> None:
     wrong = msgspec.structs.replace(deb_file(packages, "x", deb("x")), name="y")
     with pytest.raises(MismatchError, match="expected y 1 amd64, found x 1 amd64"):

@@ -6,7 +6,7 @@ import struct
 
 from cogpack.layers.debs.effects.effects import EFFECTS
 from cogpack.layers.debs.tree import Tree
-from cogpack.layers.entry import Directory
+from cogpack.layers.entry import Directory, File
 
 
 def test_interpreters_of_files_are_noted_as_update_binfmts_notes_them() -> None:
@@ -98,3 +98,18 @@ def test_fonts_of_x_are_listed_with_their_names_encodings_and_aliases_as_by_upda
     assert tree.text(f"{directory}/fonts.alias").endswith(
         "!! /etc/X11/fonts/misc/xfonts-base.alias\nfixed -misc-fixed\n"
     )
+
+
+def test_the_helper_of_gstreamers_clocks_has_the_capabilities_that_setcap_writes() -> None:
+    helper = "usr/lib/x86_64-linux-gnu/gstreamer1.0/gstreamer-1.0/gst-ptp-helper"
+    for suite, written in (("bookworm", "0100000200140000"), ("trixie", "0100000200148000")):
+        tree = Tree()
+        tree.write(helper, "", mode=0o755)
+        before = {entry.path: entry for entry in tree}
+        tree.write("usr/lib/os-release", f"VERSION_CODENAME={suite}\n")
+        EFFECTS["libgstreamer1.0-0"](tree)
+        found = tree.get(helper)
+        assert isinstance(found, File)
+        assert found.mode == 0o755
+        assert found.xattrs == (("security.capability", bytes.fromhex(written + "00" * 12)),)
+        assert found in tree.changes(before), "also where a layer below has the package's files alone"

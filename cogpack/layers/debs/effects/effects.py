@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeAlias
 
 from cogpack.layers.debs.effects.accounts import add_declared, add_group, add_user, create_accounts, shadow_accounts
-from cogpack.layers.debs.effects.alternatives import Alternative, Slave
+from cogpack.layers.debs.effects.capabilities import clock_helper
 from cogpack.layers.debs.effects.certificates import install_certificates
 from cogpack.layers.debs.effects.fonts import font_aliases, font_cache, font_rendering, ghostscript_fonts, x_fonts
 from cogpack.layers.debs.effects.pam import configure_pam
@@ -230,6 +230,7 @@ EFFECTS: Mapping[str, Effect] = {
     "dbus-daemon": _bus_daemon,
     "dbus": _bus,
     "libc6-i386": _narrow_libraries,
+    "libgstreamer1.0-0": clock_helper,
     "libibverbs1": _remote_memory,
     "openssh-client": _ssh_agent,
     "javascript-common": _javascript,
@@ -282,7 +283,9 @@ EFFECTS: Mapping[str, Effect] = {
     "libtirpc3t64": _nothing,  # guards an upgrade from unmerged paths
     "llvm": _nothing,  # removes an old link
     "login.defs": _nothing,  # adopts an old configuration
+    "mariadb-common": _nothing,  # an alternative (`choices`)
     "mawk": _nothing,  # an alternative
+    "mysql-common": _nothing,  # an alternative
     "openssl": _nothing,  # /usr/lib/ssl is in the package
     "perl": _nothing,
     "perl-base": _nothing,
@@ -301,7 +304,7 @@ EFFECTS: Mapping[str, Effect] = {
     "util-linux-extra": _nothing,  # a clock's init script
     "vim-runtime": _nothing,  # an index of help pages
     "x11-common": _nothing,  # a service
-    "xz-utils": _nothing,  # alternatives, below
+    "xz-utils": _nothing,  # alternatives (`choices`)
 }
 # Packages whose names carry a version.
 _PATTERNS: Sequence[tuple[re.Pattern[str], Effect]] = (
@@ -313,29 +316,6 @@ _PATTERNS: Sequence[tuple[re.Pattern[str], Effect]] = (
 
 SAME_AGAIN: Collection[Effect] = frozenset({_nothing, _name_service, _base_files, _pam_files, _login, _time_zone})
 """What those leave is there where a version of the same package was configured before."""
-
-_OF_LZMA = {"lzma": "xz", "unlzma": "unxz"} | {
-    f"lz{tool}": f"xz{tool}" for tool in ("cat", "more", "less", "diff", "cmp", "grep", "egrep", "fgrep")
-}
-
-CHOICES: Mapping[str, Sequence[Alternative]] = {
-    "xz-utils": (
-        Alternative(
-            "/usr/bin/lzma",
-            "lzma",
-            "/usr/bin/xz",
-            20,
-            (
-                *(Slave(f"/usr/bin/{one}", one, f"/usr/bin/{xz}") for one, xz in _OF_LZMA.items() if one != "lzma"),
-                *(
-                    Slave(f"/usr/share/man/man1/{one}.1.gz", f"{one}.1.gz", f"/usr/share/man/man1/{xz}.1.gz")
-                    for one, xz in _OF_LZMA.items()
-                ),
-            ),
-        ),
-    )
-}
-"""Scripts register these alternatives in other than literal lines."""
 
 
 def find_effect(name: str) -> Effect | None:
