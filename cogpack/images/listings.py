@@ -78,7 +78,7 @@ class _List(msgspec.Struct, frozen=True, array_like=True):
     members: tuple[_Kept, ...]
 
 
-_FORMAT = f"3-{zlib.crc32(' '.join(Listed.__struct_fields__).encode()):08x}"
+_FORMAT = f"4-{zlib.crc32(' '.join(Listed.__struct_fields__).encode()):08x}"
 _DECODER = msgspec.msgpack.Decoder(_List)
 
 

@@ -13,7 +13,7 @@ from cogpack.errors import InputError
 from cogpack.layers.content import Bytes
 from cogpack.layers.debs import DebFile, PackageSource, Unpacking
 from cogpack.layers.debs.effects.ldcache import SharedObject
-from cogpack.layers.debs.over.ground import Unread
+from cogpack.layers.debs.over.ground import Unread, is_kept
 from cogpack.layers.debs.over.source import OverImageSource
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, Whiteout, parents
 from cogpack.progress import SILENT, Cancellation
@@ -58,7 +58,8 @@ class Image:
             for parent in parents(path):
                 found.setdefault(parent, Directory(parent))
             if isinstance(what, str | bytes):
-                what = File(path, Bytes(what.encode() if isinstance(what, str) else what))
+                data = what.encode() if isinstance(what, str) else what
+                what = File(path, Bytes(data) if is_kept(path, len(data)) else Unread(path, len(data)))
             found[path] = what
         return found
 
@@ -175,6 +176,19 @@ def test_a_file_of_another_package_is_taken_by_who_replaces_it_and_else_nobody(i
     assert "/usr/bin/old\n" not in text(made[f"{INFO}/old.list"])
     with pytest.raises(InputError, match="/usr/bin/old: is in the packages old and new, and neither replaces"):
         image.over(image.deb("new", deb("new", member("./usr/bin/old", "theirs"))))
+
+
+def test_what_is_written_for_a_package_can_be_told_by_what_is_kept_of_the_image(image: Image) -> None:
+    """Settings of fonts, and interpreters, of which the image has some."""
+    image.files |= {
+        "usr/lib/os-release": "VERSION_CODENAME=bookworm\n",
+        "usr/share/binfmts/python3.11": "package python3.11\ninterpreter /usr/bin/python3.11\nmagic x\n",
+        "usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstcoreelements.so": "",
+    }
+    names = ("fontconfig-config", "libgstreamer1.0-0", "binfmt-support", "systemd", "ghostscript", "mysql-common")
+    made = image.over(*(image.deb(name, deb(name)) for name in names))
+    assert made["usr/local/share/fonts"] == Directory("usr/local/share/fonts", 0o2775, 0, 50)
+    assert "/usr/bin/python3.11\n" in text(made["var/lib/binfmts/python3.11"])
 
 
 def test_a_choice_joins_those_that_the_image_has_and_a_users_own_stays(image: Image) -> None:

@@ -13,10 +13,12 @@ KEPT_LIMIT = 16 * 1024 * 1024
 _KEPT = (
     "etc/",
     "lib/sysusers.d/",
+    "usr/lib/os-release",
     "usr/lib/sysusers.d/",
     "usr/local/share/ca-certificates/",
     "usr/share/base-files/",
     "usr/share/base-passwd/",
+    "usr/share/binfmts/",
     "usr/share/ca-certificates/",
     "usr/share/debianutils/",
     "usr/share/keyrings/",
