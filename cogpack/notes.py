@@ -71,6 +71,10 @@ class Code(enum.StrEnum):
     LOCK_UNWRITTEN = "lock-unwritten", "The lock was resolved for this run only: this command writes nothing."
     MIRROR_DOWN = "mirror-down", "A mirror failed and is not asked any more in this run."
     MISSING_EXTRA = "missing-extra", "The chosen version of a package does not have the extra that is asked for."
+    MISSING_IMPORT = (
+        "missing-import",
+        "Sources import a module that nothing in the image has: it fails as soon as the model is loaded.",
+    )
     MISSING_LIBRARY = (
         "missing-library",
         "A module of a wheel is linked with a library that the image lacks, or has in too old a version.",

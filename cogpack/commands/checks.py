@@ -17,11 +17,12 @@ from cogpack.disk import write_whole
 from cogpack.errors import CogpackError, InputError, NoProjectError
 from cogpack.lockfile import FILE, read_lock
 from cogpack.locking import current
+from cogpack.locking.missing_imports import local_modules, look_at_imports
 from cogpack.locking.unsupported import refuse_unsupported
 from cogpack.notes import Note
 from cogpack.opening import parse_reference
 from cogpack.planning.describing import describe_project, find_described
-from cogpack.project import Project
+from cogpack.project import Project, each_platform
 from cogpack.reference import Reference
 from cogpack.session import Session
 from cogpack.text import size_text, time_text
@@ -72,6 +73,7 @@ def check_project(session: Session, *, isolation: str | None, fix: bool) -> Iter
         yield Check(name="cog.yaml", verdict="ok", said=said)
     yield from _check_model(project)
     yield _check_lock(session, project)
+    yield from _check_imports(session, project)
     if project.config.run and isolation is None:
         yield Check(
             name="build.run",
@@ -146,6 +148,23 @@ def _check_lock(session: Session, project: Project) -> Check:
     except CogpackError as error:
         return _failed("lock", error)
     return Check(name="lock", verdict="ok", said=f"{FILE} was made from what is here")
+
+
+def _check_imports(session: Session, project: Project) -> Iterator[Check]:
+    """Look for what the sources import, by a lock that fits and wheels that are here."""
+    try:
+        found = current.check_lock(session, project)
+    except CogpackError:  # told above
+        return
+    for one in each_platform(project):
+        decisions = found.platforms[one.config.pack.platform]
+        looked = look_at_imports(one, decisions, local_modules(session, one))
+        for note in looked.notes:
+            yield _advice("imports", note)
+        if looked.unseen:
+            yield Check(name="imports", verdict="ok", said=f"what sources import was not looked for: {looked.unseen}")
+        elif not looked.notes:
+            yield Check(name="imports", verdict="ok", said="what sources import at their beginning is there")
 
 
 def _check_login(session: Session, image: Reference, *, alone: bool) -> Check:

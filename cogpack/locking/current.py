@@ -23,6 +23,7 @@ from cogpack.locking.executable_stacks import stack_notes
 from cogpack.locking.lines.decide import lacks_pins
 from cogpack.locking.lines.pip.breaks import break_notes
 from cogpack.locking.minimum_driver import minimum_driver
+from cogpack.locking.missing_imports import local_modules, look_at_imports
 from cogpack.locking.recommended import recommended
 from cogpack.locking.shared_versions import moved_locks
 from cogpack.locking.weights.remote import changed_uses
@@ -198,6 +199,9 @@ def current_lock(
             check_clashes(one, decisions)
             check_cuda(one.config, decisions)
         _tell(session, project, found)
+        for one, decisions in _decided(project, found):
+            for note in look_at_imports(one, decisions, local_modules(session, one)).notes:
+                session.progress.note(note)
         if TRACE.level:
             TRACE.decided(f"{FILE} was made from these inputs: nothing is resolved")
         return found

@@ -32,6 +32,7 @@ from cogpack.locking.deviations import check_cuda, check_left_to_wheels
 from cogpack.locking.executable_stacks import find_executable_stacks, refuses_executable_stacks, suite_for
 from cogpack.locking.lines.decide import decide_lines
 from cogpack.locking.lines.renewals import NO_KEY, check_step, without_lines, without_step
+from cogpack.locking.missing_imports import look_at_imports, read_modules
 from cogpack.locking.missing_packages import missing_packages
 from cogpack.locking.proposed_toolkit import proposed_toolkit
 from cogpack.locking.shared_base import read_shared_base
@@ -316,7 +317,8 @@ def _decide(
     check_left_to_wheels(config, decided)
     check_cuda(config, decided)
     check_slim(config, decided)
-    for note in (*missing_packages(project, decided), *proposed_toolkit(project, decided)):
+    imports = look_at_imports(project, decided, read_modules(lines.pip.outlines, session))
+    for note in (*missing_packages(project, decided), *proposed_toolkit(project, decided), *imports.notes):
         if note not in told:
             session.progress.note(note)
     return decided

@@ -66,8 +66,12 @@ def missing_packages(project: Project, decisions: Decisions) -> Iterator[Note]:
 
 def sources_of(project: Project) -> Sources:
     """Read the predictor's sources, and the trainer's."""
-    references = (project.config.predict, project.config.train)
-    return read_sources(project.source, [reference.partition(":")[0] for reference in references if reference])
+    return read_sources(project.source, roots_of(project.config))
+
+
+def roots_of(config: Config) -> list[str]:
+    """Name the files of the predictor and of the trainer."""
+    return [reference.partition(":")[0] for reference in (config.predict, config.train) if reference]
 
 
 def _wanted(

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from cogpack.lockfile import Decisions
+from cogpack.locking.missing_packages import sources_of
 from cogpack.notes import Code, Note
 from cogpack.project import Project
-from cogpack.runtime.started import read_sources
 
 _COMPILES = {"deepspeed": "compiles its operators when they are first used (op_builder/builder.py)"}
 """Modules that call torch.utils.cpp_extension.load themselves."""
@@ -16,8 +16,7 @@ def proposed_toolkit(project: Project, decisions: Decisions) -> Iterator[Note]:
     config = project.config
     if config.pack.cuda_toolkit == "image" or config.pack.base is not None or not config.gpu:
         return
-    roots = [reference.partition(":")[0] for reference in (config.predict, config.train) if reference]
-    sources = read_sources(project.source, roots)
+    sources = sources_of(project)
     wheels = {wheel.name for wheel in decisions.wheels}
     reasons = [
         f"{one.place}: starts nvcc, or has torch's cpp_extension do so, which compiles for a GPU when the model runs"

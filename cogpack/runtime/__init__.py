@@ -1,1 +1,1 @@
-"""coglet serves the model of an image that holds what is said here: `contract`, `schema/` and `inside/`."""
+"""coglet serves the model of an image that holds what is said here: `contract`, `schema/`, `imports/` and `inside/`."""

@@ -8,13 +8,13 @@ import ast
 import posixpath
 import re
 import shlex
-import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from cogpack.runtime.schema.source import MAX_BYTES, SourceFiles
+from cogpack.runtime.parsed import parsed
+from cogpack.runtime.schema.source import SourceFiles
 
 _MOST_FILES = 500
 _RUN = ("run", "call", "check_call", "check_output", "Popen", "getoutput", "getstatusoutput")
@@ -65,7 +65,7 @@ def read_sources(files: SourceFiles, roots: Iterable[str]) -> Sources:
     seen = set(queue)
     while queue and len(seen) <= _MOST_FILES:
         path = queue.popleft()
-        tree = _parse(files.read(path), path)
+        tree = parsed(files.read(path), path)
         if tree is None:
             continue
         calls = _Calls(path, tree)
@@ -81,17 +81,6 @@ def read_sources(files: SourceFiles, roots: Iterable[str]) -> Sources:
                     seen.add(found)
                     queue.append(found)
     return Sources(tuple(programs), tuple(modules), tuple(compiling), tuple(shells))
-
-
-def _parse(data: bytes | None, path: str) -> ast.Module | None:
-    if data is None or len(data) > MAX_BYTES:
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(data, path)
-    except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError):
-        return None
 
 
 def _compiling(tree: ast.Module, path: str) -> Iterator[Started]:

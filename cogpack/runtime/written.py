@@ -3,13 +3,13 @@ written wants a volume at each of these."""
 
 import ast
 import posixpath
-import warnings
 from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from cogpack.runtime.contract import WORKING_DIRECTORY
-from cogpack.runtime.schema.source import MAX_BYTES
+from cogpack.runtime.parsed import parsed
+from cogpack.runtime.path_values import PathValues
 
 HOME = "/home/model"
 """What `~` stands for where the container's HOME is this."""
@@ -32,8 +32,9 @@ def written_directories(sources: Mapping[str, bytes]) -> list[Written]:
     """Find them in all `sources`, by path; of each directory the first place. What lies in another comes after it."""
     found: dict[str, str] = {}
     for path, data in sorted(sources.items()):
-        for directory, line in _read(path, data):
-            found.setdefault(directory, f"{path}:{line}")
+        if tree := parsed(data, path):
+            for directory, line in _directories(tree, path):
+                found.setdefault(directory, f"{path}:{line}")
     return [Written(directory, place) for directory, place in sorted(found.items())]
 
 
@@ -42,63 +43,16 @@ def is_in(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
-def _read(path: str, data: bytes) -> Iterator[tuple[str, int]]:
-    if len(data) > MAX_BYTES:
-        return
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(data, path)
-        yield from _Reader(tree).directories()
-    except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError):
-        return  # who checks the predictor tells of it
-
-
-class _Reader:
-    def __init__(self, tree: ast.Module) -> None:
-        self._tree = tree
-        self._bound: dict[str, ast.expr | None] = {}  # None: bound more than once
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Assign):
-                for target in node.targets:
-                    if isinstance(target, ast.Name):
-                        self._bound[target.id] = None if target.id in self._bound else node.value
-
-    def directories(self) -> Iterator[tuple[str, int]]:
-        for node in ast.walk(self._tree):
-            for expression, is_file in _places(node):
-                text = self._text(expression, 0)
-                if text is None:
-                    continue
-                directory = _absolute((posixpath.dirname(text) or ".") if is_file else text)
-                if directory is not None:
-                    yield directory, expression.lineno
-
-    def _text(self, node: ast.expr, depth: int) -> str | None:
-        """Follow an expression to the path that it is: literals, names bound once, os.path.join, Path and `/`."""
-        if depth > 20:
-            return None
-        match node:
-            case ast.Constant(value=str(text)):
-                return text
-            case ast.Name(id=name):
-                bound = self._bound.get(name)
-                return None if bound is None else self._text(bound, depth + 1)
-            case ast.Call(func=ast.Attribute(attr="expanduser" | "resolve" | "absolute", value=value), args=[]):
-                return self._text(value, depth + 1)
-            case ast.BinOp(left=left, op=ast.Div(), right=right):
-                parts = [left, right]
-            case ast.Call(func=ast.Attribute(attr="join" | "expanduser") | ast.Name(id="Path"), args=args) if args:
-                parts = args
-            case ast.Call(func=ast.Attribute(attr="Path"), args=args) if args:
-                parts = args
-            case ast.Call(func=ast.Name(id="str"), args=[arg]):
-                parts = [arg]
-            case _:
-                return None
-        texts = [self._text(part, depth + 1) for part in parts]
-        known = [text for text in texts if text is not None]
-        return posixpath.join(*known) if len(known) == len(texts) else None
+def _directories(tree: ast.Module, path: str) -> Iterator[tuple[str, int]]:
+    values = PathValues(tree, path)
+    for node in ast.walk(tree):
+        for expression, is_file in _places(node):
+            text = values.of(expression)
+            if text is None:
+                continue
+            directory = _absolute((posixpath.dirname(text) or ".") if is_file else text)
+            if directory is not None:
+                yield directory, expression.lineno
 
 
 def _places(node: ast.AST) -> Iterator[tuple[ast.expr, bool]]:

@@ -76,6 +76,24 @@ def test_a_project_is_looked_at_and_nothing_is_resolved_for_it(world: World) -> 
     assert "requirements.txt" in stale.out.partition("failed  lock: ")[2]
 
 
+def test_what_sources_import_and_nothing_has_is_told_by_lock_by_push_and_by_doctor(world: World) -> None:
+    """Sources are no input of the lock, so what they import later is told by who takes the lock as it is."""
+    project = world.project("imports")
+    predictor = (project.root / "predict.py").read_text()
+    ok(project.cogpack("lock"))
+    ok(project.cogpack("push", f"{world.registry}/me/imports:1"))
+    assert checks(ok(project.cogpack("doctor", "--json")))["imports"][0] == "ok"
+    project.write("predict.py", f"import strange\n{predictor}")
+    text = (
+        "predict.py:1: imports strange, which nothing in the image has: add the package that has it to requirements.txt"
+    )
+    assert checks(ok(project.cogpack("doctor", "--json")))["imports"] == ("advice", f"{text}; None")
+    assert f"note: {text}" in ok(project.cogpack("push", f"{world.registry}/me/imports:1")).err
+    assert f"note: {text}" in ok(project.cogpack("lock")).err
+    denied = project.cogpack("lock", "--deny", "missing-import")
+    assert (denied.code, text in denied.err) == (2, True)
+
+
 def test_the_old_key_is_renamed_where_it_stands_and_nothing_else_changes(world: World) -> None:
     project = world.project("renamed")
     path = project.root / "cog.yaml"

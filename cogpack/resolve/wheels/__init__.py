@@ -2,12 +2,22 @@
 
 `resolver` asks, by `compile` (uv as a subprocess) and `failures` (what it says), for `target`, of `indexes`, whose
 addresses may hold `variables`; `choice` takes one wheel of each version; `sources`: what it wants of who has
-wheels that no index has.
+wheels that no index has; `import_names`: what brings a module.
 """
 
+from cogpack.resolve.wheels.import_names import DISTRIBUTIONS
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import Resolved, resolve_wheels, wheel_urls
 from cogpack.resolve.wheels.sources import Neighbours, Sources
 from cogpack.resolve.wheels.target import TargetPython
 
-__all__ = ["Indexes", "Neighbours", "Resolved", "Sources", "TargetPython", "resolve_wheels", "wheel_urls"]
+__all__ = [
+    "DISTRIBUTIONS",
+    "Indexes",
+    "Neighbours",
+    "Resolved",
+    "Sources",
+    "TargetPython",
+    "resolve_wheels",
+    "wheel_urls",
+]

@@ -1,0 +1,211 @@
+"""What a model's sources import as soon as they are imported, and nothing in the image has, is told before it is made.
+
+Where something may be there that nobody has looked into, nothing is told: a command that is run, a directory that
+sources put on Python's path and that is not of the project, what they install themselves.
+"""
+
+import os
+import posixpath
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import msgspec
+
+from cogpack.config import step_places
+from cogpack.errors import CogpackError
+from cogpack.layers.wheels.modules import SiteModules
+from cogpack.lockfile import Decisions, LockedWheel
+from cogpack.lockfile.base_kinds import RegistryBase
+from cogpack.locking.lines.read import image_of, read_lines
+from cogpack.locking.missing_packages import roots_of
+from cogpack.locking.wheels.outlines import Outlines, wheel_artifact
+from cogpack.notes import Code, Note
+from cogpack.project import Project
+from cogpack.resolve.wheels import DISTRIBUTIONS
+from cogpack.run_lines import touched
+from cogpack.run_lines.site import within
+from cogpack.runtime.contract import SOURCE, WORKING_DIRECTORY
+from cogpack.runtime.imports import Import, ImportedFiles, Imports, is_standard, left_python, read_imports
+from cogpack.session import Session
+from cogpack.threads import each
+
+_JOBS = 16
+
+ModulesOf = Callable[[Sequence[LockedWheel]], SiteModules | None]
+"""Gives the modules of wheels; None where nobody here knows them."""
+
+_BRINGS_NONE = frozenset(
+    {
+        *("add-apt-repository", "apt", "apt-get", "apt-key", "cat", "cd", "chmod", "chown", "dpkg", "echo", "export"),
+        *("ldconfig", "locale-gen", "ls", "mkdir", "rm", "set", "test", "touch", "true", "update-alternatives"),
+    }
+)
+"""Programs that put no module where Python looks for one: Debian's own directories are none of the environment's."""
+_SEPARATOR = re.compile(r"&&|\|\|?|;|\n")
+
+
+class _Files:
+    """Gives the files of the project as the image has them."""
+
+    def __init__(self, project: Project) -> None:
+        self._source = project.source
+        self._project = project
+        self.names = cache(self._names)
+
+    def read(self, path: str) -> bytes | None:
+        return self._source.read(path)
+
+    def _names(self, directory: str) -> frozenset[str]:
+        start = f"{directory}/" if directory else ""
+        paths = [file.path for file in self._project.files()]
+        return frozenset(path[len(start) :].partition("/")[0] for path in paths if path.startswith(start))
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """Is what was found: `unseen` says why nothing can be told, "" where all was looked at."""
+
+    notes: tuple[Note, ...] = ()
+    unseen: str = ""
+
+
+def read_modules(outlines: Outlines, session: Session) -> ModulesOf:
+    """Say how those of wheels are read where these are."""
+
+    def modules_of(wheels: Sequence[LockedWheel]) -> SiteModules:
+        found = each(outlines.of, wheels, jobs=_JOBS, name="wheel", cancellation=session.cancellation)
+        return SiteModules(outline for _, outline in found)
+
+    return modules_of
+
+
+def local_modules(session: Session, project: Project) -> ModulesOf:
+    """Say how they are read of wheels that are here: nobody is asked for others."""
+
+    def modules_of(wheels: Sequence[LockedWheel]) -> SiteModules | None:
+        if not all(wheel.path or session.store.find(wheel_artifact(wheel)) for wheel in wheels):
+            return None
+        return read_modules(Outlines(session, project, lambda wheel: wheel.filename), session)(wheels)
+
+    return modules_of
+
+
+def look_at_imports(project: Project, decisions: Decisions, modules_of: ModulesOf) -> Looked:
+    """Look for each module that is imported; a note of one that is not there has where that is done first."""
+    files = _Files(project)
+    imports = read_imports(files, roots_of(project.config))
+    asked = [one for one in imports.modules if one.level or not _is_pythons(one, decisions)]
+    if not asked:
+        return Looked()
+    if unseen := imports.open or _unseen(project, decisions, imports, files):
+        return Looked(unseen=unseen)
+    try:
+        modules = modules_of(decisions.wheels)
+    except CogpackError as error:  # of a server that is away, where the lock is kept
+        return Looked(unseen=error.message)
+    if modules is None:
+        return Looked(unseen="some wheels are not here")
+    if other := [directory for directory in modules.directories if not within(directory, WORKING_DIRECTORY)]:
+        return Looked(unseen=f"a wheel puts {other[0]} on Python's path")
+    editable = tuple(directory.removeprefix(WORKING_DIRECTORY).strip("/") for directory in modules.directories)
+    imports = msgspec.structs.replace(imports, directories=(*imports.directories, *editable))
+    laid = [weight.target for weight in project.config.weights]
+    found: dict[str, list[Import]] = {}
+    for one in asked:
+        if _is_there(imports, files, laid, one) or (not one.level and modules.has(one.module, one.names)):
+            continue
+        found.setdefault(_lacking(files, modules, one), []).append(one)
+    notes = []
+    for name, places in found.items():
+        more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
+        advice = _advice(project, files, imports, places[0], name)
+        notes.append(Note(Code.MISSING_IMPORT, f"{places[0].place}: imports {name}{more}, {advice}"))
+    return Looked(tuple(notes))
+
+
+def _lacking(files: ImportedFiles, modules: SiteModules, one: Import) -> str:
+    """Name what is not there: the module, or all that it is in."""
+    first = one.module.partition(".")[0]
+    if one.level or first in files.names(""):
+        return one.module
+    if not modules.has(first):
+        return first
+    return one.module if "." in one.module else f"{first}.{one.names[0]}"  # of a directory that several share
+
+
+def _is_there(imports: Imports, files: ImportedFiles, laid: Sequence[str], one: Import) -> bool:
+    """Tell whether it is of the project, or of weights that are `laid` into that."""
+    if not one.level and one.module.partition(".")[0] in imports.given:
+        return True
+    if imports.lies_in(files, one):
+        return True
+    first = one.module.partition(".")[0]
+    for directory in imports.directories:
+        place = f"/{posixpath.join(SOURCE, directory)}".rstrip("/")
+        top = f"{place}/{first}"
+        if any(within(path, top) or path.startswith(f"{top}.") or within(place, path) for path in laid):
+            return True
+    return False
+
+
+def _advice(project: Project, files: ImportedFiles, imports: Imports, one: Import, name: str) -> str:
+    """Say what is known of it, and what to do."""
+    for place in imports.places(one):
+        for path in (place, f"{place}.py"):
+            if os.path.lexists(project.root / path):
+                return f"and {path} is left out of the image: add the line !{path} at the end of .dockerignore"
+    first = name.partition(".")[0]
+    directory = posixpath.dirname(one.path)
+    beside = posixpath.join(directory, first)
+    if directory and not one.level and any(files.read(f"{beside}{end}") is not None for end in (".py", "/__init__.py")):
+        return (
+            f"which lies in {posixpath.dirname(one.path)}/, where Python does not look: it looks in the project's root"
+        )
+    if one.level or files.read(f"{first}/__init__.py") is not None:
+        return "which no file of the project is: correct the name, or add the file"
+    where = project.config.python_requirements or "build.python_packages"
+    if since := left_python(first):
+        return f"which Python has no more since {since}: ask for an older build.python_version"
+    known = next((DISTRIBUTIONS[key] for key in (name, first) if key in DISTRIBUTIONS), "")
+    return f"which nothing in the image has: add {known or 'the package that has it'} to {where}"
+
+
+def _is_pythons(one: Import, decisions: Decisions) -> bool:
+    name = one.module.partition(".")[0]
+    if name == "distutils" and any(wheel.name == "setuptools" for wheel in decisions.wheels):
+        return True  # which stands in for it
+    return is_standard(name, decisions.python.minor)
+
+
+def _unseen(project: Project, decisions: Decisions, imports: Imports, files: ImportedFiles) -> str:
+    """Say where modules may lie that nobody here knows: places that sources, the base or commands name."""
+    if imports.outside:
+        return f"sources put {imports.outside[0]} on Python's path"
+    if empty := next((directory for directory in imports.directories if not files.names(directory)), None):
+        return f"sources put {empty} on Python's path, which is not there yet"
+    base = decisions.base
+    if isinstance(base, RegistryBase) and (image := image_of(base)):
+        variables = (image.config.get("config") or {}).get("Env") or []
+        if any(str(variable).startswith("PYTHONPATH=") for variable in variables):
+            return "the base sets PYTHONPATH"
+    lines = read_lines(project.config, base, decisions.python.minor, decisions.sandboxed)
+    places = step_places(project.config)
+    for left in lines.remaining:
+        if not _brings_none(left.step.command):
+            return f"{places[left.index]}: a command that is run may bring modules"
+    for one in lines.effects:
+        if any("site-packages" in path for path in touched(one.effect)):
+            return f"{places[one.step]}: it writes where modules are"
+    return ""
+
+
+def _brings_none(command: str) -> bool:
+    for part in _SEPARATOR.split(command):
+        try:
+            words = shlex.split(part, comments=True)
+        except ValueError:
+            return False
+        if words and words[0] not in _BRINGS_NONE:
+            return False
+    return True
