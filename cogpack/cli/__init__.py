@@ -60,6 +60,8 @@ def run(argv: Sequence[str] | None = None) -> int:
 def _failed(error: BaseException, arguments: argparse.Namespace) -> int:
     """Tell people, programs and the runner; return the exit code."""
     from cogpack.cli import github, json_output
+    from cogpack.cli.excerpts import illustrated
+    from cogpack.errors import CogpackError
     from cogpack.text import printable
 
     by = error.number if isinstance(error, Terminated) else signal.SIGINT
@@ -72,7 +74,8 @@ def _failed(error: BaseException, arguments: argparse.Namespace) -> int:
     elif failed.code == "interrupted":
         _say(failed.message, f"next: {failed.next_step}")
     else:
-        _say(printable(f"error: {failed.message}"), printable(f"next: {failed.next_step}"))
+        said = illustrated(error, arguments.directory) if isinstance(error, CogpackError) else failed.message
+        _say(printable(f"error: {said}"), printable(f"next: {failed.next_step}"))
     if arguments.json and not getattr(arguments, "answered", False):
         with contextlib.suppress(OSError):  # nobody reads it: the exit code says the rest
             print(json_output.document(None, getattr(arguments, "noted", ()), failed), flush=True)

@@ -4,12 +4,13 @@ docs.github.com, "Workflow commands for GitHub Actions". Each part depends on it
 """
 
 import os
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cogpack.cli.excerpts import PLACE, find_place
 
 if TYPE_CHECKING:
     from cogpack.cli.json_output import Failure
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from cogpack.commands.push import Pushed
     from cogpack.notes import Note
 
-_PLACE = re.compile(r"(?P<file>[^\s:][^:\n]{0,400}):(?P<line>[1-9][0-9]{0,8}): ")
 _ROWS = 50
 """Layers that the summary names at most."""
 
@@ -33,7 +33,7 @@ def error_line(failed: "Failure", directory: Path, environment: Mapping[str, str
 
 def note_line(note: "Note", directory: Path, environment: Mapping[str, str] = os.environ) -> str:
     """Return an annotation: what stands at a line of a file is a warning there; all else is a notice."""
-    kind = "warning" if _PLACE.match(note.text) else "notice"
+    kind = "warning" if PLACE.match(note.text) else "notice"
     return _command(kind, note.text, note.code, directory, environment)
 
 
@@ -50,16 +50,13 @@ def _escaped(text: str, more: str = "") -> str:
 
 
 def _place(text: str, directory: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return file and line, relative to the checkout; nothing where the file is not in it."""
-    found = _PLACE.match(text)
-    if found is None:
-        return {}
+    """Return file, line and column, the file relative to the checkout; nothing where it is not in that."""
     workspace = Path(os.path.realpath(environment.get("GITHUB_WORKSPACE") or "."))
-    start = Path(os.path.realpath(directory))
-    for above in (start, *start.parents):
-        path = Path(os.path.realpath(above / found["file"]))
-        if path.is_file() and path.is_relative_to(workspace):
-            return {"file": path.relative_to(workspace).as_posix(), "line": found["line"]}
+    for found in find_place(text, directory):
+        path = found.path.resolve()
+        if path.is_relative_to(workspace):
+            words = {"file": path.relative_to(workspace).as_posix(), "line": str(found.line)}
+            return words | ({"col": str(found.column)} if found.column else {})
     return {}
 
 

@@ -20,7 +20,7 @@ def apt_archives(value: Value) -> tuple[AptArchive, ...]:
     for item in value.items():
         archive = _archive(item)
         for suite in archive.suites:
-            if (line := found.setdefault((archive.uri, suite), item.line)) != item.line:
+            if (line := found.setdefault((archive.uri, suite), item.spot[0])) != item.spot[0]:
                 item.fail(f"{archive.uri} {suite} stands on line {line} already", next_step="keep one of the two")
         archives.append(archive)
     return tuple(archives)

@@ -25,5 +25,5 @@ def read_base(value: Value) -> tuple[str | None, DebianChoice]:
         ours = ", ".join(_DEBIANS)
         step = f"write one of these for Debian's packages, or docker.io/library/{text} for the image of Docker Hub"
         value.expected(f"one of {ours}", next_step=step)
-    Reference.parse(text, where=f"{value.document.path}:{value.line}: {value.key}")
+    Reference.parse(text, where=value.where)
     return text, DebianChoice()

@@ -21,6 +21,8 @@ MAX_DEPTH = 32
 MAX_VALUES = 20_000
 
 _Pair: TypeAlias = tuple[yaml.Node, yaml.Node]
+_Spot: TypeAlias = tuple[int, int]
+"""Line and column, from 1."""
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
@@ -30,6 +32,10 @@ _LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _LARGEST = 10**15
 """Bytes that a lock still takes for a size (`lockfile/model`)."""
+
+
+def _spot(mark: Any) -> _Spot:
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
 def _indent(text: str, line: int) -> str:
@@ -44,7 +50,7 @@ class YamlDocument:
     def __init__(self, text: bytes, *, path: str) -> None:
         self.path = path
         self.notes: list[Note] = []
-        self.places: dict[str, str] = {}  # of each key that was read, by its dotted path: "cog.yaml:3"
+        self.places: dict[str, str] = {}  # of each key that was read, by its dotted path: "cog.yaml:3:5"
         self._visited = 0
         self._shared: set[int] = set()  # nodes that stand in more than one place, by their ids
         self._node = self._compose(text)
@@ -56,36 +62,39 @@ class YamlDocument:
             return None
         return Value(self, self._node, "")
 
-    def note(self, code: Code, line: int, message: str) -> None:
-        self.notes.append(Note(code, f"{self.path}:{line}: {message}"))
+    def place(self, spot: _Spot) -> str:
+        return f"{self.path}:{spot[0]}:{spot[1]}"
 
-    def fail(self, line: int, message: str, *, next_step: str) -> NoReturn:
-        raise InputError(f"{self.path}:{line}: {message}", next_step=next_step)
+    def note(self, code: Code, spot: _Spot, message: str) -> None:
+        self.notes.append(Note(code, f"{self.place(spot)}: {message}"))
 
-    def visit(self, line: int) -> None:
+    def fail(self, spot: _Spot, message: str, *, next_step: str) -> NoReturn:
+        raise InputError(f"{self.place(spot)}: {message}", next_step=next_step)
+
+    def visit(self, spot: _Spot) -> None:
         self._visited += 1
         if self._visited > MAX_VALUES:
-            self.fail(line, f"more than {MAX_VALUES} values, aliases included", next_step="write a smaller file")
+            self.fail(spot, f"more than {MAX_VALUES} values, aliases included", next_step="write a smaller file")
 
     def _compose(self, text: bytes) -> yaml.Node | None:
         if len(text) > MAX_BYTES:
-            self.fail(1, f"{len(text)} bytes; {MAX_BYTES} are read at most", next_step="write a smaller file")
+            self.fail((1, 1), f"{len(text)} bytes; {MAX_BYTES} are read at most", next_step="write a smaller file")
         try:
             decoded = decode_text(text)
         except UnicodeDecodeError as error:
-            line = text.count(b"\n", 0, error.start) + 1
-            self.fail(line, "not UTF-8 text", next_step="save the file as UTF-8")
+            begin = text.rfind(b"\n", 0, error.start) + 1
+            column = len(text[begin : error.start].decode(errors="replace")) + 1
+            self.fail((text.count(b"\n", 0, begin) + 1, column), "not UTF-8 text", next_step="save the file as UTF-8")
         try:
             self._check_depth(decoded)
             node: yaml.Node | None = yaml.compose(decoded, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line = mark.line + 1 if mark else 1
-            if "\t" in _indent(decoded, line):
-                self.fail(line, "not valid YAML: the line begins with a tab", next_step="indent with spaces")
-            self.fail(line, f"not valid YAML: {error.problem or error.context}", next_step="correct the line")
+            spot = _spot(error.problem_mark or error.context_mark)
+            if "\t" in _indent(decoded, spot[0]):
+                self.fail(spot, "not valid YAML: the line begins with a tab", next_step="indent with spaces")
+            self.fail(spot, f"not valid YAML: {error.problem or error.context}", next_step="correct the line")
         except (yaml.YAMLError, ValueError) as error:
-            self.fail(1, f"not valid YAML: {str(error).splitlines()[0]:.200}", next_step="correct the file")
+            self.fail((1, 1), f"not valid YAML: {str(error).splitlines()[0]:.200}", next_step="correct the file")
         self._settle(node)
         return node
 
@@ -95,8 +104,11 @@ class YamlDocument:
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > MAX_DEPTH:
-                    line = event.start_mark.line + 1 if event.start_mark else 1
-                    self.fail(line, f"nested deeper than {MAX_DEPTH} levels", next_step="write a flatter file")
+                    self.fail(
+                        _spot(event.start_mark),
+                        f"nested deeper than {MAX_DEPTH} levels",
+                        next_step="write a flatter file",
+                    )
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
 
@@ -130,13 +142,13 @@ class YamlDocument:
     def _check_keys(self, node: yaml.MappingNode) -> None:
         keys: dict[str, int] = {}
         for key, _ in node.value:
-            line = key.start_mark.line + 1
+            spot = _spot(key.start_mark)
             if not isinstance(key, yaml.ScalarNode):
-                self.fail(line, "a key must be plain text", next_step="write the key as one word")
+                self.fail(spot, "a key must be plain text", next_step="write the key as one word")
             if key.value in keys:
                 advice = "merge a list, <<: [*a, *b]" if key.tag == _MERGE else "keep one of the two"
-                self.fail(line, f"key {key.value!r} stands on line {keys[key.value]} already", next_step=advice)
-            keys[key.value] = line
+                self.fail(spot, f"key {key.value!r} stands on line {keys[key.value]} already", next_step=advice)
+            keys[key.value] = spot[0]
 
     def _merged(self, node: yaml.MappingNode, open_: set[int]) -> list[_Pair]:
         """Give the pairs of a mapping: first what is merged, the mappings named first last, then its own, which win."""
@@ -144,13 +156,13 @@ class YamlDocument:
         found: dict[str, _Pair] = {}
         taken = {key.value for key, _ in own}
         for key, value in node.value:
-            line = key.start_mark.line + 1
+            spot = _spot(key.start_mark)
             for source in self._sources(key, value):
                 if id(source) in open_:
-                    self.fail(line, "a mapping is merged into itself", next_step="take the alias out")
+                    self.fail(spot, "a mapping is merged into itself", next_step="take the alias out")
                 self._shared.add(id(source))
                 for pair in reversed(source.value):
-                    self.visit(line)
+                    self.visit(spot)
                     if pair[0].value not in taken:
                         found.setdefault(pair[0].value, pair)
         return [*reversed(found.values()), *own]
@@ -163,7 +175,7 @@ class YamlDocument:
         for source in sources:
             if not isinstance(source, yaml.MappingNode):
                 self.fail(
-                    key.start_mark.line + 1,
+                    _spot(key.start_mark),
                     "<<: expected a mapping or a list of mappings",
                     next_step="name an anchor that stands before a mapping, as in <<: *common",
                 )
@@ -177,28 +189,33 @@ class YamlDocument:
 class Value:
     """Stands for one value of a document: `key` is its dotted path ("build.run[2]"), "" for the document itself.
 
-    `line`: that of its key, for what has one; `column`: where its place names one.
+    `spot`: where it stands, in the line of its key, for what has one; `under`: that key.
     """
 
-    def __init__(
-        self, document: YamlDocument, node: yaml.Node, key: str, *, line: int | None = None, column: int | None = None
-    ) -> None:
+    def __init__(self, document: YamlDocument, node: yaml.Node, key: str, *, under: yaml.Node | None = None) -> None:
         self.document = document
         self.key = key
-        self.line: int = line or node.start_mark.line + 1
+        self.spot = _spot(node.start_mark)
+        if under is not None and under.start_mark.line != node.start_mark.line:  # below it, or what an alias names
+            self.spot = _spot(under.start_mark)
         self._node = node
-        document.visit(self.line)
+        document.visit(self.spot)
         if key:
-            document.places[key] = f"{document.path}:{self.line}" + (f":{column}" if column else "")
+            document.places[key] = document.place(self.spot)
+
+    @property
+    def where(self) -> str:
+        """Say what messages about it begin with: "cog.yaml:3:5: build.cuda"."""
+        return self.document.place(self.spot) + (f": {self.key}" if self.key else "")
 
     def fail(self, problem: str, *, next_step: str) -> NoReturn:
-        self.document.fail(self.line, f"{self.key}: {problem}" if self.key else problem, next_step=next_step)
+        raise InputError(f"{self.where}: {problem}", next_step=next_step)
 
     def expected(self, what: str, *, next_step: str = "") -> NoReturn:
         self.fail(f"expected {what}, found {self.shown}", next_step=next_step or f"write {what}")
 
     def note(self, code: Code, message: str) -> None:
-        self.document.note(code, self.line, f"{self.key}: {message}")
+        self.document.note(code, self.spot, f"{self.key}: {message}")
 
     @property
     def shown(self) -> str:
@@ -254,19 +271,10 @@ class Value:
                 return int(text)
         self.expected(f"a whole number of at least {minimum}")
 
-    def items(self, *, columns: bool = False) -> list["Value"]:
-        """Read a list. `columns`: the places of items in one line have them."""
+    def items(self) -> list["Value"]:
         if not isinstance(self._node, yaml.SequenceNode):
             self.expected("a list", next_step='write one item a line, each after "- "')
-        return [
-            Value(
-                self.document,
-                node,
-                f"{self.key}[{index}]",
-                column=node.start_mark.column + 1 if columns and self._node.flow_style else None,
-            )
-            for index, node in enumerate(self._node.value)
-        ]
+        return [Value(self.document, node, f"{self.key}[{index}]") for index, node in enumerate(self._node.value)]
 
     def texts(self) -> tuple[str, ...]:
         """Read a list of texts; numbers count as text."""
@@ -277,7 +285,7 @@ class Value:
         if not isinstance(self._node, yaml.MappingNode):
             self.expected("a mapping", next_step='write "key: value" lines')
         return [
-            (str(key.value), Value(self.document, node, f"{self.key}.{key.value}", line=key.start_mark.line + 1))
+            (str(key.value), Value(self.document, node, f"{self.key}.{key.value}", under=key))
             for key, node in self._node.value
         ]
 
@@ -289,10 +297,10 @@ class Value:
         for key_node, node in self._node.value:
             name: str = key_node.value
             key = f"{self.key}.{name}" if self.key else name
-            line = key_node.start_mark.line + 1
+            spot = _spot(key_node.start_mark)
             if name in known:
                 if node.tag != _NULL:
-                    found[name] = Value(self.document, node, key, line=line)
+                    found[name] = Value(self.document, node, key, under=key_node)
                 continue
             if not strict and self.document.shares(node):  # where the rest takes its values from
                 continue
@@ -300,7 +308,7 @@ class Value:
             hint = f"; did you mean {near[0]}?" if near else ""
             if strict:
                 advice = f"write {near[0]}" if near else f"use one of {', '.join(sorted(known))}"
-                self.document.fail(line, f"{key:.120}: unknown key{hint}", next_step=advice)
+                self.document.fail(spot, f"{key:.120}: unknown key{hint}", next_step=advice)
             code = Code.MISSPELT_KEY if near else Code.UNKNOWN_KEY
-            self.document.note(code, line, f"{key:.120}: unknown key, ignored{hint}")
+            self.document.note(code, spot, f"{key:.120}: unknown key, ignored{hint}")
         return found

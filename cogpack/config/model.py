@@ -238,7 +238,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return () if self.pack.base else (PYTHONS[suite],) if suite else tuple(sorted(PYTHONS.values()))
 
     def where(self, key: str) -> str:
-        """Say what messages about `key` begin with: "cog.yaml:3: build.cuda", without the line where it is not
+        """Say what messages about `key` begin with: "cog.yaml:3:5: build.cuda", without the line where it is not
         written."""
         key = self.meant.get(key, key)
         return f"{self.places.get(key, 'cog.yaml')}: {key}"

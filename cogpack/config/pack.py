@@ -115,7 +115,7 @@ def _platforms(fields: Mapping[str, Value]) -> tuple[Arch, ...]:
 
 
 def parse_reference(value: Value, text: str) -> Reference:
-    return Reference.parse(text, where=f"{value.document.path}:{value.line}: {value.key}")
+    return Reference.parse(text, where=value.where)
 
 
 def _package_names(value: Value) -> tuple[str, ...]:

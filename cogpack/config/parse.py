@@ -155,7 +155,7 @@ def _python_packages(value: Value) -> tuple[str, ...]:
 
 
 def _system_packages(value: Value) -> tuple[str, ...]:
-    items = value.items(columns=True)
+    items = value.items()
     for item in items:
         if not _DEBIAN.fullmatch(item.text()):
             item.expected("the name of a Debian package, perhaps with =VERSION, >=VERSION or /SUITE")

@@ -21,7 +21,7 @@ def shared_layers(value: Value) -> SharedLayers:
 
 def _repository(value: Value) -> str:
     text = filled(value)
-    reference = Reference.parse(text, where=f"{value.document.path}:{value.line}: {value.key}")
+    reference = Reference.parse(text, where=value.where)
     if reference.tag or reference.digest or reference.name.startswith("docker.io/library/"):
         value.expected("a repository alone, as in HOST/NAME")
     return reference.name

@@ -42,13 +42,16 @@ def describe_project(project: Project, *, sdk_version: str, python: str) -> Desc
     if project.schema is not None:
         return Described(document=project.schema, concurrency=None, notes=())
     major, _, minor = python.partition(".")
+    config = project.config
+    predict = "run" if "run" in config.places else "predict"  # its new name
     return describe(
         project.source,
-        predict=project.config.predict,
-        train=project.config.train,
+        predict=config.predict,
+        train=config.train,
         version=sdk_version,
         python=(int(major), int(minor)),
-        none_default=project.config.pack.none_default,
+        none_default=config.pack.none_default,
+        named={str(config.train): config.where("train"), str(config.predict): config.where(predict)},
     )
 
 

@@ -32,7 +32,7 @@ def test_a_key_may_be_an_address_with_its_fingerprint() -> None:
     with pytest.raises(InputError) as caught:
         archives(uri)
     assert caught.value.message == (
-        "cog.yaml:3: cogpack.apt[0].key: is an address, and no fingerprint stands beside it that its key must have"
+        "cog.yaml:3:47: cogpack.apt[0].key: is an address, and no fingerprint stands beside it that its key must have"
     )
     assert "`curl -fsSL https://h/gpg | gpg --show-keys`" in caught.value.next_step
 
@@ -40,7 +40,7 @@ def test_a_key_may_be_an_address_with_its_fingerprint() -> None:
 @pytest.mark.parametrize(
     ("item", "message"),
     [
-        ("suites: [a], components: [main], key: k", "cog.yaml:3: cogpack.apt[0]: has no uri"),
+        ("suites: [a], components: [main], key: k", "cog.yaml:3:7: cogpack.apt[0]: has no uri"),
         ("uri: 'http://h', components: [main], key: k", "has no suites"),
         ("uri: 'http://h', suites: ['./']", "has no key"),
         ("uri: 'http://h', suites: [a], key: k", "has no components"),
@@ -66,5 +66,5 @@ def test_a_mistake_is_told_with_its_place(item: str, message: str) -> None:
 
 
 def test_one_suite_of_an_archive_is_named_once() -> None:
-    with pytest.raises(InputError, match=r"cog.yaml:4: cogpack.apt\[1\]: https://h/debian trixie stands on line 3"):
+    with pytest.raises(InputError, match=r"cog.yaml:4:7: cogpack.apt\[1\]: https://h/debian trixie stands on line 3"):
         archives(CLASSIC, CLASSIC)

@@ -69,10 +69,10 @@ def test_a_real_project_is_read_whole() -> None:
     assert config.image == "r8.im/someone/model"
     assert config.predict == "predict.py:Predictor"
     assert tuple(note.text for note in config.notes) == (
-        "cog.yaml:23: build.fast: unknown key, ignored",
-        "cog.yaml:10: build.python_packages: deprecated by Cog; python_requirements names a file instead",
-        "cog.yaml:20: build.run[1].mounts[1]: mount of type 'cache' ignored; only secrets are mounted",
-        "cog.yaml:22: build.pre_install: deprecated by Cog; its commands run after those of build.run",
+        "cog.yaml:23:3: build.fast: unknown key, ignored",
+        "cog.yaml:10:3: build.python_packages: deprecated by Cog; python_requirements names a file instead",
+        "cog.yaml:20:11: build.run[1].mounts[1]: mount of type 'cache' ignored; only secrets are mounted",
+        "cog.yaml:22:16: build.pre_install: deprecated by Cog; its commands run after those of build.run",
     )
 
 
@@ -98,14 +98,17 @@ def test_gpu_takes_the_words_of_yaml_1_1(word: str, value: bool) -> None:
     [
         (
             "\nbuild:\n\n  python_version: 3.1\n",
-            'cog.yaml:4: build.python_version: expected Python 3.10 or newer, such as "3.13", found 3.1',
+            'cog.yaml:4:19: build.python_version: expected Python 3.10 or newer, such as "3.13", found 3.1',
         ),
         (
             "build: {python_version: '3.x'}",
-            'cog.yaml:1: build.python_version: expected MAJOR.MINOR or MAJOR.MINOR.PATCH such as "3.13", found "3.x"',
+            (
+                'cog.yaml:1:25: build.python_version: expected MAJOR.MINOR or MAJOR.MINOR.PATCH such as "3.13", found '
+                '"3.x"'
+            ),
         ),
         ("build: {python_version: [3]}", "found a list"),
-        (build('gpu: "true"'), 'cog.yaml:3: build.gpu: expected true or false, found "true"'),
+        (build('gpu: "true"'), 'cog.yaml:3:8: build.gpu: expected true or false, found "true"'),
         (build("gpu: 1"), "build.gpu: expected true or false, found 1"),
         (build("system_packages: ffmpeg"), "build.system_packages: expected a list, found ffmpeg"),
         (build("system_packages: ['a b']"), "build.system_packages[0]: expected the name of a Debian package"),
@@ -124,15 +127,15 @@ def test_gpu_takes_the_words_of_yaml_1_1(word: str, value: bool) -> None:
         (build("run: [{mounts: []}]"), "build.run[0]: command is missing"),
         (build("run: [{command: a, mounts: [{type: secret, id: x}]}]"), "build.run[0].mounts[0]: target is missing"),
         (build("python_requirements: a.txt\n  python_packages: [b]"), "stands beside python_requirements"),
-        ("build: 3", "cog.yaml:1: build: expected a mapping, found 3"),
-        ("- a", "cog.yaml:1: expected a mapping, found a list"),
-        ("run: a.py:B\npredict: a.py:B", "cog.yaml:2: predict: stands beside run"),
+        ("build: 3", "cog.yaml:1:8: build: expected a mapping, found 3"),
+        ("- a", "cog.yaml:1:1: expected a mapping, found a list"),
+        ("run: a.py:B\npredict: a.py:B", "cog.yaml:2:10: predict: stands beside run"),
         ("predict: predict.py", "expected FILE.py:NAME, found predict.py"),
         ("predict: a.py:b.py:C", "expected FILE.py:NAME"),
         ("predict: ../a.py:C", "outside the project"),
         ("predict: /a.py:C", "outside the project"),
         ("predict: 'a.py:2C'", "expected FILE.py:NAME"),
-        ("image: UPPER/x", "cog.yaml:1: image"),
+        ("image: UPPER/x", "cog.yaml:1:8: image"),
         ("model: a/b:tag", "has a tag or digest"),
         ("model: a/b\nimage: a/b", "model: stands beside image"),
         ("environment: [A=1, B]", "environment[1]: expected NAME=VALUE, found B"),
@@ -143,18 +146,18 @@ def test_gpu_takes_the_words_of_yaml_1_1(word: str, value: bool) -> None:
         ("concurrency: {max: 0}", "concurrency.max: expected a whole number of at least 1, found 0"),
         ("concurrency: {max: 2}\nbuild: {python_version: '3.10'}", "need Python 3.11 or newer, found 3.10"),
         ("observability: {traces: {enabled: 'yes'}}", "observability.traces.enabled: expected true or false"),
-        ("a: 1\nb: 2\na: 3", "cog.yaml:3: key 'a' stands on line 1 already"),
+        ("a: 1\nb: 2\na: 3", "cog.yaml:3:1: key 'a' stands on line 1 already"),
         ("x: {deep: {a: 1, a: 1}}", "key 'a' stands"),
         ("? [a]\n: b", "a key must be plain text"),
-        ("a: &x 1\nc:\n  <<: *x", "cog.yaml:3: <<: expected a mapping or a list of mappings"),
-        ("c:\n  <<: [{a: 1}, 2]", "cog.yaml:2: <<: expected a mapping or a list of mappings"),
-        ("c: &x\n  d:\n    <<: *x", "cog.yaml:3: a mapping is merged into itself"),
-        ("a: &x {}\nb:\n  <<: *x\n  <<: *x", "cog.yaml:4: key '<<' stands on line 3 already"),
+        ("a: &x 1\nc:\n  <<: *x", "cog.yaml:3:3: <<: expected a mapping or a list of mappings"),
+        ("c:\n  <<: [{a: 1}, 2]", "cog.yaml:2:3: <<: expected a mapping or a list of mappings"),
+        ("c: &x\n  d:\n    <<: *x", "cog.yaml:3:5: a mapping is merged into itself"),
+        ("a: &x {}\nb:\n  <<: *x\n  <<: *x", "cog.yaml:4:3: key '<<' stands on line 3 already"),
         (
             "a: &x {python_version: '3.13',\n  gpu: maybe}\nbuild:\n  <<: *x",
-            "cog.yaml:2: build.gpu: expected true or false, found maybe",
+            "cog.yaml:2:8: build.gpu: expected true or false, found maybe",
         ),
-        ("a: b: c", "cog.yaml:1: not valid YAML"),
+        ("a: b: c", "cog.yaml:1:5: not valid YAML"),
         ("a: 1\nb: [", "not valid YAML"),
         ("a: *nowhere", "not valid YAML"),
         ("a: 1\n---\nb: 2", "not valid YAML"),
@@ -188,7 +191,9 @@ def test_what_is_merged_comes_first_where_the_order_counts() -> None:
 
 def test_a_merged_key_that_is_not_known_is_warned_of_where_it_stands() -> None:
     config = parse("x: &x\n  gpus: yes\nbuild:\n  <<: *x\n  python_version: '3.13'\n")
-    assert config.notes == (Note(Code.MISSPELT_KEY, "cog.yaml:2: build.gpus: unknown key, ignored; did you mean gpu?"),)
+    assert config.notes == (
+        Note(Code.MISSPELT_KEY, "cog.yaml:2:3: build.gpus: unknown key, ignored; did you mean gpu?"),
+    )
 
 
 def test_a_chain_of_merges_ends() -> None:
@@ -205,7 +210,7 @@ def test_a_package_is_named_by_line_and_by_column_where_others_stand_beside_it()
 
 
 def test_text_that_is_not_utf8_is_named_by_line() -> None:
-    with pytest.raises(InputError, match=r"cog\.yaml:2: not UTF-8"):
+    with pytest.raises(InputError, match=r"cog\.yaml:2:4: not UTF-8"):
         parse_config(b"a: 1\nb: \xff\n")
 
 
@@ -215,7 +220,7 @@ def test_a_byte_order_mark_is_skipped() -> None:
 
 def test_unknown_keys_are_warned_of_with_the_nearest_known_one() -> None:
     assert parse("enviroment: [A=1]\n").notes == (
-        Note(Code.MISSPELT_KEY, "cog.yaml:1: enviroment: unknown key, ignored; did you mean environment?"),
+        Note(Code.MISSPELT_KEY, "cog.yaml:1:1: enviroment: unknown key, ignored; did you mean environment?"),
     )
 
 
@@ -267,7 +272,7 @@ def test_the_cogpack_mapping_is_read() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("bsae: x", "cog.yaml:2: cogpack.bsae: unknown key; did you mean base?"),
+        ("bsae: x", "cog.yaml:2:3: cogpack.bsae: unknown key; did you mean base?"),
         ("weights: {inlcude: []}", "cogpack.weights.inlcude: unknown key; did you mean include?"),
         ("platform: linux/riscv64", "cogpack.platform: expected linux/amd64 or linux/arm64, found linux/riscv64"),
         ("compression: xz", "expected gzip or zstd"),
@@ -344,7 +349,7 @@ def test_weights_may_lie_at_any_of_these(uri: str) -> None:
 
 
 def test_managed_weights_need_a_model() -> None:
-    assert "cog.yaml:2: weights: needs model" in fault("image: x\nweights: []\n")
+    assert "cog.yaml:2:10: weights: needs model" in fault("image: x\nweights: []\n")
     with pytest.raises(InputError) as caught:
         parse("weights: []\n")
     assert caught.value.next_step == "write model: HOST/NAME"
@@ -412,22 +417,22 @@ def test_clashes_of_wheels_are_noted_or_refused() -> None:
     for name in ("r.example/x:v1", "x", "r.example/x@sha256:" + "0" * 64):
         told = fault(f"cogpack: {{shared_layers: {{from: {name}}}}}\n")
         assert "cogpack.shared_layers.from: expected a repository alone, as in HOST/NAME" in told
-    assert fault("cogpack: {clashes: allow}\n") == "cog.yaml:1: cogpack.clashes: expected note or error, found allow"
+    assert fault("cogpack: {clashes: allow}\n") == "cog.yaml:1:20: cogpack.clashes: expected note or error, found allow"
 
 
 @pytest.mark.parametrize(
-    ("text", "line"),
+    ("text", "place"),
     [
-        ("build:\n\tgpu: true\n", 2),
-        ("build:\n  gpu: true\n \tcuda: 1\n", 3),
-        ("\timage: x\n", 1),
-        ("a:\r\n\tb: 1\r\n", 2),
+        ("build:\n\tgpu: true\n", "2:1"),
+        ("build:\n  gpu: true\n \tcuda: 1\n", "3:2"),
+        ("\timage: x\n", "1:1"),
+        ("a:\r\n\tb: 1\r\n", "2:1"),
     ],
 )
-def test_a_tab_that_indents_is_told_as_one(text: str, line: int) -> None:
+def test_a_tab_that_indents_is_told_as_one(text: str, place: str) -> None:
     with pytest.raises(InputError) as caught:
         parse(text)
-    assert caught.value.message == f"cog.yaml:{line}: not valid YAML: the line begins with a tab"
+    assert caught.value.message == f"cog.yaml:{place}: not valid YAML: the line begins with a tab"
     assert caught.value.next_step == "indent with spaces"
 
 

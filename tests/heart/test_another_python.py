@@ -109,14 +109,14 @@ def test_a_publisher_that_cannot_be_reached_is_told_with_the_ways_out(world: Wor
     project = asking(world, "3.10")
     done = publisher.lock(project)
     assert done.code == 5
-    assert "cog.yaml:2: build.python_version: CPython 3.10 of python-build-standalone can't be had: " in done.err
+    assert "cog.yaml:2:19: build.python_version: CPython 3.10 of python-build-standalone can't be had: " in done.err
     assert "next: name a mirror of its releases in UV_PYTHON_INSTALL_MIRROR, or an image that has it" in done.err
     publisher.there = True
     ok(publisher.lock(project))
     publisher.there = False
     done = project.cogpack("push", f"{world.registry}/me/model:v1", **publisher.environment)
     assert done.code == 5
-    assert "cog.yaml:2: build.python_version: CPython 3.10.22 of python-build-standalone can't be had" in done.err
+    assert "cog.yaml:2:19: build.python_version: CPython 3.10.22 of python-build-standalone can't be had" in done.err
     assert "UV_PYTHON_INSTALL_MIRROR" in done.err
 
 

@@ -108,11 +108,11 @@ def test_a_lock_keeps_what_it_has_until_the_key_or_the_archives_are_others(
     done = made.cogpack("lock", **environment)
     assert done.code == 3
     assert (
-        f"error: cog.yaml:9: cogpack.apt[0]: {archive.host}/others/dists/stable/InRelease: not signed by keys/p.asc"
+        f"error: cog.yaml:9:7: cogpack.apt[0]: {archive.host}/others/dists/stable/InRelease: not signed by keys/p.asc"
     ) in done.err
     assert (made.root / "cogpack.lock").read_text() == before
     (made.root / "keys/p.asc").unlink()
-    assert "cog.yaml:9: cogpack.apt[0].key: keys/p.asc: No such file" in made.cogpack("lock", **environment).err
+    assert "cog.yaml:9:87: cogpack.apt[0].key: keys/p.asc: No such file" in made.cogpack("lock", **environment).err
 
 
 def test_a_key_by_address_is_the_one_of_the_fingerprint_and_is_not_asked_for_again(

@@ -179,7 +179,8 @@ def test_conflict_markers_in_the_lock_are_told_as_that(world: World) -> None:
     for words in (("plan",), ("lock",), ("push", project.target())):
         done = project.cogpack(*words)
         assert done.code == 2
-        assert "error: cogpack.lock:4: a merge has left its conflict markers\nnext: take either side" in done.err
+        assert "error: cogpack.lock:4: a merge has left its conflict markers\n    4 | " in done.err
+        assert "\nnext: take either side" in done.err
         assert "run cogpack lock" in done.err
     assert '"openapi"' in ok(project.cogpack("schema")).out
 

@@ -161,7 +161,7 @@ def test_what_the_security_archive_has_is_taken_below_the_compiler_too(
 @pytest.mark.parametrize("text", ["8.0,9.0", "80", "8.0;", "9.0 +PTX", ";" * 3])
 def test_architectures_that_torch_cannot_read_are_refused_where_they_stand(text: str) -> None:
     config = f"cogpack: {{cuda_toolkit: build}}\nenvironment: ['TORCH_CUDA_ARCH_LIST={text}']\n".encode()
-    with pytest.raises(InputError, match=r"^cog.yaml:2: environment\[0\]: .* reads no architectures of GPUs in"):
+    with pytest.raises(InputError, match=r"^cog.yaml:2:15: environment\[0\]: .* reads no architectures of GPUs in"):
         parse_config(config)
 
 
@@ -194,7 +194,7 @@ def test_what_a_lock_has_of_a_toolkit_makes_none_where_a_fresh_one_would_not(
     project.write("requirements.txt", "--no-index\ntorch==2.8.0\n")
     failed = project.cogpack("lock", **environment)
     assert failed.code == 2
-    assert "cog.yaml:9: cogpack.cuda_toolkit: torch-2.8.0-py3-none-any.whl is for no CUDA" in failed.err
+    assert "cog.yaml:9:17: cogpack.cuda_toolkit: torch-2.8.0-py3-none-any.whl is for no CUDA" in failed.err
     make_wheel(world.wheels, "six")
     project.write("requirements.txt", "--no-index\nsix\n")
     failed = project.cogpack("lock", **environment)

@@ -58,9 +58,10 @@ def test_packages_whose_scripts_cannot_be_stood_in_for_are_left_to_dpkg_and_told
     made = project(world, "app", "direct", "other")
     done = ok(made.cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url))
     assert (
-        "cog.yaml:5: build.system_packages[0]: app brings middle, which brings deep: deep 1 has a postinst" in done.err
+        "cog.yaml:5:7: build.system_packages[0]: app brings middle, which brings deep: deep 1 has a postinst"
+        in done.err
     )
-    assert "cog.yaml:6: build.system_packages[1]: direct 1 has a preinst script" in done.err
+    assert "cog.yaml:6:7: build.system_packages[1]: direct 1 has a preinst script" in done.err
     assert "(at 'adduser --system app')" in done.err
     assert "dpkg installs it, in the sandbox" in done.err
     listed = re.search(r"^dpkg = \[\n(.*?)\]", (made.root / "cogpack.lock").read_text(), re.MULTILINE | re.DOTALL)
@@ -114,7 +115,7 @@ def test_a_dropped_package_is_taken_as_what_it_stood_for(world: World, archive: 
     made = project(world, "libgl1-mesa-glx")
     done = ok(made.cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url))
     assert (
-        "note: cog.yaml:5: build.system_packages[0]: Debian trixie has no libgl1-mesa-glx, "
+        "note: cog.yaml:5:7: build.system_packages[0]: Debian trixie has no libgl1-mesa-glx, "
         "but libgl1 and libglx-mesa0: taken instead\n"
     ) in done.err
     lock = (made.root / "cogpack.lock").read_text()
@@ -129,7 +130,7 @@ def test_a_package_that_is_not_there_is_told_by_file_and_line(world: World, arch
     archive.finish()
     done = project(world, "openssl", "no-such-thing").cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url)
     assert done.code == 2
-    assert "error: cog.yaml:6: build.system_packages[1]: Debian has no package 'no-such-thing'\n" in done.err
+    assert "error: cog.yaml:6:7: build.system_packages[1]: Debian has no package 'no-such-thing'\n" in done.err
 
 
 def test_pinned_packages_are_had_from_whoever_still_has_them_and_no_release_is_asked_for(

@@ -136,7 +136,7 @@ def test_what_is_wrong_is_told_with_its_remedy_and_the_command_ends_with_2(world
     assert done.code == 2
     assert checks(done)["cog.yaml"] == (
         "failed",
-        'cog.yaml:1: build: expected a mapping, found a list; write "key: value" lines',
+        'cog.yaml:1:8: build: expected a mapping, found a list; write "key: value" lines',
     )
 
 

@@ -65,7 +65,7 @@ def test_a_repository_that_is_not_to_be_had_is_told_with_the_line(world: World, 
     project = with_lines(world, PYTHON)
     done = project.cogpack("lock", HF_ENDPOINT=found.endpoint)
     assert done.code == 2
-    assert "cog.yaml:4: build.run[0]: hf://owner/name: no such model or revision, or it is private" in done.err
+    assert "cog.yaml:4:9: build.run[0]: hf://owner/name: no such model or revision, or it is private" in done.err
 
 
 @pytest.mark.slow

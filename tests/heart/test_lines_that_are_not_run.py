@@ -226,7 +226,7 @@ def test_a_file_that_is_another_one_now_is_exit_3_and_upgrade_run_pins_it(outsid
     assert (project.root / "cogpack.lock").read_bytes() == locked
     done = project.cogpack("build", "-o", "../out", "--cache-dir", "../other")
     assert done.code == 3
-    assert "cog.yaml:4: build.run[0]: " in done.err
+    assert "cog.yaml:4:9: build.run[0]: " in done.err
     assert "cogpack lock --upgrade-run" in done.err
     done = ok(project.cogpack("lock", "--upgrade-run"))
     was, now = (hashlib.sha256(data).hexdigest()[:12] for data in (b"before", b"after!"))
@@ -288,7 +288,7 @@ def test_what_is_not_exactly_known_is_run(outside: Outside, laying: Laying, line
     outside.has("https://files.test/coded", b"\x1f\x8b", Content_Encoding="gzip")
     first, second = decided(laying(line, "echo x > /after"))
     assert why in first
-    assert second.endswith("precedes it (cog.yaml:4: build.run[0])")
+    assert second.endswith("precedes it (cog.yaml:4:9: build.run[0])")
 
 
 @pytest.mark.slow

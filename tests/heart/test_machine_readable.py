@@ -26,7 +26,7 @@ def test_a_result_has_its_fields_the_version_and_the_notes(world: World) -> None
     done = ok(project.cogpack("push", project.target(), "--json"))
     found = one(done.out)
     assert found["schema_version"] == 1
-    assert {"code": "unknown-key", "text": "cog.yaml:1: oddity: unknown key, ignored"} in found["notes"]
+    assert {"code": "unknown-key", "text": "cog.yaml:1:1: oddity: unknown key, ignored"} in found["notes"]
     assert "error" not in found
     assert found["tags"] == [project.target()]
     manifest = world.manifest("me/model", "v1")
@@ -69,7 +69,8 @@ def test_a_failure_is_a_document_too_and_two_lines_for_people(
     assert error.keys() == {"code", "message", "next", "exit_code"}
     assert (error["code"], error["exit_code"]) == (code, exit_code)
     assert message in error["message"]
-    assert f"error: {error['message']}\nnext: {error['next']}\n" in done.err
+    assert f"error: {error['message']}\n" in done.err
+    assert f"\nnext: {error['next']}\n" in done.err
     assert found["schema_version"] == 1
     if code in ("denied-note", "mismatch"):
         assert [note["code"] for note in found["notes"]] == ["unknown-key"]
@@ -228,26 +229,26 @@ def test_an_error_is_an_annotation_at_its_line(world: World) -> None:
     done = project.cogpack("plan", **github(world))
     assert done.code == 2
     assert re.match(
-        r"::error file=model/cog\.yaml,line=2,title=cogpack::cog\.yaml:2: build\.python_version: .* found 3\.1,5%25"
-        r"%0Anext: [^\n]*\n\Z",
+        r"::error file=model/cog\.yaml,line=2,col=19,title=cogpack::cog\.yaml:2:19: build\.python_version: .* "
+        r"found 3\.1,5%25%0Anext: [^\n]*\n\Z",
         done.err,
     )
-    assert "**error:** cog.yaml:2: build.python&#95;version" in (world.directory / "summary.md").read_text()
+    assert "**error:** cog.yaml:2:19: build.python&#95;version" in (world.directory / "summary.md").read_text()
 
 
 def test_an_error_of_a_file_elsewhere_has_no_place(world: World) -> None:
     project = world.project()
     project.write("cog.yaml", "build:\n  python_version: 1\n")
     done = project.cogpack("plan", **github(world, GITHUB_WORKSPACE=str(world.directory / "other")))
-    assert done.err.startswith("::error title=cogpack::cog.yaml:2: ")
+    assert done.err.startswith("::error title=cogpack::cog.yaml:2:19: ")
 
 
 def test_notes_are_warnings_at_their_lines_and_else_notices(world: World) -> None:
     project = world.project()
     project.write("cog.yaml", "oddity: 1\n" + (project.root / "cog.yaml").read_text())
     done = ok(project.cogpack("plan", **github(world)))
-    place = "file=model/cog.yaml,line=1"
-    assert f"::warning {place},title=cogpack%3A unknown-key::cog.yaml:1: oddity: unknown key, ignored\n" in done.err
+    place = "file=model/cog.yaml,line=1,col=1"
+    assert f"::warning {place},title=cogpack%3A unknown-key::cog.yaml:1:1: oddity: unknown key, ignored\n" in done.err
     assert "::notice title=cogpack%3A lock-unwritten::cogpack.lock is not there" in done.err
     assert "note: " not in done.err
 
@@ -274,7 +275,7 @@ def test_elsewhere_nothing_of_it_happens(world: World) -> None:
     project.write("cog.yaml", "oddity: 1\n" + (project.root / "cog.yaml").read_text())
     done = ok(project.cogpack("push", project.target(), GITHUB_ACTIONS="false"))
     assert "::" not in done.err
-    assert "note: cog.yaml:1: oddity" in done.err
+    assert "note: cog.yaml:1:1: oddity" in done.err
 
 
 def test_an_output_file_that_can_not_be_written_fails_no_push(world: World) -> None:

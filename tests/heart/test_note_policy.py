@@ -31,7 +31,7 @@ def machine(world: World, text: str) -> dict[str, str]:
     return {"COGPACK_CONFIG": str(path)}
 
 
-TEXT = "cog.yaml:1: oddity: unknown key, ignored"
+TEXT = "cog.yaml:1:1: oddity: unknown key, ignored"
 
 
 def test_a_note_is_told_and_ends_nothing(world: World) -> None:
@@ -60,7 +60,8 @@ def test_the_nearer_and_the_more_exact_word_counts(world: World, notes: str, wor
     done = project.cogpack("push", project.target(), *words.split())
     if denied_by:
         assert done.code == 2
-        assert f"error: {TEXT} (unknown-key, denied by {denied_by})\nnext: change it, or " in done.err
+        excerpt = f"    1 | {ODD}      | ^"
+        assert f"error: {TEXT} (unknown-key, denied by {denied_by})\n{excerpt}\nnext: change it, or " in done.err
         assert f"note: {TEXT}" not in done.err
         assert not world.has("me/model", "v1")
         assert not (project.root / "cogpack.lock").exists()
@@ -120,7 +121,7 @@ def test_the_machines_file_names_the_bases_that_are_allowed(world: World) -> Non
     done = project.cogpack("plan", **machine(world, 'allowed_bases = ["docker.io/library/*"]\n'))
     assert done.code == 2
     assert re.search(
-        rf"error: cog\.yaml:\d+: cogpack\.base: {base} is not among the bases that .*machine.toml", done.err
+        rf"error: cog\.yaml:\d+:\d+: cogpack\.base: {base} is not among the bases that .*machine.toml", done.err
     )
 
 
@@ -189,7 +190,7 @@ def test_a_file_that_is_named_must_be_there_and_the_usual_one_need_not(tmp_path:
 def test_a_mistake_in_cog_yaml_is_named_with_its_line(world: World, notes: str, said: str) -> None:
     done = odd(world, notes).cogpack("plan")
     assert done.code == 2
-    assert re.search(rf"error: cog\.yaml:\d+: cogpack\.notes\.[a-z-]+: {re.escape(said)}", done.err)
+    assert re.search(rf"error: cog\.yaml:\d+:\d+: cogpack\.notes\.[a-z-]+: {re.escape(said)}", done.err)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ def test_a_deprecated_key_is_told_where_the_lock_is_made_or_looked_at_and_denied
     project = world.project()
     config = (project.root / "cog.yaml").read_text()
     project.write("cog.yaml", config.replace("build:\n", "build:\n  pre_install: []\n", 1))
-    told = "cog.yaml:2: build.pre_install: deprecated by Cog; its commands run after those of build.run"
+    told = "cog.yaml:2:16: build.pre_install: deprecated by Cog; its commands run after those of build.run"
     verbs = ["push REF", "push  REF", "verify REF", "build -o ../out", "lock", "lock --check", "plan", "push --dry-run"]
     done = {verb: ok(project.cogpack(*verb.replace("REF", project.target()).split())).err for verb in verbs}
     assert [verb for verb, said in done.items() if f"note: {told}\n" in said] == [

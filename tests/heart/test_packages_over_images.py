@@ -181,7 +181,7 @@ def test_packages_whose_scripts_are_not_known_are_left_to_dpkg_and_scripts_of_an
     ubuntu.push()
     made = project(world, "app", "bash", "good")
     done = ok(made.cogpack("lock", **ubuntu.environment))
-    assert "cog.yaml:5: build.system_packages[0]: app 1 has a postinst script" in done.err
+    assert "cog.yaml:5:7: build.system_packages[0]: app 1 has a postinst script" in done.err
     lock = (made.root / "cogpack.lock").read_text()
     assert re.findall(r'"(\w+)"', lock.partition("dpkg = [")[2].partition("]")[0]) == ["app", "bash"]
 
@@ -359,7 +359,7 @@ def test_a_release_that_the_images_key_has_not_signed_is_refused(world: World, u
     done = project(world, "tool").cogpack("lock", **ubuntu.environment)
     assert done.code == 3
     assert (
-        f"cog.yaml:8: cogpack.base: {world.registry}/base/python:v1: /etc/apt/sources.list.d/ubuntu.sources: "
+        f"cog.yaml:8:9: cogpack.base: {world.registry}/base/python:v1: /etc/apt/sources.list.d/ubuntu.sources: "
         "http://archive.ubuntu.com/ubuntu/dists/noble/InRelease: not signed by a key that the base trusts"
     ) in done.err
 
@@ -380,4 +380,4 @@ def test_an_image_over_which_none_can_be_laid_is_refused_by_what_it_is(
     push_base(world.registry, files=files)
     done = project(world, "git").cogpack("lock")
     assert done.code == 2
-    assert f"error: cog.yaml:8: cogpack.base: {world.registry}/base/python:v1: {words}" in done.err
+    assert f"error: cog.yaml:8:9: cogpack.base: {world.registry}/base/python:v1: {words}" in done.err

@@ -50,7 +50,7 @@ def test_what_a_line_lays_is_in_the_image_with_its_freeze_and_what_it_breaks_is_
     project = make_project(world, "m1", "pip install --no-index 'array<2'", requirements="frame\n")
     pushed = ok(project.cogpack("push", project.target()))
     assert versions(project) == {"array": "1.5", "frame": "2.0"}
-    assert "note: cog.yaml:5: build.run[0]: frame 2.0 requires array>=2, and the image has 1.5" in pushed.err
+    assert "note: cog.yaml:5:7: build.run[0]: frame 2.0 requires array>=2, and the image has 1.5" in pushed.err
     manifest = world.manifest("me/m1", "v1")
     names = [layer.get("annotations", {}).get("dev.cogpack.layer.name", "") for layer in manifest["layers"]]
     assert not any(name.startswith("run") for name in names)
@@ -110,7 +110,7 @@ def test_a_line_that_needs_a_source_which_nobody_builds_is_run_and_so_are_the_pi
     steps = ok(project.cogpack("plan", "--json")).json["steps"]
     assert [step["known"] for step in steps] == [True, False, False]
     assert steps[0]["effect"] == ["install frame==1.0, which lays frame 1.0"]
-    assert "cog.yaml:6: build.run[1]" in steps[2]["sandboxed"]
+    assert "cog.yaml:6:7: build.run[1]" in steps[2]["sandboxed"]
 
 
 def test_of_two_wheels_with_one_path_the_one_that_a_later_line_laid_has_it(world: World) -> None:
@@ -200,7 +200,7 @@ def test_a_wheel_that_is_not_there_is_an_error_that_names_the_line(world: World,
         address = f"{served.url}/gone/array-1.0-py3-none-any.whl"
         done = make_project(world, "m12", f"pip install --no-index {address}").cogpack("lock")
     assert done.code == 2
-    assert "cog.yaml:5: build.run[0]: " in done.err
+    assert "cog.yaml:5:7: build.run[0]: " in done.err
     assert "404" in done.err
 
 

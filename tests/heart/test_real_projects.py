@@ -174,7 +174,11 @@ def test_what_is_asked_for_and_taken_otherwise_is_told_once(world: World, words:
     project.write("cog.yaml", text.replace('"3.13"\n', '"3.13.1"\n  cuda: "12.1"\n  cudnn: "8"\n'))
     for _ in range(2):
         done = ok(project.cogpack(*verb(project, words)))
-        for line in ("cog.yaml:2: build.python_version: ", "cog.yaml:3: build.cuda: ", "cog.yaml:4: build.cudnn: "):
+        for line in (
+            "cog.yaml:2:19: build.python_version: ",
+            "cog.yaml:3:9: build.cuda: ",
+            "cog.yaml:4:10: build.cudnn: ",
+        ):
             assert done.err.count(f"note: {line}") == 1, done.err
 
 
@@ -185,7 +189,7 @@ def test_what_is_not_supported_is_refused_by_its_line(world: World, words: tuple
     project.write("cog.yaml", "observability:\n  traces:\n    enabled: true\n" + text)
     done = project.cogpack(*verb(project, words))
     assert done.code == 2
-    assert "cog.yaml:2: observability.traces: not supported" in done.err
+    assert "cog.yaml:2:3: observability.traces: not supported" in done.err
     assert not (project.root / "cogpack.lock").exists()
 
 
@@ -352,5 +356,5 @@ def test_none_as_default_of_what_must_not_be_none_is_told(world: World) -> None:
     source = PREDICTOR.replace("text: str", "text: str, image: Path = Input(default=None)")
     source = source.replace("import BasePredictor", "import BasePredictor, Input, Path")
     done = ok(world.project(files={"predict.py": source}).cogpack("schema"))
-    assert "predict.py:5: parameter 'image': None is no value of Path: the input may be left out" in done.err
+    assert "predict.py:5:62: parameter 'image': None is no value of Path: the input may be left out" in done.err
     assert done.json["components"]["schemas"]["Input"]["required"] == ["text"]

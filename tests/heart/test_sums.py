@@ -167,7 +167,7 @@ def test_a_locked_lock_is_a_check_here(project: Project) -> None:
         ("other.py:Predictor", None, ": predict: other.py: no such file in the project\n"),
         ("predct.py:Predictor", None, ": predict: predct.py: no such file in the project; did you mean predict.py?\n"),
         ("./predct.py:Predictor", None, "did you mean ./predict.py?\n"),
-        ("predict.py:Predictor", "class Predictor:\n    def predict(self, text) -> str: ...\n", "predict.py:2: "),
+        ("predict.py:Predictor", "class Predictor:\n    def predict(self, text) -> str: ...\n", "predict.py:2:23: "),
         ("", None, "names neither predict nor train"),
     ],
 )

@@ -116,7 +116,7 @@ def test_who_wants_an_error_gets_one_before_anything_is_written(world: World) ->
     done = project.cogpack("push", project.target())
     assert done.code == 2
     assert "cv2/__init__.py and 1 more: in zcv 1.0 and acv 1.0; the image has acv's" in done.err
-    assert "cog.yaml:7: cogpack.clashes makes that an error" in done.err
+    assert "cog.yaml:7:12: cogpack.clashes makes that an error" in done.err
     assert not (project.root / "cogpack.lock").exists()
     assert not world.uploads()
     project.write("cog.yaml", (project.root / "cog.yaml").read_text().replace("clashes: error", "clashes: note"))

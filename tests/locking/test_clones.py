@@ -446,7 +446,7 @@ def test_the_users_own_login_is_used_and_stays_out_of_the_image(
 def test_a_repository_that_is_not_there_names_the_step(server: GitServer, session: Session) -> None:
     with pytest.raises(InputError) as caught:
         pinned(session, f"git clone {server.address}/nowhere /x")
-    assert caught.value.message.startswith("cog.yaml:2: build.run[0]: ")
+    assert caught.value.message.startswith("cog.yaml:2:9: build.run[0]: ")
     assert "/nowhere: there is no such repository" in caught.value.message
 
 

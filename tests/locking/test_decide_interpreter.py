@@ -60,12 +60,12 @@ def test_the_bases_own_is_taken_where_it_is_the_one_asked_for(
 @pytest.mark.parametrize(
     ("asked", "base", "looked_for"),
     [
-        ("3.10", DEBIAN, "3.10 amd64 cog.yaml:1: build.python_version"),
-        ("3.13.1", DEBIAN, "3.13.1 amd64 cog.yaml:1: build.python_version"),
-        ("3.11", IMAGE, "3.11 amd64 cog.yaml:1: build.python_version"),
-        ("3.12.1", IMAGE, "3.12.1 amd64 cog.yaml:1: build.python_version"),
-        ("", BARE, "3.13 amd64 cog.yaml:2: cogpack.base"),
-        ("3.12", BARE, "3.12 amd64 cog.yaml:1: build.python_version"),
+        ("3.10", DEBIAN, "3.10 amd64 cog.yaml:1:25: build.python_version"),
+        ("3.13.1", DEBIAN, "3.13.1 amd64 cog.yaml:1:25: build.python_version"),
+        ("3.11", IMAGE, "3.11 amd64 cog.yaml:1:25: build.python_version"),
+        ("3.12.1", IMAGE, "3.12.1 amd64 cog.yaml:1:25: build.python_version"),
+        ("", BARE, "3.13 amd64 cog.yaml:2:17: cogpack.base"),
+        ("3.12", BARE, "3.12 amd64 cog.yaml:1:25: build.python_version"),
     ],
 )
 def test_another_is_looked_for(asked: str, base: Base, looked_for: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,4 +76,4 @@ def test_the_one_that_the_lock_has_is_kept_as_long_as_it_is_what_is_asked_for(mo
     for asked in ("3.12", "3.12.9"):
         assert decided(monkeypatch, asked, DEBIAN, KEPT) is KEPT
     for asked in ("3.10", "3.12.90", "3.12.1"):
-        assert decided(monkeypatch, asked, DEBIAN, KEPT) == f"{asked} amd64 cog.yaml:1: build.python_version"
+        assert decided(monkeypatch, asked, DEBIAN, KEPT) == f"{asked} amd64 cog.yaml:1:25: build.python_version"

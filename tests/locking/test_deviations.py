@@ -53,18 +53,19 @@ def test_cuda_of_the_wheels_is_told_where_another_is_asked_for() -> None:
     assert found == [
         Note(
             Code.CUDA_OF_WHEELS,
-            "cog.yaml:2: build.cuda: 12.1 is asked for, and what was taken is CUDA 12.8.90 (nvidia-cuda-runtime-cu12)",
+            "cog.yaml:2:9: build.cuda: 12.1 is asked for, and what was taken is CUDA 12.8.90 "
+            "(nvidia-cuda-runtime-cu12)",
         ),
         Note(
             Code.CUDA_OF_WHEELS,
-            "cog.yaml:3: build.cudnn: 8 is asked for, and what was taken is cuDNN 9.7.1.26 (nvidia-cudnn-cu12)",
+            "cog.yaml:3:10: build.cudnn: 8 is asked for, and what was taken is cuDNN 9.7.1.26 (nvidia-cudnn-cu12)",
         ),
     ]
 
 
 def test_no_cuda_at_all_is_told() -> None:
     (note,) = told("build: {cuda: '11.8'}", wheel("numpy", "2.1"))
-    assert note.text == "cog.yaml:1: build.cuda: 11.8 is asked for, and no wheel brings CUDA"
+    assert note.text == "cog.yaml:1:15: build.cuda: 11.8 is asked for, and no wheel brings CUDA"
 
 
 def test_a_build_that_holds_cudnn_itself_is_not_said_to_lack_it() -> None:
@@ -90,7 +91,7 @@ LAID = LockedInterpreter(version="3.13.1", url="https://p.example/a.tar.gz", sha
 def test_a_patch_release_that_is_laid_over_the_bases_own_is_told() -> None:
     (note,) = told("build:\n  python_version: 3.13.1\n", laid=LAID)
     text = 'Debian has 3.13.5, and 3.13.1 is laid over it; write "3.13" if any patch level will do'
-    assert note == Note(Code.PYTHON_PATCH, f"cog.yaml:2: build.python_version: {text}")
+    assert note == Note(Code.PYTHON_PATCH, f"cog.yaml:2:19: build.python_version: {text}")
     assert told("build: {python_version: 3.13.5}") == told("build: {python_version: '3.13'}") == []
 
 
@@ -104,7 +105,7 @@ def test_another_python_than_that_of_a_base_that_is_named_is_told() -> None:
     text = "build: {python_version: 3.13}\ncogpack: {base: python:3.12-slim}\n"
     (note,) = told(text, upon=base("PYTHON_VERSION=3.12.7"), laid=LAID)
     has = 'python:3.12-slim has Python 3.12.7, and 3.13.1 is laid over it; write "3.12" to do without'
-    assert note == Note(Code.PYTHON_LAID, f"cog.yaml:1: build.python_version: {has}")
+    assert note == Note(Code.PYTHON_LAID, f"cog.yaml:1:25: build.python_version: {has}")
     assert told("build: {python_version: '3.12'}", laid=LAID) == []  # no Debian base has it
 
 
@@ -118,7 +119,8 @@ def test_another_python_than_that_of_a_base_that_is_named_is_told() -> None:
 )
 def test_a_setting_for_packages_that_nobody_asks_for_is_told(setting: str) -> None:
     (note,) = told(f"cogpack:\n  base: python:3.12-slim\n  {setting}\n", upon=base())
-    assert note.text.startswith(f"cog.yaml:3: cogpack.{setting.partition(':')[0]}: has no effect")
+    key, _, _ = setting.partition(" ")
+    assert note.text.startswith(f"cog.yaml:3:{len(key) + 4}: cogpack.{key} has no effect")
 
 
 PACKAGES = "build:\n  system_packages:\n    - ffmpeg\n    - cudnn9-cuda-12\n    - libnccl2\n"
@@ -128,10 +130,10 @@ def test_libraries_of_nvidia_that_debian_has_not_are_left_out_where_wheels_bring
     wheels = wheel("nvidia-cudnn-cu12", "9.7.1.26"), wheel("torch", "2.1.0+cu118")
     assert [note.text for note in told(PACKAGES, *wheels)] == [
         (
-            "cog.yaml:4: build.system_packages[1]: cudnn9-cuda-12 is left out: "
+            "cog.yaml:4:7: build.system_packages[1]: cudnn9-cuda-12 is left out: "
             "cuDNN is brought by nvidia-cudnn-cu12 9.7.1.26"
         ),
-        "cog.yaml:5: build.system_packages[2]: libnccl2 is left out: NCCL is brought by torch 2.1.0+cu118",
+        "cog.yaml:5:7: build.system_packages[2]: libnccl2 is left out: NCCL is brought by torch 2.1.0+cu118",
     ]
     check_left_to_wheels(parse_config(PACKAGES.encode()), Decisions(base=DEBIAN, wheels=wheels, clashes=()))
 
@@ -144,11 +146,14 @@ def test_libraries_of_nvidia_that_nobody_brings_are_all_named_with_the_wheels_th
         )
     assert [(part.message, part.next_step) for part in caught.value.parts] == [
         (
-            "cog.yaml:4: build.system_packages[1]: Debian has no package 'cudnn9-cuda-12', and no wheel brings cuDNN",
+            "cog.yaml:4:7: build.system_packages[1]: Debian has no package 'cudnn9-cuda-12', and no wheel brings cuDNN",
             "require nvidia-cudnn-cu12, or what requires it, as torch does",
         ),
         (
-            "cog.yaml:5: build.system_packages[2]: Debian has no package 'libcublas-11-8', and no wheel brings cuBLAS",
+            (
+                "cog.yaml:5:7: build.system_packages[2]: Debian has no package 'libcublas-11-8', and no wheel brings "
+                "cuBLAS"
+            ),
             "require nvidia-cublas-cu11, or what requires it, as torch does",
         ),
     ]
@@ -157,5 +162,5 @@ def test_libraries_of_nvidia_that_nobody_brings_are_all_named_with_the_wheels_th
 def test_a_compiler_that_is_asked_for_over_an_image_of_a_registry_is_told_to_have_no_effect() -> None:
     (note,) = told("cogpack:\n  base: python:3.12-slim\n  compiler: true\n", upon=base())
     assert note.code is Code.UNUSED_SETTING
-    assert note.text.startswith("cog.yaml:3: cogpack.compiler: has no effect")
+    assert note.text.startswith("cog.yaml:3:13: cogpack.compiler: has no effect")
     assert told("cogpack:\n  compiler: true\n") == []

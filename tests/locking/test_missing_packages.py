@@ -99,7 +99,7 @@ def test_the_tables_are_about_packages(tmp_path: Path) -> None:
 )
 def test_a_shell_that_sources_start_is_told_over_a_base_without_one(tmp_path: Path, line: str, words: str) -> None:
     source, slim = f"import os, subprocess\n{line}\n", "cogpack:\n  base: debian:slim\n"
-    text = f"predict.py:2: {words} starts a shell, and there is none in debian:slim (cog.yaml:3: cogpack.base): "
+    text = f"predict.py:2: {words} starts a shell, and there is none in debian:slim (cog.yaml:3:9: cogpack.base): "
     advice = "write base: debian:trixie, or add dash to build.system_packages"
     base, others = (msgspec.structs.replace(requested(name), slim=True) for name in ("libc6", "dash"))
     assert told(tmp_path, source, base=base, build=slim) == [text + advice]

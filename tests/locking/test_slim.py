@@ -28,11 +28,11 @@ def test_commands_and_packages_that_nothing_could_run_are_named_all_at_once_with
     text = "build:\n  run:\n  - mkdir /x\n  - make\n  system_packages: [tex]\ncogpack: {base: 'debian:slim'}"
     with pytest.raises(InputError) as caught:
         check_slim(config(text), over(SLIM, WITH_DPKG))
-    of = "(cog.yaml:6: cogpack.base)"
+    of = "(cog.yaml:6:17: cogpack.base)"
     assert caught.value.message.splitlines() == [
         "2 things must change:",
-        f"  cog.yaml:4: build.run[1]: {RUN} {of} {OUT}, or take the command out)",
-        f"  cog.yaml:5: build.system_packages: dpkg has to install tex, and is not in debian:slim {of} {OUT})",
+        f"  cog.yaml:4:5: build.run[1]: {RUN} {of} {OUT}, or take the command out)",
+        f"  cog.yaml:5:20: build.system_packages: dpkg has to install tex, and is not in debian:slim {of} {OUT})",
     ]
 
 

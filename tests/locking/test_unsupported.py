@@ -9,7 +9,7 @@ from cogpack.locking.unsupported import refuse_unsupported
 
 def test_traces_are_refused_by_their_line() -> None:
     config = parse_config(b'build:\n  python_version: "3.13"\nobservability: {traces: {enabled: true}}\n')
-    with pytest.raises(InputError, match=r"\Acog.yaml:3: observability.traces: not supported"):
+    with pytest.raises(InputError, match=r"\Acog.yaml:3:25: observability.traces: not supported"):
         refuse_unsupported(config)
 
 

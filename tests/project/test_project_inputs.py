@@ -66,7 +66,7 @@ def test_a_config_that_is_no_file_is_an_error(tmp_path: Path) -> None:
 
 def test_a_config_error_names_the_file_asked_for(tmp_path: Path) -> None:
     (tmp_path / "dev.yaml").write_text("predict: x")
-    with pytest.raises(InputError, match=r"^dev\.yaml:1: predict:"):
+    with pytest.raises(InputError, match=r"^dev\.yaml:1:10: predict:"):
         find_project(tmp_path, "dev.yaml")
 
 
@@ -155,7 +155,7 @@ def test_what_decides_nothing_changes_no_input(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "cog.yaml:3: build.python_requirements: requirements.txt: No such file or directory"),
+        ({}, "cog.yaml:3:24: build.python_requirements: requirements.txt: No such file or directory"),
         ({"requirements.txt": "a\n-r b.txt"}, "requirements.txt:2: b.txt: No such file or directory"),
         ({"requirements.txt": "-r ../b.txt"}, "requirements.txt:1: ../b.txt is outside the project"),
         ({"requirements.txt": "-r /etc/hosts"}, "requirements.txt:1: /etc/hosts is outside the project"),

@@ -5,6 +5,7 @@ rule), and where Cog stays silent about something that fails at run time, an `In
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -16,7 +17,7 @@ from cogpack.runtime.schema.inputs import describe_inputs
 from cogpack.runtime.schema.names import Sources
 from cogpack.runtime.schema.outputs import ITERATORS, describe_output, output_type
 from cogpack.runtime.schema.shadows import shadowed
-from cogpack.runtime.schema.source import MappedSourceFiles, SourceFiles, too_deep
+from cogpack.runtime.schema.source import MappedSourceFiles, Place, SourceFiles, too_deep
 from cogpack.runtime.schema.targets import concurrency, find_target, is_streaming
 
 __all__ = ["Described", "SourceFiles", "describe"]
@@ -39,11 +40,13 @@ def describe(
     version: str,
     python: tuple[int, int],
     none_default: NoneDefault = "optional",
+    named: Mapping[str, str] = MappingProxyType({}),
 ) -> Described:
     """Make the document for `predict` and `train`, references such as `predict.py:Predictor`.
 
-    `version`: of the cog SDK. `python`: the model's. `none_default`: what `x: int = Input(default=None)` is. What can't
-    be described is an `InputError`.
+    `named`: what messages about a reference begin with, where that is a place in a file. `version`: of the cog SDK.
+    `python`: the model's. `none_default`: what `x: int = Input(default=None)` is. What can't be described is an
+    `InputError`.
     """
     if predict is None and train is None:
         raise InputError(
@@ -59,7 +62,13 @@ def describe(
             continue
         try:
             handlers[training], found = _handler(
-                sources, reference, notes, train=training, python=python, none_default=none_default
+                sources,
+                reference,
+                notes,
+                train=training,
+                python=python,
+                none_default=none_default,
+                where=named.get(reference, reference),
             )
         except RecursionError:
             raise too_deep(reference.partition(":")[0]) from None
@@ -78,16 +87,18 @@ def _handler(
     train: bool,
     python: tuple[int, int],
     none_default: NoneDefault,
+    where: str,
 ) -> tuple[Handler, int | None]:
-    target = find_target(sources, reference, train=train)
+    target = find_target(sources, reference, train=train, where=where)
     notes += target.notes
     notes += [
         Note(
             Code.RELATIVE_IMPORT,
-            f"{target.module.path}:{line}: a relative import, which fails in the container: "
-            "the file is loaded by itself",
+            Place.of(target.module.path, statement).text(
+                "a relative import, which fails in the container: the file is loaded by itself"
+            ),
         )
-        for line in target.module.relative_imports
+        for statement in target.module.relative_imports
     ]
     inputs = describe_inputs(sources, target, none_default)
     notes += inputs.notes
@@ -95,7 +106,7 @@ def _handler(
     output = describe_output(sources, returned)
     streaming = is_streaming(sources, target)
     if streaming and returned.kind not in ITERATORS:
-        raise target.place.error(
+        raise returned.place.error(
             f"@streaming needs an iterator as output, not {returned.text}",
             next_step="annotate -> Iterator[str] or ConcatenateIterator[str], or remove @streaming",
         )

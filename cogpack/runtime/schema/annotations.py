@@ -60,6 +60,9 @@ _NAMES = {
 }
 
 
+_YIELDED = frozenset({"typing.Generator", "typing.AsyncGenerator", "typing.Iterable", "typing.AsyncIterable"})
+
+
 def title(name: str) -> str:
     """Write a name as Cog does: `top_k` is `Top K`; empty parts are kept."""
     return " ".join(part[:1].upper() + part[1:] for part in name.split("_"))
@@ -120,7 +123,7 @@ class _Parser:
                 return Type(kind="none", place=place, text="None")
             case ast.Constant(value=str() as text):
                 try:
-                    quoted = parse_annotation(text, node.lineno)
+                    quoted = parse_annotation(text, node)
                 except ValueError:
                     raise place.error(f"{shown(node)} is not a type", next_step="correct the annotation") from None
                 return self.parse(scope, quoted, place, deeper)
@@ -161,7 +164,7 @@ class _Parser:
         kind = _NAMES.get(symbol.name) if isinstance(symbol, Foreign) else None
         match kind, arguments:
             case "optional", [only]:
-                return self._union(scope, node, [only, ast.Constant(None, lineno=node.lineno)], place, depth)
+                return self._union(scope, node, [only, ast.copy_location(ast.Constant(None), node)], place, depth)
             case "union", [_, *_]:
                 return self._union(scope, node, arguments, place, depth)
             case "annotated", [annotated, *metadata] if metadata:
@@ -209,7 +212,7 @@ class _Parser:
         match node:
             case ast.Constant(value=str() as text):
                 try:
-                    return self._opaque(scope, parse_annotation(text, node.lineno), place, depth + 1)
+                    return self._opaque(scope, parse_annotation(text, node), place, depth + 1)
                 except ValueError:
                     return plain
             case ast.Constant(value=None):
@@ -224,7 +227,7 @@ class _Parser:
                     return plain
                 parts = list(index.elts) if isinstance(index, ast.Tuple) else [index]
                 if kind == "optional":
-                    parts.append(ast.Constant(None, lineno=node.lineno))
+                    parts.append(ast.copy_location(ast.Constant(None), node))
             case ast.Name() | ast.Attribute() if self._kind(scope, node) == "list":
                 return Type(kind="list", place=place, text=plain.text, item=plain)
             case _:
@@ -242,6 +245,11 @@ class _Parser:
 
 
 def _unsupported(place: Place, text: str, foreign: Foreign | LocalModule | None) -> Exception:
+    if isinstance(foreign, Foreign) and foreign.name in _YIELDED:
+        return place.error(
+            f"type {text} is not supported: a function that yields is annotated as Iterator",
+            next_step="write -> Iterator[str], with the type of what it yields",
+        )
     if isinstance(foreign, Foreign) and foreign.looked_for and not foreign.name.startswith("builtins."):
         return place.error(
             f"type {text} is not supported: {foreign.name} is of another package, and the project has no "

@@ -5,6 +5,7 @@ It may stand in the signature, be a constant of the module or of a class, or be 
 
 import ast
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -22,7 +23,10 @@ _KNOWN = frozenset(
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds the values given; one given as None counts as not given, except a `default`, which is then null."""
+    """Holds the values given; one given as None counts as not given, except a `default`, which is then null.
+
+    `places`: where each is written, as far as that is the parameter's own file.
+    """
 
     default: "Value | msgspec.UnsetType" = msgspec.UNSET
     description: str | None = None
@@ -34,6 +38,10 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     choices: "list[Value] | None" = None
     deprecated: bool = False
     accept: str | None = None
+    places: Mapping[str, Place] = MappingProxyType({})
+
+    def place(self, name: str, parameter: Place) -> Place:
+        return self.places.get(name, parameter)
 
 
 def read_default(sources: Sources, scope: Scope, node: ast.expr | None, place: Place) -> Arguments:
@@ -42,14 +50,21 @@ def read_default(sources: Sources, scope: Scope, node: ast.expr | None, place: P
         return Arguments()
     call = _find_call(sources, scope, node, place, 0)
     if call is None:
+        place = _own(place, scope, node)
         try:
-            return Arguments(default=evaluate(sources, scope, node))
+            return Arguments(default=evaluate(sources, scope, node), places={"default": place})
         except Unresolved as why:
             raise place.error(
                 f"its default {shown(node)} is not known without running the code: {why}",
                 next_step="write a literal or a constant of the file as default",
             ) from why
-    return _checked(_values(sources, call, place), place)
+    places = {name: _own(place, scope, node) for name, (scope, node) in call.items()}
+    return _checked(_values(sources, call, places), places)
+
+
+def _own(place: Place, scope: Scope, node: ast.AST) -> Place:
+    """Give the place of a node; where that is in another file, the parameter's."""
+    return place.at(node) if scope.module.path == place.path else place
 
 
 def _find_call(
@@ -79,7 +94,7 @@ def _find_call(
 def _arguments(sources: Sources, scope: Scope, call: ast.Call, place: Place) -> dict[str, tuple[Scope, ast.expr]]:
     found: dict[str, tuple[Scope, ast.expr]] = {}
     if len(call.args) > 1 or any(isinstance(argument, ast.Starred) for argument in call.args):
-        raise place.error(
+        raise _own(place, scope, call).error(
             "Input takes one argument without a name, the default", next_step="name the others: Input(1, ge=0)"
         )
     for argument in call.args:
@@ -91,13 +106,13 @@ def _arguments(sources: Sources, scope: Scope, call: ast.Call, place: Place) -> 
         symbol = sources.resolve(scope, keyword.value)
         node = symbol.node if isinstance(symbol, Local) else None
         if not isinstance(symbol, Local) or not isinstance(node, ast.Dict):
-            raise place.error(
+            raise _own(place, scope, keyword.value).error(
                 f"**{shown(keyword.value)} in Input is not known without running the code",
                 next_step="write the arguments of Input one by one",
             )
         for key, value in zip(node.keys, node.values, strict=True):
             if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
-                raise place.error(
+                raise _own(place, scope, keyword.value).error(
                     f"**{shown(keyword.value)} in Input has keys that are not literal text",
                     next_step="write the arguments of Input one by one",
                 )
@@ -129,9 +144,12 @@ def _parameters(caller: Scope, function: Function, call: ast.Call) -> Mapping[st
     return found
 
 
-def _values(sources: Sources, call: Mapping[str, tuple[Scope, ast.expr]], place: Place) -> dict[str, Value]:
+def _values(
+    sources: Sources, call: Mapping[str, tuple[Scope, ast.expr]], places: Mapping[str, Place]
+) -> dict[str, Value]:
     values: dict[str, Value] = {}
     for name, (scope, node) in call.items():
+        place = places[name]
         if name == "default_factory":
             raise place.error(
                 "default_factory is refused by cog at start", next_step="write the value itself as default"
@@ -158,14 +176,14 @@ def _listed(node: ast.expr) -> ast.expr:
     return node
 
 
-def _checked(values: dict[str, Value], place: Place) -> Arguments:
+def _checked(values: dict[str, Value], places: Mapping[str, Place]) -> Arguments:
     """Refuse types other than `Input` declares: Python itself would not mind them, and nobody would see them."""
     given = {name: value for name, value in values.items() if value is not None or name == "default"}
     for name, value in given.items():
         expected = _mismatch(name, value)
         if expected:
-            raise place.error(f"{name}: expected {expected}, got {value!r:.80}", next_step=f"correct {name}")
-    return Arguments(**given)  # type: ignore[arg-type]  # just checked, name by name
+            raise places[name].error(f"{name}: expected {expected}, got {value!r:.80}", next_step=f"correct {name}")
+    return Arguments(**given, places=places)  # type: ignore[arg-type]  # just checked, name by name
 
 
 def _mismatch(name: str, value: Value) -> str | None:

@@ -34,7 +34,7 @@ def describe_inputs(sources: Sources, target: TargetFunction, none_default: None
     found = InputSchema(properties={}, required=[], enums={}, places={}, notes=[])
     for argument, default in _parameters(target):
         sources.spend(10)
-        place = Place(target.place.path, argument.lineno, f"parameter {argument.arg!r}")
+        place = Place.of(target.place.path, argument, f"parameter {argument.arg!r}")
         if argument.annotation is None:
             raise place.error("has no type", next_step=f"annotate it: {argument.arg}: str")
         type_ = parse_type(sources, target.scope, argument.annotation, place)
@@ -47,10 +47,10 @@ def _parameters(target: TargetFunction) -> list[tuple[ast.arg, ast.expr | None]]
     arguments = target.node.args
     for starred in (arguments.vararg, arguments.kwarg):
         if starred is not None and starred.annotation is not None:
-            place = Place(target.place.path, starred.lineno, f"parameter {starred.arg!r}")
+            place = Place.of(target.place.path, starred, f"parameter {starred.arg!r}")
             raise place.error("takes any number of arguments", next_step="name each input as a parameter of its own")
     for given in arguments.posonlyargs[1:] if target.is_method else arguments.posonlyargs:
-        place = Place(target.place.path, given.lineno, f"parameter {given.arg!r}")
+        place = Place.of(target.place.path, given, f"parameter {given.arg!r}")
         raise place.error("is positional only, and coglet passes names", next_step="move the / in the signature")
     positional = [*arguments.posonlyargs, *arguments.args]
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
@@ -73,7 +73,7 @@ def _add(
     none_default: NoneDefault,
 ) -> None:
     plain, optional = type_.optional()
-    _check_type(sources, plain, place)
+    _check_type(sources, plain)
     _check_arguments(inputs, plain, given, place)
     default = given.default
     nullable = optional or (default is None and plain.kind == "secret")
@@ -83,7 +83,7 @@ def _add(
         default = None if nullable else msgspec.UNSET
         said = "may be left out, though Cog requires it" if nullable else "is required"
         text = f"None is no value of {plain.text}: the input {said}; write Optional[{plain.text}]"
-        inputs.notes.append(place.note(Code.NONE_DEFAULT, text))
+        inputs.notes.append(given.place("default", place).note(Code.NONE_DEFAULT, text))
     has_default = default is not msgspec.UNSET
     prop: Piece = {"x-order": len(inputs.properties)}
     if given.choices and plain.kind != "list":
@@ -141,13 +141,15 @@ def _limits(given: Arguments) -> Piece:
     return {key: value for key, value in limits.items() if value is not None}
 
 
-def _check_type(sources: Sources, type_: Type, place: Place) -> None:
+def _check_type(sources: Sources, type_: Type) -> None:
     match type_.kind:
         case "list":
             if type_.item is None:
-                raise place.error(f"{type_.text} does not say what it holds", next_step="write list[str], for example")
+                raise type_.place.error(
+                    f"{type_.text} does not say what it holds", next_step="write list[str], for example"
+                )
             if not _is_single(sources, type_.item):
-                raise place.error(
+                raise type_.place.error(
                     f"type {type_.text} is not supported: a list's items are of one simple type",
                     next_step=OPAQUE_ADVICE,
                 )
@@ -155,12 +157,12 @@ def _check_type(sources: Sources, type_: Type, place: Place) -> None:
             for member in type_.members:
                 inner = member.item if member.kind == "list" else member
                 if inner is None or inner.kind not in _IN_UNIONS or not _is_single(sources, inner):
-                    raise place.error(
+                    raise member.place.error(
                         f"type {type_.text} is not supported: {member.text} can't be in a union",
                         next_step="unite str, int, float, bool, dict and lists of these only",
                     )
         case _ if not _is_single(sources, type_):
-            raise place.error(f"type {type_.text} is not supported as an input", next_step=OPAQUE_ADVICE)
+            raise type_.place.error(f"type {type_.text} is not supported as an input", next_step=OPAQUE_ADVICE)
 
 
 def _is_single(sources: Sources, type_: Type) -> bool:
@@ -178,33 +180,38 @@ def _check_arguments(inputs: InputSchema, type_: Type, given: Arguments, place: 
     item = type_.item if type_.kind == "list" and type_.item else type_
     if item.kind == "pathlib path":
         text = f"coglet gives {item.text} of pathlib the URL as text; import Path from cog"
-        inputs.notes.append(place.note(Code.PLAIN_PATH, text))
+        inputs.notes.append(item.place.note(Code.PLAIN_PATH, text))
     if type_.kind == "union" and (limits or given.choices):
         what = "choices" if given.choices else next(iter(limits))
-        raise place.error(f"{what} on a union is not supported", next_step=f"take one type, or remove {what}")
+        raise given.place(what, place).error(
+            f"{what} on a union is not supported", next_step=f"take one type, or remove {what}"
+        )
     if given.accept is not None and item.kind not in _FILES:
-        raise place.error("accept is for Path inputs only", next_step="annotate it as Path, or remove accept")
+        raise given.place("accept", place).error(
+            "accept is for Path inputs only", next_step="annotate it as Path, or remove accept"
+        )
     if given.regex is not None:
-        _check_pattern(inputs, given.regex, place)
+        _check_pattern(inputs, given.regex, given.place("regex", place))
     if given.choices:
-        _check_choices(item, given, place)
+        _check_choices(item, given, given.place("choices", place))
     elif type_.kind == "list" or limits.keys() - _fitting(item.kind):
         inert = list(limits) if type_.kind == "list" else sorted(limits.keys() - _fitting(item.kind))
         if inert:
             text = f"{', '.join(inert)} has no effect on {type_.text}"
-            inputs.notes.append(place.note(Code.IGNORED_CONSTRAINT, text))
+            inputs.notes.append(given.place(inert[0], place).note(Code.IGNORED_CONSTRAINT, text))
     default = given.default
     if default is None or default is msgspec.UNSET:
         return
     expected = type_violation(type_, default)
+    written = given.place("default", place)
     if expected:
-        raise place.error(
+        raise written.error(
             f"its default {default!r:.80} does not fit {type_.text}: expected {expected}",
             next_step="correct the default or the type",
         )
     broken = None if type_.kind == "list" and not given.choices else limit_violation(given, default)
     if broken:
-        raise place.error(f"its default {broken}", next_step="correct the default or the limit")
+        raise written.error(f"its default {broken}", next_step="correct the default or the limit")
 
 
 def _fitting(kind: str) -> frozenset[str]:

@@ -75,7 +75,7 @@ def model_fields(sources: Sources, found: Local, kind: Kind, depth: int = 0) -> 
             continue
         sources.spend(3)
         name = statement.target.id
-        place = Place(scope.module.path, statement.lineno, f"field {name!r} of {node.name}")
+        place = Place.of(scope.module.path, statement, f"field {name!r} of {node.name}")
         type_ = parse_type(sources, scope, statement.annotation, place, typed_dict=kind == "typed dict")
         if type_.kind == "class variable":
             continue

@@ -19,7 +19,7 @@ def output_type(sources: Sources, target: TargetFunction) -> Type:
     returns = target.node.returns
     if returns is None:
         raise target.place.error("has no return type", next_step="annotate it, for example -> str")
-    place = Place(target.place.path, returns.lineno, f"output of {target.node.name}")
+    place = Place.of(target.place.path, returns, f"output of {target.node.name}")
     type_ = parse_type(sources, target.scope, returns, place)
     plain, optional = type_.optional()
     if plain.kind == "none":

@@ -4,9 +4,11 @@ Sources are bounded in size, and walked without recursion, so that no file can e
 """
 
 import ast
+import re
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import decode_source
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -22,6 +24,9 @@ _MUTATORS = frozenset(
 )
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+_Positioned: TypeAlias = ast.stmt | ast.expr | ast.arg
 
 
 class SourceFiles(Protocol):
@@ -41,17 +46,24 @@ class MappedSourceFiles:
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Says where in the user's sources something stands, and about what: `predict.py:12: parameter 'x'`."""
+    """Says where in the user's sources something stands, and about what: `predict.py:12:9: parameter 'x'`."""
 
     path: str
     line: int
+    column: int
     subject: str = ""
 
+    @classmethod
+    def of(cls, path: str, node: "_Positioned", subject: str = "") -> "Place":
+        return cls(path, node.lineno, node.col_offset + 1, subject)
+
     def at(self, node: ast.AST) -> "Place":
-        return Place(self.path, getattr(node, "lineno", self.line), self.subject)
+        """Give the place of another node of the file; this one where that was made by us."""
+        line = getattr(node, "lineno", None)
+        return Place(self.path, line, getattr(node, "col_offset", 0) + 1, self.subject) if line else self
 
     def text(self, message: str) -> str:
-        return f"{self.path}:{self.line}: " + (f"{self.subject}: " if self.subject else "") + message
+        return f"{self.path}:{self.line}:{self.column}: " + (f"{self.subject}: " if self.subject else "") + message
 
     def note(self, code: Code, message: str) -> Note:
         return Note(code, self.text(message))
@@ -98,7 +110,7 @@ class Module(msgspec.Struct, frozen=True, eq=False):
     path: str
     names: Mapping[str, Binding]
     stars: Sequence[Imported]
-    relative_imports: Sequence[int]
+    relative_imports: "Sequence[ast.ImportFrom]"
 
 
 class Scope(msgspec.Struct, frozen=True, eq=False):
@@ -129,12 +141,26 @@ def parse_module(path: str, data: bytes, *, python: tuple[int, int], running: tu
         raise InputError(f"{path}: not Python source: {error}", next_step="save the file as UTF-8 text") from error
     except (RecursionError, MemoryError) as error:
         raise too_deep(path) from error
+    if not data.isascii():
+        _count_characters(tree, data)
     names, stars, relative = _collect(tree.body)
     return Module(path, names, stars, relative)
 
 
-def parse_annotation(text: str, line: int) -> ast.expr:
-    """Parse a quoted annotation; `ValueError` where it is none. Its nodes get the line of the quotes."""
+def _count_characters(tree: ast.Module, data: bytes) -> None:
+    """Count columns in characters, as editors do; `ast` counts the bytes that UTF-8 has for them."""
+    try:
+        lines = [line.encode() for line in re.split(r"\r\n?|\n", decode_source(data))]
+    except (SyntaxError, ValueError, LookupError):  # `ast` takes a little more
+        return
+    wide = {number for number, line in enumerate(lines, 1) if not line.isascii()}
+    for node in ast.walk(tree):
+        if isinstance(node, _Positioned) and node.lineno in wide:
+            node.col_offset = len(lines[node.lineno - 1][: node.col_offset].decode(errors="replace"))
+
+
+def parse_annotation(text: str, quotes: ast.expr) -> ast.expr:
+    """Parse a quoted annotation; `ValueError` where it is none. Its nodes stand where the quotes do."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -143,7 +169,7 @@ def parse_annotation(text: str, line: int) -> ast.expr:
         raise ValueError(str(error)) from error
     for node in ast.walk(parsed):
         if isinstance(node, ast.expr):
-            node.lineno = line
+            node.lineno, node.col_offset = quotes.lineno, quotes.col_offset
     return parsed
 
 
@@ -166,7 +192,7 @@ def too_deep(path: str) -> InputError:
 
 
 def _refuse_syntax(path: str, error: SyntaxError, *, python: tuple[int, int], running: tuple[int, int]) -> None:
-    place = Place(path, error.lineno or 1)
+    place = Place(path, error.lineno or 1, max(error.offset or 1, 1))
     ours, theirs = f"{running[0]}.{running[1]}", f"{python[0]}.{python[1]}"
     newer = f", or run cogpack with Python {theirs}: this is {ours}, which can't read newer syntax"
     raise place.error(
@@ -174,11 +200,11 @@ def _refuse_syntax(path: str, error: SyntaxError, *, python: tuple[int, int], ru
     ) from error
 
 
-def _collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Imported], list[int]]:
+def _collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Imported], list[ast.ImportFrom]]:
     """Collect bindings in order of execution; what stands under `if`, `try` or a loop may or may not be executed."""
     names: dict[str, Binding] = {}
     stars: list[Imported] = []
-    relative: list[int] = []
+    relative: list[ast.ImportFrom] = []
     pending = deque((statement, False) for statement in body)
 
     def bind(name: str, binding: Binding, conditional: bool) -> None:
@@ -197,7 +223,7 @@ def _collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Importe
                     bind(alias.asname or module, Imported(module, None, 0, statement.lineno), conditional)
             case ast.ImportFrom():
                 if statement.level:
-                    relative.append(statement.lineno)
+                    relative.append(statement)
                 for alias in statement.names:
                     imported = Imported(statement.module or "", alias.name, statement.level, statement.lineno)
                     if alias.name == "*":

@@ -39,26 +39,26 @@ class TargetFunction(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     notes: tuple[Note, ...] = ()
 
 
-def find_target(sources: Sources, reference: str, *, train: bool) -> TargetFunction:
-    """Find the function that coglet calls for a reference, or raise an `InputError`."""
+def find_target(sources: Sources, reference: str, *, train: bool, where: str) -> TargetFunction:
+    """Find the function that coglet calls for a reference, or raise an `InputError`. `where`: what messages about the
+    reference begin with."""
     path, colon, name = reference.partition(":")
     if not colon or not path or not name:
-        raise InputError(f"{reference!r}: expected FILE.py:NAME", next_step="write, for example, predict.py:Predictor")
+        raise InputError(f"{where}: expected FILE.py:NAME", next_step="write, for example, predict.py:Predictor")
     path = posixpath.normpath(path)
     if path.startswith(("/", "../")) or path == "..":
-        raise InputError(f"{reference}: the file is outside the project", next_step="name a file of the project")
+        raise InputError(f"{where}: the file is outside the project", next_step="name a file of the project")
     module = sources.load(path)
     if module is None:
-        raise InputError(f"{path}: no such file in the project", next_step="correct the reference in cog.yaml")
-    place = Place(path, 1)
+        raise InputError(f"{where}: no such file in the project", next_step="correct the reference in cog.yaml")
     match sources.resolve(Scope(module), ast.Name(name)) if name.isidentifier() else None:
         case Local(scope, ast.ClassDef() as node):
             return _method(sources, Local(scope, node), module, train=train)
         case Local(scope, ast.FunctionDef() | ast.AsyncFunctionDef() as node):
-            own = Place(scope.module.path, node.lineno, f"function {name}")
+            own = Place.of(scope.module.path, node, f"function {name}")
             return TargetFunction(node=node, scope=scope, is_method=False, place=own, module=module)
-    raise place.error(
-        f"no class or function {name!r} at the top level{_meant(module, name)}",
+    raise InputError(
+        f"{where}: {path} has no class or function {name!r} at the top level{_meant(module, name)}",
         next_step="define it, or correct the reference in cog.yaml",
     )
 
@@ -75,7 +75,7 @@ def _meant(module: Module, name: str) -> str:
 
 def _method(sources: Sources, found: Local, module: Module, *, train: bool) -> TargetFunction:
     assert isinstance(found.node, ast.ClassDef)  # by the caller
-    place = Place(found.scope.module.path, found.node.lineno, f"class {found.node.name}")
+    place = Place.of(found.scope.module.path, found.node, f"class {found.node.name}")
     methods = {name: _owned(sources, found, name) for name in ("run", "predict", "train")}
     run = methods["run"] or methods["predict"]
     notes: tuple[Note, ...] = ()
@@ -94,7 +94,7 @@ def _method(sources: Sources, found: Local, module: Module, *, train: bool) -> T
         )
         notes = (place.note(Code.TRAIN_ALONE, text),)
     scope, node = wanted
-    own = Place(scope.module.path, node.lineno, f"method {node.name}")
+    own = Place.of(scope.module.path, node, f"method {node.name}")
     for decorator in node.decorator_list:
         symbol = sources.resolve(scope, decorator)
         if isinstance(symbol, Foreign) and symbol.name in ("builtins.staticmethod", "builtins.classmethod"):
@@ -113,7 +113,7 @@ def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[S
         case Assigned() | Unclear():
             wrapped = _behind(sources, found.node, name)
             if wrapped is not None:
-                place = Place(found.scope.module.path, wrapped.lineno, f"method {name}")
+                place = Place.of(found.scope.module.path, wrapped, f"method {name}")
                 text = f"the class makes it of {wrapped.name}: the schema is of {wrapped.name} as written"
                 sources.notes.append(place.note(Code.WRAPPED_METHOD, text))
                 return found.scope.within(names), wrapped
@@ -188,6 +188,7 @@ def _slots(sources: Sources, target: TargetFunction, decorator: ast.expr, place:
         raise place.error("@concurrent takes max=N and nothing else", next_step=advice)
     if not keywords:
         return 1
+    place = place.at(keywords["max"])
     try:
         slots = evaluate(sources, target.scope, keywords["max"])
     except Unresolved as why:

@@ -267,7 +267,7 @@ class _Evaluation:
 
     def _of_environment(self, scope: Scope, node: ast.Call, fallback: Value) -> Value:
         """Give what a variable's fallback is: nobody knows where the model will run."""
-        place = Place(scope.module.path, node.lineno)
+        place = Place.of(scope.module.path, node)
         text = f"{shown(node)} is taken for its fallback, {fallback!r}: the schema can't follow the environment"
         self._sources.notes.append(place.note(Code.ENVIRONMENT_VALUE, text))
         return fallback

@@ -154,8 +154,8 @@ def test_files_in_directories_import_from_the_root() -> None:
 @pytest.mark.parametrize(
     ("source", "note"),
     [
-        ("from .x import y\n", "predict.py:1: a relative import"),
-        ("try:\n    from . import y\nexcept ImportError: pass\n", "predict.py:2: a relative import"),
+        ("from .x import y\n", "predict.py:1:1: a relative import"),
+        ("try:\n    from . import y\nexcept ImportError: pass\n", "predict.py:2:5: a relative import"),
     ],
 )
 def test_relative_imports_are_noted(source: str, note: str) -> None:
@@ -183,7 +183,7 @@ def test_limits_without_effect_are_noted() -> None:
 def test_a_trainer_that_coglet_will_not_start_is_noted() -> None:
     source = "class Trainer:\n    def train(self, x: int) -> str: ..."
     [note] = described(source, predict=None, train="predict.py:Trainer").notes
-    assert note.text.startswith("predict.py:1: class Trainer")
+    assert note.text.startswith("predict.py:1:1: class Trainer")
 
 
 def test_text_outside_ascii_stays_as_it_is() -> None:

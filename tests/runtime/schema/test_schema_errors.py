@@ -14,14 +14,17 @@ BODY = "    def predict(self, x: int) -> str: ...\n"
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("missing.py:Predictor", "missing.py: no such file in the project"),
+        ("missing.py:Predictor", "missing.py:Predictor: no such file in the project"),
         ("../predict.py:Predictor", "../predict.py:Predictor: the file is outside the project"),
         ("/src/predict.py:Predictor", "/src/predict.py:Predictor: the file is outside the project"),
-        ("predict.py:Nobody", "predict.py:1: no class or function 'Nobody' at the top level"),
-        ("predict.py:not a name", "predict.py:1: no class or function 'not a name' at the top level"),
-        ("predict.py:VALUE", "predict.py:1: no class or function 'VALUE' at the top level"),
-        ("predict.py", "'predict.py': expected FILE.py:NAME"),
-        ("", "'': expected FILE.py:NAME"),
+        ("predict.py:Nobody", "predict.py:Nobody: predict.py has no class or function 'Nobody' at the top level"),
+        (
+            "predict.py:not a name",
+            "predict.py:not a name: predict.py has no class or function 'not a name' at the top level",
+        ),
+        ("predict.py:VALUE", "predict.py:VALUE: predict.py has no class or function 'VALUE' at the top level"),
+        ("predict.py", "predict.py: expected FILE.py:NAME"),
+        ("", ": expected FILE.py:NAME"),
     ],
 )
 def test_a_reference_must_name_a_class_or_function_of_the_project(reference: str, message: str) -> None:
@@ -64,7 +67,7 @@ def test_a_reference_must_name_a_class_or_function_of_the_project(reference: str
         ("def Predictor(x: int) -> str:\n  return (", "predict.py:2: syntax error: '(' was never closed"),
         (
             "if x:\n    class Predictor: pass\nelse:\n    class Predictor: pass",
-            "predict.py:1: no class or function 'Predictor' at the top level",
+            "predict.py:Predictor: predict.py has no class or function 'Predictor' at the top level",
         ),
     ],
 )
@@ -271,7 +274,7 @@ def test_concurrency_above_one_needs_python_3_11() -> None:
 
 def test_a_syntax_error_is_said_to_be_one_and_newer_syntax_is_a_next_step() -> None:
     source = f"{IMPORTS}class Predictor(BasePredictor)\n    pass\n"
-    said = [f"predict.py:{source.count(chr(10)) - 1}: syntax error: expected ':'"] * 2
+    said = [f"predict.py:{source.count(chr(10)) - 1}:31: syntax error: expected ':'"] * 2
     with pytest.raises(InputError) as ours:
         described(source, python=sys.version_info[:2])
     with pytest.raises(InputError) as newer:
