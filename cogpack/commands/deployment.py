@@ -5,6 +5,7 @@ directory that the sources name (`runtime/written`).
 """
 
 import json
+import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from cogpack.project import Project, find_project
 from cogpack.reference import Reference
 from cogpack.runtime.contract import PROBE, STATE, WORKING_DIRECTORY
 from cogpack.runtime.written import HOME, Written, is_in, written_directories
+from cogpack.sizes import MiB
 
 NAME = "deployment.yaml"
 EXAMPLE = "registry.example.com/me/model"
@@ -28,7 +30,24 @@ _ALWAYS = {
 }
 _CACHES = {"HF_HOME": "huggingface", "TORCH_HOME": "torch", "TRITON_CACHE_DIR": "triton", "XDG_CACHE_HOME": ""}
 _MOST_SOURCES = 500
-_PLAIN = re.compile(r"/[\w./-]*", re.ASCII)
+_MOST_COPIED = 256 * MiB
+"""Bytes of a project that each start of a pod may copy."""
+_COPY = """\
+      initContainers:
+        # A copy, so that what sources make there is not there before, as a directory that is a volume would be.
+        - name: source
+          image: @IMAGE@:latest
+          command: [cp, -R, /src/., /copied]
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities:
+              drop: [ALL]
+          volumeMounts:
+            - name: source
+              mountPath: /copied"""
+
+_PLAIN = re.compile(r"[/A-Za-z][\w./-]*", re.ASCII)
 """A path that YAML needs no quotes for."""
 
 _OF_THE_KERNEL = ("/dev", "/proc", "/sys")
@@ -62,6 +81,8 @@ def deployment(directory: Path, image: str | None) -> str:
             f"            - name: {name}\n              value: {HOME}/.cache/{place}".rstrip("/")
             for name, place in _CACHES.items()
         ],
+        "SOURCE": [_COPY] if "source" in volumes.mounts else [],
+        "WEIGHTS": list(_weights(project)),
         "GPU": ['              nvidia.com/gpu: "1"'] if project.config.gpu else [],
     }
     if volumes.left:
@@ -84,7 +105,11 @@ def deployment(directory: Path, image: str | None) -> str:
 
 def _mount(name: str, path: str, why: str) -> Iterator[str]:
     yield f"            - name: {name}"
-    yield f"              mountPath: {path if _PLAIN.fullmatch(path) else json.dumps(path)}  # {_told(why)}"
+    yield f"              mountPath: {_yaml(path)}  # {_told(why)}"
+
+
+def _yaml(path: str) -> str:
+    return path if _PLAIN.fullmatch(path) else json.dumps(path)
 
 
 def _told(text: str) -> str:
@@ -96,14 +121,27 @@ def _volumes(project: Project) -> Volumes:
     mounts, left = dict(_ALWAYS), list[Written]()
     held = {f"{WORKING_DIRECTORY}/{file.path}" for file in project.files()}
     held |= {weight.target for weight in project.config.weights}
-    for one in written_directories(_sources(project)):
+    written = written_directories(_sources(project))
+    of_source = [one.place for one in written if is_in(one.directory, WORKING_DIRECTORY)]
+    if of_source and _is_small(project):
+        mounts["source"] = (WORKING_DIRECTORY, f"its own files, and what {of_source[0]} writes")
+    for one in written:
         if any(is_in(one.directory, path) for path in (*_OF_THE_KERNEL, *(path for path, _ in mounts.values()))):
             continue
         if _may_have_files(one.directory, held, runs=bool(project.config.run)):
             left.append(one)
         else:
-            mounts[f"written-{len(mounts) - len(_ALWAYS) + 1}"] = (one.directory, one.place)
+            number = sum(name.startswith("written-") for name in mounts) + 1
+            mounts[f"written-{number}"] = (one.directory, one.place)
     return Volumes(mounts=mounts, left=tuple(left))
+
+
+def _is_small(project: Project) -> bool:
+    """Tell whether all that the image has in its working directory may be copied when a pod starts."""
+    bytes_ = sum(file.size for file in project.files())
+    others = any(is_in(weight.target, WORKING_DIRECTORY) for weight in project.config.weights)
+    fetched = any(WORKING_DIRECTORY in step.command for step in project.config.run)
+    return bytes_ <= _MOST_COPIED and not others and not fetched
 
 
 def _may_have_files(directory: str, held: Collection[str], *, runs: bool) -> bool:
@@ -114,6 +152,27 @@ def _may_have_files(directory: str, held: Collection[str], *, runs: bool) -> boo
     if is_in(directory, WORKING_DIRECTORY):
         return directory == WORKING_DIRECTORY
     return runs or directory.split("/")[1] in _OF_THE_SYSTEM
+
+
+def _weights(project: Project) -> Iterator[str]:
+    """Write, as comments, a mount for each directory in which there are weights and nothing else."""
+    files = [file for file in project.files() if file.kind != "directory"]
+    weights = {posixpath.dirname(f"{WORKING_DIRECTORY}/{file.path}") for file in files if project.is_weight(file)}
+    others = [f"{WORKING_DIRECTORY}/{file.path}" for file in files if not project.is_weight(file)]
+    found = {weight.target for weight in project.config.weights}
+    for directory in sorted(weights):
+        if any(is_in(other, directory) for other in others):
+            yield f"            # {_told(directory)} has weights and other files, which a volume would hide"
+            continue
+        while directory.count("/") > 2 and not any(is_in(other, posixpath.dirname(directory)) for other in others):
+            directory = posixpath.dirname(directory)
+        found.add(directory)
+    outer = [one for one in found if not any(one != other and is_in(one, other) for other in found)]
+    for directory in sorted(outer) or ([] if weights else [f"{WORKING_DIRECTORY}/weights"]):
+        yield "            # - name: weights"
+        yield f"            #   mountPath: {_yaml(directory)}"
+        yield f"            #   subPath: {_yaml(directory.lstrip('/'))}"
+        yield "            #   readOnly: true"
 
 
 def _sources(project: Project) -> Mapping[str, bytes]:

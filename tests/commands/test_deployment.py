@@ -1,9 +1,11 @@
 """`cogpack init --kubernetes` writes a Deployment that a cluster takes which grants nothing."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -44,8 +46,14 @@ def written(directory: Path, config: str = "", **files: str) -> str:
     return (directory / "deployment.yaml").read_text()
 
 
+SCHEMAS = json.loads((Path(__file__).parent / "kubernetes-1.33.json").read_bytes())
+
+
 def documents(text: str) -> tuple[Any, Any]:
+    """Read both, held to Kubernetes' own schemas, in which no field is unknown."""
     deployment, service = yaml.safe_load_all(text)
+    for one in (deployment, service):
+        jsonschema.Draft7Validator(SCHEMAS[f"{one['apiVersion']} {one['kind']}"]).validate(one)
     return deployment, service
 
 
@@ -75,9 +83,7 @@ def test_nothing_is_granted_and_what_sources_write_can_be_written(tmp_path: Path
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert (pod["securityContext"]["runAsNonRoot"], pod["securityContext"]["runAsUser"]) == (True, 1000)
     mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
-    assert sorted(mounts) == [
-        *("/data: x", "/dev/shm", "/home/model", "/src/model-cache", "/tmp", "/var/lib/cogpack/joined")
-    ]
+    assert sorted(mounts) == ["/data: x", "/dev/shm", "/home/model", "/src", "/tmp", "/var/lib/cogpack/joined"]
     assert sorted(mounts.values()) == sorted(volume["name"] for volume in pod["volumes"])
     assert next(one for one in pod["volumes"] if one["name"] == "shm")["emptyDir"] == {
         "medium": "Memory",
@@ -85,11 +91,42 @@ def test_nothing_is_granted_and_what_sources_write_can_be_written(tmp_path: Path
     }
     assert [line for line in text.splitlines() if line.startswith("#   predict.py")] == [
         "#   predict.py:17 writes in /opt",
-        "#   predict.py:11 writes in /src/weights",
         "#   predict.py:18 writes in /var/lib",
     ]
     variables = {one["name"]: one["value"] for one in container["env"]}
     assert variables["HF_HOME"].startswith(variables["HOME"] + "/")
+
+
+def test_a_directory_that_is_to_be_made_is_not_there_before(tmp_path: Path) -> None:
+    """`if not os.path.exists(CACHE): download(CACHE)` would download nothing into a volume."""
+    pod = documents(written(tmp_path / "model"))[0]["spec"]["template"]["spec"]
+    (copied,) = pod["initContainers"]
+    (container,) = pod["containers"]
+    assert (copied["command"], copied["image"]) == (["cp", "-R", "/src/.", "/copied"], container["image"])
+    assert copied["securityContext"] == container["securityContext"]
+    assert [one["name"] for one in copied["volumeMounts"]] == ["source"]
+    assert {"name": "source", "mountPath": "/src"} in container["volumeMounts"]
+
+
+@pytest.mark.parametrize("how", ["large", "fetched", "managed"])
+def test_what_is_too_large_to_be_copied_has_a_volume_for_each_directory(tmp_path: Path, how: str) -> None:
+    config = {
+        "large": "",
+        "fetched": "build: {run: ['pget https://x.test/y /src/y']}\n",
+        "managed": "weights: [{name: w, target: /src/w, source: {uri: ./w}}]\n",
+    }[how]
+    directory = tmp_path / "model"
+    directory.mkdir()
+    (directory / "cog.yaml").write_text(f"run: predict.py:Predictor\nmodel: registry.test/me/model\n{config}")
+    (directory / "predict.py").write_text("load(cache_dir='cache')\nopen('out.png', 'wb')\n")
+    with (directory / "large.bin").open("wb") as file:
+        file.truncate((257 << 20) * (how == "large"))
+    assert run(["init", "-q", str(directory), "--kubernetes"]) == 0
+    text = (directory / "deployment.yaml").read_text()
+    pod = documents(text)[0]["spec"]["template"]["spec"]
+    assert "initContainers" not in pod
+    assert "/src/cache" in [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]]
+    assert "#   predict.py:2 writes in /src\n" in text
 
 
 @pytest.mark.parametrize(
@@ -109,14 +146,47 @@ def test_user_and_gpu_are_those_of_the_project(
     assert pod["containers"][0]["resources"]["limits"].get("nvidia.com/gpu") == gpu
 
 
+def test_schemas_of_kubernetes_know_a_field_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(jsonschema.ValidationError, match="periodSecond'"):
+        documents(written(tmp_path / "model").replace("periodSeconds: 20", "periodSecond: 20"))
+
+
+def taken_form(text: str) -> Any:
+    """The pod, once the lines of the form with an image volume are none of comments."""
+    text = re.sub(r"^( +)# (- name: weights| {2,}\S.*)$", r"\1\2", text, flags=re.MULTILINE)
+    return documents(text)[0]["spec"]["template"]["spec"]
+
+
 def test_the_form_with_an_image_volume_is_right_once_it_is_taken(tmp_path: Path) -> None:
-    text = re.sub(r"^( +)# (- name: weights| {2,}\S.*)$", r"\1\2", written(tmp_path / "model"), flags=re.MULTILINE)
-    pod = documents(text)[0]["spec"]["template"]["spec"]
+    pod = taken_form(written(tmp_path / "model"))
     assert pod["volumes"][-1] == {
         "name": "weights",
         "image": {"reference": "registry.test/me/my_model-weights:latest", "pullPolicy": "IfNotPresent"},
     }
     assert pod["containers"][0]["volumeMounts"][-1]["name"] == "weights"
+
+
+def test_a_volume_is_where_there_are_weights_and_nothing_else(tmp_path: Path) -> None:
+    """A directory of which some is something else would lose that."""
+    config = "weights: [{name: w, target: /models/w, source: {uri: ./w}}]\n"
+    directory = tmp_path / "model"
+    for name in ("unet/a/x.safetensors", "unet/b/x.safetensors", "text/y.safetensors", "z.safetensors", "text/code.py"):
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_bytes(b"")
+    (directory / "cog.yaml").write_text(
+        f"run: code.py:P\nmodel: registry.test/me/model\n{config}"
+        "cogpack: {weights: {include: ['**/*.safetensors']}}\n"
+    )
+    assert run(["init", "-q", str(directory), "--kubernetes"]) == 0
+    text = (directory / "deployment.yaml").read_text()
+    mounts = [one for one in taken_form(text)["containers"][0]["volumeMounts"] if one["name"] == "weights"]
+    assert [(one["mountPath"], one["subPath"]) for one in mounts] == [
+        ("/models/w", "models/w"),
+        ("/src/unet", "src/unet"),
+    ]
+    assert [line.strip() for line in text.splitlines() if "other files" in line] == [
+        f"# {one} has weights and other files, which a volume would hide" for one in ("/src", "/src/text")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +204,8 @@ def test_what_the_image_may_have_is_not_hidden(tmp_path: Path, config: str, dire
     assert run(["init", "-q", str(tmp_path / "model"), "--kubernetes"]) == 0
     text = (tmp_path / "model" / "deployment.yaml").read_text()
     assert f"#   predict.py:1 writes in {directory}\n" in text
-    assert f"mountPath: {directory}" not in text
+    (container,) = documents(text)[0]["spec"]["template"]["spec"]["containers"]
+    assert directory not in [mount["mountPath"] for mount in container["volumeMounts"]]
 
 
 @pytest.mark.parametrize(

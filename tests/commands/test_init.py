@@ -1,5 +1,6 @@
 """`cogpack init` writes what works: a project, and files by which CIs push it."""
 
+import json
 import os
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -106,6 +108,11 @@ def test_nothing_in_a_cluster_wants_a_privilege(begun: Path, ci: str) -> None:
         assert one["securityContext"]["allowPrivilegeEscalation"] is False
         assert one["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert "runAsNonRoot: true" in text
+
+
+def test_the_job_is_one_by_the_schema_of_kubernetes(begun: Path) -> None:
+    schemas = json.loads((Path(__file__).parent / "kubernetes-1.33.json").read_bytes())
+    jsonschema.Draft7Validator(schemas["batch/v1 Job"]).validate(documents(begun, "kubernetes"))
 
 
 def found(document: Any) -> list[dict[str, Any]]:
