@@ -38,7 +38,7 @@ class _Notes(msgspec.Struct, frozen=True, kw_only=True):
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
     """What may stand in it. `registry_mirrors`: each as `--registry-mirror`; `url_map`: each `PREFIX=PREFIX`;
-    `allowed_bases`: globs over `HOST/NAME`."""
+    `allowed_bases`: globs over `HOST/NAME`; `attach`: whether a push attaches lock and SBOM to what it pushes."""
 
     registry_mirrors: tuple[str, ...] = ()
     debian_mirror: str | None = None
@@ -46,6 +46,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
     depot: str | None = None
     url_map: tuple[str, ...] = ()
     allowed_bases: tuple[str, ...] | None = None
+    attach: bool = True
     notes: _Notes = _Notes()
 
 
@@ -56,6 +57,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     rules: Rules = Rules()
     bases: tuple[str, ...] | None = None
+    attach: bool = True
     registry_mirrors: tuple[str, ...] = ()
     debian_mirror: str | None = None
     debian_snapshot: str | None = None
@@ -141,6 +143,7 @@ def _parsed(data: bytes, name: str) -> Machine:
         name=name,
         rules=rules(found.notes.deny, found.notes.allow, where=f"{name}: notes"),
         bases=found.allowed_bases,
+        attach=found.attach,
         registry_mirrors=found.registry_mirrors,
         debian_mirror=found.debian_mirror,
         debian_snapshot=found.debian_snapshot,

@@ -93,6 +93,7 @@ class Code(enum.StrEnum):
         "none-default",
         "An input has None as its default, which its type does not have: it may be left out, though Cog requires it.",
     )
+    NOT_ATTACHED = "not-attached", "A registry does not keep the lock and the SBOM beside the image that it has."
     OLD_SOURCE = "old-source", "A source was built with other tools than it asks for: it is older than those of today."
     OUTAGE = "outage", "A server does not answer; it is asked again for some minutes."
     OWN_OUTPUT = "own-output", "What a run of cogpack writes lies in the project and was left out of the image."

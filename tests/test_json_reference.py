@@ -176,5 +176,5 @@ def test_one_thing_has_one_name(command: str) -> None:
     """Ours are in snake_case; what the OCI specs name has their spelling, whoever uses it."""
     for name in rows(RESULTS[command]):
         last = name.rpartition(".")[2]
-        assert last == "mediaType" or re.fullmatch("[a-z][a-z0-9_]*", last), name
+        assert last in ("mediaType", "artifactType") or re.fullmatch("[a-z][a-z0-9_]*", last), name
         assert last not in ("media_type", "diffId", "diffID"), name

@@ -40,6 +40,7 @@ def push(arguments: argparse.Namespace) -> None:
             create_repository=arguments.create_repository,
             tag_cache=arguments.tag_cache,
             publish_layers=arguments.publish_layers,
+            attach=arguments.attach,
         )
         if not arguments.quiet:
             words = sorted({layer.vouched for layer in pushed.layers if layer.vouched})
@@ -258,18 +259,23 @@ def export(arguments: argparse.Namespace) -> None:
 def sbom(arguments: argparse.Namespace) -> None:
     from cogpack.commands.sbom import sbom
 
-    with_session(arguments, lambda session: Answer(None, sbom(session, form=arguments.form).decode().rstrip("\n")))
+    def act(session: "Session") -> Answer:
+        return Answer(None, sbom(session, arguments.target, form=arguments.form).decode().rstrip("\n"))
+
+    with_session(arguments, act)
 
 
 def inspect(arguments: argparse.Namespace) -> None:
     from cogpack.cli import html_output
     from cogpack.cli.schema_text import value_text
-    from cogpack.commands.inspect import inspect
+    from cogpack.commands.inspect import inspect, lock_of
     from cogpack.text import count_text, size_text
 
     html = html_output.asked(arguments)
 
     def act(session: "Session") -> Answer:
+        if arguments.lock:
+            return Answer(None, lock_of(session, arguments.target, platform=arguments.platform).decode().rstrip("\n"))
         found = inspect(session, arguments.target, platform=arguments.platform)
         if html:
             return html_output.answer(
@@ -288,6 +294,7 @@ def inspect(arguments: argparse.Namespace) -> None:
         rows += [f"input     {name}: {value_text(spec)}" for name, spec in found.inputs.items()]
         rows += [f"output    {value_text(found.output)}"] if found.output else []
         rows += [f"env       {variable}" for variable in found.environment]
+        rows += [f"referrer  {one.digest[7:19]}  {one.artifact_type or '?'}" for one in found.referrers or ()]
         return Answer(found, "\n".join(rows))
 
     with_session(arguments, act)

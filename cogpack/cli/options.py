@@ -114,7 +114,7 @@ def result_files(added: Grammar) -> None:
 
 
 def rebuild(added: Grammar) -> None:
-    added.add_argument("--rebuild", action="store_true", help="make every layer anew, and compare with lock and cache")
+    added.add_argument("--rebuild", action="store_true", help="make all layers anew, compare with lock and cache")
 
 
 def what_is_locked(added: Grammar) -> None:

@@ -72,6 +72,7 @@ def _images(top: Grammar) -> None:
     )  # fmt: skip
     inspect.add_argument("target", metavar="REF|DIR", help=STORED)
     which_image(inspect)
+    inspect.add_argument("--lock", action="store_true", help="print the lock that is attached to it, as TOML")
     as_page(inspect)
     inspect.share(OUTPUT, CONNECTION)
 

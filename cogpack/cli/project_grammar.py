@@ -11,6 +11,7 @@ from cogpack.cli.options import (
     OUTPUT,
     PROJECT,
     PUSHED,
+    STORED,
     as_page,
     image_names,
     no_tag_cache,
@@ -53,6 +54,8 @@ def add_projects(top: Grammar) -> None:
     push.add_argument(
         "--publish-layers", action="store_true", help="let other models have them (cogpack.shared_layers)"
     )
+    text = "attach neither the lock nor an SBOM to the image"
+    push.add_argument("--no-attach", dest="attach", action="store_false", help=text)
     push.add_argument("--create-repository", action="store_true", help="make the repository first (Amazon ECR)")
     result_files(push)
     cog_options(push)
@@ -136,10 +139,13 @@ def add_projects(top: Grammar) -> None:
 
     sbom = top.command(
         "sbom",
-        "Print what the lock has in the image, for who watches over it.",
+        "Print what is in the project's image, or in one that was pushed.",
         acts.sbom,
         example="cogpack sbom > image.spdx.json",
         minor=True,
+    )
+    sbom.add_argument(
+        "target", nargs="?", metavar="REF|DIR", help=f"{STORED}: what is attached to it [what the lock has]"
     )
     sbom.add_argument(
         "--format", dest="form", choices=("spdx", "cyclonedx"), default="spdx",

@@ -8,10 +8,11 @@ import msgspec
 
 from cogpack.commands.results import WheelBuild
 from cogpack.digest import Digest
-from cogpack.errors import InputError
+from cogpack.errors import CogpackError, InputError
+from cogpack.images.attached import attached_file
 from cogpack.images.image import FoundImage
 from cogpack.layers.facts import Facts
-from cogpack.lockfile import Decisions, Lock, read_lock
+from cogpack.lockfile import LOCK_TYPE, Decisions, Lock, parse_attached_lock, read_lock
 from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Execution
 from cogpack.opening import open_image
 from cogpack.planning.recipes.python import keys_of_built
@@ -20,6 +21,7 @@ from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.runtime.contract import SCHEMA_LABEL
 from cogpack.runtime.labelled_schema import read_signature
 from cogpack.session import Session
+from cogpack.text import count_text
 
 Origin = Literal["here", "other", "lock", "base", "unknown"]
 
@@ -44,6 +46,15 @@ class InspectedLayer(msgspec.Struct, frozen=True, kw_only=True):
     built: tuple[WheelBuild, ...] = ()
 
 
+class Referrer(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells of an artifact that refers to an image. `size`: of its manifest."""
+
+    artifact_type: str | None = msgspec.field(name="artifactType")
+    digest: Digest
+    size: int
+    annotations: dict[str, str] = {}
+
+
 class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     """What an image is.
 
@@ -65,6 +76,8 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     """The `properties` of the schema's Input, with what they refer to; empty where the image has no schema."""
     output: dict[str, Any]
     """The schema's Output, likewise."""
+    referrers: tuple[Referrer, ...] | None = None
+    """Signatures, SBOMs and the like of this very image; None where the registry does not say."""
 
 
 def inspect(session: Session, target: str, *, platform: str | None = None) -> Inspected:
@@ -88,6 +101,38 @@ def inspect(session: Session, target: str, *, platform: str | None = None) -> In
         labels=labels,
         inputs=signature.inputs,
         output=signature.output,
+        referrers=_referrers(image),
+    )
+
+
+def lock_of(session: Session, target: str, *, platform: str | None = None) -> bytes:
+    """Return the text of the lock that is attached to an image, or to an index where no `platform` is chosen of it."""
+    image = open_image(session, target, platform, all_platforms=platform is None)
+    data = attached_file(image.images, image.digest, LOCK_TYPE)
+    if data is None:
+        raise InputError(
+            f"{image.name}: no lock is attached to {image.digest}", next_step="push it again from its project"
+        )
+    if removed := parse_attached_lock(data, path=f"the lock of {image.name}").removed:
+        text = f"{count_text(removed, 'address')} of it left out: it is no cogpack.lock"
+        session.progress.summary(text)
+    return data
+
+
+def _referrers(image: FoundImage) -> tuple[Referrer, ...] | None:
+    """List what refers to it; a registry that does not say holds nothing up."""
+    try:
+        found = image.images.referrers(image.digest)
+    except CogpackError:
+        return None
+    return tuple(
+        Referrer(
+            artifact_type=entry.artifact_type,
+            digest=entry.digest,
+            size=entry.size,
+            annotations=entry.annotations or {},
+        )
+        for entry in found
     )
 
 

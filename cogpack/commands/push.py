@@ -10,6 +10,7 @@ from cogpack.digest import Digest
 from cogpack.errors import CogpackError
 from cogpack.layers.known import Known
 from cogpack.oci import Descriptor
+from cogpack.planning.delivery.attachments import Attaching
 from cogpack.planning.delivery.delivery import Brought, Delivery, PushedTo
 from cogpack.planning.delivery.targets import push_targets
 from cogpack.planning.known import look_up, record_results
@@ -27,8 +28,8 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     it now.
 
     `sent`, `copied` and `reused` in bytes and `requests` (blobs and manifests that were sent) are those of all
-    `targets` together; `layers`: of the images, each once, with what was sent for it to all targets; `published`: the
-    names of those that other models may have from now on.
+    `targets` together, without what was attached; `layers`: of the images, each once, with what was sent for it to all
+    targets; `published`: the names of those that other models may have from now on.
     """
 
     reference: str
@@ -55,6 +56,7 @@ def push(
     create_repository: bool = False,
     tag_cache: bool = True,
     publish_layers: bool = False,
+    attach: bool = True,
 ) -> Pushed:
     """Build what is missing and send to each target what it lacks; when all have all of it, move the tags.
 
@@ -64,6 +66,7 @@ def push(
     of the weight layers and nothing else. `create_repository`: where the registry wants that before the first push.
     `tag_cache`: the tags' present manifests may say what layers come out as. `publish_layers`: other models may have
     the layers that they could make, too, by the repository of `cogpack.shared_layers.publish`.
+    `attach`: lock and SBOM refer to the image there, unless the machine's file says no.
     """
     project = open_project(session)
     named = push_targets(session, targets, tags, project)
@@ -89,10 +92,13 @@ def push(
             one.create_repository()
     session.notes.check()
     done: list[str] = []
+    attaching = Attaching(session, each) if attach and session.machine.attach and not weights_only else None
+    attached: list[tuple[Digest, ...]] = []
     try:
         brought: list[Brought] = []
         for one in deliveries:
             brought.append(one.bring(parts))
+            attached.append(attaching.attach(one, brought[-1]) if attaching else ())
             parts = [(plan, image.known) for (plan, _), image in zip(parts, brought[-1].images, strict=True)]
         session.notes.check()
         for one, image in zip(deliveries, brought, strict=True):
@@ -108,11 +114,16 @@ def push(
         for prepared, (plan, its) in zip(each, parts, strict=True)
         if publisher is not None
     ]
-    return _told(deliveries, brought, tuple(dict.fromkeys(chain.from_iterable(offered))))
+    return _told(deliveries, brought, attached, tuple(dict.fromkeys(chain.from_iterable(offered))))
 
 
-def _told(deliveries: Sequence[Delivery], brought: Sequence[Brought], published: tuple[str, ...]) -> Pushed:
-    told = [one.told(image) for one, image in zip(deliveries, brought, strict=True)]
+def _told(
+    deliveries: Sequence[Delivery],
+    brought: Sequence[Brought],
+    attached: Sequence[tuple[Digest, ...]],
+    published: tuple[str, ...],
+) -> Pushed:
+    told = [one.told(image, its) for one, image, its in zip(deliveries, brought, attached, strict=True)]
     same_layer = zip(*(image.layers for image in brought), strict=True)
     first = brought[0]
     images = tuple(PlatformImage.of(one.platform, one.image) for one in first.images)

@@ -2,20 +2,51 @@
 
 from typing import Literal, TypeAlias
 
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.images.attached import SPDX_TYPE, attached_file, attached_lock_of
+from cogpack.lockfile import Lock
+from cogpack.locking.attached import attached_lock, told_by
 from cogpack.locking.current import current_lock
+from cogpack.opening import open_image
 from cogpack.planning.prepare import open_project
-from cogpack.sbom import cyclonedx_document, parts_of, spdx_document
+from cogpack.reference import Reference
+from cogpack.sbom import cyclonedx_document, spdx_document
 from cogpack.session import Session
 
 SbomFormat: TypeAlias = Literal["spdx", "cyclonedx"]
 
 
-def sbom(session: Session, *, form: SbomFormat = "spdx") -> bytes:
-    """Return the document of the project's image, for the platform that it is packed for."""
+def sbom(session: Session, target: str | None = None, *, form: SbomFormat = "spdx") -> bytes:
+    """Return the document of the project's image, for the platform that it is packed for, as a push attaches it; or of
+    the image `target` what is attached to that: `HOST/NAME[:TAG|@DIGEST]`, or `DIR[:NAME]` of a layout."""
+    if target is not None:
+        return _attached(session, target, form)
     project = open_project(session)
     platform = project.config.pack.platform
     lock = current_lock(session, project, writes=False, locked=session.settings.locked)
-    decisions = lock.platforms[platform]
-    write = spdx_document if form == "spdx" else cyclonedx_document
-    name = project.config.image or project.root.name
-    return write(name, parts_of(decisions, lock.weights), created=decisions.created or 0)
+    only = msgspec.structs.replace(lock, platforms={platform: lock.platforms[platform]})
+    named = project.config.image
+    name = Reference.parse(named).repository.rpartition("/")[2] if named else project.root.name
+    return _written(name, attached_lock(only, told=told_by(project)).lock, form)
+
+
+def _attached(session: Session, target: str, form: SbomFormat) -> bytes:
+    """Read the SPDX document, which may be another program's; the other form is made of the lock."""
+    image = open_image(session, target, next(iter(session.settings.platforms), None))
+    if form == "spdx":
+        found = attached_file(image.images, image.digest, SPDX_TYPE)
+    else:
+        lock = attached_lock_of(image.images, image.digest)
+        found = _written(image.images.name.rpartition("/")[2], lock.lock, form) if lock else None
+    if found is None:
+        raise InputError(
+            f"{image.name}: no {'SPDX document' if form == 'spdx' else 'lock'} is attached to {image.digest}",
+            next_step="push it again from its project, or run cogpack sbom there",
+        )
+    return found
+
+
+def _written(name: str, lock: Lock, form: SbomFormat) -> bytes:
+    return spdx_document(name, lock) if form == "spdx" else cyclonedx_document(name, lock)

@@ -31,6 +31,8 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What engines give to an image that has none."""
 LAYER_LIMIT = 100
 """Docker runs 125 layers and fails at 126; the rest is room for images built `FROM` this one."""
+_DOCKER_ONLY = frozenset({"container", "container_config", "docker_version", "id", "parent"})
+_REPLACED = frozenset({"Healthcheck", "OnBuild", "Shell", "User"})
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +110,17 @@ def assemble_index(images: Sequence[tuple[Platform, Image]]) -> ImageIndex:
     )
 
 
+def inherited_config(config: Mapping[str, Any], base_layers: int) -> dict[str, Any]:
+    """Give what an image takes of the config of a base of so many layers, and says itself then: all but a few keys."""
+    document = {key: value for key, value in config.items() if key not in _DOCKER_ONLY}
+    document["config"] = {key: value for key, value in (document.get("config") or {}).items() if key not in _REPLACED}
+    history = list(document.get("history") or [])
+    if history and sum(1 for step in history if not step.get("empty_layer")) != base_layers:
+        history = []  # a base whose history does not match its layers: docker's readers would stumble over it
+    document["history"] = history
+    return document
+
+
 def environment_of(base: BaseImage | None, path: str | None, environment: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Give the variables of an image: the base's, with `path` before its PATH, then `environment`."""
     inherited = (base.config.get("config") or {}).get("Env") or [] if base else []
@@ -131,13 +144,9 @@ def _config(
     parts: Sequence[NamedLayer], run: Run, platform: Platform, base: BaseImage | None, base_layers: int, created: int
 ) -> dict[str, Any]:
     time = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    document: dict[str, Any] = dict(base.config) if base else {}
-    inherited: dict[str, Any] = dict(document.get("config") or {})
-    for docker_only in ("container", "container_config", "docker_version", "id", "parent"):
-        document.pop(docker_only, None)
+    document = inherited_config(base.config if base else {}, base_layers)
+    inherited = document["config"]
     environment = environment_of(base, run.path, run.environment)
-    for replaced in ("Healthcheck", "OnBuild", "Shell", "User"):
-        inherited.pop(replaced, None)
     if run.user is not None:
         inherited["User"] = run.user
     inherited.update(
@@ -150,9 +159,7 @@ def _config(
             "Labels": {**(inherited.get("Labels") or {}), **run.labels},
         }
     )
-    history = list(document.get("history") or [])
-    if history and sum(1 for step in history if not step.get("empty_layer")) != base_layers:
-        history = []  # a base whose history does not match its layers: docker's readers would stumble over it
+    history = document["history"]
     if base_layers and not history:
         history = [{"created": time, "created_by": "base"} for _ in range(base_layers)]
     history += [{"created": time, "created_by": "cogpack", "comment": part.name} for part in parts[base_layers:]]

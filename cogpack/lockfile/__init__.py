@@ -2,9 +2,11 @@
 
 `model`: what it holds · `base_kinds`: the kinds of base in it, `interpreter`: the Python over one · `line_pins`,
 `clones`, `pip_lines`: what known lines of `build.run` bring · `builds`: what wheels were built of · `table`: what all
-its tables have in common · `text`: its TOML in and out, `shared`: what all platforms have alike.
+its tables have in common · `text`: its TOML in and out, `shared`: what all platforms have alike ·
+`attached`: the text that is attached to an image.
 """
 
+from cogpack.lockfile.attached import LOCK_LIMIT, LOCK_TYPE, NO_ADDRESS, NO_HOST, AttachedLock, parse_attached_lock
 from cogpack.lockfile.builds import BuildSource, GitSource, IndexSource, LockedBuild, ProjectSource, UrlSource
 from cogpack.lockfile.clones import LockedClone, LockedSubmodule
 from cogpack.lockfile.hub import LockedHubChoice, LockedHubFile, LockedHubRevision
@@ -36,8 +38,13 @@ from cogpack.lockfile.toolkit import LockedToolkit
 
 __all__ = [
     "FILE",
+    "LOCK_LIMIT",
+    "LOCK_TYPE",
+    "NO_ADDRESS",
+    "NO_HOST",
     "REQUIRES",
     "VERSION",
+    "AttachedLock",
     "BuildSource",
     "Decisions",
     "GitSource",
@@ -73,6 +80,7 @@ __all__ = [
     "UrlSource",
     "encode_lock",
     "input_digests",
+    "parse_attached_lock",
     "parse_lock",
     "read_lock",
 ]

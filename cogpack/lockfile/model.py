@@ -312,6 +312,9 @@ class Results(LockTable, frozen=True, omit_defaults=True):
     weights: tuple[LockedWeight, ...] = ()
 
 
+_NO_RESULTS = Results()
+
+
 class Lock(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """`version`: of this text. `requires`: the cogpack that knows all of it, as a requirement (PEP 508), which is for
     those that do not. `format`: see `cogpack.formats`."""
@@ -322,12 +325,16 @@ class Lock(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     inputs: dict[str, str]
     platforms: dict[str, Decisions]
     weights: tuple[RemoteWeight, ...] = ()
-    results: Results = Results()
+    results: Results = _NO_RESULTS
 
     def stale(self, inputs: Mapping[str, str]) -> list[str]:
         """The names of inputs that are new, gone or changed since the lock was made, sorted."""
         names = self.inputs.keys() | inputs.keys()
         return sorted(name for name in names if self.inputs.get(name) != inputs.get(name))
+
+    @property
+    def without_results(self) -> "Lock":
+        return msgspec.structs.replace(self, results=_NO_RESULTS)
 
     @property
     def decisions(self) -> tuple[object, ...]:

@@ -17,7 +17,10 @@ from cogpack.lockfile.table import DAMAGED, FILE
 
 _HEADER = b"# Made by cogpack from cog.yaml and the files named under [inputs]. Commit it; do not edit it.\n\n"
 
-_LIMIT = 4 * 1024 * 1024
+REMOVED = "removed_addresses"
+"""The key of a lock that was attached to an image, and is not all of it."""
+
+LIMIT = 4 * 1024 * 1024
 """Bytes; one of a large model with 10,000 parts of weights has two million."""
 _PARTS = 8
 """Of a dotted key; ours have four."""
@@ -33,6 +36,17 @@ _KIND = re.compile(r"Invalid value '(.*)' - at `\$\..*\.(base|source)\.kind`\Z",
 
 def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
     """What we could not have written is an `InputError`, also where only reading it would cost minutes (`_check`)."""
+    document = read_document(data, path)
+    if REMOVED in document:
+        raise InputError(
+            f"{path}: is of an image, and addresses are removed from it: {REMOVED} = {document[REMOVED]!r:.20}",
+            next_step="take the project's own; or run cogpack lock --from-image REF, which begins with its versions",
+        )
+    return lock_of(document, path)
+
+
+def read_document(data: bytes, path: str) -> dict[str, Any]:
+    """Read the tables of a lock's text."""
     for number, line in enumerate(data.splitlines(), 1):
         if line.startswith((b"<<<<<<< ", b">>>>>>> ")):
             raise InputError(
@@ -40,13 +54,18 @@ def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
                 next_step=f"take either side (git checkout --ours {path}), run cogpack lock, and commit it",
             )
     try:
-        if len(data) > _LIMIT:
-            raise ValueError(f"more than {_LIMIT} bytes")
+        if len(data) > LIMIT:
+            raise ValueError(f"more than {LIMIT} bytes")
         text = data.decode()
         _check(text)
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise _damaged(path, error) from error
+    return document
+
+
+def lock_of(document: dict[str, Any], path: str) -> Lock:
+    """Make a lock of its tables."""
     if document.get("version") == 1:
         document = _pins_of_version_1(document)
     elif isinstance(version := document.get("version"), int) and VERSION < version < 10**9:
@@ -114,14 +133,15 @@ def read_lock(root: Path) -> Lock | None:
     """The lock of the project at `root`; None where there is none."""
     try:
         with open_file(root / FILE) as stream:
-            data = stream.read(_LIMIT + 1)
+            data = stream.read(LIMIT + 1)
     except FileNotFoundError:
         return None
     return parse_lock(data)
 
 
-def encode_lock(lock: Lock) -> bytes:
-    """TOML with one line per package, wheel and result: what changed is what a diff shows."""
+def encode_lock(lock: Lock, *, header: bytes = _HEADER, removed: int = 0) -> bytes:
+    """TOML with one line per package, wheel and result: what changed is what a diff shows. `removed`: addresses of it
+    that are not in it any more."""
     layers = sorted(lock.results.layers, key=lambda result: (result.name, result.key))
     weights = sorted(lock.results.weights, key=lambda weight: weight.path)
     document = msgspec.to_builtins(lock)
@@ -134,10 +154,11 @@ def encode_lock(lock: Lock) -> bytes:
         ) from error
     if layers:
         document["results"] = msgspec.to_builtins(Results(tuple(layers), tuple(weights)))
-    data = _HEADER + toml.encode(with_shared(document))
-    if len(data) > _LIMIT:  # nobody would read it
+    document = {REMOVED: removed, **document} if removed else document
+    data = header + toml.encode(with_shared(document))
+    if len(data) > LIMIT:  # nobody would read it
         raise InputError(
-            f"{FILE} would have {len(data)} bytes; {_LIMIT} are read at most",
+            f"{FILE} would have {len(data)} bytes; {LIMIT} are read at most",
             next_step="download fewer files of the hub in build.run, choose a larger cogpack.weights.layer_size, or a "
             "base with a shorter config",
         )

@@ -1,8 +1,10 @@
-"""An image that Cog made long ago tells which versions it has: by a label, else by what lies in its layers."""
+"""An image tells which versions it has: by the lock that is attached to it, else by a label of Cog's, else by what lies
+in its layers."""
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import msgspec
 from packaging.utils import canonicalize_name
@@ -10,10 +12,11 @@ from packaging.version import InvalidVersion, Version
 
 from cogpack.comparing.packages import frozen_packages
 from cogpack.decompress import decompressed
-from cogpack.errors import InputError
+from cogpack.errors import CogpackError, InputError
+from cogpack.images.attached import attached_lock_of
 from cogpack.images.image import FoundImage
 from cogpack.images.root_file_system import RootFileSystem, is_whiteout, too_many
-from cogpack.lockfile import Decisions
+from cogpack.lockfile import Decisions, Lock
 from cogpack.oci import Descriptor, Execution
 from cogpack.opening import open_image
 from cogpack.progress import counted
@@ -43,6 +46,9 @@ class ImagePins(msgspec.Struct, frozen=True):
 def read_image_pins(session: Session, target: str, platform: str) -> ImagePins:
     """Read which packages the image at `target` has; `InputError` where it tells of none."""
     image = open_image(session, target, platform)
+    with suppress(CogpackError):  # of a newer cogpack, or no registry for such things
+        if (told := attached_lock_of(image.images, image.digest)) and (pins := _pins(told.lock, platform)):
+            return ImagePins(image.name, "its lock", pins)
     text = ((image.config().config or Execution()).labels or {}).get(_FREEZE_LABEL, "")
     source, found = "its label pip_freeze", _sound(frozen_packages(text))
     if not found:
@@ -53,6 +59,12 @@ def read_image_pins(session: Session, target: str, platform: str) -> ImagePins:
             next_step="name an image that Cog made, or write the versions into the requirements",
         )
     return ImagePins(image.name, source, found)
+
+
+def _pins(lock: Lock, platform: str) -> dict[str, str]:
+    """Give the versions of an image's own lock; of wheels that lines of `build.run` lay, those before them."""
+    decisions = lock.platforms.get(platform)
+    return _sound({wheel.name: wheel.version for wheel in decisions.required}) if decisions else {}
 
 
 def told_pins(pins: ImagePins, decisions: Decisions) -> Iterator[str]:

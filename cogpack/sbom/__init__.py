@@ -5,7 +5,6 @@ same bytes.
 """
 
 from cogpack.sbom.cyclonedx import cyclonedx_document
-from cogpack.sbom.parts import Part, parts_of
 from cogpack.sbom.spdx import spdx_document
 
-__all__ = ["Part", "cyclonedx_document", "parts_of", "spdx_document"]
+__all__ = ["cyclonedx_document", "spdx_document"]

@@ -2,25 +2,25 @@
 
 import time
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from cogpack import __version__
-from cogpack.sbom.parts import Part, contents_text
+from cogpack.lockfile import Lock
+from cogpack.sbom.parts import Part, contents_text, created_of, parts_of
 
 
-def cyclonedx_document(name: str, parts: Sequence[Part], *, created: int = 0) -> bytes:
-    """Write the document of the image `name`. `created`: seconds since 1970, of the lock: the same parts give the same
-    bytes."""
+def cyclonedx_document(name: str, lock: Lock) -> bytes:
+    """Write the document of the image that is called `name`: the same lock gives the same bytes."""
+    parts = parts_of(lock)
     document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, contents_text(name, parts))}",
         "version": 1,
         "metadata": {
-            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created)),
+            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created_of(lock))),
             "tools": {"components": [{"type": "application", "name": "cogpack", "version": __version__}]},
             "component": {"type": "container", "bom-ref": "image", "name": name},
         },

@@ -1,7 +1,7 @@
 """What a lock has in an image: packages of Debian, wheels, the interpreter, fetched files, clones, files of the hub.
 
 Each has a package URL (package-url/purl-spec). What commands of `build.run` leave is told as far as they installed
-distributions of Python.
+distributions of Python; of all else the layer alone is known.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,14 +9,14 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from cogpack.lockfile import Decisions, LockedWheel, RemoteWeight
+from cogpack.lockfile import NO_HOST, Decisions, Lock, LockedWheel, RemoteWeight
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb, RegistryBase
 from cogpack.reference import Reference
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """Is one thing in an image. `purl`: its package URL; `sha256`: of the file that it came in, hex, "" where that is
-    not one; `url`: where that is, "" where an index is asked for it."""
+    not one; `url`: where that is, "" where an index is asked for it, or that is not for everybody."""
 
     name: str
     version: str = ""
@@ -24,11 +24,23 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str = ""
     url: str = ""
 
+    def __post_init__(self) -> None:
+        if NO_HOST in self.url:
+            msgspec.structs.force_setattr(self, "url", "")
 
-def parts_of(decisions: Decisions, weights: tuple[RemoteWeight, ...] = ()) -> tuple[Part, ...]:
-    """List all that is decided for a platform, with managed `weights`, by its package URL."""
-    found = {part.purl: part for part in (*_base(decisions), *_python(decisions), *_files(decisions, weights))}
+
+def parts_of(lock: Lock) -> tuple[Part, ...]:
+    """List all that is decided, for each platform that `lock` has, by its package URL."""
+    found: dict[str, Part] = {}
+    for decisions in lock.platforms.values():
+        parts = (*_base(decisions), *_python(decisions), *_files(decisions, lock.weights), *_steps(decisions))
+        found |= {part.purl: part for part in parts}
     return tuple(found[purl] for purl in sorted(found))
+
+
+def created_of(lock: Lock) -> int:
+    """Tell the time that the lock gives its images, in seconds since 1970."""
+    return max((one.created or 0 for one in lock.platforms.values()), default=0)
 
 
 def contents_text(name: str, parts: Sequence[Part]) -> str:
@@ -105,8 +117,18 @@ def _files(decisions: Decisions, weights: tuple[RemoteWeight, ...]) -> Iterator[
             yield Part(name=name, purl=purl, sha256=sha256, url=weight.uri)
 
 
+def _steps(decisions: Decisions) -> Iterator[Part]:
+    """Give layers that commands left, of whose files nobody knows where they are from: the SHA-256 is the diff ID."""
+    for layer in decisions.steps.layers if decisions.steps else ():
+        if layer.kind != "distribution":
+            purl = _purl("generic", "build.run", "", {"checksum": layer.diff_id})
+            yield Part(name=f"build.run: {layer.name}", purl=purl, sha256=layer.diff_id.removeprefix("sha256:"))
+
+
 def _purl(kind: str, name: str, version: str, more: Mapping[str, str] | None = None) -> str:
-    """Write a package URL; its qualifiers are sorted, as the specification has them."""
+    """Write a package URL; its qualifiers are sorted, as the specification has them. Nobody is led to addresses that
+    were removed."""
+    more = {key: value for key, value in (more or {}).items() if NO_HOST not in value}
     written = f"pkg:{kind}/{quote(name, safe='/')}" + (f"@{quote(version, safe=':')}" if version else "")
-    qualifiers = "&".join(f"{key}={quote(value, safe=':/')}" for key, value in sorted((more or {}).items()))
+    qualifiers = "&".join(f"{key}={quote(value, safe=':/')}" for key, value in sorted(more.items()))
     return f"{written}?{qualifiers}" if qualifiers else written

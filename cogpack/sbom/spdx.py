@@ -2,21 +2,21 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from cogpack import __version__
-from cogpack.sbom.parts import Part, contents_text
+from cogpack.lockfile import Lock
+from cogpack.sbom.parts import Part, contents_text, created_of, parts_of
 
 _NOBODY_SAID = "NOASSERTION"
 _IMAGE = "SPDXRef-image"
 
 
-def spdx_document(name: str, parts: Sequence[Part], *, created: int = 0) -> bytes:
-    """Write the document of the image `name`. `created`: seconds since 1970, of the lock: the same parts give the same
-    bytes."""
+def spdx_document(name: str, lock: Lock) -> bytes:
+    """Write the document of the image that is called `name`: the same lock gives the same bytes."""
+    parts = parts_of(lock)
     packages = [_package(part, at) for at, part in enumerate(parts, 1)]
     contained = [
         {"spdxElementId": _IMAGE, "relationshipType": "CONTAINS", "relatedSpdxElement": package["SPDXID"]}
@@ -30,7 +30,7 @@ def spdx_document(name: str, parts: Sequence[Part], *, created: int = 0) -> byte
         "name": name,
         "documentNamespace": f"https://spdx.org/spdxdocs/cogpack-{digest}",
         "creationInfo": {
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created)),
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created_of(lock))),
             "creators": [f"Tool: cogpack-{__version__}"],
         },
         "packages": [_common(_IMAGE, name) | {"primaryPackagePurpose": "CONTAINER"}, *packages],

@@ -101,8 +101,8 @@ def test_a_built_wheel_is_in_a_layer_of_its_own_and_beside_the_image(project: Pr
     assert [(layer["name"], layer["built"]) for layer in layers if layer["built"]] == [
         ("wheels: old 1.0", planned.json["built"])
     ]
-    (listed,) = plain.get(f"http://{world.registry}/v2/me/model/referrers/{pushed.digest}").json()["manifests"]
-    assert listed["artifactType"] == built_wheels.ARTIFACT
+    listed = plain.get(f"http://{world.registry}/v2/me/model/referrers/{pushed.digest}").json()["manifests"]
+    (listed,) = [entry for entry in listed if entry["artifactType"] == built_wheels.ARTIFACT]
     (wheel,) = world.manifest("me/model", listed["digest"])["layers"]
     assert wheel["annotations"]["org.opencontainers.image.title"] == "old-1.0-py3-none-any.whl"
     world.requests.clear()

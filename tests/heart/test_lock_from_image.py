@@ -37,7 +37,7 @@ def old(world: World) -> str:
     for name in ("one", "below"):
         make_wheel(world.wheels, name, "1.0", requires=("below",) if name == "one" else ())
     first = world.project("first", requirements="one\n")
-    ok(first.cogpack("push", first.target()))
+    ok(first.cogpack("push", "--no-attach", first.target()))
     for name in ("one", "below"):
         make_wheel(world.wheels, name, "2.0", requires=("below",) if name == "one" else ())
     return first.target()
@@ -54,6 +54,15 @@ def test_versions_of_the_label_are_kept_where_they_fit_and_others_are_told(world
     said = ok(project.cogpack("lock", "--from-image", old)).err
     assert (versions(project)["one"], versions(project)["below"]) == ("1.0", "2.0")
     assert "other    below 1.0 there, 2.0 here" in said
+
+
+def test_the_lock_that_an_image_has_goes_before_its_label(world: World, old: str) -> None:
+    first = Project(world, world.directory / "first")
+    ok(first.cogpack("push", first.target()))
+    project = world.project(requirements="one\n")
+    said = ok(project.cogpack("lock", "--from-image", old)).err
+    assert (versions(project)["one"], versions(project)["below"]) == ("1.0", "1.0")
+    assert f"2 wheels of 2 in the version that {old} has, by its lock" in said
 
 
 def test_without_the_label_the_metadata_in_its_layers_counts(world: World, old: str) -> None:

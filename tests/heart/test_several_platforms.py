@@ -58,6 +58,19 @@ def test_one_lock_has_both_platforms_and_a_lock_of_one_is_stale_for_both(project
     ok(project.cogpack("lock", "--check"))
 
 
+def test_each_image_has_its_lock_and_sbom_attached_and_the_index_those_of_all(world: World, project: Project) -> None:
+    done = both(project, "push", project.target(), "--json").json
+    names = [done["digest"], *(image["digest"] for image in done["images"])]
+    platforms = [["linux/amd64", "linux/arm64"], *([image["platform"]] for image in done["images"])]
+    assert len(done["targets"][0]["attached"]) == 2 * len(names)
+    assert both(project, "push", project.target(), "--json").json["targets"][0]["attached"] == []
+    for digest, its in zip(names, platforms, strict=True):
+        text = ok(project.cogpack("inspect", "--lock", f"{world.registry}/me/model@{digest}")).out
+        assert list(parse_lock(text.encode()).platforms) == its
+        found = plain.get(f"http://{world.registry}/v2/me/model/referrers/{digest}").json()["manifests"]
+        assert len(found) == 2
+
+
 def test_platforms_of_the_config_are_those_of_the_option(project: Project) -> None:
     both(project, "lock")
     before = (project.root / "cogpack.lock").read_bytes()
@@ -112,7 +125,7 @@ def test_a_push_sends_shared_layers_once_and_names_the_index_last(project: Proje
     uploads, puts = world.uploads(), [path for method, path in world.requests if method == "PUT"]
     assert len(set(uploads)) == len(uploads)
     assert puts[-1].endswith("/manifests/v1")
-    assert puts[-2].endswith(pushed["digest"]), "the index is there before its tag"
+    assert f"/v2/me/model/manifests/{pushed['digest']}" in puts[:-1], "the index is there before its tag"
     assert len({layer["key"] for layer in pushed["layers"]}) == len(pushed["layers"])
     again = both(project, "push", project.target(), "--json", "--locked").json
     assert (again["digest"], again["sent"]) == (pushed["digest"], 0)

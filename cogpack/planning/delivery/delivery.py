@@ -23,7 +23,8 @@ from cogpack.sinks.registry import RegistrySink
 
 
 class PushedTo(msgspec.Struct, frozen=True, kw_only=True):
-    """Tells of one repository: `tags` name the image there. `copied`: bytes of `sent` that another registry gave."""
+    """Tells of one repository: `tags` name the image there. `copied`: bytes of `sent` that another registry gave;
+    `attached`: artifacts that were put there, and refer to the image."""
 
     reference: str
     tags: tuple[str, ...]
@@ -31,6 +32,7 @@ class PushedTo(msgspec.Struct, frozen=True, kw_only=True):
     copied: int
     reused: int
     requests: int
+    attached: tuple[Digest, ...] = ()
 
 
 class BroughtImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,7 +168,7 @@ class Delivery:
         """Name the tags that do not name the image yet."""
         return [name for name, one in self.present.items() if one.digest != brought.root.digest]
 
-    def told(self, brought: Brought) -> PushedTo:
+    def told(self, brought: Brought, attached: tuple[Digest, ...]) -> PushedTo:
         sizes = {layer.info.descriptor.digest: layer.info.descriptor.size for layer in brought.layers}
         moving = len(self._moving(brought))
         return PushedTo(
@@ -176,4 +178,5 @@ class Delivery:
             copied=sum(sizes[digest] for digest in self._sink.copied),
             reused=sum(layer.info.descriptor.size for layer in brought.layers if not layer.sent),
             requests=brought.requests or moving,
+            attached=attached,
         )
