@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Tests start some hundreds of processes, each of which would compile all of cogpack anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo quick test nightly check fmt packages loaders clean
+.PHONY: demo quick test nightly bench bench-large check fmt packages loaders clean
 
 demo: $(VENV)/installed
 	$(BIN)/python scripts/demo.py
@@ -28,6 +28,19 @@ nightly: export COGPACK_BAD_LINE_RUNS ?= 5
 nightly: export COGPACK_KILLS ?= 60
 nightly: export COGPACK_SUBSETS ?= all
 nightly: test
+
+# How fast it is beside its peers, from an installed wheel, in at most 25 minutes; docs/benchmarks.md is written anew.
+# bench-large fetches 3 GB of CUDA wheels, and wants 25 GB of disk. BENCH="--only push --quick" for a part of it.
+bench: .bench/bin/pip
+	sh scripts/integration-packages.sh aria2 zstd
+	.bench/bin/pip install --quiet --force-reinstall --no-deps . && .bench/bin/pip install --quiet .
+	PATH="$(CURDIR)/.tools/usr/bin:$$PATH" .bench/bin/python benchmarks $(BENCH)
+
+bench-large: BENCH += --large
+bench-large: bench
+
+.bench/bin/pip:
+	$(PYTHON) -m venv .bench
 
 check: $(VENV)/installed-tests
 	$(BIN)/ruff check .
@@ -61,4 +74,4 @@ $(VENV)/installed-tests: pyproject.toml | $(VENV)/bin/pip
 	touch $@ $(VENV)/installed
 
 clean:
-	rm -rf $(VENV) .demo
+	rm -rf $(VENV) .demo .bench

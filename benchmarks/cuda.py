@@ -1,6 +1,6 @@
 """How long a first push of torch with its CUDA wheels takes, from nothing, beside its peers and its limits.
 
-    python benchmarks/cuda.py --wheels DIR [--rate 80] [--runs 3] [--before CHECKOUT] [--docker TAR] [--scratch DIR]
+    python benchmarks/cuda.py --wheels DIR [--rate 80] [--runs 3] [--before CHECKOUT] [--docker TAR] [--json FILE]
 
 Needs uv, zstd and Debian's docker-registry. The wheels (torch 2.6.0, 3.1 GB) are fetched once into DIR from the index
 that pip is configured for. Then all come from an index on loopback that holds each connection to --rate MB/s
@@ -10,8 +10,8 @@ Peers, in turns: cogpack (and another checkout of it); `uv pip install`, tar and
 and a bare PUT of it; with --docker, `docker build` and `docker push`. Limits: `fetch`, eight connections by ranges and
 nothing done with the bytes; `hash, splice`, the layers made of wheels that are there, on two threads, for nobody;
 `send`, these layers by four bare PUTs; and all three at once, as if none waited for another: what these cores can do
-with index and registry upon them. Medians (lowest to highest); CPU seconds are of the peer alone, not of index and
-registry, which run on the same cores. What `cogpack build -o TAR` makes of examples/hello has pip.
+with index and registry upon them. CPU seconds are of the peer alone, not of index and registry, which run on the same
+cores. What `cogpack build -o TAR` makes of examples/hello has pip.
 """
 
 import argparse
@@ -19,10 +19,8 @@ import io
 import os
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,16 +30,13 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 import httpx
+from made import base_layout, make_wheel
+from measuring import COGPACK, ROOT, Figures, MiB, clocked, in_child, measure, scratch_directory
 from mirror import mirror
-from pull import ROOT, MiB
-from registry import CHILD, bare_sender, timed
-from support.dockerd import dockerd
-from support.registry import docker_registry
-from support.wheels import make_wheel
-from support.world import push_base
+from registry import bare_sender
+from report import Measured, Table, in_turns, options, rows
+from servers import docker_registry, dockerd
 
 from cogpack.formats import FORMATS
 from cogpack.layers.built import BuiltLayer
@@ -79,20 +74,10 @@ def make_project(root: Path, registry: str) -> Path:
     return root
 
 
-def child(arguments: Sequence[str], *, cwd: Path | None = None, **environment: str) -> tuple[float, float]:
-    """Run it: peak memory in MiB of its largest process, and CPU seconds of all."""
+def child(arguments: Sequence[str], *, cwd: Path | None = None, **environment: str) -> Figures:
+    """Run it without the settings of this machine."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "UV_", "COGPACK_"))}
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, *arguments],
-        cwd=cwd,
-        env=own | environment,
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(f"{' '.join(arguments)}: {done.stderr.decode()[-2000:]}")
-    peak, cpu = done.stdout.split()
-    return int(peak) / 1024, float(cpu)
+    return measure(arguments, cwd=cwd, environment=own | environment)
 
 
 # What a peer does: each runs in a process of its own.
@@ -171,15 +156,18 @@ def build_with_docker(index: str, registry: str, base: str, scratch: Path) -> No
 
 
 class Bench:
+    """Runs each peer with an empty cache, against a registry with nothing but the base."""
+
     def __init__(self, arguments: argparse.Namespace, scratch: Path, index: str) -> None:
         self.arguments = arguments
         self.scratch = scratch
         self.index = index
         self.wheels: Path = arguments.wheels
         self.blobs = scratch / "blobs"
+        self.base = scratch / "base"
         self.projects: dict[Path, Path] = {}
         self.locks: dict[Path, bytes] = {}
-        self.rows: dict[str, list[tuple[float, float, float]]] = {}
+        base_layout(self.base)
 
     @contextmanager
     def registry(self) -> Iterator[str]:
@@ -187,114 +175,108 @@ class Bench:
         storage = self.scratch / "registry"
         shutil.rmtree(storage, ignore_errors=True)
         with docker_registry(storage, port=self.arguments.port) as registry:
-            push_base(registry)
+            measure([*COGPACK, "copy", "-q", str(self.base), f"{registry}/base/python:v1"])
             yield registry
         shutil.rmtree(storage)
 
-    def run(self, name: str, work: Callable[[str, Path], tuple[float, float]]) -> None:
-        with self.registry() as registry, tempfile.TemporaryDirectory(dir=self.scratch) as empty:
+    def run(self, work: Callable[[str, Path], Figures]) -> Figures:
+        with self.registry() as registry, scratch_directory(self.scratch) as empty:
             os.sync()
-            row = timed(lambda: work(registry, Path(empty)))
-            self.rows.setdefault(name, []).append(row)
-            print(f"{name:<24}{row[0]:>8.1f} s  {row[1]:>6.0f} MiB  {row[2]:>6.1f} CPU s", flush=True)
+            return work(registry, empty)
 
-    def cogpack(self, checkout: Path, registry: str, cache: Path) -> tuple[float, float]:
+    def cogpack(self, checkout: Path, registry: str, cache: Path) -> Figures:
         project = self.projects[checkout]
         (project / "cogpack.lock").write_bytes(self.locks[checkout])
         return self.command(checkout, project, cache, "push", f"{registry}/me/torch:v1")
 
-    def command(self, checkout: Path, project: Path, cache: Path, *arguments: str) -> tuple[float, float]:
-        command = [sys.executable, "-m", "cogpack", *arguments, "-q"]
+    def command(self, checkout: Path, project: Path, cache: Path, *arguments: str) -> Figures:
         cached = {"COGPACK_CACHE_DIR": str(cache), "UV_DEFAULT_INDEX": self.index}
-        return child(command, cwd=project, PYTHONPATH=str(checkout), **cached)
+        other = {"PYTHONPATH": str(checkout)} if checkout != ROOT else {}
+        return child([*COGPACK, *arguments, "-q"], cwd=project, **cached, **other)
 
     def lock(self, checkout: Path) -> None:
-        with self.registry() as registry, tempfile.TemporaryDirectory(dir=self.scratch) as cache:
+        with self.registry() as registry, scratch_directory(self.scratch) as cache:
             project = make_project(self.scratch / f"project{len(self.projects)}", registry)
-            self.command(checkout, project, Path(cache), "lock")
+            self.command(checkout, project, cache, "lock")
             self.projects[checkout] = project
             self.locks[checkout] = (project / "cogpack.lock").read_bytes()
 
-    def show(self) -> None:
-        ours = statistics.median(row[0] for row in self.rows.get(OURS, [(1.0, 0.0, 0.0)]))
-        print(f"\n{'':<24}{'seconds':>9}{'range':>15}{'ours is':>10}{'peak MiB':>10}{'CPU s':>8}")
-        for name, runs in self.rows.items():
-            seconds, peak, cpu = (sorted(column) for column in zip(*runs, strict=True))
-            middle = statistics.median(seconds)
-            print(
-                f"{name:<24}{middle:>9.1f}{f'{seconds[0]:.1f}-{seconds[-1]:.1f}':>15}{middle / ours:>9.2f}x"
-                f"{peak[-1]:>10.0f}{statistics.median(cpu):>8.1f}"
-            )
 
-
-def in_child(call: str, *arguments: object) -> tuple[float, float]:
-    script = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from pathlib import Path, PosixPath\n"
-    return child([sys.executable, "-c", f"{script}import cuda; cuda.{call}(*{arguments!r})"])
-
-
-def at_once(*calls: Callable[[], tuple[float, float]]) -> tuple[float, float]:
+def at_once(*calls: Callable[[], Figures]) -> Figures:
     with ThreadPoolExecutor(len(calls)) as pool:
-        peaks, seconds = zip(*pool.map(lambda call: call(), calls), strict=True)
-    return max(peaks), sum(seconds)
+        done: list[Figures] = []
+        whole = clocked(lambda: done.extend(pool.map(lambda call: call(), calls)))
+    return whole._replace(peak=max(one.peak or 0 for one in done), cpu=sum(one.cpu or 0 for one in done))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--wheels", type=Path, required=True, help="where the wheels are kept")
     parser.add_argument("--rate", type=float, default=80, help="MB/s of each connection to the index")
-    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--before", type=Path, help="another checkout of cogpack", metavar="CHECKOUT")
     parser.add_argument("--only", nargs="+", metavar="ROW", help="of the table, these rows")
     parser.add_argument("--docker", type=Path, metavar="TAR", help="also with Docker, FROM an image with pip (as root)")
-    parser.add_argument("--scratch", type=Path, help="where there is room for 16 GB")
     parser.add_argument("--port", type=int, default=5977, help="of the registry")
     arguments = parser.parse_args()
+    measured = Measured()
     arguments.wheels = arguments.wheels.absolute()
     fetch_wheels(arguments.wheels)
     size = sum(path.stat().st_size for path in arguments.wheels.glob("*.whl"))
-    print(f"{size / 1e9:.2f} GB of wheels, {arguments.rate:g} MB/s a connection, {os.cpu_count()} cores, ", end="")
-    print(f"load {os.getloadavg()[0]:.1f}", flush=True)
-    with tempfile.TemporaryDirectory(dir=arguments.scratch) as name:
-        scratch = Path(name)
-        for small in ("cog", "coglet", "pip"):  # every image has these; here they are a few bytes each
-            make_wheel(scratch / "small", small, {"cog": "0.23.1", "coglet": "0.23.1", "pip": "26.0"}[small])
-        with ExitStack() as opened:
-            index = opened.enter_context(mirror([arguments.wheels, scratch / "small"], arguments.rate * 1e6))
-            base = ""
-            if arguments.docker:
-                docker = opened.enter_context(dockerd(scratch / "docker", bridge=False))
-                base = docker("load", "-q", "-i", str(arguments.docker)).split()[-1]
-                os.environ["DOCKER_HOST"] = docker.host
-            bench = Bench(arguments, scratch, index)
-            for checkout in filter(None, (ROOT, arguments.before)):
-                bench.lock(checkout)
-            bench.blobs.mkdir()
-            if not arguments.only or {"limit: send", "limit: all three at once"} & {*arguments.only}:
-                splice(arguments.wheels, bench.blobs)
-            names = [path.name for path in arguments.wheels.glob("*.whl")]
-            blobs = sorted(bench.blobs.iterdir(), key=lambda path: -path.stat().st_size)
-            peers: dict[str, Callable[[str, Path], tuple[float, float]]] = {
-                OURS: lambda registry, empty: bench.cogpack(ROOT, registry, empty),
-                "before": lambda registry, empty: bench.cogpack(arguments.before, registry, empty),
-                "uv, tar, zstd -3, PUT": lambda registry, empty: in_child("install_and_send", index, registry, empty),
-                "docker build, push": lambda registry, empty: in_child(
-                    "build_with_docker", index, registry, base, empty
-                ),
-                "limit: fetch": lambda *_: in_child("fetch", index, names),
-                "limit: hash, splice": lambda *_: in_child("splice", arguments.wheels),
-                "limit: send": lambda registry, _: in_child("bare_sender", blobs, registry),
-                "limit: all three at once": lambda registry, _: at_once(
-                    lambda: in_child("fetch", index, names),
-                    lambda: in_child("splice", arguments.wheels),
-                    lambda: in_child("bare_sender", blobs, registry),
-                ),
-            }
-            unwanted = {"before": not arguments.before, "docker build, push": not arguments.docker}
-            for _ in range(arguments.runs):
-                for peer, work in peers.items():
-                    if not unwanted.get(peer) and peer in (arguments.only or peers):
-                        bench.run(peer, work)
-            bench.show()
+    with scratch_directory(arguments.scratch) as scratch, ExitStack() as opened:
+        for small, version in (("cog", "0.23.1"), ("coglet", "0.23.1"), ("pip", "26.0")):  # every image has these
+            make_wheel(scratch / "small", small, version)
+        index = opened.enter_context(mirror([arguments.wheels, scratch / "small"], arguments.rate * 1e6))
+        base = ""
+        if arguments.docker:
+            docker = opened.enter_context(dockerd(scratch / "docker", bridge=False))
+            base = docker("load", "-q", "-i", str(arguments.docker)).split()[-1]
+            os.environ["DOCKER_HOST"] = docker.host
+        bench = Bench(arguments, scratch, index)
+        for checkout in filter(None, (ROOT, arguments.before)):
+            bench.lock(checkout)
+        bench.blobs.mkdir()
+        if not arguments.only or {"send", "all three at once"} & {*arguments.only}:
+            splice(arguments.wheels, bench.blobs)
+        names = [path.name for path in arguments.wheels.glob("*.whl")]
+        blobs = sorted(bench.blobs.iterdir(), key=lambda path: -path.stat().st_size)
+
+        def fetching() -> Figures:
+            return in_child("cuda", "fetch", index, names)
+
+        def splicing() -> Figures:
+            return in_child("cuda", "splice", arguments.wheels)
+
+        def sending(registry: str) -> Figures:
+            return in_child("cuda", "bare_sender", blobs, registry)
+
+        limits: dict[str, Callable[[str, Path], Figures]] = {
+            "fetch": lambda *_: fetching(),
+            "hash, splice": lambda *_: splicing(),
+            "send": lambda registry, _: sending(registry),
+            "all three at once": lambda registry, _: at_once(fetching, splicing, partial(sending, registry)),
+        }
+        peers: dict[str, Callable[[str, Path], Figures]] = {
+            OURS: lambda registry, empty: bench.cogpack(ROOT, registry, empty),
+            "before": lambda registry, empty: bench.cogpack(arguments.before, registry, empty),
+            "uv, tar, zstd -3, PUT": lambda registry, empty: in_child(
+                "cuda", "install_and_send", index, registry, empty
+            ),
+            "docker build, push": lambda registry, empty: in_child(
+                "cuda", "build_with_docker", index, registry, base, empty
+            ),
+            **limits,
+        }
+        unwanted = {"before": not arguments.before, "docker build, push": not arguments.docker}
+        found = in_turns(
+            {
+                peer: partial(bench.run, work)
+                for peer, work in peers.items()
+                if not unwanted.get(peer) and peer in (arguments.only or peers)
+            },
+            arguments.runs,
+        )
+    title = f"A first push of torch with its CUDA wheels, {size / 1e9:.2f} GB, {arguments.rate:g} MB/s a connection"
+    measured.report([Table(title, rows(found, limits), OURS, size)], arguments.json, ("docker-registry", "uv", "zstd"))
 
 
 if __name__ == "__main__":

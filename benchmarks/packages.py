@@ -1,28 +1,23 @@
 """What a layer of system packages costs beside `apt-get install` in a chroot, and a tar of what that made.
 
-    python benchmarks/packages.py [--runs 3] [--packages ffmpeg] [--recommends] [--scratch DIR]
+    python benchmarks/packages.py [--runs 3] [--packages ffmpeg] [--recommends] [--scratch DIR] [--json FILE]
 
 Needs root, and Debian's archive as apt is configured for it. All packages have been fetched, and the base is there:
 cogpack's as a layer of the layout that it builds into, apt's as that layer, laid into a directory. Peers, in turns:
 `cogpack build`, which ends with the layers of the packages; and `apt-get install` in the chroot, then `tar` of the new
-files, to `gzip -6`. Medians (lowest to highest), with CPU seconds; ratios are of medians.
+files, to `gzip -6`.
 """
 
-import argparse
 import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from pull import ROOT, scratch_directory
-from registry import command, timed
-from steps import Figures, cogpack, measured
+from measuring import COGPACK, ROOT, Figures, measure, scratch_directory
+from report import Measured, Table, in_turns, options, rows
 
 from cogpack.resolve.debs import DebianMirror
 
@@ -41,12 +36,16 @@ def make_project(directory: Path, packages: Sequence[str], *, recommends: bool) 
     return directory
 
 
+def cogpack(project: Path, *arguments: str) -> Figures:
+    return measure([*COGPACK, *arguments, "-q", "-C", str(project)])
+
+
 def build(project: Path, base: Path) -> Figures:
     """Build into a copy of the layout `base`, which has all other layers."""
     copy = base.with_name("copy")
     shutil.copytree(base, copy)
     try:
-        return timed(lambda: cogpack(project, "build", "-o", str(copy)))
+        return cogpack(project, "build", "-o", str(copy))
     finally:
         shutil.rmtree(copy)
 
@@ -58,7 +57,7 @@ def install(tree: Path, packages: Sequence[str], words: str) -> Figures:
     script = f"chroot . env DEBIAN_FRONTEND=noninteractive {words} {' '.join(packages)} >../log 2>&1 && {LAYER}"
     tree.with_name("stamp").touch()
     try:
-        return timed(command("/bin/sh", "-ec", f"cd {copy} && {script}"))
+        return measure(["/bin/sh", "-ec", f"cd {copy} && {script}"])
     finally:
         shutil.rmtree(copy)
 
@@ -94,12 +93,11 @@ def prepared(tree: Path, packages: Sequence[str], words: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=3)
+    parser = options(__doc__)
     parser.add_argument("--packages", nargs="+", default=["ffmpeg"])
     parser.add_argument("--recommends", action="store_true", help="with what they recommend")
-    parser.add_argument("--scratch", type=Path)
     arguments = parser.parse_args()
+    measured = Measured()
     os.environ.pop("CI", None)
     packages = arguments.packages
     words = INSTALL.replace("--no-install-recommends ", "") if arguments.recommends else INSTALL
@@ -111,12 +109,15 @@ def main() -> None:
         shutil.rmtree(scratch / "first")
         tree = laid(base, scratch / "tree")
         prepared(tree, packages, words)
-        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {arguments.runs} runs: {' '.join(packages)}")
-        rows = {
-            "cogpack build": partial(build, project, base),
-            "apt-get, tar, gzip": partial(install, tree, packages, words),
-        }
-        measured(rows, arguments.runs)
+        found = in_turns(
+            {
+                "cogpack build": partial(build, project, base),
+                "apt-get, tar, gzip": partial(install, tree, packages, words),
+            },
+            arguments.runs,
+        )
+    title = f"A layer of {' '.join(packages)}"
+    measured.report([Table(title, rows(found), "cogpack build")], arguments.json, ("apt-get",))
 
 
 if __name__ == "__main__":

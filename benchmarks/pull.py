@@ -1,127 +1,47 @@
 """How fast a plain `docker pull` brings weights, by how they lie in layers; one table and one plot.
 
-    python benchmarks/pull.py [--gib 4] [--files 1] [--rate 40] [--runs 3] [--plot pull.svg]
+    python benchmarks/pull.py [--gib 4] [--files 1] [--rate 40] [--runs 3] [--plot pull.svg] [--json FILE]
 
 Needs root and Debian's docker.io, docker-registry and aria2. Weights are generated (bfloat16, normally distributed, so
 that they compress as real ones do), pushed to a docker-registry on loopback and pulled by a Docker daemon with an empty
 data root and dropped caches, through a front that limits each connection to --rate MB/s, as object stores do. Peers in
 the same run: the same weights in one gzip layer (what `docker build` makes), in one plain layer, in one layer a file,
-and the same blobs fetched by aria2c with 16 connections. Layouts take turns; figures are medians (lowest to highest).
+and the same blobs fetched by aria2c with 16 connections.
 
 The limits printed beside them: `3 streams`, bytes / (3 x rate), what Docker's default of three downloads allows; and
 `unpack`, the plain layers pulled once with no limit, which shows how fast this machine writes them.
 """
 
-import argparse
-import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
-import sys
-import tempfile
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+import httpx
+from made import generate
+from measuring import Figures, GiB, clocked, drop_caches, scratch_directory
+from registry import CONNECTIONS
+from report import Measured, Row, Table, in_turns, options
+from servers import Front, docker_registry, dockerd
 
-import httpx  # noqa: E402
-from support.dockerd import dockerd  # noqa: E402
-from support.registry import docker_registry  # noqa: E402
+from cogpack.formats import FORMATS
+from cogpack.images.assemble import NamedLayer, Run, assemble
+from cogpack.layers.built import BuiltLayer
+from cogpack.layers.compression import Gzip, Uncompressed
+from cogpack.layers.content import LocalFile
+from cogpack.layers.files import FilesSource, Placed
+from cogpack.layers.fingerprints import Fingerprints
+from cogpack.layers.known import Outgoing
+from cogpack.layers.weights import Weight, arrange, layer_size
+from cogpack.oci import OCI_MANIFEST, Platform
+from cogpack.reference import Reference
+from cogpack.session import Session, Settings
+from cogpack.sinks.registry import RegistrySink
 
-from cogpack.formats import FORMATS  # noqa: E402
-from cogpack.images.assemble import NamedLayer, Run, assemble  # noqa: E402
-from cogpack.layers.built import BuiltLayer  # noqa: E402
-from cogpack.layers.compression import Gzip, Uncompressed  # noqa: E402
-from cogpack.layers.content import LocalFile  # noqa: E402
-from cogpack.layers.files import FilesSource, Placed  # noqa: E402
-from cogpack.layers.fingerprints import Fingerprints  # noqa: E402
-from cogpack.layers.known import Outgoing  # noqa: E402
-from cogpack.layers.weights import Weight, arrange, layer_size  # noqa: E402
-from cogpack.oci import OCI_MANIFEST, Platform  # noqa: E402
-from cogpack.reference import Reference  # noqa: E402
-from cogpack.session import Session, Settings  # noqa: E402
-from cogpack.sinks.registry import RegistrySink  # noqa: E402
-
-MiB, GiB = 1 << 20, 1 << 30
 GZIP, PLAIN, PER_FILE, OURS = "one gzip layer", "one plain layer", "one layer a file", "cogpack"
-CONNECTIONS = 16
-
-
-class Front:
-    """Passes connections on to `upstream`; what comes back is limited on each to `rate` bytes a second, and counted."""
-
-    def __init__(self, upstream: str, rate: float | None) -> None:
-        self._upstream = upstream.rpartition(":")[0], int(upstream.rpartition(":")[2])
-        self._rate = rate
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self.bytes = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            client, _ = self._listener.accept()
-            server = socket.create_connection(self._upstream)
-            for source, target, rate in ((client, server, None), (server, client, self._rate)):
-                threading.Thread(target=self._pump, args=(source, target, rate), daemon=True).start()
-
-    def _pump(self, source: socket.socket, target: socket.socket, rate: float | None) -> None:
-        reading, writing = os.pipe()
-        due = time.monotonic()
-        try:
-            while size := os.splice(source.fileno(), writing, 64 * 1024):
-                left = size
-                while left:
-                    left -= os.splice(reading, target.fileno(), left)
-                if source is not target and rate:
-                    self.bytes += size
-                    due = max(due, time.monotonic() - 0.05) + size / rate
-                    time.sleep(max(0.0, due - time.monotonic()))
-        except OSError:
-            pass
-        finally:
-            os.close(reading)
-            os.close(writing)
-            for end in (source, target):
-                with suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
-
-
-def generate(folder: Path, size: int, files: int) -> list[Path]:
-    """Decoders in Hugging Face layout, `size` bytes in all."""
-    import numpy as np
-
-    rng = np.random.default_rng(1)
-    rows = rng.standard_normal((2048, 8192), dtype=np.float32) * rng.uniform(0.01, 0.1, (2048, 1)).astype("f4")
-    chunk = (rows.view(np.uint32) >> 16).astype(np.uint16).tobytes()  # bfloat16, 32 MiB
-    paths = []
-    for number in range(files):
-        place = folder / f"component{number}"
-        place.mkdir(parents=True)
-        (place / "config.json").write_text('{"model_type": "llama"}')
-        header: dict[str, Any] = {}
-        count = max(2, size // files // len(chunk))
-        names = [f"model.layers.{index // 4}.mlp.{index % 4}.weight" for index in range(count - 2)]
-        for index, name in enumerate(["model.embed_tokens.weight", *names, "lm_head.weight"]):
-            span = [index * len(chunk), (index + 1) * len(chunk)]
-            header[name] = {"dtype": "BF16", "shape": [2048, 8192], "data_offsets": span}
-        text = json.dumps(header).encode()
-        path = place / "model.safetensors"
-        with path.open("wb") as stream:
-            stream.write(len(text).to_bytes(8, "little") + text)
-            for index in range(count):
-                cut = (number * count + index) * 4099 % len(chunk)  # each tensor other bytes
-                stream.write(chunk[cut:])
-                stream.write(chunk[:cut])
-        paths.append(path)
-    return paths
 
 
 def layouts(paths: Sequence[Path], prints: Fingerprints) -> dict[str, list[BuiltLayer]]:
@@ -157,22 +77,15 @@ def push(session: Session, layers: Sequence[BuiltLayer], target: str) -> None:
     sink.commit(sink.put(image), ["v1"])
 
 
-def drop_caches() -> None:
-    subprocess.run(["sync"], check=True)
-    Path("/proc/sys/vm/drop_caches").write_text("3")
-
-
-def pull(scratch: Path, image: str) -> float:
-    """Seconds of `docker pull` into an empty data root."""
+def pull(scratch: Path, image: str) -> Figures:
+    """`docker pull` into an empty data root."""
     drop_caches()
     with dockerd(scratch / "docker", bridge=False) as docker:
-        started = time.perf_counter()
-        docker.run("pull", "-q", image, seconds=3600)
-        return time.perf_counter() - started
+        return clocked(lambda: docker.run("pull", "-q", image, seconds=3600))
 
 
-def aria2(scratch: Path, image: str) -> float:
-    """Seconds of aria2c for the blobs of `image`, all its connections at the largest ones first."""
+def aria2(scratch: Path, image: str) -> Figures:
+    """aria2c for the blobs of `image`, all its connections at the largest ones first."""
     host, _, rest = image.partition("/")
     name, _, tag = rest.partition(":")
     manifest = httpx.get(f"http://{host}/v2/{name}/manifests/{tag}", headers={"Accept": OCI_MANIFEST}).json()
@@ -184,20 +97,12 @@ def aria2(scratch: Path, image: str) -> float:
     drop_caches()
     command = ["aria2c", "-q", "-i-", "-d", str(target), "--file-allocation=none", "--auto-file-renaming=false"]
     command += [f"-x{CONNECTIONS}", f"-s{CONNECTIONS}", f"-j{CONNECTIONS // 2}", "-k4M"]
-    started = time.perf_counter()
-    subprocess.run(command, input=listing.encode(), check=True)
-    seconds = time.perf_counter() - started
+    found = clocked(lambda: subprocess.run(command, input=listing.encode(), check=True))
     shutil.rmtree(target)
-    return seconds
+    return found
 
 
-@contextmanager
-def scratch_directory(chosen: Path | None) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=chosen) as name:
-        yield Path(name)
-
-
-def plot(rows: dict[str, list[float]], limit: float, path: Path, title: str) -> None:
+def plot(rows: Mapping[str, Sequence[float]], limit: float, path: Path, title: str) -> None:
     """Bars of medians with their range, and a line at the limit."""
     longest = max(max(seconds) for seconds in rows.values())
     scale, height = 560 / longest, 34 * len(rows) + 60
@@ -220,14 +125,13 @@ def plot(rows: dict[str, list[float]], limit: float, path: Path, title: str) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--gib", type=float, default=1)
     parser.add_argument("--files", type=int, default=1)
     parser.add_argument("--rate", type=float, default=40, help="MB/s of each connection")
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--plot", type=Path, default=Path("pull.svg"))
-    parser.add_argument("--scratch", type=Path, help="where there is room for six times the weights")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the table there, as SVG")
     arguments = parser.parse_args()
+    measured = Measured()
     with scratch_directory(arguments.scratch) as scratch:
         paths = generate(scratch / "model", int(arguments.gib * GiB), arguments.files)
         size = sum(path.stat().st_size for path in paths)
@@ -240,33 +144,45 @@ def main() -> None:
                     push(session, layers, f"{registry}/weights/layout{number}:v1")
                     images[name] = f"weights/layout{number}:v1"
             open_front, front = Front(registry, None), Front(registry, arguments.rate * 1e6)
-            unpack = min(pull(scratch, f"{open_front.address}/{images[PLAIN]}") for _ in range(2))
-            rows: dict[str, list[float]] = {name: [] for name in [*images, f"aria2c -x{CONNECTIONS}"]}
             wire: dict[str, int] = {}
-            for _ in range(arguments.runs):
-                for name, image in images.items():
-                    before = front.bytes
-                    rows[name].append(pull(scratch, f"{front.address}/{image}"))
-                    wire[name] = front.bytes - before
+
+            def counted(name: str, work: Callable[[Path, str], Figures], image: str) -> Figures:
                 before = front.bytes
-                rows[f"aria2c -x{CONNECTIONS}"].append(aria2(scratch, f"{front.address}/{images[OURS]}"))
-                wire[f"aria2c -x{CONNECTIONS}"] = front.bytes - before
-            counts = {name: len(layers) for name, layers in found.items()}
+                figures = work(scratch, f"{front.address}/{image}")
+                wire[name] = front.bytes - before
+                return figures
+
+            unpack = min(pull(scratch, f"{open_front.address}/{images[PLAIN]}").seconds for _ in range(2))
+            peers = {name: partial(counted, name, pull, image) for name, image in images.items()}
+            other = f"aria2c -x{CONNECTIONS}"
+            peers[other] = partial(counted, other, aria2, images[OURS])
+            runs = in_turns(peers, arguments.runs)
+    counts = {name: len(layers) for name, layers in found.items()}
     streams = size / (3 * arguments.rate * 1e6)
     limit = max(streams, unpack)
-    print(f"{size / 1e9:.2f} GB in {len(paths)} file(s), {arguments.rate:g} MB/s a connection, {arguments.runs} runs,")
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
-    print(f"Limits: 3 streams {streams:.1f} s, unpack {unpack:.1f} s")
-    print(f"{'layout':<18}{'layers':>7}{'wire GB':>9}{'seconds':>9}{'range':>14}{'/ limit':>9}{'speed-up':>10}")
-    slowest = statistics.median(rows[GZIP])
-    for name, seconds in rows.items():
-        middle = statistics.median(seconds)
-        print(
-            f"{name:<18}{counts.get(name, counts[OURS]):>7}{wire[name] / 1e9:>9.2f}{middle:>9.1f}"
-            f"{f'{min(seconds):.1f}-{max(seconds):.1f}':>14}{middle / limit:>9.2f}{slowest / middle:>9.1f}x"
+    rows = [
+        Row(
+            name,
+            each,
+            limit=name == other,
+            more={
+                "layers": counts.get(name, counts[OURS]),
+                "GB sent": round(wire[name] / 1e9, 2),
+                "/ limit": round(statistics.median(run.seconds for run in each) / limit, 2),
+            },
         )
-    plot(rows, limit, arguments.plot, f"docker pull of {size / 1e9:.1f} GB, {arguments.rate:g} MB/s a connection")
-    print(f"plot: {arguments.plot}")
+        for name, each in runs.items()
+    ]
+    title = f"docker pull of {size / 1e9:.2f} GB of weights, {arguments.rate:g} MB/s a connection"
+    note = (
+        f"In {len(paths)} file(s). Limits: the three streams that Docker takes {streams:.1f} s, unpacking "
+        f"{unpack:.1f} s. aria2c takes {CONNECTIONS} streams and unpacks nothing."
+    )
+    measured.report(
+        [Table(title, tuple(rows), OURS, size, note)], arguments.json, ("docker", "docker-registry", "aria2c")
+    )
+    if arguments.plot:
+        plot({row.name: [run.seconds for run in row.runs] for row in rows}, limit, arguments.plot, title)
 
 
 if __name__ == "__main__":

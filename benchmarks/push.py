@@ -1,62 +1,75 @@
-"""Figures of `cogpack push` on a project: wall time, bytes, requests, peak memory.
+"""What a push of a project takes, from nothing and after each kind of change, beside `docker build` and `docker push`.
 
-    python benchmarks/push.py PROJECT HOST/NAME [--runs 3]
+    python benchmarks/push.py [PROJECT] [--runs 3] [--docker] [--scratch DIR] [--json FILE]
 
-Against a registry that is running already (`cogpack registry serve DIR`, docker-registry). Every case is run several
-times; the table shows medians. "cold" has downloads but no facts and an empty repository; "empty machine" has the
-project and its lock and nothing else.
+Needs Debian's docker-registry; --docker root and docker.io. PROJECT is examples/hello, if it is not named. `first` has
+the downloads and an empty repository, and nothing else; `empty machine` has the project and its lock and nothing else.
+Docker's side has a Dockerfile as one would write it: a base with pip, requirements, sources; pip takes the same wheels
+from a directory. Its caches are there, but for `first`;
+the base is in its store and in the registry always, where `first` of cogpack makes and sends it.
 """
 
-import argparse
 import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
 import uuid
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-MEASURE = (
-    "import resource, subprocess, sys\n"
-    "code = subprocess.run([sys.executable, '-m', 'cogpack', *sys.argv[1:]]).returncode\n"
-    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)\n"
-    "sys.exit(code)\n"
-)
+from measuring import COGPACK, ROOT, Figures, clocked, measure, scratch_directory
+from report import Measured, Row, Table, options
+from servers import Docker, docker_registry, dockerd
+
+FIRST, NOTHING, LINE, DEPENDENCY, EMPTY = "first", "nothing changed", "one line", "one dependency", "empty machine"
+DEPENDENCIES = ("six==1.16.0", "six==1.17.0")
 
 
-def push(project: Path, target: str, cache: Path) -> dict[str, Any]:
-    environment = {name: value for name, value in os.environ.items() if name != "CI"}
-    started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE, "push", target, "--json"],
-        cwd=project,
-        env=environment | {"COGPACK_CACHE_DIR": str(cache)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    seconds = time.perf_counter() - started
-    if done.returncode:
-        sys.exit(done.stderr)
-    result = json.loads(done.stdout)
-    return {
-        "seconds": seconds,
-        "sent": result["sent"],
-        "requests": result["requests"],
-        "reused": result["reused"],
-        "peak": int(done.stderr.split()[-1]) * 1024,
-        "digest": result["digest"],
-        "layers": result["layers"],
-    }
+class Ours:
+    """A project that is pushed with a cache of its own."""
+
+    def __init__(self, project: Path, cache: Path) -> None:
+        self.project, self.cache = project, cache
+        self.sent: dict[str, list[Mapping[str, Any]]] = {}
+
+    def push(self, case: str, target: str, cache: Path | None = None) -> Figures:
+        out = self.project.parent / "result.json"
+        kept = {name: value for name, value in os.environ.items() if name != "CI"}
+        environment = kept | {"COGPACK_CACHE_DIR": str(cache or self.cache)}
+        command = ["sh", "-c", '"$@" >"$0"', str(out), *COGPACK, "push", target, "--json", "-q"]
+        figures = measure(command, cwd=self.project, environment=environment)
+        self.sent.setdefault(case, []).append(json.loads(out.read_text()))
+        return figures
+
+    def forget(self) -> None:
+        """Forget all that was learnt of layers; what was fetched stays."""
+        lock = self.project / "cogpack.lock"
+        lock.write_text(lock.read_text().partition("[results]")[0])
+        for forgotten in ("facts", "fingerprints"):
+            shutil.rmtree(self.cache / forgotten, ignore_errors=True)
 
 
-def without_results(project: Path) -> None:
-    lock = project / "cogpack.lock"
-    lock.write_text(lock.read_text().partition("[results]")[0])
+class Theirs:
+    """The same by a Dockerfile."""
+
+    def __init__(self, docker: Docker, project: Path, base: str, wheels: Path) -> None:
+        self.docker, self.project = docker, project
+        shutil.copytree(wheels, project / "wheels")
+        (project / "Dockerfile").write_text(
+            f"FROM {base}\nCOPY wheels /wheels\nCOPY requirements.txt /\n"
+            "RUN pip install -q --no-index --find-links /wheels cog -r /requirements.txt\nCOPY predict.py /src/\n"
+        )
+
+    def push(self, target: str, *, anew: bool = False) -> Figures:
+        def work() -> None:
+            caching = ["--no-cache"] if anew else []
+            self.docker.run("build", "-q", *caching, "--network", "host", "-t", target, str(self.project), seconds=1800)
+            self.docker.run("push", "-q", target, seconds=1800)
+
+        return clocked(work)
 
 
 def change_a_line(project: Path) -> None:
@@ -64,40 +77,104 @@ def change_a_line(project: Path) -> None:
         source.write(f"# {uuid.uuid4()}\n")
 
 
+def change_a_dependency(project: Path, number: int) -> None:
+    (project / "requirements.txt").write_text(f"{DEPENDENCIES[number % 2]}\n")
+
+
+def fetch_wheels(target: Path) -> None:
+    """The wheels that both take, by the pip of this Python."""
+    pip = [sys.executable, "-m", "pip", "download", "-q", "--only-binary=:all:", "--python-version", "3.13"]
+    for platform in ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"):
+        pip += ["--platform", platform]
+    for dependency in DEPENDENCIES:
+        measure([*pip, "-d", str(target), "cog==0.23.1", dependency])
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("project", type=Path)
-    parser.add_argument("target", help="HOST/NAME; a new repository below it is used for each run")
-    parser.add_argument("--runs", type=int, default=3)
+    parser = options(__doc__)
+    parser.add_argument("project", type=Path, nargs="?", default=ROOT / "examples/hello")
+    parser.add_argument("--docker", action="store_true", help="beside docker build and docker push (as root)")
     arguments = parser.parse_args()
-    rows: dict[str, list[dict[str, Any]]] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        work, cache = Path(scratch) / "project", Path(scratch) / "cache"
-        shutil.copytree(arguments.project, work)
-        push(work, f"{arguments.target}/warm-{uuid.uuid4().hex}", cache)  # resolves, downloads
-        for _ in range(arguments.runs):
-            target = f"{arguments.target}/run-{uuid.uuid4().hex}"
-            without_results(work)
-            for forgotten in ("facts", "fingerprints"):
-                shutil.rmtree(cache / forgotten, ignore_errors=True)
-            rows.setdefault("cold, downloads there", []).append(push(work, target, cache))
-            rows.setdefault("nothing changed", []).append(push(work, target, cache))
-            change_a_line(work)
-            rows.setdefault("one line changed", []).append(push(work, target, cache))
-            change_a_line(work)
-            with tempfile.TemporaryDirectory() as empty:
-                rows.setdefault("empty machine, one line", []).append(push(work, target, Path(empty)))
-    print(f"{'case':<26}{'seconds':>9}{'sent MB':>10}{'requests':>10}{'reused MB':>11}{'peak MiB':>10}")
-    for case, found in rows.items():
-        figures = {key: statistics.median(run[key] for run in found) for key in ("seconds", "sent", "requests")}
-        figures |= {key: statistics.median(run[key] for run in found) for key in ("reused", "peak")}
-        print(
-            f"{case:<26}{figures['seconds']:>9.2f}{figures['sent'] / 1e6:>10.3f}{figures['requests']:>10.0f}"
-            f"{figures['reused'] / 1e6:>11.1f}{figures['peak'] / 2**20:>10.0f}"
+    measured = Measured()
+    found: dict[str, dict[str, list[Figures]]] = {}
+
+    def note(case: str, peer: str, figures: Figures) -> None:
+        found.setdefault(case, {}).setdefault(peer, []).append(figures)
+        print(f"  {case}, {peer}: {figures.seconds:.2f} s", file=sys.stderr, flush=True)
+
+    with scratch_directory(arguments.scratch) as scratch, ExitStack() as opened:
+        registry = opened.enter_context(docker_registry(scratch / "registry"))
+        project = scratch / "ours" / "project"
+        shutil.copytree(arguments.project, project, ignore=shutil.ignore_patterns("cogpack.lock"))
+        own = arguments.project == ROOT / "examples/hello"
+        if own:
+            settings = (project / "cog.yaml").read_text()
+            settings = settings.replace("build:\n", "build:\n  python_requirements: requirements.txt\n")
+            (project / "cog.yaml").write_text(settings)
+            change_a_dependency(project, 0)
+        ours = Ours(project, scratch / "cache")
+        ours.push("warm", f"{registry}/ours/warm")  # resolves, downloads
+        theirs = None
+        if arguments.docker and own:
+            docker = opened.enter_context(dockerd(scratch / "docker", bridge=False))
+            theirs = _theirs(docker, registry, scratch)
+        for number in range(arguments.runs):
+            target, other = f"{registry}/ours/run{number}", f"{registry}/theirs/run{number}:v1"
+            ours.forget()
+            steps: list[tuple[str, Callable[[Path], None] | None]] = [
+                (FIRST, None),
+                (NOTHING, None),
+                (LINE, change_a_line),
+            ]
+            if own:
+                steps.append((DEPENDENCY, lambda place, number=number: change_a_dependency(place, number + 1)))  # type: ignore[misc]
+            for case, change in steps:
+                if change:
+                    change(project)
+                note(case, "cogpack push", ours.push(case, target))
+                if theirs:
+                    if change:
+                        change(theirs.project)
+                    note(case, "docker build, push", theirs.push(other, anew=case == FIRST))
+            change_a_line(project)
+            with scratch_directory(scratch) as empty:
+                note(EMPTY, "cogpack push", ours.push(EMPTY, target, empty))
+    tables = [
+        Table(
+            f"A push: {case}",
+            tuple(
+                Row(peer, tuple(runs), more=_told(ours.sent[case]) if peer == "cogpack push" else {})
+                for peer, runs in peers.items()
+            ),
+            "cogpack push",
         )
-    print()
-    for layer in rows["cold, downloads there"][-1]["layers"]:
-        print(f"{layer['info']['descriptor']['size'] / 1e6:>10.3f} MB  {layer['name']}")
+        for case, peers in found.items()
+    ]
+    measured.report(tables, arguments.json, ("docker-registry", *(("docker",) if arguments.docker else ())))
+
+
+def _theirs(docker: Docker, registry: str, scratch: Path) -> Theirs:
+    """The base is what cogpack makes of examples/hello: a Debian with Python 3.13 and pip."""
+    plain, wheels = scratch / "plain", scratch / "wheels"
+    shutil.copytree(ROOT / "examples/hello", plain)
+    base = f"{registry}/base/python:v1"
+    measure([*COGPACK, "push", base, "-q"], cwd=plain)
+    docker.run("pull", "-q", base)
+    fetch_wheels(wheels)
+    directory = scratch / "theirs"
+    directory.mkdir()
+    shutil.copy(ROOT / "examples/hello/predict.py", directory)
+    change_a_dependency(directory, 0)
+    return Theirs(docker, directory, base, wheels)
+
+
+def _told(results: list[Mapping[str, Any]]) -> dict[str, float]:
+    middle = {key: statistics.median(one[key] for one in results) for key in ("sent", "reused", "requests")}
+    return {
+        "MB sent": round(middle["sent"] / 1e6, 3),
+        "MB there": round(middle["reused"] / 1e6, 1),
+        "requests": middle["requests"],
+    }
 
 
 if __name__ == "__main__":

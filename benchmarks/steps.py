@@ -1,6 +1,6 @@
 """What the commands of `build.run` cost beside `docker build`, and beside the commands alone.
 
-    python benchmarks/steps.py [--runs 3] [--rungs root userns] [--scratch DIR]
+    python benchmarks/steps.py [--runs 3] [--rungs root userns] [--scratch DIR] [--json FILE]
 
 Needs root, Debian's docker.io and docker-registry, and Debian's archive as apt is configured for it. The project is
 examples/hello with `run:` added: nothing at all (`ls`), which is what it costs to lay the tree and to look for
@@ -8,28 +8,21 @@ changes; 20,000 small files; and gcc from apt with a C program that it compiles.
 
 Peers, in turns: `cogpack lock --upgrade-run`, once a rung, which ends with the compressed layer in the cache; `docker
 build --no-cache` of the same commands over the same image and `docker push`, which compresses it; and `chroot`, the
-commands over a tree that is there already, of which nobody makes a layer: the limit. Medians (lowest to highest), with
-CPU seconds of who is called, without those of Docker's daemon; ratios are of medians.
+commands over a tree that is there already, of which nobody makes a layer: the limit.
 """
 
-import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from pull import ROOT, scratch_directory
-from registry import command, timed
-from support.dockerd import Docker, dockerd
-from support.registry import docker_registry
+from measuring import COGPACK, ROOT, Figures, clocked, measure, scratch_directory
+from report import Measured, Table, in_turns, options, rows
+from servers import Docker, docker_registry, dockerd
 
 from cogpack.resolve.debs import DebianMirror
 
@@ -41,9 +34,6 @@ CASES = {
         "echo 'int main(void) { return 0; }' > /tmp/main.c && gcc -o /usr/local/bin/nothing /tmp/main.c",
     ],
 }
-Figures: TypeAlias = tuple[float, float, float]
-"""Seconds, peak memory in MiB, CPU seconds."""
-Row: TypeAlias = Callable[[], Figures]
 ENVIRONMENT = ("DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
 
 
@@ -54,12 +44,8 @@ def make_project(directory: Path, commands: Sequence[str]) -> Path:
     return directory
 
 
-def cogpack(directory: Path, *arguments: str) -> tuple[float, float]:
-    return command(sys.executable, "-m", "cogpack", *arguments, "-C", str(directory))()
-
-
-def run_again(directory: Path, rung: str) -> Figures:
-    return timed(lambda: cogpack(directory, "lock", "--upgrade-run", "--isolation", rung))
+def cogpack(directory: Path, *arguments: str) -> Figures:
+    return measure([*COGPACK, *arguments, "-q", "-C", str(directory)])
 
 
 def chroot(tree: Path, commands: Sequence[str]) -> Figures:
@@ -72,7 +58,7 @@ def chroot(tree: Path, commands: Sequence[str]) -> Figures:
     script = " && ".join(f"({each})" for each in commands)
     alone = ("unshare", "--mount", "/bin/sh", "-c", mounts, str(copy), script)
     try:
-        return timed(command("env", *ENVIRONMENT, *alone))
+        return measure(["env", *ENVIRONMENT, *alone])
     finally:
         shutil.rmtree(copy)
 
@@ -82,12 +68,11 @@ def build_and_push(docker: Docker, base: str, target: str, commands: Sequence[st
     context.mkdir(exist_ok=True)
     (context / "Dockerfile").write_text("\n".join(lines))
 
-    def work() -> tuple[float, float]:
+    def work() -> None:
         docker.run("build", "-q", "--no-cache", "--network", "host", "-t", target, str(context), seconds=1800)
         docker.run("push", "-q", target, seconds=1800)
-        return float("nan"), float("nan")
 
-    return timed(work)
+    return clocked(work)
 
 
 def exported(docker: Docker, image: str, tree: Path) -> Path:
@@ -116,27 +101,13 @@ def with_mirror(docker: Docker, image: str, tree: Path, context: Path) -> str:
     return "mirrored:v1"
 
 
-def measured(rows: Mapping[str, Row], runs: int) -> None:
-    found: dict[str, list[Figures]] = {name: [] for name in rows}
-    for _ in range(runs):
-        for name, row in rows.items():
-            found[name].append(row())
-    limit = statistics.median(seconds for seconds, _, _ in found[[*rows][-1]])
-    print(f"{'':<24}{'seconds':>9}{'range':>14}{'CPU s':>8}{'peak MiB':>10}{'/ alone':>9}")
-    for name, each in found.items():
-        seconds = [one[0] for one in each]
-        middle, peak, cpu = (statistics.median(one[index] for one in each) for index in range(3))
-        ranged = f"{min(seconds):.1f}-{max(seconds):.1f}"
-        print(f"{name:<24}{middle:>9.2f}{ranged:>14}{cpu:>8.1f}{peak:>10.0f}{middle / limit:>9.2f}")
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=3)
+    parser = options(__doc__)
     parser.add_argument("--rungs", nargs="+", default=["root", "userns"])
-    parser.add_argument("--scratch", type=Path)
     arguments = parser.parse_args()
+    measured = Measured()
     os.environ.pop("CI", None)
+    tables = []
     with (
         scratch_directory(arguments.scratch) as scratch,
         docker_registry(scratch / "registry") as registry,
@@ -147,16 +118,19 @@ def main() -> None:
         docker.run("pull", "-q", base)
         tree = exported(docker, base, scratch / "tree")
         base = with_mirror(docker, base, tree, scratch / "mirrored")
-        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {arguments.runs} runs")
         for number, (case, commands) in enumerate(CASES.items()):
             directory = make_project(scratch / f"case{number}", commands)
             cogpack(directory, "lock", "--run")  # resolves, downloads
-            rows: dict[str, Row] = {f"cogpack, {rung}": partial(run_again, directory, rung) for rung in arguments.rungs}
+            peers: dict[str, Callable[[], Figures]] = {
+                f"cogpack, {rung}": partial(cogpack, directory, "lock", "--upgrade-run", "--isolation", rung)
+                for rung in arguments.rungs
+            }
             target = f"{registry}/steps/case{number}:v1"
-            rows["docker build, push"] = partial(build_and_push, docker, base, target, commands, scratch / "context")
-            rows["the commands, chroot"] = partial(chroot, tree, commands)
-            print(f"\n{case}")
-            measured(rows, arguments.runs)
+            peers["docker build, push"] = partial(build_and_push, docker, base, target, commands, scratch / "context")
+            peers["the commands, chroot"] = partial(chroot, tree, commands)
+            found = in_turns(peers, arguments.runs)
+            tables.append(Table(f"Commands: {case}", rows(found, ["the commands, chroot"]), next(iter(found))))
+    measured.report(tables, arguments.json, ("docker",))
 
 
 if __name__ == "__main__":

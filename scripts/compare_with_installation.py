@@ -27,8 +27,8 @@ import msgspec
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "tests")]
 
+from measuring import scratch_directory  # noqa: E402
 from packages import prepared  # noqa: E402
-from pull import scratch_directory  # noqa: E402
 
 from cogpack.config import PYTHONS  # noqa: E402
 from cogpack.lockfile.base_kinds import DebianBase  # noqa: E402

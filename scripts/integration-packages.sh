@@ -1,7 +1,8 @@
 #!/bin/sh
 # As root on Debian: what the integration tests need and is missing. Anywhere else: a line that says what will skip.
 set -u
-wanted="docker-registry docker.io containerd skopeo podman catatonit umoci runc iptables uidmap proot chromium-headless-shell"
+# Arguments: packages besides.
+wanted="$* docker-registry docker.io containerd skopeo podman catatonit umoci runc iptables uidmap proot chromium-headless-shell"
 # Only newer suites have these two; unpacked into .tools, not installed.
 newer="crane oras"
 suite=forky

@@ -23,7 +23,7 @@ import msgspec
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
-from pull import scratch_directory  # noqa: E402
+from measuring import scratch_directory  # noqa: E402
 from support.dockerd import Docker, dockerd  # noqa: E402
 
 from cogpack.config import PYTHONS  # noqa: E402

@@ -11,8 +11,8 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
+from servers import running
 from support import plain
-from support.processes import running
 
 REGION = "eu-west-3"
 BUCKET = "models"

@@ -1,0 +1,64 @@
+"""All benchmarks, one after the other, and the page of what they found.
+
+    python benchmarks [--large] [--quick] [--only NAME...] [--results benchmarks/results] [--page docs/benchmarks.md]
+
+`make bench` runs it from an installed wheel. --large: also those that want gigabytes of wheels. --quick: small sizes
+and one run, to see that each works. One whose programs are missing says so and is left out.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+from measuring import HERE, ROOT
+from report import Report, page
+
+BENCHMARKS = {
+    "push": (["--docker"], ["--docker", "--runs", "1"]),
+    "registry": (["--runs", "3"], ["--mib", "64", "--runs", "1"]),
+    "pull": (["--files", "3"], ["--gib", "0.1", "--files", "2", "--runs", "1"]),
+    "weights": (["--gib", "2"], ["--gib", "0.1", "--runs", "1"]),
+    "packages": ([], ["--packages", "jq", "--runs", "1"]),
+    "steps": (["--runs", "1"], ["--runs", "1", "--rungs", "root"]),
+}
+"""By name: what it is called with, and what for --quick."""
+LARGE = {"cuda": (["--runs", "1"], ["--runs", "1", "--only", "cogpack push"])}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--large", action="store_true")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=[*BENCHMARKS, *LARGE], metavar="NAME")
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs/benchmarks.md")
+    parser.add_argument("--wheels", type=Path, default=ROOT / ".bench/wheels", help="where those of --large are kept")
+    parser.add_argument("--scratch", type=Path)
+    arguments = parser.parse_args()
+    chosen = BENCHMARKS | (LARGE if arguments.large else {})
+    failed = []
+    for name, calls in chosen.items():
+        if arguments.only and name not in arguments.only:
+            continue
+        result = arguments.results / f"{name}.json"
+        command = [sys.executable, str(HERE / f"{name}.py"), *calls[arguments.quick], "--json", str(result)]
+        command += ["--scratch", str(arguments.scratch)] if arguments.scratch else []
+        if name in LARGE:
+            arguments.wheels.mkdir(parents=True, exist_ok=True)
+            command += ["--wheels", str(arguments.wheels)]
+        print(f"\n{name}", flush=True)
+        if subprocess.run(command, check=False, env=os.environ | {"PYTHONUNBUFFERED": "1"}).returncode:
+            failed.append(name)
+    found = [arguments.results / f"{name}.json" for name in BENCHMARKS | LARGE]
+    reports = [msgspec.json.decode(path.read_bytes(), type=Report) for path in found if path.exists()]
+    arguments.page.write_text(page(reports))
+    print(f"\n{arguments.page}")
+    if failed:
+        sys.exit(f"not measured: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
