@@ -126,6 +126,7 @@ def open_container(
             lower=lower,
             proot=proot,
             shm_size=options.shm_size,
+            last_process=300 + secrets.randbelow(30_000),
         )
         yield Container(session, bundle, stack.enter_context(guest), user, environment)
 

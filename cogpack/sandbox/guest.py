@@ -60,7 +60,8 @@ class Guest:
     `standins`: what lies there besides, for the time of each run. Nothing of what is laid there stays: a capture need
     ignore no path. `lower`: a tree that `root`, empty at first, is laid over (overlayfs, where `probe` found it):
     nothing is written to it. `shm_size`: bytes of /dev/shm where that is mounted; else it is a directory of the tree.
-    `emulator`: runs programs of arm64, in `userns` alone.
+    `emulator`: runs programs of arm64, in `userns` alone. `last_process`: after which number processes are counted in a
+    namespace; what names itself by its own on this machine's network (coglet, unix(7) abstract) would else meet others.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class Guest:
         lower: Path | None = None,
         emulator: Path | None = None,
         shm_size: int | None = None,
+        last_process: int | None = None,
     ) -> None:
         self._lower = lower
+        self._last_process = last_process
         self._emulator = emulator
         self._shm_size = shm_size
         self._root = Path(os.path.realpath(root))
@@ -203,6 +206,7 @@ class Guest:
             "emulator": None if self._emulator is None else str(self._emulator),
             "binds": [(str(bind.source), bind.target, bind.writable) for bind in self._binds],
             "shm_size": self._shm_size,
+            "last_process": self._last_process,
             "argv": argv,
             "environment": environment,
             "directory": command.directory,

@@ -280,6 +280,17 @@ def test_shared_memory_has_the_size_that_is_asked_for(tree: Path, rung: Rung) ->
     assert ran.output.strip() == str(64 * 1024)
 
 
+@NAMESPACES
+def test_processes_are_counted_on_from_the_number_that_is_named(tree: Path, rung: Rung) -> None:
+    """Two servers of coglet on one network are told apart by theirs alone."""
+    if not os.access("/proc/sys/kernel/ns_last_pid", os.W_OK) or os.statvfs("/proc/sys").f_flag & os.ST_RDONLY:
+        pytest.skip("/proc/sys is read-only here")
+    with guest(tree, rung, last_process=4000) as started:
+        assert run(started, "echo $$").output.strip() == "4001"
+    with guest(tree, rung) as started:
+        assert run(started, "echo $$").output.strip() == "2"
+
+
 @pytest.mark.parametrize(
     ("network", "metadata", "filtered"), [(True, True, False), (True, False, True), (False, True, True)]
 )

@@ -163,6 +163,9 @@ def _be_init(plan: Plan, control: Control, parent: int) -> None:
     if plan["namespaces"] & kernel.CLONE_NEWNET:
         _raise_loopback()
     socket.sethostname(plan["hostname"])
+    if plan["last_process"] is not None:
+        with suppress(OSError):  # where somebody mounted /proc/sys read-only
+            Path("/proc/sys/kernel/ns_last_pid").write_text(str(plan["last_process"]))
     mount_all(
         plan["root"], plan["overlay"], plan["binds"], plan["limits"]["processes"], plan["shm_size"], plan["emulator"]
     )
