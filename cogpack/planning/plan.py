@@ -184,14 +184,14 @@ def make_plan(
     below = (*base.layers, *cpython.layers, *base.packages, *installed, python.venv, *python.large)
     packages = (*chain.from_iterable(base.inputs.values()), *base.dpkg_inputs)
     platform = Platform.parse(config.pack.platform)
-    wheels = [(wheel, suppliers.wheel(wheel)) for wheel in decisions.wheels]
     libraries = Libraries(
-        wheels,
+        [(wheel, suppliers.wheel(wheel)) for wheel in decisions.wheels],
         (*ground, *installed),
         packages,
         suppliers.libraries,
         platform.architecture,
         decisions.base.versions,
+        clashes=decisions.clashes,
         whole=not config.run,
     )
     library_cache = libraries.plan_cache(maker)

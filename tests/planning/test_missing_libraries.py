@@ -1,5 +1,6 @@
 """What wheels lack of the image is found once they are here, and told once and for all."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from cogpack.layers.debs.effects.ldcache_file import Cache, Library, format_cach
 from cogpack.layers.files import FilesSource, generated
 from cogpack.layers.wheels import WheelLibraries
 from cogpack.layers.wheels.libraries import Unresolved
-from cogpack.lockfile import LockedWheel
+from cogpack.layers.wheels.venv import SITE
+from cogpack.lockfile import LockedClash, LockedWheel
 from cogpack.planning.recipes.libraries import Libraries, LibrarySupply, _read
 from cogpack.progress import Cancellation
 from cogpack.seal import Seal
@@ -55,10 +57,24 @@ class Image:
         self._packages: Any = [Here(path, here=base_here)]
         self._libraries = WheelLibraries(directory / "kept", Seal(b"k" * 32))
 
-    def lacking(self, *, fetch: bool = False, whole: bool = True) -> tuple[Unresolved, ...] | None:
+    def add(self, path: Path, name: str) -> None:
+        """Have another wheel, which is laid after those before it."""
+        locked = LockedWheel(name=name, version="1.0", filename=path.name, sha256=wheel_file(path).sha256, size=1)
+        self._wheels.append((locked, Here(path)))
+
+    def lacking(
+        self, *, fetch: bool = False, whole: bool = True, clashes: Sequence[LockedClash] = ()
+    ) -> tuple[Unresolved, ...] | None:
         supply = LibrarySupply(wheels=self._libraries, members=lambda _: (), cancellation=Cancellation())
         found = Libraries(
-            self._wheels, self._below, self._packages, supply, "amd64", SystemVersions("2.41"), whole=whole
+            self._wheels,
+            self._below,
+            self._packages,
+            supply,
+            "amd64",
+            SystemVersions("2.41"),
+            clashes=clashes,
+            whole=whole,
         )
         return found.lacking(fetch=fetch)
 
@@ -71,6 +87,30 @@ def test_a_library_that_the_image_lacks_is_found_and_wheels_are_read_once_for_it
     assert image.lacking() == LACKS
     assert Image(tmp_path, here=False, base_here=False).lacking() == LACKS
     assert image.wheel.reads == 1
+
+
+def test_of_a_file_that_two_wheels_have_the_one_in_the_image_counts(tmp_path: Path) -> None:
+    image = Image(tmp_path)
+    name = "opencv-python-headless"
+    files = {"cv2/cv2.abi3.so": library(None, needed=["libc.so.6"])}
+    headless = make_wheel(tmp_path, name, files=files, tag="cp37-abi3-manylinux_2_28_x86_64")
+    image.add(headless, name)
+    full = image.wheel.path.name
+    paths = (f"{SITE}/cv2/cv2.abi3.so",)
+    assert image.lacking(clashes=[LockedClash(wheel=full, over=(headless.name,), paths=paths)]) == LACKS
+    assert image.lacking(clashes=[LockedClash(wheel=headless.name, over=(full,), paths=paths)]) == ()
+
+
+def test_a_library_whose_version_has_a_letter_is_one(tmp_path: Path) -> None:
+    image = Image(tmp_path, system="libGL.so.1")
+    name = "libssl-5d1.so.1.1.1k"
+    files = {
+        "x/_x.so": library(None, needed=[name]),
+        f"x.libs/{name}": library(name, needed=["libGL.so.1"]),
+        "x/table.so.html": b"no library",
+    }
+    image.add(make_wheel(tmp_path, "x", files=files, tag="cp37-abi3-manylinux_2_28_x86_64"), "x")
+    assert image.lacking() == ()
 
 
 def test_what_a_package_has_is_not_missing(tmp_path: Path) -> None:

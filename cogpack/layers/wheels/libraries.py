@@ -24,7 +24,8 @@ from cogpack.layers.wheels.placing import wheel_files
 from cogpack.layers.wheels.source import WheelFile
 from cogpack.seal import THIS_RUN, Seal
 
-_LIBRARY = re.compile(r".*\.so(?:\.[0-9.]+)?", re.DOTALL)
+_LIBRARY = re.compile(r".*\.so(?:\.[0-9][0-9a-z.]*)?", re.DOTALL)
+"""As libcrypto.so.1.1.1k, too."""
 
 
 class WheelLibrary(msgspec.Struct, frozen=True, array_like=True):
@@ -44,7 +45,7 @@ class WheelLibrary(msgspec.Struct, frozen=True, array_like=True):
 
 
 _FIELDS = (*WheelLibrary.__struct_fields__, *Elf.__struct_fields__)
-_FORMAT = f"1-{zlib.crc32(' '.join(_FIELDS).encode()):08x}"
+_FORMAT = f"2-{zlib.crc32(' '.join(_FIELDS).encode()):08x}"
 _DECODER = msgspec.msgpack.Decoder(tuple[WheelLibrary, ...])
 
 

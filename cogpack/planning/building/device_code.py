@@ -15,7 +15,7 @@ _LINKED = ("libc10_cuda.so", "libtorch_cuda.so", "libcudart.so")
 """What torch's CUDAExtension links with (torch/utils/cpp_extension.py)."""
 _SECTION = b".nv_fatbin"
 """Where nvcc puts the code of GPUs, by the name of the ELF section."""
-_LIBRARY = re.compile(r".*\.so(?:\.[0-9.]+)?", re.DOTALL)
+_LIBRARY = re.compile(r".*\.so(?:\.[0-9][0-9a-z.]*)?", re.DOTALL)
 
 
 def check_device_code(file: LocalFile, filename: str, source: Source) -> None:

@@ -25,7 +25,7 @@ from cogpack.layers.wheels import WheelFile, WheelLibraries, WheelLibrary
 from cogpack.layers.wheels.libraries import Unresolved
 from cogpack.layers.wheels.unresolved import System, unresolved
 from cogpack.layers.wheels.venv import SITE
-from cogpack.lockfile import LockedWheel
+from cogpack.lockfile import LockedClash, LockedWheel
 from cogpack.oci import encode
 from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.steps.layer import OpenLayer, StepsLayer
@@ -34,7 +34,7 @@ from cogpack.progress import Cancellation
 from cogpack.symlinks import follow
 from cogpack.threads import each
 
-_CHECK = "libraries/3"
+_CHECK = "libraries/4"
 """Another one whenever the same wheels over the same layers would be found to lack something else."""
 _READ = (CACHE, CONF)
 _JOBS = min(4, os.cpu_count() or 1)
@@ -63,7 +63,8 @@ class LibraryLayers(msgspec.Struct, frozen=True):
 
 class Libraries:
     """Tells of the libraries of an image. `wheels`: with how each is had; `below`: base and packages, which are made of
-    `packages`; `versions`: of what every system has; `whole`: nothing brings libraries but these."""
+    `packages`; `versions`: of what every system has; `clashes`: which files of wheels are not in the image;
+    `whole`: nothing brings libraries but these."""
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class Libraries:
         arch: str,
         versions: SystemVersions,
         *,
+        clashes: Sequence[LockedClash] = (),
         whole: bool,
     ) -> None:
         self._wheels = wheels
@@ -82,6 +84,7 @@ class Libraries:
         self._supply = supply
         self._arch = arch
         self._versions = versions
+        self._lost = {(wheel, path) for clash in clashes for wheel in clash.over for path in clash.paths}
         self._whole = whole
         self._lower = Once(lambda: _read(below, supply.members))
 
@@ -115,6 +118,7 @@ class Libraries:
                     [self._versions.glibc, self._versions.gcc],
                     [layer.contents for layer in self._below],
                     sorted(wheel.sha256 for wheel, _ in found),
+                    sorted(self._lost),
                 ]
             )
         )
@@ -123,8 +127,10 @@ class Libraries:
         unread = [one for wheel, one in found if kept.kept(wheel.sha256) is None]
         if not fetch and not all(one.is_here() for one in unread):
             return None
-        names = [f"{wheel.name} {wheel.version}" for wheel, _ in found]
-        libraries = dict(zip(names, self._supply.of([_file(*one) for one in found]), strict=True))
+        libraries = {
+            f"{wheel.name} {wheel.version}": [one for one in read if (wheel.filename, one.path) not in self._lost]
+            for (wheel, _), read in zip(found, self._supply.of([_file(*one) for one in found]), strict=True)
+        }
         machine = MACHINES[self._arch]
         system = System(frozenset(), self._versions)
         if answer := unresolved(libraries, SITE, machine, system):  # else the base need not be looked at
