@@ -9,7 +9,10 @@ import pytest
 from support import plain
 from support.fake_http import Answer, Fake, Request, serving
 from support.interpreters import GITHUB, downloads_list, small_archive
+from support.wheels import make_wheel
 from support.world import Done, Project, World, ok, push_image, tar_files
+
+from cogpack.lockfile import parse_lock
 
 ARCHIVES = {"3.12.15": small_archive(), "3.12.16": small_archive(), "3.10.22": small_archive("3.10")}
 
@@ -64,6 +67,7 @@ def without_python() -> bytes:
 
 def asking(world: World, version: str, name: str = "model") -> Project:
     """Ask for it, and for no bytecode: nothing of these archives could be run to make that."""
+    make_wheel(world.wheels, "setuptools", "79.0.1")
     project = world.project(name, config="  bytecode: false\n")
     config = (project.root / "cog.yaml").read_text()
     project.write("cog.yaml", config.replace("3.13", version))
@@ -144,6 +148,25 @@ def test_a_base_without_python_gets_the_default_or_the_one_asked_for(world: Worl
     done = publisher.lock(project)
     assert done.code == 2
     assert "cogpack.base: python-build-standalone has no CPython 3.13 for linux/amd64: it has 3.10 to 3.12" in done.err
+
+
+def test_python_before_3_12_has_the_setuptools_that_it_comes_with_and_later_ones_none(
+    world: World, publisher: Publisher
+) -> None:
+    for version in ("65.5.0", "82.0.0"):
+        make_wheel(world.wheels, "setuptools", version)
+
+    def locked(python: str, requirements: str = "") -> list[str]:
+        project = asking(world, python, f"model{python}")
+        project.write("requirements.txt", f"--no-index\n--find-links {world.wheels}\n{requirements}")
+        ok(publisher.lock(project))
+        decided = parse_lock((project.root / "cogpack.lock").read_bytes()).platforms["linux/amd64"]
+        return [wheel.version for wheel in decided.wheels if wheel.name == "setuptools"]
+
+    assert locked("3.10") == ["79.0.1"]
+    assert locked("3.10", "setuptools<70") == ["65.5.0"]
+    assert locked("3.10", "setuptools>80") == ["82.0.0"]
+    assert locked("3.12") == []
 
 
 def test_an_archive_that_is_another_than_the_locked_one_makes_no_image(

@@ -30,6 +30,11 @@ _END = re.compile(r"[\s\[=<>!~;@,(]")
 _NAMED = 3
 """Requirements that are named while they are resolved."""
 
+_SETUPTOOLS = "79.0.1"
+"""What comes with CPython 3.10 and 3.11 (ensurepip of 3.11.13), and so with Cog's images of these, where models import
+its `pkg_resources`. Later ones of CPython have none."""
+_WITHOUT_SETUPTOOLS = 12
+
 _NEWEST_GLIBC = "2.41"
 """Of the bases that there are: what has no wheel for it has none for any."""
 
@@ -80,10 +85,11 @@ def resolve_requirements(
         ExitStack() as stack,
     ):
         preferences = kept.required if kept else ()
+        own = _own(target.python)
 
         def resolve(more: Sequence[str]) -> Resolved:
             return resolve_wheels(
-                [*requirements.lines, *more, *named.lines, contract.sdk_requirement(config), "coglet", "pip"],
+                [*requirements.lines, *more, *named.lines, contract.sdk_requirement(config), "coglet", "pip", *own],
                 constraints=requirements.constraints,
                 overrides=named.overrides,
                 root=project.root,
@@ -91,7 +97,7 @@ def resolve_requirements(
                 indexes=indexes,
                 exclude_newer=newest,
                 preferences=preferences,
-                seeds=seeds,
+                seeds={**own, **seeds},
                 built=named.built,
                 cache=session.cache,
                 metadata=session.metadata,
@@ -119,6 +125,12 @@ def resolve_requirements(
         builds=builds,
         build_requirements=requires,
     )
+
+
+def _own(python: str) -> Mapping[str, str]:
+    """Give what an interpreter comes with, each in what version rather than another."""
+    old = int(python.partition(".")[2]) < _WITHOUT_SETUPTOOLS
+    return {"setuptools": _SETUPTOOLS} if old else {}
 
 
 def _neighbours(project: Project, resolved: Resolved) -> Neighbours:
