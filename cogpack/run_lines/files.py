@@ -73,6 +73,11 @@ def nothing(command: Command, site: Site) -> tuple[Effect, ...]:
     return _written(command, site, "")
 
 
+def versions(command: Command, site: Site) -> tuple[Effect, ...]:
+    """Give the files that the shell makes of versions behind a > that is not quoted, without what is written there."""
+    return _written(command, site, "")
+
+
 def _written(command: Command, site: Site, text: str) -> tuple[Effect, ...]:
     effects = []
     for output in command.outputs:

@@ -49,6 +49,8 @@ _READERS: Mapping[str, Reader] = {
     "huggingface-cli": hub.command_line,
     "hf": hub.command_line,
 }
+_VERSION = re.compile(r"=[0-9]")
+"""What is left of >=1.2 where a shell reads it as > and a file's name."""
 _LIST_OF_WORDS = re.compile(r'\s*\[\s*(?:"(?:[^"\\]|\\.)*"(?:\s*,\s*(?=")|\s*(?=\])))*\]\s*')
 _WRITE_TEXT = frozenset({"echo", "printf", "true", ":"})
 _READ_VARIABLES = frozenset({"curl", "wget", "pget", "git"})
@@ -112,14 +114,18 @@ def _effects(command: Command, site: Site) -> Sequence[Effect]:
             raise NotKnownError(f"{path} may change what {program} does")
     if program not in _WRITE_TEXT:
         for output in command.outputs:
-            if output.path != "/dev/null":
-                quote = "; quote a > that belongs to a version" if output.path.startswith("=") else ""
-                raise NotKnownError(f"the shell writes its output into the file {output.path}{quote}")
+            if output.path != "/dev/null" and not (_installs(program, command) and _VERSION.match(output.path)):
+                raise NotKnownError(f"the shell writes its output into the file {output.path}")
     if program in _READ_VARIABLES and (names := command.assigned.keys() - git.VARIABLES):
         raise NotKnownError(f"{min(names)} is set, which may change what {program} does")
     if reader := _READERS.get(program):
         return reader(command, site)
     return _of_python(program, command, site)
+
+
+def _installs(program: str, command: Command) -> bool:
+    """Tell whether it is an installer of packages, whose output is nothing but what it did."""
+    return bool(_PIP.fullmatch(program) or program in ("uv", "mim") or command.words[1:3] == ("-m", "pip"))
 
 
 def _of_python(program: str, command: Command, site: Site) -> Sequence[Effect]:
@@ -136,13 +142,14 @@ def _of_python(program: str, command: Command, site: Site) -> Sequence[Effect]:
     elif _PIP.fullmatch(program):
         _check_version(program.removeprefix("pip"), site)
         program = "pip"
+    versions = files.versions(command, site)
     match program, arguments:
         case "pip", _:
-            return pip(command, arguments, site)
+            return (*versions, *pip(command, arguments, site))
         case "uv", ("pip", *rest):
-            return pip(command, rest, site, installer="uv")
+            return (*versions, *pip(command, rest, site, installer="uv"))
         case "mim", _:
-            return pip(command, arguments, site, installer="mim")
+            return (*versions, *pip(command, arguments, site, installer="mim"))
     raise NotKnownError(f"what {program} does is not known here")
 
 

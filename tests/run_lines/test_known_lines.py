@@ -83,6 +83,12 @@ KNOWN: dict[str, tuple[Effect, ...]] = {
     "ln -sf ../a /usr/bin/": (Link(target="../a", path="/usr/bin/a", replace=True, inside=False),),
     "ln -sfnT a /usr/b": (Link(target="a", path="/usr/b", replace=True, inside=False),),
     "mkdir /d && ln -s /a/b /d": (MakeDirectories(paths=("/d",)), Link(target="/a/b", path="/d/b", inside=False)),
+    "pip install a>=1 b>=2.0": (
+        WriteText(path="/=1", text=""),
+        WriteText(path="/=2.0", text=""),
+        PipInstall(requirements=(PipRequirement("a"), PipRequirement("b"))),
+    ),
+    "python -m pip install a > /dev/null": (PipInstall(requirements=(PipRequirement("a"),)),),
     # git
     "git clone https://h.example/o/name.git /x": (Clone(url="https://h.example/o/name.git", directory="/x"),),
     "git clone https://h.example/o/n && pip install -r n/r.txt -c /n/c.txt -r q.txt": (
@@ -273,7 +279,6 @@ UNKNOWN = {
     "HF_TOKEN=t hf download o/m": "HF_TOKEN is set, which changes what the hub answers",
     "python setup.py install": "what a program of Python does is not known here",
     "python3.9 -m pip install a": "Python 3.9, which may be another than the image's",
-    "pip install a>=1": "the shell writes its output into the file =1; quote a > that belongs to a version",
     "pip install a > /log": "the shell writes its output into the file /log",
     "pip install -e .": "-e . of pip install leads to a source tree that is not known here",
     "pip install -e https://h.example/a.zip": (
