@@ -23,6 +23,10 @@ class Code(enum.StrEnum):
         return code
 
     BASE_OUTDATED = "base-outdated", "Debian has security updates of the base that another lock says."
+    BUILD_COMPILER = (
+        "build-compiler",
+        "A source was compiled with Debian's gcc where it was built: the image has no compiler.",
+    )
     CACHE_IN_PROJECT = "cache-in-project", "A directory of the project is a cache and was left out, with what it holds."
     CACHE_PLACE_IGNORED = "cache-place-ignored", "A setting names no place that a cache can have."
     CACHE_UNWRITABLE = "cache-unwritable", "The cache can't be written: the next run has to learn the same again."
@@ -138,6 +142,7 @@ class Code(enum.StrEnum):
     UNKNOWN_KEY = "unknown-key", "A key of cog.yaml is not known and has no effect."
     UNSOUND_WEIGHTS = "unsound-weights", "A file of weights is not what its name says: empty, cut off, something else."
     UNUSED_SETTING = "unused-setting", "A setting of cog.yaml has no effect in this project."
+    VERSION_AS_FILE = "version-as-file", "A > before a version is not quoted: the shell makes a file of that name."
     WHEELS_NOT_LEFT = (
         "wheels-not-left",
         "Wheels that were built are not left beside the image: who has no cache builds them again.",

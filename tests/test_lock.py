@@ -48,6 +48,7 @@ from cogpack.lockfile.base_kinds import (
     LockedDeb,
     RegistryBase,
     RegistryLayer,
+    SystemPackages,
 )
 from cogpack.lockfile.shared import without_shared
 
@@ -195,11 +196,14 @@ WHOLE = msgspec.structs.replace(
                     requires=(THIRD.filename,),
                     members="aaaa",
                 ),
-                LockedBuild(wheel=OTHER.filename, source=UrlSource(url="https://h.io/y.zip", sha256=HEX)),
+                LockedBuild(
+                    wheel=OTHER.filename, source=UrlSource(url="https://h.io/y.zip", sha256=HEX), compiled=True
+                ),
                 LockedBuild(wheel=THIRD.filename, source=GitSource(url="https://h.io/z", commit="ab" * 20)),
                 LockedBuild(wheel=WHEEL.filename, source=ProjectSource(path=".", digest=Digest(f"sha256:{HEX}"))),
             ),
             build_requirements=(THIRD,),
+            build_compiler=SystemPackages(recommends=True),
         )
     },
     results=Results(
@@ -235,6 +239,7 @@ WHOLE = msgspec.structs.replace(
         (("platforms", "linux/arm64", "builds", 0, "wheel"), "w-1-py3-none-any.whl"),
         (("platforms", "linux/arm64", "builds", 0, "requires", 0), "w-1-py3-none-any.whl"),
         (("platforms", "linux/arm64", "builds", 0, "members"), "aaa"),
+        (("platforms", "linux/arm64", "builds", 0, "compiled"), 1),
         (("platforms", "linux/arm64", "builds", 0, "source", "filename"), "../x-1.tar.gz"),
         (("platforms", "linux/arm64", "builds", 0, "source", "sha256"), "x"),
         (("platforms", "linux/arm64", "builds", 0, "source", "kind"), "x"),
@@ -259,7 +264,7 @@ WHOLE = msgspec.structs.replace(
         (("results", "weights", 0, "parts"), []),
         (("results", "weights", 0, "path"), ""),
     ],
-    ids=range(44),
+    ids=range(45),
 )
 def test_what_we_could_not_have_written_is_refused_and_the_lock_is_named(place: tuple[Any, ...], value: object) -> None:
     document = without_shared(tomllib.loads(encode_lock(WHOLE).decode()))
@@ -419,7 +424,7 @@ def test_no_part_of_a_lock_takes_keys_that_it_does_not_know() -> None:
 def test_a_new_key_raises_the_cogpack_that_a_lock_requires() -> None:
     """When this fails: raise `REQUIRES` to the coming version, if it isn't that already, and write the new hash."""
     keys = {f"{path}.{field.encode_name}" for path, kind in tables(Lock) for field in msgspec.structs.fields(kind)}
-    assert (REQUIRES, hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:8]) == ("0.2.0", "5f4505dd")
+    assert (REQUIRES, hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:8]) == ("0.2.0", "0f069693")
 
 
 def test_a_lock_that_this_cogpack_writes_asks_for_no_newer_one() -> None:

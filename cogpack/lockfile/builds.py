@@ -74,9 +74,11 @@ BuildSource: TypeAlias = IndexSource | UrlSource | GitSource | ProjectSource
 
 class LockedBuild(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """Says what a wheel was built of. `wheel`: its file name; `requires`: those of build requirements; `members`: of
-    each file of the wheel the first three bytes of a hash, in base64, by which another build's are told apart."""
+    each file of the wheel the first three bytes of a hash, in base64, by which another build's are told apart;
+    `compiled`: with the compiler that nothing else is built with."""
 
     wheel: str
     source: BuildSource
     requires: tuple[str, ...] = ()
     members: _Members = ""
+    compiled: bool = False

@@ -15,7 +15,7 @@ import msgspec
 from cogpack.config.model import PLAIN_TORCH_INDEX, TORCH_INDEX
 from cogpack.digest import parse_digest
 from cogpack.errors import InputError
-from cogpack.lockfile.base_kinds import Base
+from cogpack.lockfile.base_kinds import Base, SystemPackages
 from cogpack.lockfile.builds import LockedBuild
 from cogpack.lockfile.clones import LockedClone
 from cogpack.lockfile.compiler import LockedCompiler
@@ -127,7 +127,8 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 
     `wheels`: of the image; `replaced`: those that pip lines of `build.run` have taken away, `pip_lines`: how, and
     `breaks`: what they broke; `builds`: what those of them were built of that nobody publishes, and
-    `build_requirements`: the wheels that this took; `toolkit`: the compiler of CUDA that it was done with.
+    `build_requirements`: the wheels that this took; `toolkit`: the compiler of CUDA that it was done with;
+    `build_compiler`: what lies over the base where sources are built that want a compiler, and the image has none.
     """
 
     base: Base
@@ -140,6 +141,7 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     builds: tuple[LockedBuild, ...] = ()
     build_requirements: tuple[LockedWheel, ...] = ()
     toolkit: LockedToolkit | None = None
+    build_compiler: SystemPackages | None = None
     clashes: tuple[LockedClash, ...]
     executable_stacks: tuple[LockedExecutableStack, ...] = ()
     sandboxed: tuple[LockedSandboxed, ...] = ()
@@ -173,6 +175,8 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
             )
         ):
             raise InputError(f"{FILE}: a build with wheels that are not in it", next_step="run cogpack lock")
+        if self.build_compiler is None and any(build.compiled for build in self.builds):
+            raise InputError(f"{FILE}: a build with a compiler that is not in it", next_step="run cogpack lock")
         if self.interpreter is None and self.base.own_python is None:
             raise InputError(f"{FILE}: no Python is in {self.base.title} or over it", next_step=DAMAGED)
         if self.bytecode not in (None, f"cpython-{self.python.release}"):
@@ -190,6 +194,12 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
         """Give what wheels are built over: the base, with a compiler of CUDA that the image may not have."""
         packages = self.toolkit.packages if self.toolkit else None
         return self.base if packages is None else msgspec.structs.replace(self.base, system_packages=packages)
+
+    @property
+    def compiling_base(self) -> Base:
+        """Give what the wheels are built over that were compiled where the base has no compiler."""
+        packages = self.build_compiler
+        return self.build_base if packages is None else msgspec.structs.replace(self.base, system_packages=packages)
 
     @property
     def required(self) -> tuple[LockedWheel, ...]:

@@ -23,6 +23,7 @@ from cogpack.lockfile import (
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.lockfile.compiler import LockedCompiler
 from cogpack.locking.archives import read_archives
+from cogpack.locking.build_compiler import BuildCompiler
 from cogpack.locking.compiler import compiler_for
 from cogpack.locking.cuda_toolkit import decide_toolkit
 from cogpack.locking.decide_base import decide_base, is_asked_for, usual_suite
@@ -32,6 +33,7 @@ from cogpack.locking.deviations import check_cuda, check_left_to_wheels
 from cogpack.locking.executable_stacks import find_executable_stacks, refuses_executable_stacks, suite_for
 from cogpack.locking.lines.decide import decide_lines
 from cogpack.locking.lines.renewals import NO_KEY, check_step, without_lines, without_step
+from cogpack.locking.lines.versions_as_files import versions_as_files
 from cogpack.locking.missing_imports import look_at_imports, read_modules
 from cogpack.locking.missing_packages import missing_packages
 from cogpack.locking.proposed_toolkit import proposed_toolkit
@@ -247,7 +249,17 @@ def _decide(
         toolkit = decide_toolkit(session, project, base, cuda, kept, laid, upgrade_system=upgrade_system)
     below = toolkit.base if toolkit else base
     base = below if in_image else base
-    ground = Ground(base=below, interpreter=interpreter, target=target, toolkit=toolkit.locked if toolkit else None)
+    at_builds = partial(decide, config, archives=read_archives(session, project, base))
+    with_compiler = BuildCompiler(
+        base, own=interpreter is None, kept=kept, compiler=compiler.packages if compiler else (), decide=at_builds
+    )
+    ground = Ground(
+        base=below,
+        interpreter=interpreter,
+        target=target,
+        toolkit=toolkit.locked if toolkit else None,
+        compiling=with_compiler.base if isinstance(base, DebianBase) and toolkit is None else None,
+    )
     direct = DirectWheels(session, Sources(session, project), building, ground, kept)
     resolved = resolve_requirements(
         session, project, project.requirements(), target, kept, direct, building, ground, seeds=seeds
@@ -281,6 +293,7 @@ def _decide(
         builds=tuple(build for _, build in sorted(builds.items())),
         build_requirements=tuple(requirements[name] for name in sorted(took)),
         toolkit=toolkit.locked if toolkit else None,
+        build_compiler=with_compiler.packages(builds.values()),
         clashes=clashes,
         executable_stacks=stacks,
         sandboxed=lines.sandboxed,
@@ -318,7 +331,8 @@ def _decide(
     check_cuda(config, decided)
     check_slim(config, decided)
     imports = look_at_imports(project, decided, read_modules(lines.pip.outlines, session))
-    for note in (*missing_packages(project, decided), *proposed_toolkit(project, decided), *imports.notes):
+    notes = (*missing_packages(project, decided), *proposed_toolkit(project, decided), *imports.notes)
+    for note in (*notes, *versions_as_files(config, decided)):
         if note not in told:
             session.progress.note(note)
     return decided

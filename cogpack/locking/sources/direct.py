@@ -158,7 +158,7 @@ class DirectWheels:
                 requires = self._requires(build)
                 for one in requires:
                     self.kept_file(one)
-                built = building.builder.rebuild(source, requires, self.ground)
+                built = building.builder.rebuild(source, requires, self.ground.of_build(build))
                 return finished(self._session, build.source, source, built)
 
         return built_again(wheel, build, act)
@@ -275,6 +275,7 @@ class DirectWheels:
                 source=pin,
                 requires=tuple(one.filename for one in built.requires),
                 members=member_marks(built.path),
+                compiled=built.compiled,
             ),
             requires=built.requires,
         )

@@ -8,7 +8,7 @@ import msgspec
 from packaging.utils import parse_wheel_filename
 
 from cogpack.errors import InputError
-from cogpack.lockfile import Decisions, LockedInterpreter, LockedToolkit, LockedWheel
+from cogpack.lockfile import Decisions, LockedBuild, LockedInterpreter, LockedToolkit, LockedWheel
 from cogpack.lockfile.base_kinds import Base
 from cogpack.notes import Note
 from cogpack.oci import Platform
@@ -41,19 +41,33 @@ class WantsWheelsError(InputError):
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
-    """Is what an image is below its wheels, where they are built; `toolkit`: the compiler of CUDA that is there."""
+    """Is what an image is below its wheels, where they are built. `toolkit`: the compiler of CUDA that is there;
+    `compiling`: gives the base with a compiler of C, for sources that want one; None where it has what there is."""
 
     base: Base
     interpreter: LockedInterpreter | None
     target: TargetPython
     toolkit: LockedToolkit | None = None
+    compiling: Callable[[], Base] | None = None
 
     @classmethod
     def of(cls, decisions: Decisions, platform: Platform) -> "Ground":
         target = TargetPython(python=decisions.python.minor, glibc=decisions.base.glibc, arch=platform.architecture)
         return cls(
-            base=decisions.build_base, interpreter=decisions.interpreter, target=target, toolkit=decisions.toolkit
+            base=decisions.build_base,
+            interpreter=decisions.interpreter,
+            target=target,
+            toolkit=decisions.toolkit,
+            compiling=lambda: decisions.compiling_base,
         )
+
+    def with_compiler(self) -> "Ground | None":
+        """Give the same with a compiler of C; None where there is no more to be had."""
+        return None if self.compiling is None else msgspec.structs.replace(self, base=self.compiling(), compiling=None)
+
+    def of_build(self, build: LockedBuild) -> "Ground":
+        """Give what a wheel is built again over."""
+        return (self.with_compiler() if build.compiled else None) or self
 
     def still_fits(self, wheel: LockedWheel, kept: Decisions) -> bool:
         """Tell whether a wheel that was built for `kept` is one for here. Machine code was made with the compiler,
@@ -68,14 +82,19 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
     """Is a wheel that was built. `path`: in the cache, where it has its name by `sha256`; `requires`: the build
-    requirements, as they were resolved."""
+    requirements, as they were resolved; `compiled`: as `LockedBuild` has it."""
 
     filename: str
     path: Path
     sha256: str
     size: int
     requires: tuple[LockedWheel, ...] = ()
+    compiled: bool = False
     notes: tuple[Note, ...] = ()
+
+
+class WantsCompilerError(InputError):
+    """Raised of a source that is compiled, where there is no compiler of C."""
 
 
 class WheelBuilder(Protocol):

@@ -66,7 +66,8 @@ class BuiltWheels:
             else:
                 path = self._sources.bring(pin, scratch / "tree")
                 source = source_of(pin, path, name=name, version=version)
-            return finished(self._session, pin, source, self._building.builder.rebuild(source, requires, self._ground))
+            ground = self._ground.of_build(build)
+            return finished(self._session, pin, source, self._building.builder.rebuild(source, requires, ground))
 
 
 @contextmanager

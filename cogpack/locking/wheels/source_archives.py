@@ -295,6 +295,7 @@ def _made(stand_in: StandIn, source: IndexSource, built: Built) -> _Made:
         source=source,
         requires=tuple(one.filename for one in built.requires),
         members=member_marks(built.path),
+        compiled=built.compiled,
     )
     return _Made(wheel, build, built.requires)
 

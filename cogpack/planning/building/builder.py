@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import msgspec
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -13,7 +14,7 @@ from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile, Stat
 from cogpack.layers.wheels import WheelFile
 from cogpack.lockfile import LockedWheel
-from cogpack.locking.wheels.building import Built, Ground, Source, WantsWheelsError
+from cogpack.locking.wheels.building import Built, Ground, Source, WantsCompilerError, WantsWheelsError
 from cogpack.notes import Code, Note
 from cogpack.planning.building.archive import checked_requirements, pack, read_build_system
 from cogpack.planning.building.device_code import check_device_code
@@ -50,6 +51,14 @@ class SourceBuilder:
             return []
         if self._project.config.pack.build_wheels == "never":
             return [_never(source) for source in sources]
+        answers = self._built(sources, ground)
+        wanting = [index for index, answer in enumerate(answers) if isinstance(answer, WantsCompilerError)]
+        if wanting and (compiling := ground.with_compiler()):
+            for index, answer in zip(wanting, self._built([sources[i] for i in wanting], compiling), strict=True):
+                answers[index] = answer if isinstance(answer, InputError) else _compiled(sources[index], answer)
+        return answers
+
+    def _built(self, sources: Sequence[Source], ground: Ground) -> list[Built | InputError]:
         requirements = BuildRequirements(self._session, self._project, ground.target)
         with self._environment(ground) as environment:
 
@@ -62,7 +71,7 @@ class SourceBuilder:
                     return error
 
             jobs, cancellation = min(_AT_A_TIME, len(sources)), self._session.cancellation
-            return each(one, sources, jobs=jobs, name="build", cancellation=cancellation)
+            return list(each(one, sources, jobs=jobs, name="build", cancellation=cancellation))
 
     def rebuild(self, source: Source, requires: Sequence[LockedWheel], ground: Ground) -> Built:
         if self._project.config.pack.build_wheels == "never":
@@ -239,6 +248,11 @@ class _Tries:
             if error.limit == "disk":
                 raise DiskError(f"{job.title}: {error.message}", next_step=error.next_step, place=job.place) from error
             raise stopped(job, error) from error
+
+
+def _compiled(source: Source, built: Built) -> Built:
+    text = f"{source.title}: compiled by Debian's gcc, which is there for that alone: the image has no compiler"
+    return msgspec.structs.replace(built, compiled=True, notes=(*built.notes, Note(Code.BUILD_COMPILER, text)))
 
 
 def _never(source: Source) -> InputError:

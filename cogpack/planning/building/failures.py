@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from cogpack.errors import InputError
+from cogpack.locking.wheels.building import WantsCompilerError
 from cogpack.planning.building.job import Done, Job
 from cogpack.planning.steps.failed_step import missing_programs, packages_of
 from cogpack.sandbox.watch import LimitError
@@ -146,7 +147,14 @@ def failed(job: Job, done: Done, repairs: Sequence[Repair]) -> InputError:
     why, advice = _reason(done.said, job, repairs) or (f"its build ended with {done.status}", _OTHER)
     tried = f" (built with {'; '.join(map(str, repairs))})" if repairs else ""
     told = "".join(f"\n  {line}" for line in done.said)
-    return InputError(f"{job.title}: can't be built: {why}{tried}{told}", next_step=advice)
+    kind = WantsCompilerError if _wants_compiler(done.said) else InputError
+    return kind(f"{job.title}: can't be built: {why}{tried}{told}", next_step=advice)
+
+
+def _wants_compiler(said: Sequence[str]) -> bool:
+    text = "\n".join(said)
+    programs = {_TRIPLET.sub("", name) for name in missing_programs(said)}
+    return bool(programs & (_COMPILERS | {"make"}) or _NO_COMPILER.search(text) or "Python.h" in _HEADER.findall(text))
 
 
 def stopped(job: Job, error: LimitError) -> InputError:

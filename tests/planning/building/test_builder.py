@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,12 +14,14 @@ from support.sources import PYPROJECT, make_sdist, source_files
 from support.wheels import make_wheel
 
 from cogpack.errors import InputError
-from cogpack.lockfile import LockedToolkit, LockedWheel
-from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
+from cogpack.lockfile import IndexSource, LockedBuild, LockedToolkit, LockedWheel
+from cogpack.lockfile.base_kinds import DebianBase, LockedDeb, SystemPackages
 from cogpack.locking.wheels.building import Built, Ground, Source, WantsWheelsError
+from cogpack.notes import Code
 from cogpack.planning.building import builder
 from cogpack.planning.building.builder import SourceBuilder
 from cogpack.planning.building.guest import NoRungError
+from cogpack.planning.building.job import Done, Job
 from cogpack.planning.building.requirements import BuildRequirements, pinned
 from cogpack.planning.describing import find_described
 from cogpack.requirements import parse_requirements
@@ -119,6 +122,46 @@ def test_a_build_with_the_compiler_of_cuda_is_told_where_it_is_and_for_which_gpu
     lines = found.path.read_bytes().split(b"\n")
     assert {b"CUDA_HOME=/usr/local/cuda", b"CXX=/usr/bin/g++-13", b"TORCH_CUDA_ARCH_LIST=8.0;9.0+PTX"} <= set(lines)
     assert any(line.startswith(b"PATH=") and line.endswith(b":/usr/local/cuda/bin") for line in lines)
+
+
+class Compiling(msgspec.Struct):
+    """Is an environment where sources are compiled, if there is a compiler."""
+
+    wheel: Path
+    there: bool
+    pure = False
+
+    def run(self, job: Job) -> Done:
+        said = ("building 'demo' extension", "error: command 'gcc' failed: No such file or directory")
+        return Done(status=0, said=(), wheel=self.wheel) if self.there else Done(status=1, said=said)
+
+
+def test_a_source_that_is_compiled_has_a_compiler_though_the_image_has_none(
+    opened: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = make_wheel(tmp_path, "demo")
+    compiling_base = msgspec.structs.replace(BASE, system_packages=SystemPackages(packages=(DEB,), recommends=True))
+    asked = []
+
+    @contextmanager
+    def guest(_: object, __: object, ground: Ground, ___: object) -> Iterator[Compiling]:
+        asked.append(ground.base)
+        yield Compiling(wheel, there=ground.base == compiling_base)
+
+    monkeypatch.setattr(builder, "guest_environment", guest)
+    one = source(make_sdist(tmp_path / "a.gz", source_files()))
+    made = SourceBuilder(opened, find_described(opened))
+    ground = msgspec.structs.replace(GROUND, compiling=lambda: compiling_base)
+    (found,) = made.build([one], ground)
+    assert isinstance(found, Built)
+    assert (found.compiled, [note.code for note in found.notes]) == (True, [Code.BUILD_COMPILER])
+    (refused,) = made.build([one], GROUND)
+    assert isinstance(refused, InputError)
+    assert "gcc" in refused.next_step, "where nothing can be decided"
+    build = LockedBuild(wheel=NAME, source=IndexSource(filename="demo-1.0.tar.gz", sha256="0" * 64, size=1))
+    assert made.rebuild(one, (), ground.of_build(msgspec.structs.replace(build, compiled=True))).sha256 == found.sha256
+    assert ground.of_build(build) == ground
+    assert asked == [BASE, compiling_base, BASE, compiling_base]
 
 
 def test_neither_the_date_nor_the_order_of_a_set_is_in_a_wheel(opened: Session, tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+"""Sources that are compiled have a compiler where they are built, though the image has none: Cog's images, which such
+requirements were written for, have one. It is decided once a source has failed without."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from cogpack.lockfile import Decisions, LockedBuild
+from cogpack.lockfile.base_kinds import Base, DebianBase, SystemPackages
+from cogpack.locking.shared_base import SharedBase
+
+_PACKAGES = ("gcc", "g++", "make")
+
+
+class DecideBase(Protocol):
+    """Is `decide_base` with all that is the same of the image's base and this one."""
+
+    def __call__(self, *, kept: Base, shared: SharedBase, compiler: Sequence[str]) -> Base: ...
+
+
+class BuildCompiler:
+    """Decides the packages, over a `base` of Debian's that stays as it is. `own`: the base's Python is the image's, and
+    its headers are a package; `compiler`: what the base has of one unasked; `kept`: a lock that may have both."""
+
+    def __init__(
+        self, base: Base, *, own: bool, compiler: Sequence[str], kept: Decisions | None, decide: DecideBase
+    ) -> None:
+        self._base = base
+        self._own = own
+        self._compiler = compiler
+        self._kept = kept
+        self._decide = decide
+        self._found: Base | None = None
+
+    def base(self) -> Base:
+        """Give the base with a compiler: that of the lock, as long as all below it is the same."""
+        if self._found is None:
+            self._found = self._decided()
+        return self._found
+
+    def packages(self, builds: Iterable[LockedBuild]) -> SystemPackages | None:
+        """Give what the lock is to have for these."""
+        return self.base().system_packages if any(build.compiled for build in builds) else None
+
+    def _decided(self) -> Base:
+        kept, base = self._kept, self._base
+        if kept and kept.build_compiler and kept.base == base:
+            return msgspec.structs.replace(base, system_packages=kept.build_compiler)
+        assert isinstance(base, DebianBase)
+        wanted = [*self._compiler, *_PACKAGES, *([f"libpython{base.python}-dev"] if self._own else [])]
+        return self._decide(kept=base, shared=SharedBase("the image", base), compiler=tuple(dict.fromkeys(wanted)))

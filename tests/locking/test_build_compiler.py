@@ -1,0 +1,62 @@
+"""What is compiled has a compiler where it is built, over the base of the image, and the lock has it."""
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+from locking.test_decide_base import requested
+from locking.test_deviations import wheel
+
+from cogpack.errors import InputError
+from cogpack.lockfile import Decisions, IndexSource, LockedBuild
+from cogpack.lockfile.base_kinds import Base
+from cogpack.locking.build_compiler import BuildCompiler
+from cogpack.locking.shared_base import SharedBase
+
+BASE = requested("libc6")
+WITH = requested("libc6", "gcc")
+WHEEL = wheel("x", "1")
+SOURCE = IndexSource(filename="x-1.tar.gz", sha256="0" * 64, size=1)
+BUILD = LockedBuild(wheel=WHEEL.filename, source=SOURCE)
+COMPILED = msgspec.structs.replace(BUILD, compiled=True)
+
+
+class Asked:
+    """Stands for `decide_base`."""
+
+    def __init__(self) -> None:
+        self.wanted: list[Sequence[str]] = []
+
+    def __call__(self, *, kept: Base, shared: SharedBase, compiler: Sequence[str]) -> Base:
+        assert kept == shared.base == BASE
+        self.wanted.append(compiler)
+        return WITH
+
+
+def decided(base: Base = BASE, *, own: bool = True, kept: Decisions | None = None) -> tuple[BuildCompiler, Asked]:
+    asked = Asked()
+    return BuildCompiler(base, own=own, compiler=("g++",), kept=kept, decide=asked), asked
+
+
+def test_it_is_decided_once_and_only_if_something_was_compiled() -> None:
+    found, asked = decided()
+    assert (found.packages([BUILD]), asked.wanted) == (None, [])
+    assert found.packages([BUILD, COMPILED]) == WITH.system_packages
+    assert found.base() == WITH
+    assert asked.wanted == [("g++", "gcc", "make", "libpython3.13-dev")]
+    other, asked = decided(own=False)
+    other.base()
+    assert asked.wanted == [("g++", "gcc", "make")], "an interpreter that is laid over the base has its headers"
+
+
+def test_the_one_of_the_lock_stays_as_long_as_the_base_does() -> None:
+    packages = WITH.system_packages
+    kept = Decisions(base=BASE, wheels=(WHEEL,), builds=(COMPILED,), build_compiler=packages, clashes=())
+    found, asked = decided(kept=kept)
+    assert found.base() == kept.compiling_base
+    assert (kept.build_base, asked.wanted) == (BASE, [])
+    with pytest.raises(InputError, match="a compiler that is not in it"):
+        msgspec.structs.replace(kept, build_compiler=None)
+    moved, asked = decided(kept=msgspec.structs.replace(kept, base=requested("libc6", "zlib1g")))
+    moved.base()
+    assert len(asked.wanted) == 1
