@@ -88,6 +88,10 @@ class Code(enum.StrEnum):
         "Sources or a wheel start a program, or load a library, that no package of the image has.",
     )
     MISSPELT_KEY = "misspelt-key", "A key of cog.yaml is not known, has no effect, and looks like one that has."
+    NO_DEFAULT = (
+        "no-default",
+        "An input's default can't be told without running the code: the schema has none, and it may be left out.",
+    )
     NO_DESCRIPTION = "no-description", "An input's description can't be told without running the code: it is left out."
     NO_GPU = "no-gpu", "A model that wants a GPU runs where there is none."
     NO_REPO_DIGEST = "no-repo-digest", "Docker has the image, but does not know it by its digest."

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import msgspec
 
 from cogpack.notes import Code
-from cogpack.runtime.schema.computing import Unresolved, Value
+from cogpack.runtime.schema.computing import Uncomputed, Unresolved, Value
 from cogpack.runtime.schema.names import Foreign, Local, Sources
 from cogpack.runtime.schema.source import Assigned, Binding, Function, Place, Scope, shown
 from cogpack.runtime.schema.values import evaluate
@@ -25,7 +25,8 @@ _KNOWN = frozenset(
 class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     """Holds the values given; one given as None counts as not given, except a `default`, which is then null.
 
-    `places`: where each is written, as far as that is the parameter's own file.
+    `places`: where each is written, as far as that is the parameter's own file; `computed`: there is a default, which
+    only the running model knows.
     """
 
     default: "Value | msgspec.UnsetType" = msgspec.UNSET
@@ -38,6 +39,7 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     choices: "list[Value] | None" = None
     deprecated: bool = False
     accept: str | None = None
+    computed: bool = False
     places: Mapping[str, Place] = MappingProxyType({})
 
     def place(self, name: str, parameter: Place) -> Place:
@@ -53,6 +55,9 @@ def read_default(sources: Sources, scope: Scope, node: ast.expr | None, place: P
         place = _own(place, scope, node)
         try:
             return Arguments(default=evaluate(sources, scope, node), places={"default": place})
+        except Uncomputed as why:
+            _note_default(sources, place, f"its default {shown(node)}", why)
+            return Arguments(computed=True)
         except Unresolved as why:
             raise place.error(
                 f"its default {shown(node)} is not known without running the code: {why}",
@@ -165,8 +170,17 @@ def _values(
             if name == "description":  # says nothing of what is taken
                 sources.notes.append(place.note(Code.NO_DESCRIPTION, f"{text}; it is left out"))
                 continue
+            if name == "default" and isinstance(why, Uncomputed):
+                _note_default(sources, place, f"default={shown(node)}", why)
+                values["computed"] = True
+                continue
             raise place.error(text, next_step=f"write {name} as a literal or a constant of the project") from why
     return values
+
+
+def _note_default(sources: Sources, place: Place, what: str, why: Uncomputed) -> None:
+    text = f"{what} is not known without running the code: {why}; the schema has none, and the input may be left out"
+    sources.notes.append(place.note(Code.NO_DEFAULT, text))
 
 
 def _listed(node: ast.expr) -> ast.expr:

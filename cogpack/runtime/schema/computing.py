@@ -15,6 +15,10 @@ class Unresolved(Exception):  # noqa: N818 - an answer, turned into an InputErro
     """Says why a value can't be told."""
 
 
+class Uncomputed(Unresolved):
+    """Says what would have to be run to tell a value, which may well be one."""
+
+
 def number(value: float) -> int | float:
     """Refuse what JSON or 64 bits can't hold."""
     if isinstance(value, int):

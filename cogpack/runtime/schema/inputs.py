@@ -111,7 +111,7 @@ def _add(
         prop["x-cog-accept"] = given.accept
     inputs.properties[name] = prop
     inputs.places[name] = place
-    if not has_default and (not optional or plain.kind == "union"):
+    if not (has_default or given.computed) and (not optional or plain.kind == "union"):
         inputs.required.append(name)
 
 

@@ -107,9 +107,10 @@ class LocalModule(msgspec.Struct, frozen=True, eq=False):
 
 
 class Unknown(msgspec.Struct, frozen=True, eq=False):
-    """Says why it is not to be told."""
+    """Says why it is not to be told. `computed`: there is something, which shows when it runs."""
 
     reason: str
+    computed: bool = False
 
 
 Symbol: TypeAlias = Foreign | Local | LocalModule | Unknown
@@ -205,7 +206,7 @@ class Sources:
             case Imported():
                 return self._imported(scope.module, binding, depth)
             case Unclear(reason):
-                return Unknown(reason)
+                return Unknown(reason, computed=True)
 
     def _imported(self, module: Module, imported: Imported, depth: int) -> Symbol:
         parts = tuple(imported.module.split(".")) if imported.module else ()
@@ -250,14 +251,14 @@ class Sources:
             case Local(scope, ast.ClassDef() as node):
                 return self._class_attribute(scope, node, name, depth)
             case Local(_, node):
-                return Unknown(f"attributes of {shown(node)} are not followed")
+                return Unknown(f"attributes of {shown(node)} are not followed", computed=True)
             case Unknown():
                 return owner
 
     def _class_attribute(self, scope: Scope, node: ast.ClassDef, name: str, depth: int) -> Symbol:
         if node.bases or node.keywords:
             # An Enum's members, for one, are not what its body assigns.
-            return Unknown(f"attributes of {node.name}, which has base classes, are not followed")
+            return Unknown(f"attributes of {node.name}, which has base classes, are not followed", computed=True)
         names = class_names(node)
         self.spend(len(names))
         if name not in names:

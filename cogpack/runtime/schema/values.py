@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from cogpack.notes import Code
 from cogpack.runtime.schema.computing import (
     MAX_BITS,
+    Uncomputed,
     Unresolved,
     Value,
     converted,
@@ -83,17 +84,17 @@ class _Evaluation:
             case ast.SetComp():
                 return unique(list(self._comprehended(scope, node.elt, node.generators, deeper)))
             case _:
-                raise Unresolved(f"{shown(node)} is not a literal")
+                raise Uncomputed(f"{shown(node)} is not a literal")
 
     def _target(self, scope: Scope, node: ast.expr) -> tuple[Scope, ast.expr]:
         """Find the expression that a name stands for."""
         match self._sources.resolve(scope, node):
             case Local(found, ast.expr() as expression):
                 return found, expression
-            case Unknown(reason):
-                raise Unresolved(reason)
+            case Unknown(reason, computed):
+                raise (Uncomputed if computed else Unresolved)(reason)
             case _:
-                raise Unresolved(f"{shown(node)} is not a constant of the project")
+                raise Uncomputed(f"{shown(node)} is not a constant of the project")
 
     def _constant(self, node: ast.Constant) -> Value:
         match node.value:
@@ -185,7 +186,7 @@ class _Evaluation:
             case ast.UAdd(), int() | float():
                 return +operand
             case _:
-                raise Unresolved(f"{shown(node)} is not computed")
+                raise Uncomputed(f"{shown(node)} is not computed")
 
     def _binary(self, node: ast.BinOp, left: Value, right: Value) -> Value:
         match node.op, left, right:
@@ -206,7 +207,7 @@ class _Evaluation:
                     return number(_ARITHMETIC[type(operation)](left, right))
                 except (ZeroDivisionError, OverflowError) as error:
                     raise Unresolved(f"{shown(node)}: {error}") from None
-        raise Unresolved(f"{shown(node)} is not computed")
+        raise Uncomputed(f"{shown(node)} is not computed")
 
     def _formatted(self, scope: Scope, part: ast.expr, depth: int) -> str:
         match part:
@@ -216,7 +217,7 @@ class _Evaluation:
                 value = self.value(scope, inner, depth)
                 if isinstance(value, str | int | float) or value is None:
                     return str(value)
-        raise Unresolved(f"{shown(part)} is not formatted")
+        raise Uncomputed(f"{shown(part)} is not formatted")
 
     def _item(self, node: ast.Subscript, container: Value, index: Value) -> Value:
         try:
@@ -226,7 +227,7 @@ class _Evaluation:
                 return container[index]
         except LookupError:
             raise Unresolved(f"{shown(node)} does not exist") from None
-        raise Unresolved(f"{shown(node)} is not looked up")
+        raise Uncomputed(f"{shown(node)} is not looked up")
 
     def _call(self, scope: Scope, node: ast.Call, depth: int) -> Value:
         match node:
@@ -263,7 +264,7 @@ class _Evaluation:
                         return path
                 if name in _CONVERSIONS:
                     return converted(node, _CONVERSIONS[name], self.value(scope, argument, depth))
-        raise Unresolved(f"{shown(node)} is not called")
+        raise Uncomputed(f"{shown(node)} is not called")
 
     def _of_environment(self, scope: Scope, node: ast.Call, fallback: Value) -> Value:
         """Give what a variable's fallback is: nobody knows where the model will run."""

@@ -126,9 +126,6 @@ def test_types_that_no_input_has_are_named(parameter: str, message: str) -> None
 @pytest.mark.parametrize(
     ("parameter", "message"),
     [
-        ("x: int = compute()", "its default compute() is not known without running the code: compute() is not called"),
-        ("x: int = Input(default=compute())", "default=compute() is not known without running the code"),
-        ("x: str = Input(default=os.environ['A'])", "default=os.environ['A'] is not known without running the code"),
         (
             "x: float = float('inf')",
             "its default float('inf') is not known without running the code: it is not a finite",
@@ -140,7 +137,7 @@ def test_types_that_no_input_has_are_named(parameter: str, message: str) -> None
         ("x: int = 99999999999999999999", "its default 99999999999999999999 is not known"),
         ("x: str = '\\ud800'", "its default '\\ud800' is not known without running the code: it has a lone surrogate"),
         ("x: bytes = b'a'", "type bytes is not supported"),
-        ("x: int = CHANGED", "its default CHANGED is not known without running the code: CHANGED is changed"),
+        ("x: int = GONE", "its default GONE is not known without running the code: GONE is not defined"),
         ("x: list[str] = Input(default_factory=list)", "default_factory is refused by cog at start"),
         ("x: int = Input(1, 2)", "Input takes one argument without a name, the default"),
         ("x: int = Input(default=1, title='X')", "Input takes no argument 'title'"),

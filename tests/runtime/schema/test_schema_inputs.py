@@ -313,3 +313,35 @@ def test_a_default_that_the_type_does_not_have_makes_an_input_optional_unless_co
     assert told["required"] == ["a", "b", "c"]
     assert not [prop for prop in told["properties"].values() if "nullable" in prop or "default" in prop]
     assert all("is required" in note.text for note in as_cog.notes)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "why"),
+    [
+        ("x: int = compute()", "its default compute() is not known without running the code: compute() is not called"),
+        ("x: int = Input(default=compute())", "default=compute() is not known without running the code"),
+        ("x: str = Input(default=os.environ['A'])", "default=os.environ['A'] is not known without running the code"),
+        ("x: int = CHANGED", "its default CHANGED is not known without running the code: CHANGED is changed"),
+        (
+            "x: int = Input(default=TWICE, ge=0)",
+            "default=TWICE is not known without running the code: TWICE",
+        ),
+        ("x: int = getattr(os, 'x', 1)", "getattr(os, 'x', 1) is not called"),
+        (
+            "x: str = Input(default=there.NAME, choices=['a'])",
+            "default=there.NAME is not known without",
+        ),
+    ],
+)
+def test_an_input_whose_default_only_the_model_knows_may_be_left_out(parameter: str, why: str) -> None:
+    before = (
+        "import os\nimport there\nCHANGED = 1\nCHANGED += 1\ndef compute(): return 1\n"
+        "try:\n    TWICE = 1\nexcept OSError:\n    TWICE = 2"
+    )
+    found = described(predictor(f"y: str;{parameter}", before=before))
+    told = json.loads(found.document)["components"]["schemas"]["Input"]
+    assert told["required"] == ["y"]
+    assert not {"default", "nullable"} & told["properties"]["x"].keys()
+    ((code, text),) = [(note.code, note.text) for note in found.notes]
+    assert code == "no-default"
+    assert f"parameter 'x': {why}" in text or why in text
