@@ -16,8 +16,11 @@ from support.world import World
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, GitSource, IndexSource, Lock
 from cogpack.locking.decide import resolve_lock
+from cogpack.locking.lines.pip.sources import check_environment
 from cogpack.locking.wheels.building import Building
 from cogpack.project import find_project
+from cogpack.resolve.pip import UnforeseenError
+from cogpack.run_lines import PipInstall
 from cogpack.session import Session, Settings
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="there is no git")
@@ -356,3 +359,16 @@ def test_what_a_source_requires_may_not_move_the_torch_that_it_is_compiled_again
 def test_a_setting_of_the_line_for_its_build_sends_it_to_the_sandbox(made: Made, server: GitServer) -> None:
     found = decided(made.lock(run=(f"WITH_OPS=1 pip install --no-index git+{server.address}/pkg",)))
     assert found.sandboxed[0].why == f"WITH_OPS is handed to the build of git+{server.address}/pkg"
+
+
+def test_what_a_line_says_of_compilers_is_nothing_to_a_source_that_is_not_compiled(
+    made: Made, server: GitServer
+) -> None:
+    line = f"CUDA_HOME=/usr/local/cuda MAX_JOBS=4 pip install --no-index git+{server.address}/pkg"
+    found = decided(made.lock(run=(line,)))
+    assert not found.sandboxed
+    assert "pkg" in {wheel.name for wheel in found.wheels}
+    effect = PipInstall(environment=(("MAX_JOBS", "4"),))
+    check_environment(effect, "pkg 1", "pkg-1-py3-none-any.whl")
+    with pytest.raises(UnforeseenError, match="MAX_JOBS is handed to the build of pkg 1, which is compiled"):
+        check_environment(effect, "pkg 1", "pkg-1-cp313-cp313-linux_x86_64.whl")

@@ -57,6 +57,7 @@ def make_wheel_of(
         found = direct.make_of_index(source, pin, place)
         if isinstance(found, InputError):
             raise UnforeseenError(brief(found.message))
+        check_environment(effect, title, found.wheel.filename)
         return found
 
     return make

@@ -19,6 +19,14 @@ from cogpack.run_lines.site import within
 _ERROR = re.compile(r"\s*(?:error|fatal error|[A-Za-z_.]*(?:Error|Exception))\b.*: ")
 
 
+_OF_COMPILERS = frozenset(
+    {"CC", "CFLAGS", "CMAKE_BUILD_PARALLEL_LEVEL", "CPPFLAGS", "CUDACXX", "CUDA_HOME", "CUDA_PATH", "CXX", "CXXFLAGS"}
+    | {"LDFLAGS", "MAKEFLAGS", "MAX_JOBS", "NVCC_APPEND_FLAGS", "NVCC_PREPEND_FLAGS", "TCNN_CUDA_ARCHITECTURES"}
+    | {"TORCH_CUDA_ARCH_LIST"}
+)
+"""Variables that say by what, for which GPUs and how fast is compiled."""
+
+
 def source_lines(effect: PipInstall, clones: Sequence[LockedClone], place: str) -> Mapping[PipRequirement, SourceLine]:
     """Give what a line names by its source, as requirements files have it; of a clone, the commit that it has.
 
@@ -41,22 +49,27 @@ def make_wheels(
     first = next(iter(lines))
     if direct is None or not direct.can_build:
         raise UnforeseenError(f"{first} is a source: {effect.installer} would build it")
-    check_environment(effect, str(first))
+    check_environment(effect, str(first))  # before anything is built
     found: dict[PipRequirement, DirectWheel] = {}
     wanted = [msgspec.structs.replace(line, isolated=effect.build_isolation) for line in lines.values()]
     made_of = direct.make(wanted, neighbours)
     for (requirement, line), made in zip(lines.items(), made_of, strict=True):
         if isinstance(made, InputError):
             raise UnforeseenError(brief(made.message.removeprefix(f"{line.place}: ")))
+        check_environment(effect, str(requirement), made.wheel.filename)
         found[requirement] = made
     further = found.values() if effect.dependencies else ()
     return found, _required(direct, further, neighbours, environment)
 
 
-def check_environment(effect: PipInstall, built: str) -> None:
-    """Raise `UnforeseenError` of a line that hands a variable of its own to what is `built` for it."""
-    if handed := next((name for name, _ in effect.environment if not name.startswith(("PIP_", "UV_"))), None):
-        raise UnforeseenError(f"{handed} is handed to the build of {built}")
+def check_environment(effect: PipInstall, built: str, wheel: str = "-none-any.whl") -> None:
+    """Raise `UnforeseenError` of a line that hands a variable of its own to what is `built` for it, unless that only
+    says how is compiled, and the `wheel` that came of it has nothing that was."""
+    for name, _ in effect.environment:
+        if name not in _OF_COMPILERS and not name.startswith(("PIP_", "UV_")):
+            raise UnforeseenError(f"{name} is handed to the build of {built}")
+        if name in _OF_COMPILERS and not wheel.endswith("-none-any.whl"):
+            raise UnforeseenError(f"{name} is handed to the build of {built}, which is compiled")
 
 
 def _required(
