@@ -61,6 +61,13 @@ NEW = b"_ZN3c106detail14torchCheckFailEPKcS2_jRKNSt7__cxx1112basic_string"
             TorchBuild("2.4.1+cpu", "", cxx11_abi=False),
             ["https://data.pyg.org/whl/torch-2.4.0+cpu.html"],
         ),
+        (
+            "flashinfer-python",
+            "0.2.5",
+            TorchBuild("2.6.0", "12.4", cxx11_abi=False),
+            ["https://flashinfer.ai/whl/cu124/torch2.6/flashinfer-python/"],
+        ),
+        ("flashinfer-python", "0.4.1", TorchBuild("2.8.0", "12.8", cxx11_abi=True), []),
         *(
             (
                 "llama-cpp-python",
