@@ -21,7 +21,7 @@ def test_a_version_behind_an_unquoted_sign_is_told_and_no_other_file(tmp_path: P
     assert list(versions_as_files(find_project(tmp_path).config, decisions)) == [
         Note(
             Code.VERSION_AS_FILE,
-            "cog.yaml:4: build.run[1]: the shell reads >=1.2 as a file, which it makes: /=1.2, and no version is asked "
-            "for; quote it",
+            "cog.yaml:4:7: build.run[1]: the shell reads >=1.2 as a file, which it makes: /=1.2, and no version is "
+            "asked for; quote it",
         )
     ]
