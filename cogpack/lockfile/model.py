@@ -196,12 +196,6 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
         return self.base if packages is None else msgspec.structs.replace(self.base, system_packages=packages)
 
     @property
-    def compiling_base(self) -> Base:
-        """Give what the wheels are built over that were compiled where the base has no compiler."""
-        packages = self.build_compiler
-        return self.build_base if packages is None else msgspec.structs.replace(self.base, system_packages=packages)
-
-    @property
     def required(self) -> tuple[LockedWheel, ...]:
         """Give those that were chosen for what the project requires, before any pip line."""
         later = {name for line in self.pip_lines for name in line.wheels if name not in line.again}

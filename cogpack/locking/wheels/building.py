@@ -58,7 +58,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
             interpreter=decisions.interpreter,
             target=target,
             toolkit=decisions.toolkit,
-            compiling=lambda: decisions.compiling_base,
+            compiling=lambda: compiling_base(decisions),
         )
 
     def with_compiler(self) -> "Ground | None":
@@ -78,6 +78,14 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
         pure = all((tag.abi, tag.platform) == ("none", "any") for tag in tags)
         own = (self.base, self.interpreter, self.toolkit)
         return pure or (kept.build_base, kept.interpreter, kept.toolkit) == own
+
+
+def compiling_base(decisions: Decisions) -> Base:
+    """Give what those wheels are built over that were compiled where the base has no compiler."""
+    packages = decisions.build_compiler
+    if packages is None:
+        return decisions.build_base
+    return msgspec.structs.replace(decisions.base, system_packages=packages)
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
