@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from cogpack.locking.missing_packages import sources_of
 from cogpack.project import find_project
+from cogpack.runtime.imports import read_imports
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MINILM = EXAMPLES / "minilm"
@@ -33,6 +35,17 @@ def test_an_example_is_read_without_a_warning(name: str) -> None:
     assert project.config.notes == ()
     assert project.config.predict == "predict.py:Predictor"
     assert project.source.read("predict.py")
+
+
+@pytest.mark.parametrize("name", ["cog.yaml", "./nvcc.yaml"])
+def test_the_trial_of_a_gpu_pins_what_it_tries_and_compiles_when_it_runs(name: str) -> None:
+    project = find_project(EXAMPLES / "gpu-trial", name)
+    assert project.config.notes == ()
+    assert all("==" in line for line in project.requirements().lines)
+    found = sources_of(project)
+    assert found.compiling
+    assert "nvcc" in {started.name for started in found.programs}
+    assert [one.module for one in read_imports(project.source, ["predict.py"]).modules if one.module == "cog"]
 
 
 def test_every_package_of_minilm_is_pinned() -> None:
