@@ -99,7 +99,9 @@ SIDEWAYS = {
 PRINTERS = {
     "cli/__init__.py",
     "cli/helping.py",
+    "cli/program.py",
     "cli/registries.py",
+    "cli/standard_streams.py",
     "cli/streams.py",
     "cli/running.py",
     "console/__init__.py",

@@ -68,7 +68,7 @@ def test_nothing_that_we_open_gets_the_number_of_a_closed_stream(project: Path) 
     """With its three streams closed, a new file would be 0, and a message written to 2 would be in the third one."""
     script = (
         "import os, sys\n"
-        "from cogpack.cli.streams import hold_streams\n"
+        "from cogpack.cli.standard_streams import hold_streams\n"
         "hold_streams()\n"
         f"first = os.open({str(project / 'file')!r}, os.O_CREAT | os.O_RDWR)\n"
         "print('lost', file=sys.stderr, flush=True)\n"

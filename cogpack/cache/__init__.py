@@ -6,6 +6,5 @@ cache` cleans it while some do. `place`: where it is; `kept`: the one of a run; 
 
 from cogpack.cache.kept import Kept
 from cogpack.cache.place import TAG, chosen_place, foreign, is_tagged
-from cogpack.cache.sweep import Item, Swept, clean, items, prune
 
-__all__ = ["TAG", "Item", "Kept", "Swept", "chosen_place", "clean", "foreign", "is_tagged", "items", "prune"]
+__all__ = ["TAG", "Kept", "chosen_place", "foreign", "is_tagged"]

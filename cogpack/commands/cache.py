@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.cache import Swept, clean, items, prune
+from cogpack.cache.sweep import Swept, clean, items, prune
 from cogpack.errors import InputError
 from cogpack.session import Session
 

@@ -17,10 +17,9 @@ from cogpack.lockfile import (
 )
 from cogpack.locking.changes import build_lines, change_lines, changes, holdings, unlike_versions
 from cogpack.locking.compiler import compiler_line, compiler_notes, other_compiler
-from cogpack.locking.decide import named_wheels, resolve_lock
 from cogpack.locking.deviations import check_cuda, notes_of
 from cogpack.locking.executable_stacks import stack_notes
-from cogpack.locking.lines.decide import lacks_pins
+from cogpack.locking.lines.lacking import lacks_pins
 from cogpack.locking.lines.pip.breaks import break_notes
 from cogpack.locking.minimum_driver import minimum_driver
 from cogpack.locking.missing_imports import local_modules, look_at_imports
@@ -64,6 +63,8 @@ def lock(
     if previous and previous.format > max(session.formats):
         _check_format(session, previous)
     _try_writing(project)
+    from cogpack.locking.decide import named_wheels, resolve_lock  # what decides is not loaded where a lock fits
+
     made = resolve_lock(
         session,
         project,
@@ -221,6 +222,8 @@ def _renewed(
 ) -> Lock:
     if writes:
         return lock(session, project, building)
+    from cogpack.locking.decide import resolve_lock  # as in `lock`
+
     session.notes.show_all()
     made = resolve_lock(session, project, found, building)
     _tell(session, project, made)

@@ -23,12 +23,15 @@ class _Kind(msgspec.Struct, frozen=True):
 
     code: Code
     names: str
-    holds: re.Pattern[bytes]
+    holds: bytes
     what: str
+
+    def found_in(self, head: bytes) -> bool:
+        return re.search(self.holds, head, re.MULTILINE | re.IGNORECASE) is not None  # few projects have such names
 
 
 def _kind(code: Code, names: str, holds: bytes, what: str) -> _Kind:
-    return _Kind(code, rf"(?:[^/]*/)?(?:{names})", re.compile(holds, re.MULTILINE | re.IGNORECASE), what)
+    return _Kind(code, rf"(?:[^/]*/)?(?:{names})", holds, what)
 
 
 _PRIVATE = rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|\APuTTY-User-Key-File-"
@@ -112,7 +115,7 @@ def secret_notes(root: str, files: Iterable[ProjectFile]) -> Iterator[Note]:
             continue
         wanted = (kind for kind in _KINDS if re.fullmatch(kind.names, tail, re.DOTALL))
         head = _head(root, file.path)
-        if (kind := next((kind for kind in wanted if kind.holds.search(head)), None)) is not None:
+        if (kind := next((kind for kind in wanted if kind.found_in(head)), None)) is not None:
             text = f"{file.path}: {kind.what}, which everybody can read who has the image; list it in .dockerignore"
             yield Note(kind.code, text)
 

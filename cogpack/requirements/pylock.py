@@ -3,13 +3,16 @@
 import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING
 
-from packaging.pylock import Package, Pylock, PylockUnsupportedVersionError, PylockValidationError
 from packaging.utils import canonicalize_name
 
 from cogpack.requirements.model import Selection
 from cogpack.requirements.pinned import at_address, at_commit, from_index, in_project, pinned
 from cogpack.requirements.toml_text import Line, TomlText
+
+if TYPE_CHECKING:
+    from packaging.pylock import Package
 
 _NAME = re.compile(r"pylock(?:\.[^.]+)?\.toml")
 
@@ -20,6 +23,8 @@ def is_pylock(filename: str) -> bool:
 
 def pylock_lines(file: TomlText, selection: Selection) -> list[Line]:
     """Give the packages that the lock has for the image, and the indexes that they are from."""
+    from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError  # for few projects
+
     try:
         lock = Pylock.from_dict(file.document)
     except (PylockValidationError, PylockUnsupportedVersionError) as error:
@@ -46,7 +51,7 @@ def pylock_lines(file: TomlText, selection: Selection) -> list[Line]:
     return list({line.text: line for line in found}.values())
 
 
-def _lines(file: TomlText, package: Package, number: int) -> Iterator[str]:
+def _lines(file: TomlText, package: "Package", number: int) -> Iterator[str]:
     name = package.name
     if (vcs := package.vcs) is not None:
         yield at_commit(name, vcs.url or in_project(vcs.path or "."), vcs.commit_id, vcs.subdirectory)

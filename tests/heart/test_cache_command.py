@@ -10,7 +10,8 @@ import pytest
 from support.wheels import make_wheel
 from support.world import World, ok
 
-from cogpack.cache import Kept, clean, items, prune
+from cogpack.cache import Kept
+from cogpack.cache.sweep import clean, items, prune
 
 pytestmark = pytest.mark.slow
 

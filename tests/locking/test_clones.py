@@ -16,7 +16,7 @@ from unittest.mock import Mock, patch
 import msgspec
 import pytest
 
-from cogpack.cache import items
+from cogpack.cache.sweep import items
 from cogpack.config import parse_config
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.layers.clones import CloneSource

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from support.archives import archive, directory, file, link, symlink
 
-from cogpack.cache import Kept, clean, foreign, items, prune
+from cogpack.cache import Kept, foreign
+from cogpack.cache.sweep import clean, items, prune
 from cogpack.errors import InputError
 from cogpack.sandbox.trees.ahead import Archive
 from cogpack.sandbox.trees.laid import Tree, encode_laid

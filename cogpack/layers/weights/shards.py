@@ -8,7 +8,6 @@ a tensor more or less moves no split but its own. Tensors are never split.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from statistics import median
 
 import msgspec
 from blake3 import blake3
@@ -108,7 +107,8 @@ def _divided(node: _Module, target: int) -> list["_Module | _Group"]:
     named.sort(key=lambda child: (_standing(child), child.path))
     parts: list[_Module | _Group] = []
     if numbered:
-        typical = max(1, int(median(child.size for _, child in numbered)))
+        sizes = sorted(child.size for _, child in numbered)
+        typical = max(1, (sizes[(len(sizes) - 1) // 2] + sizes[len(sizes) // 2]) // 2)  # the median
         run = 1 << max(0, (target // typical).bit_length() - 1)
         parts.extend(_runs(node.path, numbered, run, target))
     tiny = [child for child in named if child.size < TINY or (len(named) > _MANY and child.size < target // 16)]

@@ -10,19 +10,17 @@ from functools import cache, partial
 
 import msgspec
 
-from cogpack.config import Config, step_places
-from cogpack.errors import MismatchError
+from cogpack.config import step_places
 from cogpack.images.interface import trying
 from cogpack.lockfile import Decisions, LockedClone, LockedFetch, LockedPlace, LockedSandboxed, Python
 from cogpack.lockfile.base_kinds import Base, RegistryBase
-from cogpack.locking.lines.ground import RegistryGround, beside_packages, debian_place, local_looks, locked_ground
+from cogpack.locking.lines.ground import RegistryGround, beside_packages, debian_place, local_looks
 from cogpack.locking.lines.known_files import KnownFiles, known_files
-from cogpack.locking.lines.pin_clones import lacks_clones, pin_clones, read_cloned
-from cogpack.locking.lines.pin_fetches import lacks_fetches, pin_fetches
+from cogpack.locking.lines.pin_clones import pin_clones, read_cloned
+from cogpack.locking.lines.pin_fetches import pin_fetches
 from cogpack.locking.lines.pin_hub_downloads import HubPins, pin_hub_downloads
 from cogpack.locking.lines.pip.applied import AppliedLines
 from cogpack.locking.lines.pip.lines import PipLines
-from cogpack.locking.lines.pip.wheels import lacks_pip_lines
 from cogpack.locking.lines.program_settings import settings_in_the_way
 from cogpack.locking.lines.read import read_lines
 from cogpack.locking.sources.direct import DirectWheels
@@ -114,20 +112,3 @@ def _listed(session: Session, base: Base, listed: BaseFiles | None) -> Callable[
         layers = base.layers
         listed = trying(lambda: list_base_image(reference, layers, images, session.progress, session.listings), images)
     return listed.place
-
-
-def lacks_pins(config: Config, decisions: Decisions) -> bool:
-    """Tell whether the lock was made by who knew less of the lines than we do."""
-    lines = read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed)
-    if lacks_fetches(lines.of(Fetch), decisions.fetches) or lacks_pip_lines(lines.effects, decisions):
-        return True
-    hub = HubPins(decisions.hub_revisions, decisions.hub_files)
-    if any(hub.of(download) is None for _, download in lines.of(HubDownload)):
-        return True
-    if lacks_clones(lines, decisions.clones):
-        return True
-    try:
-        files = known_files(lines.effects, locked_ground(decisions.base, decisions.places))
-    except MismatchError:
-        return True
-    return isinstance(files, LockedSandboxed)

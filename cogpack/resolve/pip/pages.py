@@ -4,7 +4,6 @@ directories."""
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
@@ -163,7 +162,9 @@ def _json(data: bytes, base: str, where: str) -> Iterator[Offer]:
 
 
 def _html(data: bytes, base: str) -> Iterator[Offer]:
-    anchors = _Anchors()
+    from cogpack.resolve.pip.anchors import Anchors  # the standard library's parser, which few projects need
+
+    anchors = Anchors()
     anchors.feed(data.decode(errors="replace"))
     anchors.close()
     base = urljoin(base, anchors.base) if anchors.base else base
@@ -206,20 +207,6 @@ def _offer(url: str, requires_python: str, *, yanked: bool = False, metadata: Ha
 def _sha256(text: str) -> str | None:
     """Give what is one, in lower case: files are found here by these, so nothing else may be taken for one."""
     return text.lower() if _SHA256.fullmatch(text) else None
-
-
-class _Anchors(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.base = ""
-        self.found: list[Mapping[str, str | None]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = dict(attrs)
-        if tag == "a" and attributes.get("href"):
-            self.found.append(attributes)
-        elif tag == "base" and not self.base:
-            self.base = attributes.get("href") or ""
 
 
 def _read_directory(place: Path) -> tuple[Offer, ...]:

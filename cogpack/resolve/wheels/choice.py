@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from packaging.pylock import PackageArchive, PackageWheel
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from cogpack.errors import InputError
 from cogpack.resolve.wheels.target import TargetPython
+
+if TYPE_CHECKING:
+    from packaging.pylock import PackageArchive, PackageWheel
 
 _HASH = re.compile(r"(?:\s--hash=|[#&])(sha\d+)[:=]([0-9a-fA-F]+)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -32,9 +35,11 @@ def named_hashes(lines: Iterable[str]) -> dict[str, frozenset[str]]:
     return {name: frozenset(allowed) for name, allowed in found.items()}
 
 
-def filename_of(file: PackageWheel | PackageArchive) -> str:
-    name = file.name if isinstance(file, PackageWheel) else None
-    return name or (unquote(urlsplit(file.url).path) if file.url else str(file.path)).rpartition("/")[2]
+def filename_of(file: "PackageWheel | PackageArchive") -> str:
+    return (
+        getattr(file, "name", None)
+        or (unquote(urlsplit(file.url).path) if file.url else str(file.path)).rpartition("/")[2]
+    )
 
 
 def sha256_of(hashes: Mapping[str, str]) -> str | None:
@@ -42,8 +47,8 @@ def sha256_of(hashes: Mapping[str, str]) -> str | None:
 
 
 def best_wheel(
-    wheels: Iterable[PackageWheel], tags: Mapping[Tag, int], allowed: frozenset[str] | None
-) -> PackageWheel | None:
+    wheels: "Iterable[PackageWheel]", tags: Mapping[Tag, int], allowed: frozenset[str] | None
+) -> "PackageWheel | None":
     """Choose the wheel whose tag has the first place of `tags`; of equals the highest build number (PEP 427).
 
     Only those with a sha256 count, and with `allowed` only those with one of these.

@@ -10,9 +10,9 @@ import tempfile
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uv
-from packaging.pylock import Package, Pylock, PylockValidationError
 
 from cogpack import toml
 from cogpack.disk import writing
@@ -21,6 +21,9 @@ from cogpack.notes import Note
 from cogpack.resolve.wheels.failures import failure, warned
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.target import TargetPython
+
+if TYPE_CHECKING:
+    from packaging.pylock import Package
 
 _SECONDS = 900
 _LOCK = "pylock.cogpack.toml"
@@ -41,7 +44,7 @@ def compile_lock(
     without: Iterable[str] = (),
     overrides: Iterable[str] = (),
     of_torch: Sequence[str] = (),
-) -> tuple[list[Package], list[Note]]:
+) -> "tuple[list[Package], list[Note]]":
     """Give what uv chose, for the target only, and what it warned of.
 
     `preferences`: (name, version) to keep where they fit; `without`: names that count as not required, whoever
@@ -153,7 +156,9 @@ def _from_index(names: Iterable[str], address: str) -> bytes:
     ).encode()
 
 
-def _read(data: bytes, target: TargetPython) -> list[Package]:
+def _read(data: bytes, target: TargetPython) -> "list[Package]":
+    from packaging.pylock import Pylock, PylockValidationError  # dozens of classes, which nobody needs whose lock fits
+
     try:
         packages = Pylock.from_dict(tomllib.loads(data.decode())).packages
     except PylockValidationError as error:

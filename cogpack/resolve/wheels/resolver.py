@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import msgspec
-from packaging.pylock import Package, PackageWheel
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
@@ -28,6 +28,9 @@ from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.sources import Neighbours, Sources
 from cogpack.resolve.wheels.target import TargetPython
 from cogpack.resolve.wheels.torch import BUILT
+
+if TYPE_CHECKING:
+    from packaging.pylock import Package, PackageWheel
 
 _MOST_FAULTS = 32
 """Runs of uv, less than a second each, to find all that must change."""
@@ -92,7 +95,7 @@ def resolve_wheels(
     without: list[str] = []
     of_torch = indexes.torch.names(lines, target.environment()) if indexes.torch else []
 
-    def compiled() -> tuple[list[Package], list[Note]]:
+    def compiled() -> "tuple[list[Package], list[Note]]":
         return compile_lock(
             lines,
             constraints,
@@ -120,14 +123,14 @@ def resolve_wheels(
     hashes = named_hashes([*requirements, *constraints])
     tags = target.tags()  # a thousand: made once for all wheels
 
-    def located(package: Package) -> tuple[LockedWheel, str | None]:
+    def located(package: "Package") -> tuple[LockedWheel, str | None]:
         if package.archive is not None and (own := built.get(filename_of(package.archive))) is not None:
             return own, None
         if sources and (own := next(filter(None, map(sources.built, _hashes([package]))), None)):
             return own, own.url
         return _locked(package, target, tags, hashes, local, root, _written(requirements, indexes))
 
-    def neighbours(packages: Sequence[Package]) -> Neighbours:
+    def neighbours(packages: "Sequence[Package]") -> Neighbours:
         found: dict[str, tuple[LockedWheel, str]] = {}
         for package in packages:
             with suppress(InputError):  # which is told in the end
@@ -184,7 +187,7 @@ def resolve_wheels(
     )
 
 
-def _hashes(packages: Sequence[Package]) -> frozenset[str]:
+def _hashes(packages: "Sequence[Package]") -> frozenset[str]:
     found = (sha256_of(wheel.hashes) for package in packages for wheel in package.wheels or ())
     return frozenset(filter(None, found))
 
@@ -270,7 +273,7 @@ def _named(line: str, root: Path) -> str:
 
 
 def _locked(
-    package: Package,
+    package: "Package",
     target: TargetPython,
     tags: Mapping[Tag, int],
     hashes: dict[str, frozenset[str]],
@@ -318,7 +321,7 @@ def _locked(
     return wheel, best.url
 
 
-def _size(wheel: PackageWheel) -> int | None:
+def _size(wheel: "PackageWheel") -> int | None:
     """Tell its bytes; of files on this machine, uv does not."""
     if wheel.size is None and wheel.url and wheel.url.startswith("file://"):
         return Path(unquote(urlsplit(wheel.url).path)).stat().st_size

@@ -1,0 +1,38 @@
+"""What a push loads where all is as it was: a module more is half a millisecond more of each."""
+
+import os
+import subprocess
+import sys
+
+from support.world import Project
+
+PROGRAM = """\
+import sys
+sys.modules["click"] = None  # the tests' own: with it, httpx loads a program of its own
+from cogpack.cli import run
+code = run(sys.argv[1:])
+print(*sys.modules, sep="\\n")
+sys.exit(code)
+"""
+DECIDES = {"cogpack.locking.decide", "cogpack.locking.lines.decide", "html.parser", "packaging.pylock"}
+SHOWS = {"rich", "pygments", "cogpack.commands.lock"}
+CLEANS = {"cogpack.cache.sweep"}
+RUNS = {"cogpack.sandbox.guest", "cogpack.planning.building", "cogpack.running"}
+ASKS = {"cogpack.resolve.weights.gs", "cogpack.resolve.weights.s3"}
+
+
+def test_a_push_of_nothing_new_loads_nothing_that_decides_runs_or_shows(pushed: Project) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "push", pushed.target()],
+        cwd=pushed.root,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), **pushed.world.environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "sent nothing" in done.stderr
+    loaded = {*done.stdout.splitlines()}
+    unwanted = DECIDES | SHOWS | CLEANS | RUNS | ASKS
+    assert loaded & unwanted == set()
+    assert len([name for name in loaded if name.startswith("cogpack")]) < 490
+    assert len(loaded) < 880
