@@ -95,7 +95,7 @@ def writing(where: Path) -> Iterator[None]:
 
 def is_unfinished(name: str) -> bool:
     """Whether cogpack gives such a name to what it writes until that is whole, and a killed process leaves there."""
-    return _UNFINISHED.fullmatch(name) is not None
+    return name.startswith(".") and _UNFINISHED.fullmatch(name) is not None
 
 
 @contextmanager

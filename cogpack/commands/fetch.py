@@ -86,7 +86,7 @@ class _Filling:
         missing = [one for digest, one in wanted.items() if there[digest] is None]
         self._session.supply.wait(missing)
         for digest, one in wanted.items():
-            path = there[digest] or one.file().path
+            path = there[digest] or Path(one.file().path)
             file = described(one.artifact.name, digest, path.stat().st_size)
             if one in missing:
                 self._depot.share(path, file)

@@ -75,9 +75,9 @@ class Stat(msgspec.Struct, frozen=True):
     device: int
 
     @classmethod
-    def of(cls, path: Path) -> "Stat":
+    def of(cls, path: str | Path) -> "Stat":
         try:
-            return cls.from_result(path.stat(follow_symlinks=False))
+            return cls.from_result(os.lstat(path))
         except OSError as error:
             raise _unreadable(path, error) from error
 
@@ -89,11 +89,11 @@ class Stat(msgspec.Struct, frozen=True):
 class LocalFile(msgspec.Struct, frozen=True):
     """Is the content of a file here. Opening and closing it check that it is still the file that was listed."""
 
-    path: Path
+    path: str | Path
     stat: Stat
 
     @classmethod
-    def of(cls, path: Path) -> "LocalFile":
+    def of(cls, path: str | Path) -> "LocalFile":
         return cls(path, Stat.of(path))
 
     @classmethod
@@ -103,7 +103,7 @@ class LocalFile(msgspec.Struct, frozen=True):
             found = cls.of(Path(os.path.realpath(path, strict=True)))
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}", next_step="name a file that is there") from error
-        if not found.path.is_file():
+        if not Path(found.path).is_file():
             raise InputError(f"{path}: is no file", next_step="name a file")
         return found
 
@@ -114,6 +114,26 @@ class LocalFile(msgspec.Struct, frozen=True):
     def open(self) -> BinaryIO:
         return _Unchanged(self.path, self.stat)
 
+    def whole(self) -> bytes:
+        """Read all of it, checked as by opening and closing it: for small files, of which there may be very many."""
+        try:
+            descriptor = _open_at_once(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        try:
+            if Stat.from_result(os.fstat(descriptor)) != self.stat:
+                raise _changed(self.path)
+            data = os.read(descriptor, self.size + 1)
+            while len(data) < self.size and (more := os.read(descriptor, self.size + 1 - len(data))):
+                data += more
+        except OSError as error:
+            raise _failing(self.path, error) from error
+        finally:
+            os.close(descriptor)
+        if len(data) != self.size or Stat.of(self.path) != self.stat:
+            raise _changed(self.path)
+        return data
+
     def buffered(self) -> io.BufferedReader:
         """Open it for many small reads; `read` gives as much as it is asked for."""
         return io.BufferedReader(_Unchanged(self.path, self.stat), BLOCK)
@@ -123,7 +143,7 @@ class LocalFile(msgspec.Struct, frozen=True):
 
 
 class _Unchanged(io.FileIO):
-    def __init__(self, path: Path, stat: Stat) -> None:
+    def __init__(self, path: str | Path, stat: Stat) -> None:
         self._path, self._stat, self._sound = path, stat, False
         try:
             super().__init__(path, "rb", opener=_open_at_once)
@@ -154,12 +174,12 @@ class _Unchanged(io.FileIO):
                 raise _changed(self._path)
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def _open_at_once(path: str | Path, flags: int) -> int:
     """Open without waiting: a pipe may have taken the file's place."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _changed(path: Path) -> MismatchError:
+def _changed(path: str | Path) -> MismatchError:
     return MismatchError(
         f"{path}: changed while it was read",
         next_step="run it again when nothing writes there, or list the file in .dockerignore if the model can do "
@@ -167,11 +187,11 @@ def _changed(path: Path) -> MismatchError:
     )
 
 
-def _failing(path: Path, error: OSError) -> InputError:
+def _failing(path: str | Path, error: OSError) -> InputError:
     return InputError(f"{path}: can't be read: {error.strerror or error}", next_step="check the disk")
 
 
-def _unreadable(path: Path, error: OSError) -> CogpackError:
+def _unreadable(path: str | Path, error: OSError) -> CogpackError:
     if isinstance(error, PermissionError):
         return InputError(f"{path}: {error.strerror}", next_step="make the file readable")
     return MismatchError(

@@ -4,6 +4,7 @@ Paths are relative POSIX text without `./` or a trailing slash ("usr/bin/env"); 
 There is no time: every entry of every layer carries one epoch (see `layers/tar.py`).
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
@@ -73,6 +74,8 @@ Entry: TypeAlias = Directory | File | Symlink | HardLink | Fifo | Whiteout
 
 WHITEOUT = ".wh."
 """What names begin with that mean deletion."""
+_SUSPECT = re.compile(r"\A\Z|\A[./]|/[./]|/\Z|\0")
+"""Is found in each path that is none, and in few others."""
 
 
 class Complete(list[Entry]):
@@ -107,8 +110,13 @@ def complete(entries: Iterable[Entry], ground: Mapping[str, Directory], *, any_b
                 f"/{entry.path}: two different files of one layer have this path",
                 next_step="remove one of the packages that hold it",
             )
+    walked: set[str] = set()
+    """Directories whose own parents have been looked at."""
     for path in list(found):
-        for parent in parents(path):
+        directory = path.rpartition("/")[0]
+        above_all = () if directory in walked else parents(path)
+        walked.add(directory)
+        for parent in above_all:
             above = found.get(parent)
             if above is None:
                 found[parent] = ground.get(parent) or Directory(parent)
@@ -126,6 +134,8 @@ def complete(entries: Iterable[Entry], ground: Mapping[str, Directory], *, any_b
 def _check_path(path: str, *, any_bytes: bool) -> None:
     if not any_bytes and not is_utf8(path):
         raise InputError(f"{path!a}: the name is not UTF-8", next_step="rename the file")
+    if not _SUSPECT.search(path):
+        return
     parts = path.split("/")
     if any(part in ("", ".", "..") for part in parts) or "\0" in path:
         raise InputError(f"{path!r}: not a relative path of plain names", next_step="rename or remove the file")

@@ -86,8 +86,9 @@ def drain(file: Placed, on_bytes: Callable[[int], object] = lambda _: None) -> N
 def equals(files: Iterable[Placed]) -> dict[tuple[str, bool], list[Placed]]:
     """Find, by hash and mode, the files that are there more than once and large enough for it, sorted by path."""
     found: dict[tuple[str, bool], list[Placed]] = {}
-    for file in sorted(files, key=lambda file: file.path):
-        if file.content.size >= LEAST and file.content.blake3 is not None:
+    large = [file for file in files if file.content.size >= LEAST]
+    for file in sorted(large, key=lambda file: file.path):
+        if file.content.blake3 is not None:
             found.setdefault((file.content.blake3, file.executable), []).append(file)
     return {key: same for key, same in found.items() if len(same) > 1}
 
@@ -124,8 +125,10 @@ class FilesSource:
         twice = {file.path: same for same in equals(self._files).values() for file in same}
         for file in self._files:
             mode = 0o755 if file.executable else 0o644
-            same = twice.get(file.path, [file])
-            if same[0].path != file.path:
+            same = twice.get(file.path)
+            if same is None:
+                yield File(file.path, file.content, mode=mode)
+            elif same[0].path != file.path:
                 yield HardLink(file.path, same[0].path, mode=mode)
             else:
                 yield File(file.path, _nearest(same), mode=mode)

@@ -27,6 +27,9 @@ _YOUNG = 2_000_000_000
 """Nanoseconds: coarser than the clock of any file system in use."""
 
 
+_SMALL = 64 * 1024
+"""Bytes of a file that is read at once."""
+
 _SAMPLES = 16
 _SAMPLE = 4096
 """Bytes of a block."""
@@ -46,6 +49,8 @@ class Fingerprinted:
     `blake3`: in hex; None until then.
     """
 
+    __slots__ = ("_content", "_learned", "blake3")  # a project may have very many
+
     def __init__(self, content: Content, blake3: str | None, learned: Callable[[str], object] | None = None) -> None:
         self._content = content
         self._learned = learned
@@ -59,10 +64,14 @@ class Fingerprinted:
         return self._content.size
 
     def open(self) -> BinaryIO:
-        stream = self._content.open()
-        return (
-            stream if self.blake3 is not None else cast("BinaryIO", _Watched(stream, self._content.size, self._learn))
-        )
+        content = self._content
+        if isinstance(content, LocalFile) and content.size <= _SMALL:
+            data = content.whole()
+            if self.blake3 is None:
+                self._learn(blake3(data).hexdigest())
+            return io.BytesIO(data)
+        stream = content.open()
+        return stream if self.blake3 is not None else cast("BinaryIO", _Watched(stream, content.size, self._learn))
 
     def deflated(self) -> RawDeflate | None:
         return self._content.deflated()
@@ -80,6 +89,7 @@ class Fingerprinted:
         self.blake3 = digest
         if self._learned:
             self._learned(digest)
+            self._learned = None
 
 
 def _sample(content: LocalFile | Slices) -> str:
@@ -154,7 +164,7 @@ class Fingerprints:
             if (data := seal.open(self._name, store.read_bytes())) is not None:
                 self._known = msgspec.msgpack.decode(data, type=dict[bytes, _Remembered])
 
-    def of(self, path: Path) -> Fingerprinted:
+    def of(self, path: str | Path) -> Fingerprinted:
         """Take the file as it is now; it is read here and at once if it is not remembered: for small files."""
         found = self.when_read(LocalFile.of(path))
         if found.blake3 is None:
@@ -179,21 +189,21 @@ class Fingerprints:
         """Answer the question `what` about `content`; `find` is asked only where that is not remembered."""
         name, stat = _named(content)
         name += b"\0" + what.encode()
-        if (known := self._recall(name, stat)) is None:
-            known = self._learn(name, stat, self._clock(), find())
-        return known
+        if (known := self._recall(name, stat)) is not None:
+            return known.digest
+        return self._learn(name, stat, self._clock(), find())
 
     def _learn(self, name: bytes, stat: Stat, started: int, found: str) -> str:
         self._seen[name] = _Remembered(stat, found, started)
         self._changed = True
         return found
 
-    def _recall(self, name: bytes, stat: Stat) -> str | None:
+    def _recall(self, name: bytes, stat: Stat) -> _Remembered | None:
         known = self._known.get(name)
         if known is None or known.stat != stat or _is_young(stat, known.at_ns):
             return None
         self._seen[name] = known
-        return known.digest
+        return known
 
     def when_read(self, content: LocalFile | Slices) -> Fingerprinted:
         """Take `content` as it is now; if its hash is not remembered, it is known once somebody has read all of it, to
@@ -202,7 +212,9 @@ class Fingerprints:
             return Fingerprinted(content, _EMPTY)
         name, stat = _named(content)
         if (known := self._recall(name, stat)) is not None:
-            return Fingerprinted(content, known)
+            if isinstance(content, LocalFile):
+                content = LocalFile(content.path, known.stat)  # the same, once
+            return Fingerprinted(content, known.digest)
         if (taken := self._taken.get((name, stat))) is not None:
             return taken
         started = self._clock()

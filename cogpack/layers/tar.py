@@ -7,6 +7,7 @@ names that are not UTF-8 as the bytes they are; two zero blocks at the end and n
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import TypeAlias
 
 from cogpack.encodings import is_utf8
@@ -111,6 +112,8 @@ def header(
     xattrs: tuple[tuple[str, bytes], ...] = (),
 ) -> bytes:
     """Make one ustar header (POSIX.1-1988, "ustar Interchange Format"), after a PAX one where needed."""
+    if kind == b"0" and not (uid or gid or xattrs) and size <= _MAX_SIZE and len(path) <= 100 and path.isascii():
+        return _usual(path.encode(), mode, size)
     pax: list[tuple[str, bytes]] = []
     raw_path, raw_link = path.encode("utf-8", "surrogateescape"), link.encode("utf-8", "surrogateescape")
     if not (is_utf8(path) and is_utf8(link)):  # POSIX.1-2008, "pax Extended Header"
@@ -136,6 +139,23 @@ def header(
     records = b"".join(_pax_record(key.encode(), value) for key, value in pax)
     extended = _ustar(b"PaxHeaders/entry", b"x", 0o644, 0, 0, len(records), b"", b"")
     return extended + records + bytes(-len(records) % RECORD) + block
+
+
+def _usual(name: bytes, mode: int, size: int) -> bytes:
+    """Make the header of most files, which differ in name and size alone."""
+    owned, dated, rest, others = _around(mode)
+    length = b"%011o\0" % size
+    checksum = others + sum(name) + sum(length)
+    return b"".join((name.ljust(100, b"\0"), owned, length, dated, b"%06o\0 " % checksum, rest))
+
+
+@lru_cache(maxsize=64)
+def _around(mode: int) -> tuple[bytes, bytes, bytes, int]:
+    """Give what such headers have between name and size, between size and checksum, and behind that; then what all of
+    this adds to the checksum."""
+    block = _ustar(b"", b"0", mode, 0, 0, 0, b"", b"")
+    owned, dated, rest = block[100:124], block[136:148], block[156:]
+    return owned, dated, rest, sum(owned) + sum(dated) + sum(rest) + 8 * ord(" ")
 
 
 def _split(path: bytes) -> tuple[bytes, bytes | None]:

@@ -67,9 +67,10 @@ def suppliers(
     """Say how the contents of a project's layers are had; `fingerprints`: of its files; `building`: of wheels that
     nobody publishes."""
     decisions = lock.platforms[project.config.pack.platform]
+    root = str(project.root)
 
     def local(file: ProjectFile) -> Fingerprinted:
-        return fingerprints.of(project.root / file.path)
+        return fingerprints.of(f"{root}/{file.path}")  # a Path takes as long as all else
 
     def read(file: Placed) -> None:
         """Two weights may be equal; who has them for the first time has to look."""

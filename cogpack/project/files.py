@@ -77,13 +77,12 @@ def list_files(
     caches.check()
     walk = _Walk(root, patterns, links, caches, apart)
     found = {file.path: file for file in walk.files()}
-    for path in list(found):
-        parent = path.rpartition("/")[0]
+    for parent in dict.fromkeys(path.rpartition("/")[0] for path in found):
         while parent and parent not in found:
             _check_name(parent, parent.rpartition("/")[2])
             found[parent] = ProjectFile(path=parent, kind="directory")
             parent = parent.rpartition("/")[0]
-    files = sorted(found.values(), key=lambda file: file.path.encode())
+    files = sorted(found.values(), key=lambda file: file.path)  # code point order of text is byte order of its UTF-8
     return Listing(tuple(files), tuple(sorted(walk.notes, key=lambda note: note.text)), tuple(sorted(walk.left_out)))
 
 

@@ -69,6 +69,8 @@ class Patterns:
 
     def matches(self, path: str) -> bool:
         """Tell whether the last pattern that matches `path` or a directory above it is one without `!`."""
+        if not self._regexes:
+            return False
         state, parts = 0, path.split("/")
         for end in range(1, len(parts) + 1):
             state = self.match("/".join(parts[:end]), state)

@@ -55,12 +55,14 @@ class WeightRules:
         if file.kind != "file" or self._exclude.matches(file.path):
             return False
         large = file.size >= LARGE and _suffix(file.path) not in _SOURCE_SUFFIXES
-        return large or self._include.matches(file.path) or (is_named(file.path) and file.size >= self._min_size)
+        return large or self._include.matches(file.path) or (file.size >= self._min_size and is_named(file.path))
 
     def find_pointer(self, root: str, file: ProjectFile) -> ProjectFile:
         """Give `file`, with the git-lfs pointer that stands where a weight should be, if one does."""
+        if file.kind != "file" or file.size >= MAX_POINTER:
+            return file
         named = is_named(file.path) or self._include.matches(file.path)
-        if file.kind != "file" or file.size >= MAX_POINTER or not named or self._exclude.matches(file.path):
+        if not named or self._exclude.matches(file.path):
             return file
         try:
             with open_regular(f"{root}/{file.path}") as opened:

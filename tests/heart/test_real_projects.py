@@ -85,10 +85,10 @@ def test_a_file_that_grows_is_named_before_anything_is_sent(
     project = world.project(files=FILES | {"runs/train.log": "0"})
     read = Fingerprints.of
 
-    def grow(self: Fingerprints, path: Path) -> Fingerprinted:
+    def grow(self: Fingerprints, path: str) -> Fingerprinted:
         found = read(self, path)
-        if path == project.root / name:
-            with path.open("a") as log:
+        if path == str(project.root / name):
+            with Path(path).open("a") as log:
                 log.write("more")
         return found
 

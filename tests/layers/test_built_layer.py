@@ -167,14 +167,14 @@ def fingerprint(
     clock: Callable[[], int] = time.time_ns,
 ) -> str:
     fingerprints = Fingerprints(store, clock=clock)
-    opened = LocalFile.open
+    read = LocalFile.whole
 
-    def counting(self: LocalFile) -> object:
+    def counting(self: LocalFile) -> bytes:
         reads.append(path)
-        return opened(self)
+        return read(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(LocalFile, "open", counting)
+        patch.setattr(LocalFile, "whole", counting)
         digest = fingerprints.of(path).blake3
     fingerprints.save()
     assert digest is not None

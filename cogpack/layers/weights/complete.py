@@ -35,14 +35,13 @@ def incomplete(paths: AbstractSet[str], read: Callable[[str], bytes | None]) -> 
     `read`: the bytes of a file, None where they are not to be had.
     """
     told: set[str] = set()
-    for path in sorted(paths):
-        if _INDEX.fullmatch(path.rpartition("/")[2]):
-            named = _named(path, read(path) or b"")
-            missing = sorted(named - paths)
-            # Whoever took the model in another format has the index of this one, and none of its files.
-            if missing and (len(missing) < len(named) or not _has_weights(posixpath.dirname(path), paths)):
-                told |= set(missing)
-                yield _missing(path, "names", missing)
+    for path in sorted(path for path in paths if _INDEX.fullmatch(path.rpartition("/")[2])):
+        named = _named(path, read(path) or b"")
+        missing = sorted(named - paths)
+        # Whoever took the model in another format has the index of this one, and none of its files.
+        if missing and (len(missing) < len(named) or not _has_weights(posixpath.dirname(path), paths)):
+            told |= set(missing)
+            yield _missing(path, "names", missing)
     groups: dict[tuple[str, str, int], dict[int, str]] = {}
     for path in paths:
         if found := _PART.fullmatch(path):

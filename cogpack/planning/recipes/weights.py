@@ -4,6 +4,7 @@ git-lfs has."""
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import msgspec
 
@@ -79,7 +80,7 @@ def _local(rules: SplitRules, item: LocalWeight, size: int) -> GatheredWeight:
 
 
 def _splitting(file: LocalFile, size: int) -> Attempt:
-    return lambda rule: split_any(read_local(rule, file), file.path.name, size)
+    return lambda rule: split_any(read_local(rule, file), Path(file.path).name, size)
 
 
 def weight_notes(project: Project, gathered: Gathered) -> Iterator[Note]:
@@ -129,9 +130,12 @@ def check_places(
             raise _hidden(f"/{path}: {other} and {name} both want this place")
     if hidden := next((path for path in directories if path in taken), None):
         raise _hidden(f"/{hidden}: {taken[hidden]} and a directory of build.run both want this place")
+    free: set[str] = set()
     for path, name in places:
-        if above := next((above for above in parents(path) if above in taken), None):
+        directory = path.rpartition("/")[0]
+        if directory not in free and (above := next((above for above in parents(path) if above in taken), None)):
             raise _hidden(f"/{path}: {name} would lie beneath /{above}, which is no directory")
+        free.add(directory)
 
 
 def _hidden(what: str) -> InputError:
