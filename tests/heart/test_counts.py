@@ -1,0 +1,112 @@
+"""What commands cost, in counts that are the same on any machine: requests, blobs and bytes sent, files of the project
+that are opened, processes that are started. A cost more is seen here before a clock sees it."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from support.wheels import make_wheel
+from support.world import Project, World, noise, ok
+
+WEIGHT = "model/w.pt"
+
+
+@dataclass
+class Seen:
+    """`opened`: how often each file of the project was; `started`: programs."""
+
+    root: str
+    opened: "Counter[str]" = field(default_factory=Counter)
+    started: list[str] = field(default_factory=list)
+
+
+_watching: list[Seen] = []
+
+
+def _audit(event: str, arguments: tuple[object, ...]) -> None:
+    for seen in _watching:
+        if event == "open" and isinstance(arguments[0], str | bytes | Path):
+            path = arguments[0].decode() if isinstance(arguments[0], bytes) else str(arguments[0])
+            if path.startswith(f"{seen.root}/"):
+                seen.opened[path.removeprefix(f"{seen.root}/")] += 1
+        elif event in ("subprocess.Popen", "os.posix_spawn"):
+            seen.started.append(Path(str(arguments[0])).name)
+
+
+sys.addaudithook(_audit)  # for good: Python takes none away
+
+
+@contextmanager
+def counting(project: Project) -> Iterator[Seen]:
+    seen = Seen(str(project.root))
+    project.world.requests.clear()
+    _watching.append(seen)
+    try:
+        yield seen
+    finally:
+        _watching.remove(seen)
+
+
+def asked(world: World) -> "Counter[str]":
+    """Requests by method and what they were for."""
+    kinds = ("manifests", "uploads", "blobs")
+    return Counter(f"{method} {next(kind for kind in kinds if f'/{kind}/' in path)}" for method, path in world.requests)
+
+
+def test_a_push_of_nothing_new_asks_twice_sends_nothing_and_starts_nothing(pushed: Project) -> None:
+    with counting(pushed) as seen:
+        done = ok(pushed.cogpack("push", pushed.target(), "--json"))
+    assert asked(pushed.world) == {"GET manifests": 1, "GET blobs": 1}
+    assert (done.json["sent"], done.json["requests"], seen.started) == (0, 0, [])
+    assert [seen.opened[path] for path in ("lines.py", "notes.txt", "zebra.txt")] == [1, 1, 1], "they are young"
+    assert seen.opened[WEIGHT] <= 2
+    assert max(seen.opened.values()) <= 4
+
+
+def test_a_push_of_a_line_sends_one_layer_and_reads_no_weight(pushed: Project) -> None:
+    with (pushed.root / "lines.py").open("a") as file:
+        file.write("TWO = 2\n")
+    with counting(pushed) as seen:
+        done = ok(pushed.cogpack("push", pushed.target("line"), "--json"))
+    requests = asked(pushed.world)
+    assert requests["POST uploads"] == requests["PUT uploads"] <= 2
+    assert requests.total() <= 19
+    assert (done.json["sent"] < 14_000, seen.started) == (True, [])
+    assert [seen.opened[path] for path in ("lines.py", "notes.txt", "zebra.txt")] == [3, 3, 3]
+    assert seen.opened[WEIGHT] <= 2
+
+
+def test_a_pull_asks_once_for_each_blob_and_a_verification_for_none_of_a_layer(pushed: Project, tmp_path: Path) -> None:
+    with counting(pushed) as seen:
+        done = ok(pushed.cogpack("pull", pushed.target(), "-o", str(tmp_path / "out"), "--json"))
+    assert asked(pushed.world) == {"GET manifests": 1, "GET blobs": 6}
+    assert all(blob["fetched"] == blob["size"] for blob in done.json["blobs"])
+    assert (dict(seen.opened), seen.started) == ({}, [])
+    with counting(pushed) as seen:
+        ok(pushed.cogpack("verify", pushed.target()))
+    assert asked(pushed.world) == {"GET manifests": 1, "GET blobs": 1}
+    assert (seen.opened[WEIGHT] <= 2, seen.started) == (True, [])
+
+
+@pytest.mark.slow
+def test_a_first_push_reads_each_source_three_times_and_one_with_a_dependency_more_sends_that(world: World) -> None:
+    project = world.project(files={"lines.py": "ONE = 1\n", WEIGHT: noise(2_000_000)})
+    with counting(project) as seen:
+        done = ok(project.cogpack("push", project.target(), "--json"))
+    assert asked(world).total() <= 37
+    assert 2_000_000 < done.json["sent"] < 2_030_000
+    assert (seen.opened["lines.py"], seen.started) == (3, ["uv", "uv"])
+    assert seen.opened[WEIGHT] <= 4
+    make_wheel(world.wheels, "thing", files={"thing.py": noise(50_000)})
+    project.write("requirements.txt", "--no-index\nthing\n")
+    with counting(project) as seen:
+        done = ok(project.cogpack("push", project.target("more"), "--json"))
+    requests = asked(world)
+    assert requests["PUT uploads"] <= 5
+    assert requests.total() <= 25
+    assert 50_000 < done.json["sent"] < 75_000
+    assert (seen.opened[WEIGHT] <= 2, seen.started) == (True, ["uv", "uv"])
