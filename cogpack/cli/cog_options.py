@@ -1,4 +1,4 @@
-"""Options of `cog build` and `cog push` that mean nothing here are taken all the same, each with a note."""
+"""Options of `cog build`, `cog push` and `cog run` that mean nothing here are taken all the same, each with a note."""
 
 import argparse
 from collections.abc import Sequence
@@ -11,15 +11,20 @@ _MEANINGS = {
     "--separate-weights": "weights are layers of their own anyway",
     "--use-cog-base-image": "cogpack.base of cog.yaml says what the image is made of",
     "--use-cuda-base-image": "CUDA comes from the wheels, or with an image that cogpack.base of cog.yaml names",
+    "--precompile": "bytecode is in layers of its own (cogpack.bytecode of cog.yaml)",
+    "--strip": "wheels are taken as their publishers made them",
     "--progress": "bars are drawn on a terminal, and lines elsewhere; -q leaves both out",
 }
-SWITCHES = ("--no-cache", "--separate-weights", "--use-cog-base-image")
+SWITCHES = ("--no-cache", "--separate-weights", "--use-cog-base-image", "--precompile", "--strip")
 """Which Go's flags let have a value all the same, as in `--separate-weights=false`."""
+_OF_RUNS = ("--use-cog-base-image", "--use-cuda-base-image", "--progress")
+"""Those that Cog's `run`, `exec`, `train` and `serve` have, too."""
 
 
-def cog_options(added: Grammar) -> None:
+def cog_options(added: Grammar, *, builds: bool = True) -> None:
+    """Take those of Cog's commands that build, or of those that run something."""
     added.switches = SWITCHES
-    for option in _MEANINGS:
+    for option in _MEANINGS if builds else _OF_RUNS:
         settings: dict[str, Any] = {"nargs": 0} if option in SWITCHES else {"metavar": "VALUE"}
         added.add_argument(option, action=_Taken, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **settings)
 

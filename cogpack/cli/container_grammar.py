@@ -3,6 +3,7 @@
 from argparse import PARSER
 
 from cogpack.cli import containers
+from cogpack.cli.cog_options import cog_options
 from cogpack.cli.grammar import Grammar
 from cogpack.cli.options import (
     CONNECTION,
@@ -11,6 +12,7 @@ from cogpack.cli.options import (
     OUTPUT,
     PROJECT,
     STORED,
+    model,
     place,
     port,
     published,
@@ -34,6 +36,7 @@ def add_containers(top: Grammar) -> None:
         help="a port that it listens on, under --runtime; repeatable",
     )  # fmt: skip
     variables(execute)
+    cog_options(execute, builds=False)
     execute.share(PROJECT, IMAGE, CONTAINER, OUTPUT, CONNECTION, without=(*_MARKS, "--json"))
 
     run = top.command(
@@ -76,8 +79,11 @@ def _runs(command: Grammar) -> None:
 
 def _model(command: Grammar) -> None:
     """Add what the commands have in common that start a model's server."""
-    command.add_argument("image", nargs="?", default=".", metavar="REF|DIR", help=f"{STORED}; or a project [.]")
+    command.add_argument(
+        "image", nargs="?", default=".", type=model, metavar="REF|DIR", help=f"{STORED}; or a project [.]"
+    )
     variables(command)
+    cog_options(command, builds=False)
     command.add_argument(
         "--setup-timeout", type=seconds, default=300, metavar="SECONDS", help="for the model's setup [300]"
     )

@@ -100,7 +100,9 @@ class Grammar(argparse.ArgumentParser):
             getattr(found, many[0].dest).extend(rest)  # argparse takes those before the next option only
             rest = []
         if rest:
-            raise InputError(f"{self.prog}: {rest[0]!r} is one argument too many", next_step=self._see())
+            from cogpack.cli.suggestions import too_many
+
+            raise too_many(self, rest[0])
         return found, rest
 
     def _check(self, words: Sequence[str]) -> None:

@@ -192,6 +192,13 @@ def place(text: str) -> Path:
     return Path(text)
 
 
+def model(text: str) -> str:
+    """Read what model is meant; `cog predict --json` takes inputs there."""
+    if text.startswith(("{", "@")) or text == "-":
+        raise argparse.ArgumentTypeError(f"expected REF or DIR, found {text!r:.100}; inputs are given by -i NAME=VALUE")
+    return text
+
+
 def platforms(text: str) -> list[str]:
     """Read platforms as buildx does, one or several between commas."""
     found = text.split(",")

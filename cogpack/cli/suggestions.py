@@ -34,6 +34,7 @@ COMMANDS = {
     "import": ("load puts the image into Docker", "cogpack load"),
     "manifest": _LOOK, "config": _LOOK, "digest": _LOOK, "show": _LOOK, "describe": _LOOK, "info": _LOOK,
     "validate": _CHECK, "check": _CHECK, "lint": _CHECK, "dry-run": _CHECK,
+    "migrate": ("doctor --fix writes anew what is old in cog.yaml", "cogpack doctor --fix"),
     "whoami": ("auth explain says who you are to a registry", "cogpack auth explain HOST"),
 }  # fmt: skip
 """Words of cog, docker, uv, crane and skopeo: what is so here, and the next step."""
@@ -44,6 +45,21 @@ ANSWERS = {
     "cogpack auth login": ("it stands by itself", "cogpack login HOST"),
     "cogpack auth logout": ("it stands by itself", "cogpack logout HOST"),
     "cogpack schema --json": ("what it prints is JSON", "leave out --json"),
+    "cogpack weights status": ("ls shows them, and verify looks at those of an image", "cogpack weights ls"),
+    "cogpack weights inspect": ("verify looks at those of an image", "cogpack weights verify REF"),
+    "cogpack weights build": ("lock pins them, and push stores them with the image", "cogpack lock"),
+    "cogpack weights import": ("lock pins them, and push stores them with the image", "cogpack lock"),
+    "cogpack weights push": ("push stores them with the image", "cogpack push HOST/NAME:TAG --weights-only"),
+    "cogpack login --registry": ("the registry is an argument", "cogpack login HOST"),
+    "cogpack build --dockerfile": ("there is no Dockerfile", "cogpack plan shows what an image is made of"),
+    "cogpack build --timestamp": ("images have one time, or the lock's", "SOURCE_DATE_EPOCH=N cogpack lock"),
+    "cogpack predict --use-replicate-token": ("variables are handed down by -e", "-e REPLICATE_API_TOKEN"),
+    "cogpack run --use-replicate-token": ("variables are handed down by -e", "-e REPLICATE_API_TOKEN"),
+    "cogpack run -c": ("commands are run by exec", "cogpack exec CMD"),
+    "cogpack run -p": ("commands are run by exec, and models served by serve", "cogpack exec CMD, or cogpack serve"),
+    "cogpack serve --upload-url": ("outputs come with the answer", "leave it out"),
+    "cogpack push --fast": ("layers that are there are never sent", "leave it out"),
+    "cogpack push --x-localimage": ("the image goes into Docker by load", "cogpack load"),
     "cogpack lock --locked": ("it is --check here, which writes nothing", "cogpack lock --check"),
 }
 """Where one command has an answer of its own."""
@@ -97,6 +113,14 @@ def _meant(parser: Command, said: str, names: list[str]) -> InputError:
     if not names:
         return InputError(said, next_step=f"see {parser.prog} --help for those that there are")
     return InputError(f"{said}; did you mean {' or '.join(names)}?", next_step=f"see {parser.prog} {names[0]} --help")
+
+
+def too_many(parser: Command, word: str) -> InputError:
+    """Return the error of a word too many. In older Cogs, `run` is what `exec` is here."""
+    said = f"{parser.prog}: {word!r} is one argument too many"
+    if parser.prog == "cogpack run":
+        return InputError(f"{said}; commands are run by exec", next_step="cogpack exec CMD")
+    return InputError(said, next_step=f"see {parser.prog} --help")
 
 
 def unknown_option(parser: Command, name: str, words: Sequence[str] = ()) -> InputError:

@@ -149,7 +149,7 @@ def test_words_of_other_tools_have_a_next_step_that_exists(word: str, capsys: py
     code, err = said(capsys, *word.split())
     assert code == 2
     error, advice = err.splitlines()
-    assert error.startswith(f"error: cogpack {word}: no such command; ") or "no option --" in error
+    assert error.startswith(f"error: cogpack {word}: no such command; ") or "no option -" in error
     assert advice.startswith("next: ")
     words = advice.replace(",", " ").split()
     for at, found in enumerate(words):
