@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Tests start some hundreds of processes, each of which would compile all of cogpack anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo quick test nightly bench bench-large check fmt packages loaders clean
+.PHONY: demo quick test nightly bench bench-large check fmt packages loaders site clean
 
 demo: $(VENV)/installed
 	$(BIN)/python scripts/demo.py
@@ -62,6 +62,14 @@ $(VENV)/installed-loaders: pyproject.toml | $(VENV)/bin/pip
 	$(BIN)/pip install --quiet --no-compile --editable '.[test,loaders]'
 	touch $@
 
+# docs/ as a site in site/, with search; a link or an anchor that leads nowhere is an error.
+site: $(VENV)/installed-site
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet -b html docs site
+
+$(VENV)/installed-site: pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	touch $@ $(VENV)/installed
+
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
@@ -74,4 +82,4 @@ $(VENV)/installed-tests: pyproject.toml | $(VENV)/bin/pip
 	touch $@ $(VENV)/installed
 
 clean:
-	rm -rf $(VENV) .demo .bench
+	rm -rf $(VENV) .demo .bench site

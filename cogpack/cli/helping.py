@@ -37,6 +37,11 @@ def show_help(top: Grammar, arguments: argparse.Namespace) -> None:
     if words == ["exit-codes"]:
         put("\n".join(table((str(code), text) for code, text in EXIT_CODES.items())) + "\n")
         return
+    if words == ["variables"]:
+        from cogpack.cli.variables import all_variables
+
+        put("\n".join(table(all_variables())) + "\n")
+        return
     if len(words) == 1 and words[0] in TOPICS:
         put(topic_page(TOPICS[words[0]]))
         return
