@@ -19,7 +19,8 @@ def init(arguments: argparse.Namespace) -> None:
             session.progress.summary(f"{arguments.place / name} is there already, and stays as it is")
         if begun.written and not arguments.quiet:
             where = "" if str(arguments.place) == "." else f"cd {arguments.place} && "
-            session.progress.summary(f"next: {where}cogpack schema, then cogpack lock, then cogpack run -i text=you")
+            ask = "cogpack run -i text=you" if "run.py" in begun.written else "cogpack run"
+            session.progress.summary(f"next: {where}cogpack schema, then cogpack lock, then {ask}")
         return Answer(begun, "\n".join(str(arguments.place / name) for name in begun.written) or None)
 
     with_session(arguments, act)

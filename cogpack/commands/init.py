@@ -20,6 +20,8 @@ _IMAGES = {"github": "ghcr.io/${{ github.repository }}", "gitlab": "$CI_REGISTRY
 """What their own registry is called, where a CI has one."""
 _ASIDE = ".template"
 """What a template's name ends with that would be a module of ours without."""
+_MODEL = ("run.py", "requirements.txt")
+"""What a cog.yaml that is there already has no use for: it names its own."""
 _REPOSITORY = "https://git.example.com/me/model.git"
 
 
@@ -41,9 +43,12 @@ def init(directory: Path, *, ci: Collection[Ci] = (), image: str | None = None, 
             raise InputError(f"--tag {image}: the files add a tag", next_step=f"write {reference.name}")
     written: list[str] = []
     kept: list[str] = []
+    theirs = (directory / "cog.yaml").exists()
     for source in ("project", *ci):
         for template in sorted(path for path in (_PLACE / source).rglob("*") if path.is_file()):
             name = template.relative_to(_PLACE / source).parent / template.name.removesuffix(_ASIDE)
+            if theirs and str(name) in _MODEL:
+                continue
             text = template.read_text(encoding="utf-8")
             text = text.replace("@IMAGE@", image or _IMAGES.get(source, EXAMPLE))
             text = text.replace("@VERSION@", __version__).replace("@REPOSITORY@", _REPOSITORY)

@@ -47,6 +47,8 @@ def test_what_is_there_stays_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run(["init", str(tmp_path), "--ci", "gitlab"]) == 0
     told = capsys.readouterr()
     assert (tmp_path / "cog.yaml").read_text() == "mine\n"
+    assert not (tmp_path / "run.py").exists()
+    assert "text=you" not in told.err
     assert "cog.yaml is there already" in told.err
     assert told.out.splitlines()[-1] == str(tmp_path / ".gitlab-ci.yml")
     assert run(["init", str(tmp_path), "--ci", "gitlab"]) == 0
