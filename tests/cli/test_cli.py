@@ -127,7 +127,7 @@ def _options(found: Grammar) -> dict[str, set[str]]:
     return options
 
 
-OF_COGLET = {"--x-mode"}
+OF_COGLET = {"--upload-url", "--x-mode"}
 DOCUMENTS = [
     "README.md",
     "CHANGELOG.md",
