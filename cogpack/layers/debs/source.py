@@ -16,6 +16,7 @@ from cogpack.oci import encode
 from cogpack.text import count_text
 
 _RECIPE = "debs/2"
+_OVER = "over/2"
 """Part of the keys. Anything here that changes the entries made of the same packages must change it."""
 
 
@@ -113,7 +114,7 @@ class PackagesSource:
         self._entries = Once(self._changed)
 
     def key(self) -> str:
-        facts = ["over", *self._base.facts, _listed(self._debs), _listed([one.deb for one in self._apart])]
+        facts = [_OVER, *self._base.facts, _listed(self._debs), _listed([one.deb for one in self._apart])]
         facts += [[one.uri, one.suites, one.components, sha256(one.key)] for one in self._sources]
         facts += [["below", *_listed(self._below)]] if self._below else []
         return "debs:" + sha256(encode(facts)).removeprefix("sha256:")
