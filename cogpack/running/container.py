@@ -3,6 +3,7 @@
 Of a project, /src is the project's directory itself: what is written there stays, and an edit is seen at once.
 """
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -219,8 +220,14 @@ def _weight_binds(source: Source, weights: StoredTree | None) -> Iterator[Bind]:
 
 @contextmanager
 def _mount_points(project: Path, binds: Sequence[Bind]) -> Iterator[None]:
-    """Make what a mount within the project needs there to be mounted on, and take it away again."""
+    """Make what a mount within the project needs there to be mounted on, and take it away again, unless another
+    container has mounted there: who removes a mount point removes the mount (since Linux 3.18).
+    """
     with ExitStack() as stack:
+        place = os.open(project, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, place)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(place, fcntl.LOCK_SH)
         for bind in binds[1:]:
             below = bind.target.removeprefix(f"{contract.WORKING_DIRECTORY}/")
             if below == bind.target:
@@ -231,17 +238,23 @@ def _mount_points(project: Path, binds: Sequence[Bind]) -> Iterator[None]:
                 for directory in [*parents, *([project / below] if bind.source.is_dir() else [])]:
                     with suppress(FileExistsError):
                         directory.mkdir()
-                        stack.callback(_removed, directory.rmdir)
+                        stack.callback(_removed, place, directory.rmdir)
                 if not bind.source.is_dir():
                     file = project / below
                     if not os.path.lexists(file):
                         file.touch()
                     if file.stat().st_size == 0:  # or a run that was killed has left it
-                        stack.callback(_removed, file.unlink)
+                        stack.callback(_removed, place, file.unlink)
         yield
 
 
-def _removed(remove: Callable[[], None]) -> None:
+def _removed(place: int, remove: Callable[[], None]) -> None:
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    except OSError:  # a file system without locks
+        pass
     with suppress(OSError):  # it is used, or gone
         remove()
 
