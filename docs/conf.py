@@ -14,6 +14,7 @@ html_copy_source = False
 html_show_copyright = False
 myst_heading_anchors = 4
 exclude_patterns = ["_build"]
+suppress_warnings = ["misc.highlighting_failure"]  # of answers that are shown without HTTP's first line
 
 _SECTION = re.compile(r"^## (.+)\n((?:(?!## ).*\n)*)", re.MULTILINE)
 _PAGE = re.compile(r"\]\(((?:[a-z-]+/)?[a-z-]+)\.md\)")

@@ -127,8 +127,8 @@ def _options(found: Grammar) -> dict[str, set[str]]:
     return options
 
 
-OF_OTHERS = {"--but", "--extra-index-url", "--find-links", "--logs", "--upload-url", "--x-mode"}
-"""Options of coglet, of pip and of scripts that documents name."""
+OF_OTHERS = {"--but", "--extra-index-url", "--find-links", "--logs", "--upload-url", "--variant", "--x-mode"}
+"""Options of coglet, pip, debootstrap and scripts that documents name."""
 DOCUMENTS = [
     "README.md",
     "CHANGELOG.md",

@@ -1,6 +1,7 @@
 """Commands in README and docs are lines that our parser takes, and links lead to a heading that is there."""
 
 import re
+import tomllib
 
 import pytest
 from support.documents import DOCUMENTS, ROOT, commands, lines, spans
@@ -74,6 +75,12 @@ def test_every_link_leads_to_a_file_and_to_a_heading_in_it(document: str) -> Non
         assert there.exists(), target
         if anchor and there.suffix == ".md":
             assert anchor in anchors(there.read_text(encoding="utf-8")), target
+
+
+def test_the_description_of_the_package_leads_to_no_file() -> None:
+    """Where packages are shown there are none."""
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["readme"]["text"]
+    assert re.findall(r"\]\((?!https://)[^)]*\)", told) == []
 
 
 def test_the_index_of_the_docs_names_every_page() -> None:
