@@ -120,7 +120,7 @@ class Workshop(msgspec.Struct, frozen=True):
             brought += f"; dpkg: {len(over.dpkg)}"
         if done.returncode:
             return Made(image, brought, f"no image: {done.stderr}")
-        pulled = self.docker.run("pull", "-q", image, ok=False, seconds=600)
+        pulled = self.docker.run("pull", "-q", image, ok=False, seconds=3600)
         return Made(image, brought, pulled.stderr if pulled.returncode else "")
 
     def fault(self, image: str, command: str) -> str:

@@ -113,3 +113,14 @@ def test_the_helper_of_gstreamers_clocks_has_the_capabilities_that_setcap_writes
         assert found.mode == 0o755
         assert found.xattrs == (("security.capability", bytes.fromhex(written + "00" * 12)),)
         assert found in tree.changes(before), "also where a layer below has the package's files alone"
+
+
+def test_diversions_of_libtirpc3t64_are_those_that_dpkg_divert_notes() -> None:
+    tree = Tree()
+    for name in ("libtirpc.so.3", "libtirpc.so.3.0.0"):
+        tree.write(f"usr/lib/x86_64-linux-gnu/{name}", "")
+    EFFECTS["libtirpc3t64"](tree)
+    assert tree.text("var/lib/dpkg/diversions") == (
+        "/lib/x86_64-linux-gnu/libtirpc.so.3\n/lib/x86_64-linux-gnu/libtirpc.so.3.usr-is-merged\nlibtirpc3t64\n"
+        "/lib/x86_64-linux-gnu/libtirpc.so.3.0.0\n/lib/x86_64-linux-gnu/libtirpc.so.3.0.0.usr-is-merged\nlibtirpc3t64\n"
+    )

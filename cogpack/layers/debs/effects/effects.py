@@ -163,6 +163,17 @@ def _ssh_agent(tree: Tree) -> None:
     tree.own("usr/bin/ssh-agent", mode=0o2755, gid=add_group(tree, "_ssh"))
 
 
+def _remote_calls(tree: Tree) -> None:
+    """Divert what a package that still lies in /lib would have of these, which the /usr of today has (until forky)."""
+    before = tree.text("var/lib/dpkg/diversions")
+    for directory in tree.children("usr/lib"):
+        for name in ("libtirpc.so.3", "libtirpc.so.3.0.0"):
+            if f"usr/lib/{directory}/{name}" in tree:
+                path = f"/lib/{directory}/{name}"
+                before += f"{path}\n{path}.usr-is-merged\nlibtirpc3t64\n"
+    tree.write("var/lib/dpkg/diversions", before)
+
+
 def _remote_memory(tree: Tree) -> None:
     add_group(tree, "rdma")
 
@@ -232,6 +243,7 @@ EFFECTS: Mapping[str, Effect] = {
     "libc6-i386": _narrow_libraries,
     "libgstreamer1.0-0": clock_helper,
     "libibverbs1": _remote_memory,
+    "libtirpc3t64": _remote_calls,
     "openssh-client": _ssh_agent,
     "javascript-common": _javascript,
     "ucf": make_registry,
@@ -280,7 +292,6 @@ EFFECTS: Mapping[str, Effect] = {
     "libsensors5": _nothing,  # removes an old configuration
     "libqt5core5a": _nothing,  # removes a directory that old versions left
     "libqt5core5t64": _nothing,  # the same
-    "libtirpc3t64": _nothing,  # guards an upgrade from unmerged paths
     "llvm": _nothing,  # removes an old link
     "login.defs": _nothing,  # adopts an old configuration
     "mariadb-common": _nothing,  # an alternative (`choices`)
