@@ -8,10 +8,11 @@ import os
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 
 import msgspec
+from packaging.utils import canonicalize_name
 
 from cogpack.config import step_places
 from cogpack.errors import CogpackError
@@ -95,7 +96,8 @@ def look_at_imports(project: Project, decisions: Decisions, modules_of: ModulesO
     """Look for each module that is imported; a note of one that is not there has where that is done first."""
     files = _Files(project)
     imports = read_imports(files, roots_of(project.config))
-    asked = [one for one in imports.modules if one.level or not _is_pythons(one, decisions)]
+    names = {wheel.name for wheel in decisions.wheels}
+    asked = [one for one in imports.modules if one.level or not (_is_pythons(one, decisions) or _is_named(one, names))]
     if not asked:
         return Looked()
     if unseen := imports.open or _unseen(project, decisions, imports, files):
@@ -176,6 +178,14 @@ def _is_pythons(one: Import, decisions: Decisions) -> bool:
     if name == "distutils" and any(wheel.name == "setuptools" for wheel in decisions.wheels):
         return True  # which stands in for it
     return is_standard(name, decisions.python.minor)
+
+
+def _is_named(one: Import, names: Collection[str]) -> bool:
+    """Tell whether a wheel is called like the module, or is known to bring it: most are, and no wheel need be read."""
+    first = one.module.partition(".")[0]
+    if first == "cv2":
+        return any(name.startswith("opencv-") for name in names)
+    return canonicalize_name(first) in names or DISTRIBUTIONS.get(first, "").partition("<")[0] in names
 
 
 def _unseen(project: Project, decisions: Decisions, imports: Imports, files: ImportedFiles) -> str:

@@ -151,12 +151,12 @@ def test_a_module_that_this_python_has_no_more_is_told_as_that(tmp_path: Path) -
         ("import sys\nsys.path.append(x)\n", "", "predict.py:2 puts a directory on Python's path"),
         ("import sys\nsys.path.append('/opt/x')\n", "", "sources put /opt/x on Python's path"),
         ("import sys\nsys.path.append('later')\n", "", "sources put later on Python's path, which is not there yet"),
-        ("", "build: {run: [python setup.py install]}\n", "cog.yaml:2: build.run[0]: a command that is run may bring"),
-        ("", "build: {run: ['curl x | sh']}\n", "cog.yaml:2: build.run[0]: a command that is run may bring"),
+        ("", "build: {run: [python setup.py install]}\n", "cog.yaml:2:15: build.run[0]: a command that is run may bring"),
+        ("", "build: {run: ['curl x | sh']}\n", "cog.yaml:2:15: build.run[0]: a command that is run may bring"),
         (
             "",
             "build: {run: ['curl -o /opt/venv/lib/python3.13/site-packages/a.py -L https://x.test/a']}\n",
-            "cog.yaml:2: build.run[0]: ",
+            "cog.yaml:2:15: build.run[0]: ",
         ),
     ],
 )
@@ -201,6 +201,10 @@ def test_wheels_are_looked_into_only_where_that_answers_something(tmp_path: Path
     (tmp_path / "near.py").write_text("")
     decisions = Decisions(base=requested("libc6"), wheels=(wheel("cog", "1"),), clashes=())
     assert look_at_imports(find_project(tmp_path), decisions, ask) == Looked()
+    (tmp_path / "near.py").write_text("import cv2, PIL.Image, pkg_resources\nfrom hf_transfer import x\n")
+    named = ("cog", "opencv-contrib-python", "pillow", "setuptools", "hf-transfer")
+    wheels = tuple(wheel(name, "1") for name in named)
+    assert look_at_imports(find_project(tmp_path), msgspec.structs.replace(decisions, wheels=wheels), ask) == Looked()
     (tmp_path / "near.py").write_text("import a\n")
     assert look_at_imports(find_project(tmp_path), decisions, ask) == Looked(unseen="index.test: refused")
     assert look_at_imports(find_project(tmp_path), decisions, lambda _: None).unseen == "some wheels are not here"
