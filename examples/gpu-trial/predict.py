@@ -110,9 +110,10 @@ def tried() -> tuple[str, bool]:
     for trial in TRIALS:
         command = [sys.executable, __file__, trial.__name__]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        said = [line for line in (done.stdout if done.returncode == 0 else done.stderr).splitlines() if line.strip()]
+        text = done.stdout if done.returncode == 0 else done.stderr
+        said = [line for line in text.splitlines() if line.strip(" \x1b[m")]  # colours are no line
         good = good and done.returncode == 0
-        lines.append(f"{'ok    ' if done.returncode == 0 else 'FAILED'} {trial.__name__}: {said[-1] if said else ''}")
+        lines.append(f"{'ok    ' if done.returncode == 0 else 'FAILED'} {trial.__name__}: {said[-1] if said else f'it ended with {done.returncode}'}")
     return "\n".join(lines), good
 
 

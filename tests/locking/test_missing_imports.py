@@ -151,8 +151,8 @@ def test_a_module_that_this_python_has_no_more_is_told_as_that(tmp_path: Path) -
         ("import sys\nsys.path.append(x)\n", "", "predict.py:2 puts a directory on Python's path"),
         ("import sys\nsys.path.append('/opt/x')\n", "", "sources put /opt/x on Python's path"),
         ("import sys\nsys.path.append('later')\n", "", "sources put later on Python's path, which is not there yet"),
-        ("", "build: {run: [python setup.py install]}\n", "cog.yaml:2:15: build.run[0]: a command that is run may bring"),
-        ("", "build: {run: ['curl x | sh']}\n", "cog.yaml:2:15: build.run[0]: a command that is run may bring"),
+        ("", "build: {run: [python setup.py install]}\n", "cog.yaml:2:15: build.run[0]: a command that is run may"),
+        ("", "build: {run: ['curl x | sh']}\n", "cog.yaml:2:15: build.run[0]: a command that is run may"),
         (
             "",
             "build: {run: ['curl -o /opt/venv/lib/python3.13/site-packages/a.py -L https://x.test/a']}\n",
