@@ -92,6 +92,6 @@ def test_f37_after_a_kill_what_is_there_is_not_sent_again(small: Project) -> Non
                 time.sleep(0.05)
             push.kill()
         before = registry.received("me/hello")
-        small.cogpack("push", f"{registry.address}/me/hello")
+        small.cogpack("push", "--no-attach", f"{registry.address}/me/hello")
         assert registry.received("me/hello") == before
         assert registry.tags["me/hello"]
