@@ -108,13 +108,24 @@ def test_a_model_that_downloads_lives_over_a_root_that_nobody_writes(
     (copies,) = pod.pop("initContainers")
     user, place = pod["securityContext"]["runAsUser"], copies["volumeMounts"][0]["mountPath"]
     podman(
-        *("run", "--rm", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+        *(
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            "--read-only",
+            "--cap-drop",
+            "ALL",
+            "--security-opt",
+            "no-new-privileges",
+        ),
         *("--user", str(user), "--volume", f"source:{place}", "--entrypoint", copies["command"][0], copies["image"]),
         *copies["command"][1:],
     )
-    pod["containers"][0]["ports"][0]["hostPort"] = port
+    del pod["containers"][0]["ports"]  # on this machine's network, so that no bridge of podman's stays behind
+    pod["containers"][0]["env"].append({"name": "PORT", "value": str(port)})
     (tmp_path / "played.yaml").write_text(yaml.safe_dump(deployment))
-    podman("play", "kube", str(tmp_path / "played.yaml"))
+    podman("play", "kube", "--network", "host", str(tmp_path / "played.yaml"))
 
     def probe(question: str) -> int:
         return podman("exec", "model-pod-0-model", "python", "-I", f"/{PROBE}", question, ok=False).returncode
