@@ -245,6 +245,8 @@ class _Parser:
 
 
 def _unsupported(place: Place, text: str, foreign: Foreign | LocalModule | None) -> Exception:
+    if isinstance(foreign, Foreign) and foreign.name == "typing.Literal":
+        return place.error(f"type {text} is not supported", next_step="write str, and choices=[...] in its Input")
     if isinstance(foreign, Foreign) and foreign.name in _YIELDED:
         return place.error(
             f"type {text} is not supported: a function that yields is annotated as Iterator",

@@ -2,13 +2,31 @@
 
 import ast
 import math
-from typing import TypeAlias
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from cogpack.runtime.schema.source import shown
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 
 MAX_BITS = 64
+
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Is: operator.is_,
+    ast.IsNot: operator.is_not,
+    ast.In: lambda left, right: left in right,
+    ast.NotIn: lambda left, right: left not in right,
+}
+_CONVERSIONS: Mapping[int, Callable[[Any], Any]] = {-1: lambda value: value, ord("r"): repr, ord("s"): str}
+_SPEC = re.compile(r"(?:.?[<>=^])?[-+ ]?#?0?[0-9]{0,3}[,_]?(?:\.[0-9]{1,2})?[a-zA-Z%]?")
 
 
 class Unresolved(Exception):  # noqa: N818 - an answer, turned into an InputError by those who know the place
@@ -54,6 +72,40 @@ def converted(node: ast.Call, kind: "type[int | float | str]", value: Value) -> 
     except (ValueError, OverflowError):
         pass
     raise Unresolved(f"{shown(node)} is not {'text' if kind is str else 'a number'}")
+
+
+def compared(node: ast.expr, operations: Sequence[ast.cmpop], operands: "Sequence[Value]") -> bool:
+    """Compare neighbours as Python does."""
+    try:
+        return all(
+            _COMPARISONS[type(operation)](left, right)
+            for operation, left, right in zip(operations, operands, operands[1:], strict=False)
+        )
+    except TypeError as error:
+        raise Unresolved(f"{shown(node)}: {error}") from None
+
+
+def formatted(node: ast.expr, value: "str | int | float | None", conversion: int, spec: str) -> str:
+    """Write one value of an f-string; a specification that could make it long is none of ours."""
+    if conversion not in _CONVERSIONS or not _SPEC.fullmatch(spec):
+        raise Unresolved(f"{shown(node)} is not formatted")
+    try:
+        return format(_CONVERSIONS[conversion](value), spec)
+    except (ValueError, TypeError) as error:
+        raise Unresolved(f"{shown(node)}: {error}") from None
+
+
+def ranged(node: ast.expr, arguments: "Sequence[Value]") -> range:
+    """Count as `range` does, fewer than 2**63 steps."""
+    numbers = [value for value in arguments if isinstance(value, int)]
+    if len(numbers) < len(arguments):
+        raise Unresolved(f"{shown(node)} is no range of integers")
+    try:
+        found = range(*numbers)
+        len(found)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Unresolved(f"{shown(node)}: {error}") from None
+    return found
 
 
 def literal(value: Value) -> ast.expr:

@@ -76,7 +76,8 @@ def _add(
     _check_type(sources, plain)
     _check_arguments(inputs, plain, given, place)
     default = given.default
-    nullable = optional or (default is None and plain.kind == "secret")
+    # What is nullable and has no default gets None of coglet: not what has one that the document can't tell.
+    nullable = (optional and not given.computed) or (default is None and plain.kind == "secret")
     if default is None and not nullable:
         # Without it the code gets None: coglet looks at the schema and at the default, not at the type.
         nullable = none_default == "optional"
@@ -161,6 +162,9 @@ def _check_type(sources: Sources, type_: Type) -> None:
                         f"type {type_.text} is not supported: {member.text} can't be in a union",
                         next_step="unite str, int, float, bool, dict and lists of these only",
                     )
+        case "class" if type_.defined and sources.members(type_.defined):
+            advice = f"write str, and choices=[one.value for one in {type_.text}] in its Input"
+            raise type_.place.error(f"type {type_.text} is an Enum, and coglet gives text", next_step=advice)
         case _ if not _is_single(sources, type_):
             raise type_.place.error(f"type {type_.text} is not supported as an input", next_step=OPAQUE_ADVICE)
 

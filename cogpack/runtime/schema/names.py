@@ -36,6 +36,10 @@ _STEPS = 200_000
 _MAX_CHAIN = 30
 """Of names that stand for names."""
 
+_ENUMS = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum"})
+_VALUES = frozenset({"builtins.str", "builtins.int", "builtins.float", "enum.IntEnum", "enum.StrEnum"})
+"""Bases of an Enum whose members are their values."""
+
 _KNOWN_PACKAGES = frozenset(
     {
         "builtins",
@@ -100,6 +104,16 @@ class Local(msgspec.Struct, frozen=True, eq=False):
     node: ast.ClassDef | Function | ast.expr
 
 
+class Member(msgspec.Struct, frozen=True, eq=False):
+    """Is a member of an Enum of the project, and where its value stands. `is_value`: it is text or a number itself, as
+    those of `class Kind(str, Enum)` are."""
+
+    name: str
+    scope: Scope
+    node: ast.expr
+    is_value: bool
+
+
 class LocalModule(msgspec.Struct, frozen=True, eq=False):
     """Is a module or package of the project."""
 
@@ -113,7 +127,7 @@ class Unknown(msgspec.Struct, frozen=True, eq=False):
     computed: bool = False
 
 
-Symbol: TypeAlias = Foreign | Local | LocalModule | Unknown
+Symbol: TypeAlias = Foreign | Local | LocalModule | Member | Unknown
 
 
 class Sources:
@@ -153,6 +167,25 @@ class Sources:
     def resolve(self, scope: Scope, expression: ast.expr) -> Symbol:
         """Tell what a name or dotted name stands for; other expressions stand for themselves."""
         return self._resolve(scope, expression, 0)
+
+    def members(self, symbol: Symbol, depth: int = 0) -> "dict[str, Member] | None":
+        """Give the members of an Enum, in the order of its body; None of what is no Enum."""
+        if not isinstance(symbol, Local) or not isinstance(symbol.node, ast.ClassDef) or depth > _MAX_CHAIN:
+            return None
+        bases = {
+            base.name
+            for expression in symbol.node.bases
+            if isinstance(base := self._resolve(symbol.scope, expression, depth + 1), Foreign)
+        }
+        if not bases & _ENUMS:
+            return None
+        names = class_names(symbol.node)
+        self.spend(len(names))
+        return {
+            name: Member(name, symbol.scope.within(names), bound.node, bool(bases & _VALUES))
+            for name, bound in names.items()
+            if isinstance(bound, Assigned) and not name.startswith("_")
+        }
 
     def _resolve(self, scope: Scope, expression: ast.expr, depth: int) -> Symbol:
         self.spend()
@@ -250,14 +283,20 @@ class Sources:
                 return self._member(parts, name, depth + 1)
             case Local(scope, ast.ClassDef() as node):
                 return self._class_attribute(scope, node, name, depth)
+            case Member(own, scope, node):
+                if name in ("value", "name"):
+                    return Local(scope, node if name == "value" else ast.Constant(own))
+                return Unknown(f"a member of an Enum has value and name, and {name} is not followed")
             case Local(_, node):
                 return Unknown(f"attributes of {shown(node)} are not followed", computed=True)
             case Unknown():
                 return owner
 
     def _class_attribute(self, scope: Scope, node: ast.ClassDef, name: str, depth: int) -> Symbol:
+        members = self.members(Local(scope, node), depth)
+        if members and name in members:
+            return members[name]
         if node.bases or node.keywords:
-            # An Enum's members, for one, are not what its body assigns.
             return Unknown(f"attributes of {node.name}, which has base classes, are not followed", computed=True)
         names = class_names(node)
         self.spend(len(names))

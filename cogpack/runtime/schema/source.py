@@ -6,6 +6,7 @@ Sources are bounded in size, and walked without recursion, so that no file can e
 import ast
 import re
 import warnings
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import decode_source
@@ -153,10 +154,17 @@ def _count_characters(tree: ast.Module, data: bytes) -> None:
         lines = [line.encode() for line in re.split(r"\r\n?|\n", decode_source(data))]
     except (SyntaxError, ValueError, LookupError):  # `ast` takes a little more
         return
-    wide = {number for number, line in enumerate(lines, 1) if not line.isascii()}
-    for node in ast.walk(tree):
-        if isinstance(node, _Positioned) and node.lineno in wide:
-            node.col_offset = len(lines[node.lineno - 1][: node.col_offset].decode(errors="replace"))
+    wide = [number for number, line in enumerate(lines, 1) if not line.isascii()]
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, _Positioned):
+            first = bisect_left(wide, node.lineno)
+            if first == len(wide) or wide[first] > (node.end_lineno or node.lineno):
+                continue
+            if wide[first] == node.lineno:
+                node.col_offset = len(lines[node.lineno - 1][: node.col_offset].decode(errors="replace"))
+        pending += ast.iter_child_nodes(node)
 
 
 def parse_annotation(text: str, quotes: ast.expr) -> ast.expr:

@@ -144,7 +144,12 @@ def _behind(sources: Sources, node: ast.ClassDef, name: str, depth: int = 0) -> 
                 other = _behind(sources, node, inner, depth + 1) if inner != name else None
                 found += [other] if other else []
     named = [one for one in found if one.name == name]
-    return next((some[0] for some in (found, named) if len(set(some)) == 1), None)
+    return next((some[0] for some in (found, named) if len(set(map(_signature, some))) == 1), None)
+
+
+def _signature(node: Function) -> str:
+    """Write what callers see, without places: two branches of an `if` may define one method twice."""
+    return f"{type(node).__name__} {ast.dump(node.args)} {ast.dump(node.returns) if node.returns else ''}"
 
 
 def _wrapped(value: ast.expr) -> str | None:

@@ -14,15 +14,18 @@ from cogpack.runtime.schema.computing import (
     Uncomputed,
     Unresolved,
     Value,
+    compared,
     converted,
+    formatted,
     literal,
     number,
     ordered,
     power,
+    ranged,
     unique,
 )
-from cogpack.runtime.schema.names import Foreign, Local, Sources, Unknown
-from cogpack.runtime.schema.source import Assigned, Place, Scope, shown
+from cogpack.runtime.schema.names import Foreign, Local, Member, Sources, Unknown
+from cogpack.runtime.schema.source import Assigned, Binding, Place, Scope, shown
 
 _MAX_DEPTH = 60
 _MAX_TEXT = 1024 * 1024
@@ -83,6 +86,20 @@ class _Evaluation:
                 return list(self._comprehended(scope, node.elt, node.generators, deeper))
             case ast.SetComp():
                 return unique(list(self._comprehended(scope, node.elt, node.generators, deeper)))
+            case ast.DictComp(key=key, value=value):
+                pairs = self._comprehended(scope, ast.Dict([key], [value]), node.generators, deeper)
+                return {name: one for pair in pairs if isinstance(pair, dict) for name, one in pair.items()}
+            case ast.Compare(left=left, ops=operations, comparators=others):
+                operands = [self.value(scope, each, deeper) for each in (left, *others)]
+                return compared(node, operations, operands)
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                return self.value(scope, body if self.value(scope, test, deeper) else orelse, deeper)
+            case ast.BoolOp(op=operation, values=values):
+                for each in values:
+                    found = self.value(scope, each, deeper)
+                    if bool(found) == isinstance(operation, ast.Or):
+                        break
+                return found
             case _:
                 raise Uncomputed(f"{shown(node)} is not a literal")
 
@@ -91,6 +108,10 @@ class _Evaluation:
         match self._sources.resolve(scope, node):
             case Local(found, ast.expr() as expression):
                 return found, expression
+            case Member(_, found, value, True):
+                return found, value
+            case Member():
+                raise Uncomputed(f"{shown(node)} is a member of an Enum, which JSON has not: write {shown(node)}.value")
             case Unknown(reason, computed):
                 raise (Uncomputed if computed else Unresolved)(reason)
             case _:
@@ -149,7 +170,12 @@ class _Evaluation:
         if depth > _MAX_DEPTH:
             raise Unresolved("it is nested too deeply")
         match node:
+            case ast.Attribute(value=owner, attr="__members__"):
+                if members := self._sources.members(self._sources.resolve(scope, owner)):
+                    return [*members]
             case ast.Name() | ast.Attribute():
+                if members := self._sources.members(self._sources.resolve(scope, node)):
+                    return unique([self.value(scope, ast.Attribute(node, name), depth + 1) for name in members])
                 return self._elements(*self._target(scope, node), depth + 1)
             case ast.Dict(keys=keys, values=values):
                 found: list[Value] = []
@@ -160,6 +186,8 @@ class _Evaluation:
                         found.append(self.value(scope, key, depth + 1))
                 return unique(found)
         evaluated = self.value(scope, node, depth)
+        if isinstance(evaluated, dict):
+            return [*evaluated]
         if not isinstance(evaluated, list):
             raise Unresolved(f"{shown(node)} is not a list or dict")
         return evaluated
@@ -171,11 +199,31 @@ class _Evaluation:
             yield self.value(scope, element, depth)
             return
         first, *others = generators
-        if not isinstance(first.target, ast.Name) or first.ifs or first.is_async:
-            raise Unresolved(f"{shown(first)} is more than for NAME in LIST")
-        for item in self._elements(scope, first.iter, depth):
-            bound = scope.within({first.target.id: Assigned(literal(item))})
-            yield from self._comprehended(bound, element, others, depth + 1)
+        for names in self._bound(scope, first, depth):
+            bound = scope.within(names)
+            if all(self.value(bound, test, depth) for test in first.ifs):
+                yield from self._comprehended(bound, element, others, depth + 1)
+
+    def _bound(self, scope: Scope, loop: ast.comprehension, depth: int) -> Iterator[dict[str, Binding]]:
+        """Give what a loop binds its names to, turn by turn."""
+        match loop.target, loop.iter:
+            case ast.Name(id=name), ast.Name() | ast.Attribute() as node if members := self._sources.members(
+                self._sources.resolve(scope, node)
+            ):
+                for member in members:
+                    yield {name: Assigned(ast.Attribute(node, member), scope)}
+            case ast.Name(id=name), node:
+                for item in self._elements(scope, node, depth):
+                    yield {name: Assigned(literal(item))}
+            case (
+                ast.Tuple(elts=[ast.Name(id=name), ast.Name(id=other)]),
+                ast.Call(func=ast.Attribute(value=owner, attr="items"), args=[], keywords=[]),
+            ):
+                owned = self.value(scope, owner, depth)
+                for key, item in owned.items() if isinstance(owned, dict) else ():
+                    yield {name: Assigned(literal(key)), other: Assigned(literal(item))}
+            case _:
+                raise Unresolved(f"{shown(loop)} is more than for NAME in LIST")
 
     def _unary(self, node: ast.UnaryOp, operand: Value) -> Value:
         match node.op, operand:
@@ -213,10 +261,11 @@ class _Evaluation:
         match part:
             case ast.Constant(value=str() as text):
                 return text
-            case ast.FormattedValue(value=inner, conversion=-1, format_spec=None):
+            case ast.FormattedValue(value=inner, conversion=conversion, format_spec=None | ast.JoinedStr() as given):
                 value = self.value(scope, inner, depth)
+                spec = "".join(self._formatted(scope, one, depth) for one in given.values) if given else ""
                 if isinstance(value, str | int | float) or value is None:
-                    return str(value)
+                    return formatted(part, value, conversion, spec)
         raise Uncomputed(f"{shown(part)} is not formatted")
 
     def _item(self, node: ast.Subscript, container: Value, index: Value) -> Value:
@@ -250,6 +299,8 @@ class _Evaluation:
                 name = symbol.name if isinstance(symbol, Foreign) else ""
                 if name == "builtins.range":
                     return self._range(node, [self.value(scope, argument, depth)])
+                if name == "typing.get_args":
+                    return self._literals(scope, argument, depth)
                 if name in ("os.getenv", "os.environ.get"):
                     return self._of_environment(scope, node, None)
                 if name in _COPIES:
@@ -273,15 +324,19 @@ class _Evaluation:
         self._sources.notes.append(place.note(Code.ENVIRONMENT_VALUE, text))
         return fallback
 
+    def _literals(self, scope: Scope, node: ast.expr, depth: int) -> "list[Value]":
+        """Give the values of a `Literal[...]`, by whatever name."""
+        symbol = self._sources.resolve(scope, node)
+        if isinstance(symbol, Local) and isinstance(symbol.node, ast.Subscript):
+            home = self._sources.resolve(symbol.scope, symbol.node.value)
+            if isinstance(home, Foreign) and home.name == "typing.Literal":
+                inner = symbol.node.slice
+                return self._items(symbol.scope, inner.elts if isinstance(inner, ast.Tuple) else [inner], depth)
+        raise Unresolved(f"{shown(node)} is no Literal")
+
     def _range(self, node: ast.Call, arguments: "list[Value]") -> "list[Value]":
-        numbers = [value for value in arguments if isinstance(value, int)]
-        if len(numbers) < len(arguments):
-            raise Unresolved(f"{shown(node)} is no range of integers")
-        try:
-            found = range(*numbers)
-            self._sources.spend(len(found))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise Unresolved(f"{shown(node)}: {error}") from None
+        found = ranged(node, arguments)
+        self._sources.spend(len(found))
         return list(found)
 
     def _joined(self, between: str, parts: "list[Value]") -> str:

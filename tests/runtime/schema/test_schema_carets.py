@@ -10,11 +10,14 @@ from cogpack.errors import InputError
 from cogpack.runtime.schema import describe
 
 HEAD = """\
-from typing import Generator, Iterator, Optional
+from enum import Enum
+from typing import Generator, Iterator, Literal, Optional
 from cog import BaseModel, ConcatenateIterator, Input, Path, concurrent, streaming
 from transformers import AutoModel
 def compute(): return 1
 class Plain: ...
+class Kind(Enum):
+    A = "a"
 """
 FAULTS = {
     "no method": (
@@ -51,6 +54,24 @@ FAULTS = {
         "Bits = Optional[^bytes]\ndef Predictor(x: Bits) -> str: ...",
         "parameter 'x': type bytes is not supported",
         "Annotated[T, cog.Opaque]",
+    ),
+    "Literal": (
+        "def Predictor(x: ^Literal['a', 'b']) -> str: ...",
+        "parameter 'x': type Literal['a', 'b'] is not supported",
+        "write str, and choices=[...] in its Input",
+    ),
+    "Enum": (
+        "def Predictor(x: Optional[^Kind]) -> str: ...",
+        "parameter 'x': type Kind is an Enum, and coglet gives text",
+        "write str, and choices=[one.value for one in Kind] in its Input",
+    ),
+    "member that is no value": (
+        "def Predictor(x: str = Input(choices=^[Kind.A])) -> str: ...",
+        (
+            "parameter 'x': choices=[Kind.A] is not known without running the code: Kind.A is a member of an Enum, "
+            "which JSON has not: write Kind.A.value"
+        ),
+        "write choices as a literal",
     ),
     "quoted type": (
         "def Predictor(x: ^'bytes') -> str: ...",
@@ -169,13 +190,13 @@ FAULTS = {
         "use accept, choices, default, deprecated, description, ge, le, max_length, min_length, regex",
     ),
     "default that is not known": (
-        "def Predictor(x: int = ^compute()) -> str: ...",
-        "parameter 'x': its default compute() is not known without running the code: compute() is not called",
+        "def Predictor(x: int = ^NOHOW) -> str: ...",
+        "parameter 'x': its default NOHOW is not known without running the code: NOHOW is not defined in predict.py",
         "write a literal or a constant of the file as default",
     ),
     "Input's default that is not known": (
-        "def Predictor(x: int = Input(description='n', default=^compute())) -> str: ...",
-        "parameter 'x': default=compute() is not known without running the code: compute() is not called",
+        "def Predictor(x: int = Input(description='n', default=^NOHOW)) -> str: ...",
+        "parameter 'x': default=NOHOW is not known without running the code: NOHOW is not defined in predict.py",
         "write default as a literal or a constant of the project",
     ),
     "choices that are not known": (

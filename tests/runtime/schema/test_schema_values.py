@@ -1,6 +1,7 @@
 """Values of expressions are those that Python gives, and what is not harmless to compute is not computed."""
 
 import ast
+import cProfile
 import json
 
 import pytest
@@ -15,6 +16,8 @@ from cogpack.runtime.schema.source import MappedSourceFiles, Scope
 from cogpack.runtime.schema.values import evaluate
 
 MODULE = """
+from enum import Enum, StrEnum, auto
+from typing import Literal, get_args
 ONE = 1
 PAIR = (1, "a")
 TABLE = {"a": 1, "b": 2}
@@ -23,6 +26,14 @@ class Defaults:
     SIZE = 512
 class Kind(str, Enum):
     A = "a"
+    B = "b"
+    def told(self): return self.value
+class Bare(Enum):
+    _ignore_ = "C"
+    C = 3
+class Late(StrEnum):
+    D = auto()
+Words = Literal["u", "v"]
 LIST = []
 LIST.append(1)
 COUNT = 0
@@ -78,6 +89,23 @@ def value(text: str) -> Value:
         ("INSIDE", 3),
         ("ANNOTATED", 4),
         ("{1, 1, 2}", [1, 2]),
+        ("f'{ONE:>3}|{ONE!r}|{2.5:.2f}|{\"a\"!r:5}'", "  1|1|2.50|'a'  "),
+        ("1 if ONE < 2 <= 3 and 'a' in TABLE else 2", 1),
+        ("None or ''", ""),
+        ("[n for n in range(9) if n % 2 == 0 if n != 4]", [0, 2, 6, 8]),
+        ("[f'{k}{v}' for k, v in TABLE.items()]", ["a1", "b2"]),
+        ("{k: [k] for k in TABLE}", {"a": ["a"], "b": ["b"]}),
+        ("list({k: 1 for k in 'a b'} if False else TABLE)", ["a", "b"]),
+        ("Kind.A", "a"),
+        ("Kind.B.name + Kind.B.value", "Bb"),
+        ("list(Kind)", ["a", "b"]),
+        ("[*Kind.__members__]", ["A", "B"]),
+        ("[one.value for one in Kind if one != 'a']", ["b"]),
+        ("len(Kind)", 2),
+        ("[one.name for one in Bare]", ["C"]),
+        ("Bare.C.value", 3),
+        ("list(get_args(Words))", ["u", "v"]),
+        ("[word for word in get_args(Literal[1, 2])]", [1, 2]),
     ],
 )
 def test_these_are_known_without_running_anything(text: str, expected: object) -> None:
@@ -98,7 +126,21 @@ def test_these_are_known_without_running_anything(text: str, expected: object) -
         "HANDLE",
         "GONE",
         "UNSET",
-        "Kind.A",
+        "Kind.C",
+        "Kind.A.told",
+        "Kind",
+        "Bare.C",
+        "list(Bare)",
+        "Bare.__members__",
+        "Late.D",
+        "get_args(Kind)",
+        "1 < 'a'",
+        "1 in 2",
+        "f'{ONE:1000d}'",
+        "f'{ONE:.100f}'",
+        "f'{ONE:x<9s}'",
+        "f'{TABLE}'",
+        "[a for a, b in PAIR]",
         "Defaults.MISSING",
         "MIXED",
         "NOWHERE",
@@ -118,8 +160,6 @@ def test_these_are_known_without_running_anything(text: str, expected: object) -
         "'a' * 10**9",
         "[0] * 10**9",
         "'%s' % 1",
-        "f'{ONE:>9}'",
-        "f'{ONE!r}'",
         "[1][5]",
         "TABLE['z']",
         "TABLE[0]",
@@ -128,9 +168,6 @@ def test_these_are_known_without_running_anything(text: str, expected: object) -
         "{*[[]]}",
         "sorted([1, 'a'])",
         "lambda: 1",
-        "[x for x in PAIR if x]",
-        "1 if ONE else 2",
-        "ONE < 2",
         "(ONE := 3)",
         "-'a'",
         "'a'.upper()",
@@ -191,6 +228,41 @@ def test_arithmetic_is_python_s_or_refused(operator: str, left: float, right: fl
 )
 def test_choices_are_computed_where_no_code_has_to_run(parameter: str, before: str, expected: list[object]) -> None:
     assert schemas(predictor(parameter, before=before))["x"]["enum"] == expected
+
+
+def test_an_optional_input_gets_its_own_default_where_only_the_running_model_knows_it() -> None:
+    """coglet hands None to what is nullable and has no default in the document: Python's own would not count."""
+    found = described(
+        predictor("x: Optional[int] = Input(default=compute());y: int | str | None = Input(default=compute())")
+    )
+    inputs = json.loads(found.document)["components"]["schemas"]["Input"]
+    assert "required" not in inputs
+    assert inputs["properties"]["x"] == {"title": "X", "type": "integer", "x-order": 0}
+    assert "nullable" not in json.dumps(inputs["properties"]["y"])
+    assert [note.code for note in found.notes] == ["no-default"] * 2
+
+
+def test_two_branches_that_define_one_method_alike_are_one() -> None:
+    method = "    def run(self, x: int) -> str:"
+    source = f"class Predictor:\n  if fast():\n{method} return 'a'\n  else:\n{method} return 'b'\n"
+    found = described(source)
+    assert json.loads(found.document)["components"]["schemas"]["Input"]["required"] == ["x"]
+    assert [note.code for note in found.notes] == ["wrapped-method"]
+    with pytest.raises(InputError, match="has no run or predict method"):
+        described(source.replace("x: int", "x: str", 1))
+
+
+def test_a_source_of_2_000_lines_costs_little_beside_its_parsing() -> None:
+    """Counted in Python's calls, since time is the machine's: 2,000 lines take 45 ms, of which 30 are `ast.parse`."""
+    help_ = "    def help{}(self, a: int) -> int:\n        'Hülft.'\n        b = a\n        return b\n"
+    given = "        p{}: int = Input(default=1, ge=0, le=99),\n"
+    lines = "from cog import BaseRunner, Input\nclass Predictor(BaseRunner):\n"
+    lines += "".join(help_.format(at) for at in range(480)) + "    def run(\n        self,\n"
+    lines += "".join(given.format(at) for at in range(80)) + "    ) -> int: ...\n"
+    for source, most in ((lines, 100_000), (lines.replace("ü", "i"), 50_000)):
+        calls = cProfile.Profile()
+        calls.runcall(described, source)
+        assert sum(entry.callcount for entry in calls.getstats()) < most
 
 
 def test_a_comprehension_of_any_size_is_no_way_around_the_limits() -> None:
