@@ -52,21 +52,6 @@ class ArtifactFile(msgspec.Struct, frozen=True, kw_only=True):
 EMPTY_CONFIG = ArtifactFile(media_type=OCI_EMPTY, data=b"{}")
 
 
-def attach(
-    images: WritableImages,
-    subject: Descriptor,
-    artifact_type: str,
-    files: Sequence[ArtifactFile] = (),
-    annotations: Mapping[str, str] | None = None,
-) -> Descriptor:
-    """Make an artifact of `files`, store it and let it refer to `subject`; answers as what it is listed there."""
-    node = artifact_of(subject, artifact_type, [file.descriptor for file in files], annotations)
-    for file in files:
-        images.put_blob(file.descriptor, file.data)
-    put_artifact(images, node)
-    return node.entry
-
-
 def artifact_of(
     subject: Descriptor,
     artifact_type: str,

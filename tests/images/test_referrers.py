@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.fake_http import Answer, Fake, Request, serving
+from support.images import attach
 
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError, UnavailableError
@@ -15,7 +16,7 @@ from cogpack.images import referrers
 from cogpack.images.graph import Node
 from cogpack.images.interface import WritableImages
 from cogpack.images.layout import LayoutImages
-from cogpack.images.referrers import ArtifactFile, attach, fallback_tag
+from cogpack.images.referrers import ArtifactFile, fallback_tag
 from cogpack.images.registry import RegistryImages
 from cogpack.layout import Layout
 from cogpack.oci import MADE_LIMIT, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest

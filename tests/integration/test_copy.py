@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 from support.dockerd import Docker
+from support.images import attach
 from support.registry import PASSWORD, USER, docker_registry
 from support.tools import tool
 
 from cogpack.digest import Digest
-from cogpack.images.referrers import ArtifactFile, attach
+from cogpack.images.referrers import ArtifactFile
 from cogpack.images.registry import RegistryImages
 from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, Descriptor, Platform
 from cogpack.progress import SILENT

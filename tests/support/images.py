@@ -1,9 +1,11 @@
 """Small images with no base, for tests of what carries images about."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cogpack.images.assemble import NamedLayer, Run, assemble
+from cogpack.images.interface import WritableImages
+from cogpack.images.referrers import ArtifactFile, artifact_of, put_artifact
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Codec, Uncompressed
 from cogpack.layers.files import FilesSource, generated
@@ -33,6 +35,21 @@ def image_of(layers: Sequence[Layer], infos: Sequence[LayerInfo], *, command: Se
     )
     parts = [NamedLayer(layer.name, key_of(layer), info) for layer, info in zip(layers, infos, strict=True)]
     return assemble(parts, run, platform=Platform(architecture="amd64", os="linux"))
+
+
+def attach(
+    images: WritableImages,
+    subject: Descriptor,
+    artifact_type: str,
+    files: Sequence[ArtifactFile] = (),
+    annotations: Mapping[str, str] | None = None,
+) -> Descriptor:
+    """An artifact of `files` that refers to `subject`, as others attach one; as what it is listed there."""
+    node = artifact_of(subject, artifact_type, [file.descriptor for file in files], annotations)
+    for file in files:
+        images.put_blob(file.descriptor, file.data)
+    put_artifact(images, node)
+    return node.entry
 
 
 def drain(body: Body) -> None:
