@@ -111,7 +111,8 @@ class SystemPackages(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     `dpkg`: names of those that dpkg installs, run in the sandbox, since their scripts or those of what they depend on
     can't be stood in for. `recommends`: whether packages have come that others only recommend; `left_out`: those that
     could not; `archives`: those beside Debian's; `present`: what was asked for, and a base from a registry has;
-    `compiler`: names of those that nobody asked for, which come with a compiler, in a layer of their own.
+    `compiler`: names of those that nobody asked for, which come with a compiler, in a layer of their own; `tools`: of
+    those that `cogpack.tools` brings whatever else is asked for, in one that all projects with these share.
     """
 
     dpkg: tuple[str, ...] = ()
@@ -122,6 +123,7 @@ class SystemPackages(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     packages: tuple[LockedDeb, ...] = ()
     present: tuple[Present, ...] = ()
     compiler: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = {package.name for package in self.packages}
@@ -129,6 +131,8 @@ class SystemPackages(LockTable, frozen=True, kw_only=True, omit_defaults=True):
             raise InputError(f"{FILE}: dpkg is to install packages that are not in it", next_step=DAMAGED)
         if not names.issuperset(self.compiler):
             raise InputError(f"{FILE}: a compiler of packages that are not in it", next_step=DAMAGED)
+        if not names.issuperset(self.tools):
+            raise InputError(f"{FILE}: tools of packages that are not in it", next_step=DAMAGED)
 
 
 class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="debian", omit_defaults=True):

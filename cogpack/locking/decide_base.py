@@ -67,11 +67,18 @@ def decide_base(
             _debian, session, config, platform, suite, shared=of, archives=archives, snapshot=snapshot, seen=seen
         )
         found = decide(debian, upgrade_system=upgrade_system, compiler=compiler)
-        if not compiler or found is debian:
+        if found is debian:
             return found
-        without = {deb.name for deb in decide(found).installed}
-        names = tuple(deb.name for deb in found.system_packages.packages if deb.name not in without)
-        over = msgspec.structs.replace(found.system_packages, compiler=names)
+        over = found.system_packages
+        if compiler:
+            without = {deb.name for deb in decide(found).installed}
+            names = tuple(deb.name for deb in over.packages if deb.name not in without)
+            over = msgspec.structs.replace(over, compiler=names)
+        if config.pack.tools:
+            alone = decide(found, asked=())
+            brought = {deb.sha256 for deb in alone.system_packages.packages} if alone.packages == found.packages else ()
+            names = tuple(deb.name for deb in over.packages if deb.sha256 in brought and deb.name not in over.dpkg)
+            over = msgspec.structs.replace(over, tools=names)
         return msgspec.structs.replace(found, system_packages=over)
     image = shared if isinstance(shared, SharedImage) else None
     before = kept if isinstance(kept, RegistryBase) else None
@@ -203,7 +210,9 @@ def _debian(
     seen: Sequence[DebianRelease],
     upgrade_system: bool = False,
     compiler: Sequence[str] = (),
+    asked: Sequence[str] | None = None,
 ) -> DebianBase:
+    """Decide it. `asked`: packages instead of `build.system_packages`."""
     slim = config.pack.debian.slim
     fits = shared is None or (shared.base.suite, shared.base.slim) == (suite, slim)
     if shared and not fits and not shared.wanted:
@@ -218,7 +227,7 @@ def _debian(
     if kept and (kept.suite, kept.slim, kept.arch) != (suite, slim, platform.architecture):
         kept = None
     tools = COG_TOOLS if config.pack.tools else ()
-    wanted = list(dict.fromkeys([*config.system_packages, *tools, *compiler]))
+    wanted = list(dict.fromkeys([*(config.system_packages if asked is None else asked), *tools, *compiler]))
     requested = {deb.name: deb.version for deb in kept.installed if deb.requested} if kept else {}
     answered = [name for name in wanted if not of_wheels(name) or parse_request(name).name in requested]
     mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)

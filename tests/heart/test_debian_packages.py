@@ -2,6 +2,7 @@
 them."""
 
 import hashlib
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from support.debs import stanza
 from support.wheels import make_wheel
 from support.world import Project, World, ok
 
+from cogpack.locking import decide_base
 from cogpack.resolve.debs.archives import keyring as keyring_module
 from cogpack.text import size_text
 
@@ -167,6 +169,38 @@ def test_pinned_packages_are_had_from_whoever_still_has_them_and_no_release_is_a
     assert not [path for path in archive.seen if "/dists/" in path]
     shutil.rmtree(archive.root)
     assert ok(made.cogpack("build", "-o", "../second", **environment)).digest == built.digest, "by the cache"
+
+
+def test_the_tools_of_cog_are_one_layer_whatever_else_is_asked_for(
+    world: World, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decide_base, "COG_TOOLS", ("tool", "other-tool"))
+    archive.fill()
+    archive.add("tool", depends="shared", files={"usr/bin/tool": "1"})
+    archive.add("other-tool", files={"usr/bin/other-tool": "1"})
+    archive.add("shared", files={"usr/lib/shared": "1"})
+    archive.add("app", depends="shared, own", files={"usr/bin/app": "1"})
+    archive.add("own", files={"usr/lib/own": "1"})
+    archive.finish()
+    layers = []
+    for number, packages in enumerate((["app"], ["tool", "own"], ["tool"])):
+        made = project(world, *packages)
+        with (made.root / "cog.yaml").open("a") as config:
+            config.write("cogpack: {tools: cog, bytecode: false}\n")
+        target = f"{world.registry}/me/model{number}:v1"
+        ok(made.cogpack("push", target, COGPACK_DEBIAN_MIRROR=archive.url))
+        found = json.loads(ok(made.cogpack("plan", target, "--json", COGPACK_DEBIAN_MIRROR=archive.url)).out)["layers"]
+        layers.append({one["name"]: one["key"] for one in found})
+        files = world.files(f"me/model{number}", "v1")
+        installed = re.findall(rb"^Package: ([a-z-]+)$", files["var/lib/dpkg/status"], re.MULTILINE)
+        assert {b"tool", b"other-tool", b"shared"} <= {*installed}
+    first, second, third = layers
+    (tools,) = (name for name in first if name.startswith("tools:"))
+    assert tools == "tools: other-tool, tool and 1 more"
+    assert first[tools] == second[tools] == third[tools]
+    assert "packages: app and 1 more" in first
+    assert "packages: own" in second
+    assert not any(name.startswith("packages:") for name in third)
 
 
 def test_upgrade_system_names_each_package_that_moved_and_keeps_all_other_pins(world: World, archive: Archive) -> None:

@@ -112,10 +112,12 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec, rules: ImageRule
     layers: list[BuiltLayer] = []
     inputs = {key_of(layer): tuple(own.values())}
     sources = [_source(archive) for archive in over.archives]
-    compiler = [deb for deb in ours if deb.name in over.compiler]
-    others = [deb for deb in ours if deb.name not in over.compiler]
+    groups: dict[str, list[LockedDeb]] = {"tools": [], "compiler": [], "packages": []}
+    kinds = dict.fromkeys(over.compiler, "compiler") | dict.fromkeys(over.tools, "tools")
+    for deb in ours:
+        groups[kinds.get(deb.name, "packages")].append(deb)
     below: list[LockedDeb] = []
-    for kind, found in (("compiler", compiler), ("packages", others)):
+    for kind, found in groups.items():
         told = sources if kind == "packages" else []
         if not found and not told:
             continue
