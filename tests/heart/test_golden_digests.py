@@ -22,7 +22,7 @@ from cogpack.lockfile import encode_lock, parse_lock
 HERE = Path(__file__).parent
 EXPECTED = {
     (2, "gzip"): {
-        "manifest": "975affff11848079e1bca95abce3d740e1db8b89550c0790ec1034331390facb",
+        "manifest": "988ae1f1be8ecf3b21335f53be105296d3fbee013fd267db91256ec342d744ec",
         "config": "8f5080638ffc91815f7099930959cf668ded5a45231f56c43b5be93583cb8cb2",
         "debian: trixie, 1 package": "40c2f833f21eda7c4b118aa3e50ec557ad6c685ec5363ace85b06a868060b056",
         "package: large 1": "57299dabe3586036b3456669c41260f1bb9725b14f3cc67809fb1e4af6f8b7d5",
@@ -46,7 +46,7 @@ EXPECTED = {
         "project": "f32f3ad759bb60f9b01371aa18ba8fe69159a2420b020063212178c91eb00f01",
     },
     (2, "zstd"): {
-        "manifest": "da71e58a87311318c53c40cbbb6dea2ceb3a6073e523a6f276ddf7b9ee21a89b",
+        "manifest": "1908ff47740db8e85a31378ffb589c8b42b1bbfcd26f548f78000ec46e17a2f1",
         "config": "624472a00298c641b3324a4d244e2d93d273fefcab2e1adf3fe526395cd17f8d",
         "debian: trixie, 1 package": "e32566ae2d585f3a30f4ad4c74450f67619fa981feb6af72be0afb957e3f3de5",
         "package: large 1": "71a5a31bcc30cb7f3c32211db4c7e7c6fe6bf449b163ca8e8b2fd598563d7695",

@@ -16,7 +16,7 @@ from cogpack.oci import encode
 from cogpack.text import count_text
 
 _RECIPE = "debs/2"
-_OVER = "over/2"
+_OVER = "over/3"
 """Part of the keys. Anything here that changes the entries made of the same packages must change it."""
 
 

@@ -17,7 +17,7 @@ LDAP = (
     "Name: LDAP\nDefault: yes\nPriority: 128\nAuth-Type: Primary\n"
     "Auth:\n\t[success=end default=ignore]\tpam_ldap.so use_first_pass\n"
 )
-CAPABILITY = "Name: Caps\nDefault: yes\nPriority: 0\nAuth-Type: Additional\nAuth:\n\toptional\tpam_cap.so\n"
+CAPABILITY = "Name: Caps\nDefault: yes\nPriority: 0\nAuth-Type: Additional\nAuth-Final:\n\toptional\tpam_cap.so\n"
 HOME = (
     "Name: Home\nDefault: yes\nPriority: 0\nSession-Type: Additional\nSession-Interactive-Only: yes\n"
     "Session:\n\toptional\tpam_mkhomedir.so\n"

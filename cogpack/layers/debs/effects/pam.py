@@ -69,6 +69,7 @@ def _parse(name: str, tree: Tree) -> _Profile:
             fields.setdefault(key, []).append(line.strip())
         elif ":" in line:
             key, _, value = line.partition(":")
+            key = key.removesuffix("-Final")  # as such fields were called once, and libpam-cap still writes
             fields[key] = [value.strip()] if value.strip() else []
     return _Profile(name, fields)
 

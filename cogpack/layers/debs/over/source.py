@@ -19,7 +19,7 @@ from cogpack.layers.entry import Directory, Entry, File, complete
 from cogpack.layers.spool import Once
 from cogpack.oci import encode
 
-_RECIPE = "debs over an image/4"
+_RECIPE = "debs over an image/5"
 """Part of the keys. Anything here that changes the entries made of the same image and packages must change it."""
 
 
