@@ -1,9 +1,10 @@
 """All benchmarks, one after the other, and the page of what they found.
 
-    python benchmarks [--large] [--quick] [--only NAME...] [--results benchmarks/results] [--page docs/benchmarks.md]
+    python benchmarks [--large] [--quick] [--only NAME...] [--results DIR] [--page FILE]
 
 `make bench` runs it from an installed wheel. --large: also those that want gigabytes of wheels. --quick: small sizes
-and one run, to see that each works. One whose programs are missing says so and is left out.
+and one run, to see that each works; what it finds goes to .bench/quick, and not to benchmarks/results and
+docs/benchmarks.md. One whose programs are missing says so and is left out.
 """
 
 import argparse
@@ -23,7 +24,7 @@ BENCHMARKS = {
     "weights": (["--gib", "2"], ["--gib", "0.1", "--runs", "1"]),
     "packages": ([], ["--packages", "jq", "--runs", "1"]),
     "steps": (["--runs", "1"], ["--runs", "1", "--rungs", "root"]),
-    "growth": (["--gigabytes", "1,2,4"], ["--files", "100,1000", "--gigabytes", "1"]),
+    "growth": (["--gigabytes", "1,2,4", "--runs", "1"], ["--files", "100,1000", "--gigabytes", "1"]),
 }
 """By name: what it is called with, and what for --quick."""
 LARGE = {"cuda": (["--runs", "1"], ["--runs", "1", "--only", "cogpack push"])}
@@ -34,18 +35,19 @@ def main() -> None:
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="+", choices=[*BENCHMARKS, *LARGE], metavar="NAME")
-    parser.add_argument("--results", type=Path, default=HERE / "results")
-    parser.add_argument("--page", type=Path, default=ROOT / "docs/benchmarks.md")
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("--page", type=Path)
     parser.add_argument("--wheels", type=Path, default=ROOT / ".bench/wheels", help="where those of --large are kept")
     parser.add_argument("--scratch", type=Path)
     arguments = parser.parse_args()
-    chosen = BENCHMARKS | (LARGE if arguments.large else {})
+    quick = ROOT / ".bench/quick"
+    results: Path = arguments.results or (quick if arguments.quick else HERE / "results")
+    target: Path = arguments.page or (quick / "benchmarks.md" if arguments.quick else ROOT / "docs/benchmarks.md")
+    every = BENCHMARKS | LARGE
     failed = []
-    for name, calls in chosen.items():
-        if arguments.only and name not in arguments.only:
-            continue
-        result = arguments.results / f"{name}.json"
-        command = [sys.executable, str(HERE / f"{name}.py"), *calls[arguments.quick], "--json", str(result)]
+    for name in arguments.only or (every if arguments.large else BENCHMARKS):
+        result = results / f"{name}.json"
+        command = [sys.executable, str(HERE / f"{name}.py"), *every[name][arguments.quick], "--json", str(result)]
         command += ["--scratch", str(arguments.scratch)] if arguments.scratch else []
         if name in LARGE:
             arguments.wheels.mkdir(parents=True, exist_ok=True)
@@ -53,10 +55,9 @@ def main() -> None:
         print(f"\n{name}", flush=True)
         if subprocess.run(command, check=False, env=os.environ | {"PYTHONUNBUFFERED": "1"}).returncode:
             failed.append(name)
-    found = [arguments.results / f"{name}.json" for name in BENCHMARKS | LARGE]
-    reports = [msgspec.json.decode(path.read_bytes(), type=Report) for path in found if path.exists()]
-    arguments.page.write_text(page(reports))
-    print(f"\n{arguments.page}")
+    found = [results / f"{name}.json" for name in every]
+    target.write_text(page([msgspec.json.decode(path.read_bytes(), type=Report) for path in found if path.exists()]))
+    print(f"\n{target}")
     if failed:
         sys.exit(f"not measured: {', '.join(failed)}")
 
