@@ -32,6 +32,7 @@ def test_a_hundred_commands_of_cog_are_taken_or_say_what_to_type(
     for command, expected in LINES:
         cog, *words = shlex.split(command, posix="{" not in command)
         assert cog == "cog"
-        if expected not in (found := outcome(words)):
+        found = outcome(words)
+        if found != "taken" if expected == "taken" else expected not in found:
             wrong[command] = found
     assert wrong == {}

@@ -77,9 +77,11 @@ class Reader:
             case ["cd", place]:
                 self.directory = (self.directory / place).resolve()
             case ["export", setting]:
-                assert "=" in setting
+                name, given, value = setting.partition("=")
+                assert given
+                self.environment[name] = value
             case _:
-                environment = os.environ | {"HOME": str(self.world.directory / "home")}
+                environment = os.environ | self.environment | {"HOME": str(self.world.directory / "home")}
                 subprocess.run(words, cwd=self.directory, env=environment, check=True)
 
     def make_small(self, config: Path) -> None:
