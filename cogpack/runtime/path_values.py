@@ -2,6 +2,7 @@
 
 import ast
 import posixpath
+from collections import Counter
 from collections.abc import Sequence
 
 from cogpack.runtime.contract import WORKING_DIRECTORY
@@ -12,23 +13,52 @@ _LONGEST = 4096
 _SAME = frozenset({"absolute", "expanduser", "resolve"})
 _WHOLE = frozenset({"abspath", "normpath", "realpath"})
 _WORKING = frozenset({"cwd", "getcwd"})
+_OS = {"os": "os", "os.path": "os.path", "posixpath": "os.path"}
 
 
 class PathValues:
-    """Knows the names of one file that are bound once. `path`: of the file, relative to the project's root."""
+    """Knows the names of one file that are bound once, by an assignment. `path`: of the file, relative to the
+    project's root."""
 
     def __init__(self, tree: ast.Module, path: str) -> None:
         self._file = f"{WORKING_DIRECTORY}/{path}"
-        self._bound: dict[str, ast.expr | None] = {}  # None: bound more than once, or by a call or loop
+        self._times: Counter[str] = Counter()  # how often something binds each name
+        self._assigned: dict[str, ast.expr] = {}
+        self._modules = {"os": "os"}  # names under which the file has `os` and `os.path`
         self._values: dict[str, str | None] = {}
         for node in ast.walk(tree):
-            match node:
-                case ast.Assign(targets=targets, value=value):
-                    for target in targets:
-                        if isinstance(target, ast.Name):
-                            self._bound[target.id] = None if target.id in self._bound else value
-                case ast.arg(arg=name) | ast.For(target=ast.Name(id=name)):
-                    self._bound[name] = None
+            self._bind(node)
+
+    def _bind(self, node: ast.AST) -> None:
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                self._times[name] += 1
+            case ast.Assign(targets=targets, value=value):
+                self._assigned |= {target.id: value for target in targets if isinstance(target, ast.Name)}
+            case ast.AnnAssign(target=ast.Name(id=name), value=value):
+                if value is None:
+                    self._times[name] -= 1  # a declaration, which binds nothing
+                else:
+                    self._assigned[name] = value
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                of = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+                for alias in aliases:
+                    name = alias.asname or alias.name.partition(".")[0]
+                    self._times[name] += 1
+                    module = _OS.get(of + alias.name)
+                    if module and (alias.asname or "." not in alias.name):
+                        self._modules[name] = module
+            case (
+                ast.arg(arg=name)
+                | ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.ClassDef(name=name)
+                | ast.ExceptHandler(name=str(name))
+                | ast.MatchAs(name=str(name))
+                | ast.MatchStar(name=str(name))
+                | ast.MatchMapping(rest=str(name))
+            ):
+                self._times[name] += 1
 
     def of(self, node: ast.expr, depth: int = 0) -> str | None:
         """Give the path, relative to the working directory unless it begins with a slash or "~"; None of what is
@@ -43,7 +73,7 @@ class PathValues:
                 return self._file
             case ast.Name(id=name):
                 if name not in self._values:
-                    bound = self._bound.get(name)
+                    bound = self._assigned.get(name) if self._times[name] == 1 else None
                     self._values[name] = None if bound is None else self.of(bound, deeper)
                 return self._values[name]
             case ast.Attribute(value=value, attr="parent"):
@@ -64,14 +94,24 @@ class PathValues:
             case ast.BinOp(left=left, op=ast.Add(), right=right):
                 return self._added([left, right], deeper)
             case ast.JoinedStr(values=values):
-                return self._added(
-                    [value.value if isinstance(value, ast.FormattedValue) else value for value in values], deeper
-                )
-            case ast.Call(func=ast.Attribute(attr="join" | "expanduser" | "Path") | ast.Name(id="Path"), args=args):
-                return self._joined(args, deeper) if args else None
+                return self._added(values, deeper)
+            case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
+                return self.of(value, deeper)
+            case ast.Call(func=ast.Attribute(attr="join", value=value), args=args) if self._is_os_path(value):
+                return self._joined(args, deeper)
+            case ast.Call(func=ast.Attribute(attr="expanduser" | "Path") | ast.Name(id="Path"), args=args):
+                return self._joined(args, deeper)
             case ast.Call(func=ast.Name(id="str"), args=[arg]):
                 return self.of(arg, deeper)
         return None
+
+    def _is_os_path(self, node: ast.expr) -> bool:
+        match node:
+            case ast.Attribute(value=ast.Name(id=name), attr="path"):
+                return self._modules.get(name) == "os"
+            case ast.Name(id=name):
+                return self._modules.get(name) == "os.path" and self._times[name] == 1
+        return False
 
     def _parent(self, node: ast.expr, times: int, depth: int) -> str | None:
         found = self.of(node, depth)

@@ -3,7 +3,7 @@ written wants a volume at each of these."""
 
 import ast
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -60,9 +60,12 @@ def _places(node: ast.AST) -> Iterator[tuple[ast.expr, bool]]:
     match node:
         case ast.Call(func=ast.Attribute(attr=name, value=value), args=args) if name in _MAKING:
             yield (args[0] if isinstance(value, ast.Name) and value.id == "os" and args else value), False
-        case ast.Call(func=ast.Name(id="open"), args=[path, ast.Constant(value=str(mode)), *_]):
-            if set(mode) & set("wax+"):
-                yield path, True
+        case ast.Call(func=ast.Name(id=name), args=[path, *_]) if name in _MAKING:
+            yield path, False
+        case ast.Call(func=ast.Name(id="open"), args=[path, *rest], keywords=named) if _writes(rest, named):
+            yield path, True
+        case ast.Call(func=ast.Attribute(attr="open", value=value), args=rest, keywords=named) if _writes(rest, named):
+            yield value, True
         case ast.Call(func=ast.Attribute(attr="write_bytes" | "write_text", value=value)):
             yield value, True
         case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=[_, path, *_]) if name in _FILES:
@@ -73,6 +76,15 @@ def _places(node: ast.AST) -> Iterator[tuple[ast.expr, bool]]:
                     yield value, False
     if isinstance(node, ast.Call):
         yield from ((keyword.value, False) for keyword in node.keywords if keyword.arg in _KEYWORDS)
+
+
+def _writes(modes: Sequence[ast.expr], keywords: Sequence[ast.keyword]) -> bool:
+    """Tell whether a file is opened for writing; `modes`: the arguments from where its mode is."""
+    for mode in (*modes[:1], *(keyword.value for keyword in keywords if keyword.arg == "mode")):
+        match mode:
+            case ast.Constant(value=str(text)) if set(text) & set("wax+"):
+                return True
+    return False
 
 
 def _absolute(path: str) -> str | None:

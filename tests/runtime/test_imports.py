@@ -99,6 +99,7 @@ def test_a_module_of_the_project_that_is_not_there_is_found() -> None:
         "sys.path.append(os.path.join(os.getcwd(), 'lib/'))",
         "sys.path.append(str(Path(__file__).resolve().parent / 'lib'))",
         "HERE = os.path.dirname(os.path.abspath(__file__))\nsys.path.extend([f'{HERE}/lib'])",
+        "HERE: Path = Path(__file__).parent\nsys.path.append(str(HERE / 'lib'))",
         "sys.path += ['lib']",
         "sys.path = ['lib'] + sys.path",
         "sys.path = [*sys.path, 'lib']",
@@ -134,6 +135,8 @@ def test_a_directory_outside_of_the_project_is_told() -> None:
         "os.system(f'cd /x && git clone {url}')",
         "def f():\n    subprocess.run('git clone https://x.test/y'.split())",
         "command = 'pip install a'\nos.system(command)",
+        "command: str = 'pip install a'\nos.system(command)",
+        "lib = 'lib'\nlib += '2'\nsys.path.append(lib)",
         "def f(x):\n    sys.path.append(x)",
     ],
 )

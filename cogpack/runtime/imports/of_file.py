@@ -152,7 +152,7 @@ class _Special:
                 self._add(args[:1], node)
             case ast.AugAssign(target=target, value=value) if _is_path(target):
                 self._add(_elements([value]), node)
-            case ast.Assign(targets=[target], value=value):
+            case ast.Assign(targets=[target], value=value) | ast.AnnAssign(target=target, value=ast.expr() as value):
                 self._assigned(target, value, node)
             case ast.ImportFrom(module="sys", names=names) if any(
                 alias.name in ("path", "modules", "meta_path", "path_hooks", "*") for alias in names
