@@ -35,8 +35,9 @@ _MOST_COPIED = 256 * MiB
 _COPY = """\
       initContainers:
         # A copy, so that what sources make there is not there before, as a directory that is a volume would be.
+        # Its image is always the model's, or sources of one would run with packages of another.
         - name: source
-          image: @IMAGE@:latest
+          image: &image @IMAGE@:latest
           command: [cp, -R, /src/., /copied]
           securityContext:
             allowPrivilegeEscalation: false
@@ -90,6 +91,7 @@ def deployment(directory: Path, image: str | None) -> str:
         blocks["NOTES"].insert(0, text)
     user, group = _owner(project.config)
     words = {"IMAGE": image, "USER": user, "GROUP": group, "HOME": HOME, "PROBE": f"/{PROBE}", "NAME": _name(image)}
+    words["OF_MODEL"] = "*image" if "source" in volumes.mounts else f"{image}:latest"  # named once in the file
     lines = []
     for line in template.splitlines():
         word = line.strip().strip("@")

@@ -108,6 +108,16 @@ def test_a_directory_that_is_to_be_made_is_not_there_before(tmp_path: Path) -> N
     assert {"name": "source", "mountPath": "/src"} in container["volumeMounts"]
 
 
+def test_the_copy_and_the_model_are_of_one_image_that_is_named_once(tmp_path: Path) -> None:
+    """Sources of a tag beside packages of a digest would be of two images."""
+    text = written(tmp_path / "model")
+    assert "#   kubectl set image deployment/my-model '*=registry.test/me/my_model@sha256:...'\n" in text
+    digest = f"@sha256:{'a' * 64}"
+    pod = documents(text.replace("my_model:latest", f"my_model{digest}", 1))[0]["spec"]["template"]["spec"]
+    both = [one["image"] for one in (*pod["initContainers"], *pod["containers"])]
+    assert both == [f"registry.test/me/my_model{digest}"] * 2
+
+
 @pytest.mark.parametrize("how", ["large", "fetched", "managed"])
 def test_what_is_too_large_to_be_copied_has_a_volume_for_each_directory(tmp_path: Path, how: str) -> None:
     config = {
@@ -125,6 +135,7 @@ def test_what_is_too_large_to_be_copied_has_a_volume_for_each_directory(tmp_path
     text = (directory / "deployment.yaml").read_text()
     pod = documents(text)[0]["spec"]["template"]["spec"]
     assert "initContainers" not in pod
+    assert pod["containers"][0]["image"] == "registry.test/me/model:latest"
     assert "/src/cache" in [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]]
     assert "#   predict.py:2 writes in /src\n" in text
 
