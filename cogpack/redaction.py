@@ -45,7 +45,8 @@ _VARIABLE = re.compile(
 )
 _NO_SECRET = re.compile(r"_(FILE|PATH|DIR|URL|URI|NAME|ID|USER|USERNAME|SOCK|PROVIDER|TYPE|HELPER)$")
 
-_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,3}|(?<![\w/:.~-])/{2,3})([^\s/?#\"'<>]*)@")
+# Of a scheme, what follows its last letter is enough: from each letter of a long word on, it would take quadratic time.
+_USER = re.compile(r"([A-Za-z][0-9+.-]*:/{1,3}|(?<![\w/:.~-])/{2,3})([^\s/?#\"'<>]*)@")
 _BARE_USER = re.compile(r"(?<![\w./:@%-])([\w.%+-]+:[^\s/@\"'<>]+)@(?!sha\d+:)(?=[\w\[])")
 _QUERY = re.compile(
     r"([?&;][\w.%-]*(?:token|sig|signature|secret|passw|pwd|key|auth|credential)[\w.%-]*=)[^\s&;\"'<>]+", re.IGNORECASE
@@ -63,11 +64,11 @@ class Redactor:
         self._patterns: dict[int, re.Pattern[str] | None] = {}
 
     def learn(self, *secrets: str) -> None:
-        """Take each for a secret from now on, and what follows `Basic` and `Bearer`."""
+        """Take each for a secret from now on, what follows `Basic` and `Bearer`, and of several lines each."""
         fresh = [
             word
             for text in secrets
-            for word in {text, text.strip(), _HEADER.sub("", text)}
+            for word in {text, text.strip(), _HEADER.sub("", text), *_lines(text)}
             if len(word) >= _SHORTEST and word.lower() not in _WORDS and word not in self._known
         ]
         if fresh:
@@ -101,6 +102,12 @@ class Redactor:
             return self._patterns[least]
 
 
+def _lines(secret: str) -> Iterable[str]:
+    """Return the lines of a key, say, by which a log shows it; what is short among them may be anything."""
+    lines = secret.splitlines()
+    return [line.strip() for line in lines if len(line.strip()) >= _ANYWHERE] if len(lines) > 1 else []
+
+
 def _forms(secret: str) -> Iterable[tuple[bool, str]]:
     """Return expressions for the ways in which a secret is written; whether it is cut off."""
     data = secret.encode("utf-8", "surrogateescape")  # a variable may hold bytes that are no text
@@ -113,7 +120,8 @@ def _forms(secret: str) -> Iterable[tuple[bool, str]]:
     if len(secret) > _CUT:
         yield True, re.escape(secret[:_CUT]) + r"[^\s\"'<>&]*"
     for inside in inside_base64(data):
-        yield False, rf"[A-Za-z0-9+/_-]*{re.escape(inside)}[A-Za-z0-9+/_-]*=*"
+        # What comes before it is read from the word's beginning alone: from each letter on, it takes quadratic time.
+        yield False, rf"(?:(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]*)?{re.escape(inside)}[A-Za-z0-9+/_-]*=*"
 
 
 def inside_base64(data: bytes) -> Iterable[str]:
@@ -182,3 +190,9 @@ def redact(text: str) -> str:
 def redact_result(text: str) -> str:
     """Return what may be printed of what a command is asked for: its lines on standard output, and JSON."""
     return _PROCESS.redact_result(text)
+
+
+def redact_log(text: str) -> str:
+    """Return what may be shown of what a model says: as of a result, and without the values of secret variables, which
+    may be shorter."""
+    return _PROCESS.redact_result(text, least=_ANYWHERE)

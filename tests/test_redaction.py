@@ -172,3 +172,16 @@ def test_of_very_many_secrets_the_latest_are_remembered() -> None:
     redactor.learn(*(f"planted-{number:05}" for number in range(3000)))
     assert redactor.redact("planted-02999") == "***"
     assert len(redactor._known) == 2000
+
+
+def test_the_login_of_an_address_is_hidden_whatever_stands_before_it() -> None:
+    for before in ("", "1", "-i", ".", "a.", "x+", "_", "=", "a1-"):
+        assert redact_result(f"{before}https://u:p@h.io") == f"{before}https://***@h.io"
+    assert redact_result("1:/u@h") == "1:/u@h"
+
+
+def test_a_secret_in_base64_is_hidden_right_behind_another_too() -> None:
+    learn("planted:secret", "planted-other-secret")
+    encoded = base64.b64encode(b"with planted-other-secret").decode()
+    assert redact_result(f"aaaa{encoded} bbbb") == "*** bbbb"
+    assert encoded[8:] not in redact_result(f"planted:secret{encoded}")
