@@ -35,7 +35,7 @@ _FILES = {
     "Debian indexes": re.compile(rf"debs/(?:{_HEX}\.[0-9]+(?:-[0-9a-f]{{8}})?\.(?:records|table)|{_PART})"),
     "lists of bases": re.compile(rf"bases/(?:{_HEX}\.[0-9]+-[0-9a-f]{{8}}|{_PART})"),
     "layers of build.run": re.compile(rf"steps/(?:{_HEX}(?:\.lock|\.result)?|rate|{_PART})"),
-    "scratch": re.compile(rf"\.spool-\w{{8}}|{_PART}"),
+    "scratch": re.compile(rf"\.spool-\w{{8}}|{_PART}|trees/mounts-[0-9a-f]{{32}}"),
 }
 _TREES = {
     "package indexes": re.compile(r"uv/[0-9a-f]{16}"),

@@ -3,12 +3,10 @@
 Of a project, /src is the project's directory itself: what is written there stays, and an edit is seen at once.
 """
 
-import fcntl
-import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cogpack.artifacts.supply import Input
@@ -22,6 +20,7 @@ from cogpack.project import ProjectFile
 from cogpack.running.bundle import Bundle, Named, Source
 from cogpack.running.caches import kept_caches
 from cogpack.running.gpus import Gpus, find_gpus
+from cogpack.running.mount_points import mount_points
 from cogpack.running.options import ContainerOptions, Port
 from cogpack.runtime import contract
 from cogpack.sandbox.guest import Bind, Command, Guest
@@ -104,7 +103,7 @@ def open_container(
         elif source is not None:
             binds = [*_project_binds(source), *binds, *_weight_binds(source, weights)]
             if rung is not Rung.PROOT:
-                stack.enter_context(_mount_points(source.project.root, binds))
+                stack.enter_context(mount_points(session.kept, source.project.root, binds))
         if options.caches and not options.isolated and rung is not Rung.CHROOT:
             binds += kept_caches(
                 session, bundle.repository, stored.root, user, bundle.environment, owned=not rung.one_user
@@ -146,7 +145,7 @@ def files_for_engine(session: Session, bundle: Bundle) -> Iterator[Sequence[Bind
         if source is not None:
             weights = _stored(session, "managed weights", source.weights, (), Rung.USERNS) if source.weights else None
             binds = [*_project_binds(source), *binds, *_weight_binds(source, weights)]
-            stack.enter_context(_mount_points(source.project.root, binds))
+            stack.enter_context(mount_points(session.kept, source.project.root, binds))
         yield binds
 
 
@@ -216,47 +215,6 @@ def _weight_binds(source: Source, weights: StoredTree | None) -> Iterator[Bind]:
     if weights is not None:
         for target in source.targets:
             yield Bind(weights.root / target.strip("/"), target)
-
-
-@contextmanager
-def _mount_points(project: Path, binds: Sequence[Bind]) -> Iterator[None]:
-    """Make what a mount within the project needs there to be mounted on, and take it away again, unless another
-    container has mounted there: who removes a mount point removes the mount (since Linux 3.18).
-    """
-    with ExitStack() as stack:
-        place = os.open(project, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        stack.callback(os.close, place)
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(place, fcntl.LOCK_SH)
-        for bind in binds[1:]:
-            below = bind.target.removeprefix(f"{contract.WORKING_DIRECTORY}/")
-            if below == bind.target:
-                continue
-            parts = below.split("/")
-            parents = [project.joinpath(*parts[: depth + 1]) for depth in range(len(parts) - 1)]
-            with writing(project):
-                for directory in [*parents, *([project / below] if bind.source.is_dir() else [])]:
-                    with suppress(FileExistsError):
-                        directory.mkdir()
-                        stack.callback(_removed, place, directory.rmdir)
-                if not bind.source.is_dir():
-                    file = project / below
-                    if not os.path.lexists(file):
-                        file.touch()
-                    if file.stat().st_size == 0:  # or a run that was killed has left it
-                        stack.callback(_removed, place, file.unlink)
-        yield
-
-
-def _removed(place: int, remove: Callable[[], None]) -> None:
-    try:
-        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return
-    except OSError:  # a file system without locks
-        pass
-    with suppress(OSError):  # it is used, or gone
-        remove()
 
 
 def _copy(session: Session, source: Source, weights: StoredTree | None, root: Path) -> None:
