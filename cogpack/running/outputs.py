@@ -119,7 +119,7 @@ def _sole_file(spec: Mapping[str, Any]) -> tuple[str, ...] | None:
     if not isinstance(properties, dict):
         return None
     found = [name for name in properties if _may_have_file(mapping(properties, name))]
-    return (found[0],) if len(found) == 1 and properties[found[0]].get("format") == "uri" else None
+    return (found[0],) if len(found) == 1 and mapping(properties, found[0]).get("format") == "uri" else None
 
 
 def _may_have_file(spec: Mapping[str, Any]) -> bool:

@@ -89,3 +89,9 @@ def test_what_an_iterator_yields_is_told_as_it_comes_and_all_of_it_in_the_end(
 
 def test_files_of_an_iterator_come_at_the_end() -> None:
     assert not Outputs(None, {"type": "array", "items": URI, "x-cog-array-type": "iterator"}).comes_in_pieces
+
+
+@pytest.mark.parametrize("said", [5, None, [], "uri", True])
+def test_a_property_that_is_no_object_is_one_of_which_nothing_is_said(said: object) -> None:
+    """A label is whatever somebody wrote."""
+    assert Outputs(None, {"type": "object", "properties": {"a": said}}).text({"a": 1}) == '{\n  "a": 1\n}'
