@@ -126,6 +126,17 @@ def test_a_newer_version_takes_away_what_the_old_one_alone_had(image: Image) -> 
     assert "etc/old.conf" not in made, "settings stay until the package is purged"
 
 
+def test_a_newer_version_diverts_nothing_twice(image: Image) -> None:
+    path = "/lib/x86_64-linux-gnu/libtirpc.so.3"
+    image.status.append(stanza("libtirpc3t64"))
+    image.files[f"{INFO}/libtirpc3t64.list"] = f"/.\n/usr{path}\n"
+    image.files[f"usr{path}"] = "old"
+    image.files["var/lib/dpkg/diversions"] = f"{path}\n{path}.usr-is-merged\nlibtirpc3t64\n"
+    made = image.over(image.deb("libtirpc3t64", deb("libtirpc3t64", member(f"./usr{path}", "new"), version="2"), "2"))
+    assert text(made[f"usr{path}"]) == "new"
+    assert "var/lib/dpkg/diversions" not in made
+
+
 @pytest.mark.parametrize(
     ("there", "packaged", "result"),
     [

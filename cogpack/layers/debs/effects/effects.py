@@ -325,7 +325,9 @@ _PATTERNS: Sequence[tuple[re.Pattern[str], Effect]] = (
     (re.compile(r"(?:lib)?python3\.\d+(?:-minimal|-stdlib)?"), _nothing),  # byte code
 )
 
-SAME_AGAIN: Collection[Effect] = frozenset({_nothing, _name_service, _base_files, _pam_files, _login, _time_zone})
+SAME_AGAIN: Collection[Effect] = frozenset(
+    {_nothing, _name_service, _base_files, _pam_files, _login, _time_zone, _remote_calls}
+)
 """What those leave is there where a version of the same package was configured before."""
 
 
