@@ -126,6 +126,10 @@ class Code(enum.StrEnum):
     REQUIREMENT_BROKEN = "requirement-broken", "A command of `build.run` left a package without what it requires."
     RESULTS_UNWRITTEN = "results-unwritten", "What the layers came out as can't be written into the lock."
     SCRIPTS_UNREAD = "scripts-unread", "Packages' maintainer scripts can't be looked at before the layer is made."
+    SETUPTOOLS_MISSING = (
+        "setuptools-missing",
+        "No setuptools can be had, with which Python comes before 3.12: the image has none.",
+    )
     SHARED_DIFFERS = "shared-differs", "A layer was not published: another one stands under its key, and stays."
     SHARED_REFUSED = "shared-refused", "An offer of a shared layer counts for nothing here: the layer is made."
     SHARED_UNASKED = "shared-unasked", "The repository of shared layers can't be asked: what it has is made here."

@@ -150,6 +150,16 @@ def test_a_base_without_python_gets_the_default_or_the_one_asked_for(world: Worl
     assert "cogpack.base: python-build-standalone has no CPython 3.13 for linux/amd64: it has 3.10 to 3.12" in done.err
 
 
+def locked_setuptools(world: World, publisher: Publisher, python: str, requirements: str = "") -> tuple[list[str], str]:
+    """Lock, and give the versions of setuptools that the lock has, and what was said."""
+    project = world.directory / f"model{python}"
+    found = Project(world, project) if project.exists() else asking(world, python, project.name)
+    found.write("requirements.txt", f"--no-index\n--find-links {world.wheels}\n{requirements}")
+    said = ok(publisher.lock(found)).err
+    decided = parse_lock((found.root / "cogpack.lock").read_bytes()).platforms["linux/amd64"]
+    return [wheel.version for wheel in decided.wheels if wheel.name == "setuptools"], said
+
+
 def test_python_before_3_12_has_the_setuptools_that_it_comes_with_and_later_ones_none(
     world: World, publisher: Publisher
 ) -> None:
@@ -157,16 +167,36 @@ def test_python_before_3_12_has_the_setuptools_that_it_comes_with_and_later_ones
         make_wheel(world.wheels, "setuptools", version)
 
     def locked(python: str, requirements: str = "") -> list[str]:
-        project = asking(world, python, f"model{python}")
-        project.write("requirements.txt", f"--no-index\n--find-links {world.wheels}\n{requirements}")
-        ok(publisher.lock(project))
-        decided = parse_lock((project.root / "cogpack.lock").read_bytes()).platforms["linux/amd64"]
-        return [wheel.version for wheel in decided.wheels if wheel.name == "setuptools"]
+        versions, said = locked_setuptools(world, publisher, python, requirements)
+        assert "no setuptools" not in said
+        return versions
 
     assert locked("3.10") == ["79.0.1"]
     assert locked("3.10", "setuptools<70") == ["65.5.0"]
+    assert locked("3.10", "# nothing requires it") == ["65.5.0"], "a pin that still fits is kept"
     assert locked("3.10", "setuptools>80") == ["82.0.0"]
     assert locked("3.12") == []
+
+
+def test_python_before_3_12_goes_without_setuptools_that_cannot_be_had_unless_something_requires_it(
+    world: World, publisher: Publisher
+) -> None:
+    make_wheel(world.wheels, "builder", "1", requires=("setuptools",))
+    project = asking(world, "3.10", "model3.10")
+    project.write("old.txt", "setuptools<60")
+    left_out = "note: no setuptools that fits can be had, with which Python 3.10 comes in Cog's images"
+    versions, said = locked_setuptools(world, publisher, "3.10", "-c old.txt")
+    assert versions == []
+    assert left_out in said
+    (world.wheels / "setuptools-79.0.1-py3-none-any.whl").unlink()
+    versions, said = locked_setuptools(world, publisher, "3.10", "# none at all")
+    assert versions == []
+    assert said.count(left_out) == 1
+    for required in ("setuptools", "builder"):
+        project.write("requirements.txt", f"--no-index\n--find-links {world.wheels}\n{required}")
+        done = publisher.lock(project)
+        assert done.code == 2
+        assert "setuptools was not found" in done.err
 
 
 def test_an_archive_that_is_another_than_the_locked_one_makes_no_image(

@@ -14,6 +14,7 @@ from cogpack.locking.sources.direct import DirectWheels
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.cuda import with_cuda
 from cogpack.locking.wheels.source_archives import open_sources
+from cogpack.notes import Code, Note
 from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.requirements import Requirements
@@ -86,10 +87,12 @@ def resolve_requirements(
     ):
         preferences = kept.required if kept else ()
         own = _own(target.python)
+        pinned = {wheel.name for wheel in preferences if not (wheel.url or wheel.path)}
+        foremost = {name: version for name, version in own.items() if name not in pinned} | dict(seeds)
 
         def resolve(more: Sequence[str]) -> Resolved:
             return resolve_wheels(
-                [*requirements.lines, *more, *named.lines, contract.sdk_requirement(config), "coglet", "pip", *own],
+                [*requirements.lines, *more, *named.lines, contract.sdk_requirement(config), "coglet", "pip"],
                 constraints=requirements.constraints,
                 overrides=named.overrides,
                 root=project.root,
@@ -97,7 +100,8 @@ def resolve_requirements(
                 indexes=indexes,
                 exclude_newer=newest,
                 preferences=preferences,
-                seeds={**own, **seeds},
+                seeds=foremost,
+                optional={name: _without(name, target.python) for name in own},
                 built=named.built,
                 cache=session.cache,
                 metadata=session.metadata,
@@ -128,9 +132,18 @@ def resolve_requirements(
 
 
 def _own(python: str) -> Mapping[str, str]:
-    """Give what an interpreter comes with, each in what version rather than another."""
+    """Give what an interpreter comes with, each in what version rather than another. Who has only wheels of their own
+    may have none of these."""
     old = int(python.partition(".")[2]) < _WITHOUT_SETUPTOOLS
     return {"setuptools": _SETUPTOOLS} if old else {}
+
+
+def _without(name: str, python: str) -> Note:
+    return Note(
+        Code.SETUPTOOLS_MISSING,
+        f"no {name} that fits can be had, with which Python {python} comes in Cog's images: the image has none, and a "
+        f"model that imports {name} or pkg_resources fails",
+    )
 
 
 def _neighbours(project: Project, resolved: Resolved) -> Neighbours:

@@ -1,7 +1,7 @@
 """What is required becomes locked wheels, and locked wheels are found again on the indexes of today."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -65,6 +65,7 @@ def resolve_wheels(
     exclude_newer: str | None,
     preferences: Sequence[LockedWheel],
     seeds: Mapping[str, str] = {},
+    optional: Mapping[str, Note] = {},
     dependencies: bool = True,
     built: Mapping[str, LockedWheel] = {},
     cache: Path,
@@ -78,6 +79,7 @@ def resolve_wheels(
 
     `overrides`: lines that count in place of what others require of their packages;
     `preferences`: pins that are kept where they still fit; `seeds`: versions, by name, that go before them;
+    `optional`: names that are required, too, unless nothing fits with them: then each is told by its note;
     not `dependencies`: what these require is not asked for;
     `built`: wheels by file name that lines name by `file:`, and nobody else has; `cache`: for a scratch directory;
     `metadata`: uv's own cache, which decides hashes; `title`: what the user is told that is resolved. Where a line
@@ -94,10 +96,12 @@ def resolve_wheels(
     faults: list[InputError] = []
     without: list[str] = []
     of_torch = indexes.torch.names(lines, target.environment()) if indexes.torch else []
+    soft = dict(optional)
+    left_out: list[Note] = []
 
     def compiled() -> "tuple[list[Package], list[Note]]":
         return compile_lock(
-            lines,
+            [*lines, *soft],
             constraints,
             target=target,
             indexes=indexes.with_directories(sources.directories) if sources else indexes,
@@ -119,6 +123,11 @@ def resolve_wheels(
             of_torch=of_torch,
             more=() if dependencies else ("--no-deps",),
         )
+
+    def leave_out(names: Collection[str]) -> bool:
+        found = [soft.pop(name) for name in names if name in soft]
+        left_out.extend(found)
+        return bool(found)
 
     hashes = named_hashes([*requirements, *constraints])
     tags = target.tags()  # a thousand: made once for all wheels
@@ -155,6 +164,8 @@ def resolve_wheels(
             without += failed
         except BlamedError as error:
             # Looked for one by one: uv tells of the first, and a project may have many.
+            if leave_out(error.packages):
+                continue  # who else requires one is told then
             new = [name for name in error.packages if name not in without]
             if new and sources and (sources.offer(new) or sources.relax()):
                 continue
@@ -166,7 +177,7 @@ def resolve_wheels(
         except DiskError:
             raise
         except InputError as error:
-            if sources and sources.relax():
+            if (sources and sources.relax()) or leave_out(tuple(soft)):
                 continue
             raise together([*faults, _at(error, places)]) from error
         except UnavailableError as error:
@@ -183,7 +194,7 @@ def resolve_wheels(
     return Resolved(
         tuple(sorted((wheel for wheel, _ in found), key=lambda wheel: wheel.name)),
         {wheel.sha256: indexes.authorised(address) for wheel, address in found if address},
-        tuple(Note(note.code, _placed(note.text, places)) for note in notes),
+        (*left_out, *(Note(note.code, _placed(note.text, places)) for note in notes)),
     )
 
 

@@ -129,12 +129,12 @@ def test_diversions_of_libtirpc3t64_are_those_that_dpkg_divert_notes() -> None:
 
 UPGRADED = """
 adduser apt base-files bash comerr-dev coreutils dash debconf debian-archive-keyring dmsetup dpkg fonts-urw-base35 gcc
-gtk-update-icon-cache gzip hicolor-icon-theme init-system-helpers lib32stdc++6 libasound2-dev libc-bin libc6 libgcrypt20
-libgdk-pixbuf-2.0-0 libglib2.0-0 libglib2.0-0t64 libgssapi-krb5-2 libgtk-3-0 libgtk-3-0t64 libpam-cap libpam-modules
-libpam-modules-bin libpam-systemd libpam0g libqt5core5a libqt5core5t64 libreadline8t64 librsvg2-common libselinux1
-libsensors5 libtirpc3t64 llvm login login.defs mariadb-common mawk mysql-common openssl perl perl-base poppler-data procps
-python3-distutils python3-lib2to3 python3-minimal samba-libs shared-mime-info systemd-sysv tar tzdata unzip usr-is-merged
-util-linux util-linux-extra vim-runtime x11-common xz-utils
+gtk-update-icon-cache gzip hicolor-icon-theme init-system-helpers lib32stdc++6 libasound2-dev libc-bin libc6
+libgcrypt20 libgdk-pixbuf-2.0-0 libglib2.0-0 libglib2.0-0t64 libgssapi-krb5-2 libgtk-3-0 libgtk-3-0t64 libpam-cap
+libpam-modules libpam-modules-bin libpam-systemd libpam0g libqt5core5a libqt5core5t64 libreadline8t64 librsvg2-common
+libselinux1 libsensors5 libtirpc3t64 llvm login login.defs mariadb-common mawk mysql-common openssl perl perl-base
+poppler-data procps python3-distutils python3-lib2to3 python3-minimal samba-libs shared-mime-info systemd-sysv tar
+tzdata unzip usr-is-merged util-linux util-linux-extra vim-runtime x11-common xz-utils
 """
 
 
