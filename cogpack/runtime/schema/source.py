@@ -6,10 +6,12 @@ Sources are bounded in size, and walked without recursion, so that no file can e
 import ast
 import re
 import warnings
+from array import array
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import decode_source
+from itertools import accumulate
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -23,6 +25,9 @@ MAX_BYTES = 512 * 1024
 _MUTATORS = frozenset(
     "add append clear discard extend insert pop popitem remove reverse setdefault sort update".split()  # noqa: SIM905
 )
+
+_BEGINS = bytes(byte & 0xC0 != 0x80 for byte in range(256))
+"""For each byte of UTF-8: does a character begin with it?"""
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -155,6 +160,7 @@ def _count_characters(tree: ast.Module, data: bytes) -> None:
     except (SyntaxError, ValueError, LookupError):  # `ast` takes a little more
         return
     wide = [number for number, line in enumerate(lines, 1) if not line.isascii()]
+    counted: dict[int, array[int]] = {}  # of each wide line, how many characters begin before each of its bytes
     pending: list[ast.AST] = [tree]
     while pending:
         node = pending.pop()
@@ -163,7 +169,10 @@ def _count_characters(tree: ast.Module, data: bytes) -> None:
             if first == len(wide) or wide[first] > (node.end_lineno or node.lineno):
                 continue
             if wide[first] == node.lineno:
-                node.col_offset = len(lines[node.lineno - 1][: node.col_offset].decode(errors="replace"))
+                if node.lineno not in counted:
+                    line = lines[node.lineno - 1].translate(_BEGINS)
+                    counted[node.lineno] = array("L", accumulate(line, initial=0))
+                node.col_offset = counted[node.lineno][min(node.col_offset, len(lines[node.lineno - 1]))]
         pending += ast.iter_child_nodes(node)
 
 

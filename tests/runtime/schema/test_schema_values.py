@@ -12,7 +12,7 @@ from predictors import described, predictor, schemas
 from cogpack.errors import InputError
 from cogpack.runtime.schema.computing import Unresolved, Value
 from cogpack.runtime.schema.names import Sources
-from cogpack.runtime.schema.source import MappedSourceFiles, Scope
+from cogpack.runtime.schema.source import Assigned, MappedSourceFiles, Scope
 from cogpack.runtime.schema.values import evaluate
 
 MODULE = """
@@ -263,6 +263,24 @@ def test_a_source_of_2_000_lines_costs_little_beside_its_parsing() -> None:
         calls = cProfile.Profile()
         calls.runcall(described, source)
         assert sum(entry.callcount for entry in calls.getstats()) < most
+
+
+def test_a_wide_line_is_counted_through_once_however_much_stands_on_it() -> None:
+    """A line decoded again for each node costs a second at 120 kB: such calls are counted, since time varies."""
+    source = "from cog import Input\nT = 'ü€😀'; " + "a = 1; " * 500 + "\ndef run(x: int = Input(default=1)) -> int: ...\n"
+    calls = cProfile.Profile()
+    calls.runcall(described, source, predict="predict.py:run")
+    assert sum(entry.callcount for entry in calls.getstats() if "decode" in str(entry.code)) < 50
+
+
+def test_columns_are_counted_in_characters_whatever_their_width() -> None:
+    text = "T = 'ü€😀e\u0301', b, ('ß', c)\n"
+    module = Sources(MappedSourceFiles({"m.py": text.encode()}), python=(3, 11)).load("m.py")
+    assert module
+    bound = module.names["T"]
+    assert isinstance(bound, Assigned)
+    found = {node.id: node.col_offset for node in ast.walk(bound.node) if isinstance(node, ast.Name)}
+    assert found == {name: text.index(name + end) for name, end in (("b", ","), ("c", ")"))}
 
 
 def test_a_comprehension_of_any_size_is_no_way_around_the_limits() -> None:
