@@ -5,6 +5,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 from cogpack.runtime.schema.source import shown
@@ -27,6 +28,32 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 }
 _CONVERSIONS: Mapping[int, Callable[[Any], Any]] = {-1: lambda value: value, ord("r"): repr, ord("s"): str}
 _SPEC = re.compile(r"(?:.?[<>=^])?[-+ ]?#?0?[0-9]{0,3}[,_]?(?:\.[0-9]{1,2})?[a-zA-Z%]?")
+
+
+_OPERATIONS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.MatMult: operator.matmul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+    ast.LShift: operator.lshift,
+    ast.RShift: operator.rshift,
+    ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_,
+    ast.BitXor: operator.xor,
+}
+_STAND_INS: Mapping[type, tuple[Any, ...]] = {
+    bool: (True,),
+    int: (1,),
+    float: (1.0,),
+    str: ("%s", PurePosixPath()),
+    list: ([], (), set[Any](), dict[Any, Any]().keys()),
+    dict: (dict[Any, Any](),),
+}
+"""Of each type of a value, what it may be in Python, small and harmless to compute with."""
 
 
 class Unresolved(Exception):  # noqa: N818 - an answer, turned into an InputError by those who know the place
@@ -72,6 +99,52 @@ def converted(node: ast.Call, kind: "type[int | float | str]", value: Value) -> 
     except (ValueError, OverflowError):
         pass
     raise Unresolved(f"{shown(node)} is not {'text' if kind is str else 'a number'}")
+
+
+def has_operator(operation: ast.operator, left: Value, right: Value) -> bool:
+    """Tell whether Python has an operator for what two values may be, as it has no `None + 1`."""
+    for first in _stand_ins(left):
+        for second in _stand_ins(right):
+            try:
+                _OPERATIONS[type(operation)](first, second)
+            except TypeError:
+                continue
+            return True
+    return False
+
+
+def _stand_ins(value: Value) -> tuple[Any, ...]:
+    return next((them for kind, them in _STAND_INS.items() if isinstance(value, kind)), (None,))
+
+
+def negated(node: ast.UnaryOp, operand: Value) -> Value:
+    """Apply an operator that stands before its operand: only numbers have those, but for `not`."""
+    match node.op, operand:
+        case ast.Not(), _:
+            return not operand
+        case ast.USub(), int() | float():
+            return number(-operand)
+        case ast.UAdd(), int() | float():
+            return +operand
+        case ast.Invert(), int():
+            return number(-operand - 1)
+        case _:
+            raise Unresolved(f"{shown(node)}: there is no such operator for it")
+
+
+def looked_up(node: ast.Subscript, container: Value, index: Value) -> Value:
+    """Give the item of a list or dict."""
+    try:
+        match container, index:
+            case dict(), str():
+                return container[index]
+            case list(), int():
+                return container[index]
+            case str(), int():
+                raise Uncomputed(f"{shown(node)} is not looked up")
+    except LookupError:
+        pass
+    raise Unresolved(f"{shown(node)} does not exist")
 
 
 def compared(node: ast.expr, operations: Sequence[ast.cmpop], operands: "Sequence[Value]") -> bool:

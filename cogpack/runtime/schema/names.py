@@ -199,7 +199,9 @@ class Sources:
                 found = self._global(scope.module, name, depth)
                 if found is None and hasattr(builtins, name):
                     return Foreign(f"builtins.{name}")
-                return found or Unknown(f"{name} is not defined in {scope.module.path}")
+                return found or Unknown(
+                    f"{name} is not defined in {scope.module.path}", computed=_is_open(scope.module)
+                )
             case ast.Attribute(value=owner, attr=name):
                 return self._attribute(self._resolve(scope, owner, depth + 1), name, depth)
             case _:
@@ -272,7 +274,7 @@ class Sources:
         if any(self.load(path) is not None for path in _files((*parts, name))):
             return LocalModule((*parts, name))
         if module is not None:
-            return Unknown(f"{module.path} has no {name}")
+            return Unknown(f"{module.path} has no {name}", computed=_is_open(module))
         return _foreign(".".join((*parts, name)), candidates)
 
     def _attribute(self, owner: Symbol, name: str, depth: int) -> Symbol:
@@ -286,7 +288,7 @@ class Sources:
             case Member(own, scope, node):
                 if name in ("value", "name"):
                     return Local(scope, node if name == "value" else ast.Constant(own))
-                return Unknown(f"a member of an Enum has value and name, and {name} is not followed")
+                return Unknown(f"a member of an Enum has value and name, and {name} is not followed", computed=True)
             case Local(_, node):
                 return Unknown(f"attributes of {shown(node)} are not followed", computed=True)
             case Unknown():
@@ -301,8 +303,15 @@ class Sources:
         names = class_names(node)
         self.spend(len(names))
         if name not in names:
-            return Unknown(f"class {node.name} has no attribute {name}")
+            changed = bool(node.decorator_list) or hasattr(type, name)
+            return Unknown(f"class {node.name} has no attribute {name}", computed=changed)
         return self._bound(scope.within(names), names[name], depth)
+
+
+def _is_open(module: Module) -> bool:
+    """Tell whether a module may have names that are not seen in it."""
+    stars = (_HOMES.get(star.module, star.module) for star in module.stars)
+    return "__getattr__" in module.names or any(home != "cog" for home in stars)
 
 
 def _files(parts: tuple[str, ...]) -> tuple[str, ...]:

@@ -268,6 +268,10 @@ def _collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Importe
                     names.update(_changed(target))
             case ast.For() | ast.AsyncFor():
                 names.update(_changed(statement.target))
+            case ast.With() | ast.AsyncWith():
+                for item in statement.items:
+                    if item.optional_vars:
+                        names.update(_changed(item.optional_vars))
             case _:
                 pass
         runs_once = isinstance(statement, ast.With | ast.AsyncWith)

@@ -17,7 +17,10 @@ from cogpack.runtime.schema.computing import (
     compared,
     converted,
     formatted,
+    has_operator,
     literal,
+    looked_up,
+    negated,
     number,
     ordered,
     power,
@@ -73,13 +76,13 @@ class _Evaluation:
             case ast.Dict():
                 return self._dict(scope, node, deeper)
             case ast.UnaryOp():
-                return self._unary(node, self.value(scope, node.operand, deeper))
+                return negated(node, self.value(scope, node.operand, deeper))
             case ast.BinOp():
                 return self._binary(node, self.value(scope, node.left, deeper), self.value(scope, node.right, deeper))
             case ast.JoinedStr(values=parts):
                 return self._text("".join(self._formatted(scope, part, deeper) for part in parts))
             case ast.Subscript(value=container, slice=index):
-                return self._item(node, self.value(scope, container, deeper), self.value(scope, index, deeper))
+                return looked_up(node, self.value(scope, container, deeper), self.value(scope, index, deeper))
             case ast.Call():
                 return self._call(scope, node, deeper)
             case ast.ListComp() | ast.GeneratorExp():
@@ -225,17 +228,6 @@ class _Evaluation:
             case _:
                 raise Unresolved(f"{shown(loop)} is more than for NAME in LIST")
 
-    def _unary(self, node: ast.UnaryOp, operand: Value) -> Value:
-        match node.op, operand:
-            case ast.Not(), _:
-                return not operand
-            case ast.USub(), int() | float():
-                return number(-operand)
-            case ast.UAdd(), int() | float():
-                return +operand
-            case _:
-                raise Uncomputed(f"{shown(node)} is not computed")
-
     def _binary(self, node: ast.BinOp, left: Value, right: Value) -> Value:
         match node.op, left, right:
             case ast.Add(), str(), str():
@@ -255,6 +247,8 @@ class _Evaluation:
                     return number(_ARITHMETIC[type(operation)](left, right))
                 except (ZeroDivisionError, OverflowError) as error:
                     raise Unresolved(f"{shown(node)}: {error}") from None
+        if not has_operator(node.op, left, right):
+            raise Unresolved(f"{shown(node)}: there is no such operator for them")
         raise Uncomputed(f"{shown(node)} is not computed")
 
     def _formatted(self, scope: Scope, part: ast.expr, depth: int) -> str:
@@ -267,16 +261,6 @@ class _Evaluation:
                 if isinstance(value, str | int | float) or value is None:
                     return formatted(part, value, conversion, spec)
         raise Uncomputed(f"{shown(part)} is not formatted")
-
-    def _item(self, node: ast.Subscript, container: Value, index: Value) -> Value:
-        try:
-            if isinstance(container, dict) and isinstance(index, str):
-                return container[index]
-            if isinstance(container, list) and isinstance(index, int):
-                return container[index]
-        except LookupError:
-            raise Unresolved(f"{shown(node)} does not exist") from None
-        raise Uncomputed(f"{shown(node)} is not looked up")
 
     def _call(self, scope: Scope, node: ast.Call, depth: int) -> Value:
         match node:
@@ -315,6 +299,9 @@ class _Evaluation:
                         return path
                 if name in _CONVERSIONS:
                     return converted(node, _CONVERSIONS[name], self.value(scope, argument, depth))
+        match self._sources.resolve(scope, node.func):
+            case Unknown(reason, False):
+                raise Unresolved(reason)
         raise Uncomputed(f"{shown(node)} is not called")
 
     def _of_environment(self, scope: Scope, node: ast.Call, fallback: Value) -> Value:

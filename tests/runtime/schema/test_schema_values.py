@@ -233,13 +233,68 @@ def test_choices_are_computed_where_no_code_has_to_run(parameter: str, before: s
 def test_an_optional_input_gets_its_own_default_where_only_the_running_model_knows_it() -> None:
     """coglet hands None to what is nullable and has no default in the document: Python's own would not count."""
     found = described(
-        predictor("x: Optional[int] = Input(default=compute());y: int | str | None = Input(default=compute())")
+        predictor(
+            "x: Optional[int] = Input(default=compute());y: int | str | None = Input(default=compute())",
+            before="from other import compute",
+        )
     )
     inputs = json.loads(found.document)["components"]["schemas"]["Input"]
     assert "required" not in inputs
     assert inputs["properties"]["x"] == {"title": "X", "type": "integer", "x-order": 0}
     assert "nullable" not in json.dumps(inputs["properties"]["y"])
     assert [note.code for note in found.notes] == ["no-default"] * 2
+
+
+@pytest.mark.parametrize(
+    "default",
+    [
+        "-'a'",
+        "None + 1",
+        "1 + 'a'",
+        "[1] - 3",
+        "{} + {}",
+        "1.5 | 2",
+        "1 @ 2",
+        "~1.5",
+        "PAIR['a']",
+        "None[0]",
+        "{'a': 1}[0]",
+        "foo(1)",
+        "foo.bar(1)",
+        "Own.missing()",
+        "other.missing()",
+    ],
+)
+def test_a_default_that_python_refuses_at_import_is_an_error_and_no_note(default: str) -> None:
+    before = "import other\nPAIR = (1, 2)\nclass Own: pass\n"
+    for written in (f"x: int = {default}", f"x: int = Input(default={default})"):
+        with pytest.raises(InputError, match="is not known without running the code"):
+            described(predictor(written, before=before), {"other.py": ""})
+
+
+@pytest.mark.parametrize(
+    "default",
+    [
+        "'a' * 3",
+        "'%s' % 1",
+        "Path('a') / 'b'",
+        "{1} - {2}",
+        "5 >> 1",
+        "'abc'[0]",
+        "made(1)",
+        "Own.mro()",
+        "'a'.upper()",
+        "Marked.made()",
+        "other.made()",
+        "HANDLE(1)",
+    ],
+)
+def test_a_default_that_python_may_well_make_is_a_note(default: str) -> None:
+    before = "import other\nclass Own: pass\n@mark\nclass Marked: pass\nfrom numpy import *\nwith a() as HANDLE: pass\n"
+    found = described(
+        predictor(f"x: str = Input(default={default})", before=before), {"other.py": "from numpy import *"}
+    )
+    assert [note.code for note in found.notes] == ["no-default"]
 
 
 def test_two_branches_that_define_one_method_alike_are_one() -> None:
@@ -267,7 +322,9 @@ def test_a_source_of_2_000_lines_costs_little_beside_its_parsing() -> None:
 
 def test_a_wide_line_is_counted_through_once_however_much_stands_on_it() -> None:
     """A line decoded again for each node costs a second at 120 kB: such calls are counted, since time varies."""
-    source = "from cog import Input\nT = 'ü€😀'; " + "a = 1; " * 500 + "\ndef run(x: int = Input(default=1)) -> int: ...\n"
+    source = (
+        "from cog import Input\nT = 'ü€😀'; " + "a = 1; " * 500 + "\ndef run(x: int = Input(default=1)) -> int: ...\n"
+    )
     calls = cProfile.Profile()
     calls.runcall(described, source, predict="predict.py:run")
     assert sum(entry.callcount for entry in calls.getstats() if "decode" in str(entry.code)) < 50
