@@ -12,7 +12,7 @@ and what to do about it in `next_step`; neither has a secret in it (`redaction`)
 Any other exception is a bug of ours and exits with 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 _SHOWN = 50
@@ -48,13 +48,16 @@ def together(faults: Sequence[InputError]) -> InputError:
     parts = tuple(part for fault in faults for part in fault.parts or (fault,))
     if len(parts) == 1:
         return parts[0]
-    lines = [f"{part.message} (next: {part.next_step})" for part in parts[:_SHOWN]]
-    more = [f"and {len(parts) - _SHOWN} more"] if len(parts) > _SHOWN else []
-    error = InputError(
-        "\n  ".join([f"{len(parts)} things must change:", *lines, *more]), next_step="change each of them as it says"
-    )
+    error = InputError(listed(parts), next_step="change each of them as it says")
     error.parts = parts
     return error
+
+
+def listed(parts: Sequence[InputError], below: Callable[[InputError], Sequence[str]] = lambda _part: ()) -> str:
+    """Return the message of one error that stands for several; `below`: lines that are told after one of them."""
+    rows = [row for part in parts[:_SHOWN] for row in (f"{part.message} (next: {part.next_step})", *below(part))]
+    more = [f"and {len(parts) - _SHOWN} more"] if len(parts) > _SHOWN else []
+    return "\n  ".join([f"{len(parts)} things must change:", *rows, *more])
 
 
 class NoProjectError(InputError):

@@ -3,12 +3,12 @@
 Errors begin with their place, `cog.yaml:3:5: `, as GNU's coding standards have it ("Formatting Error Messages").
 """
 
+import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cogpack.errors import CogpackError, InputError
+from cogpack.errors import CogpackError, InputError, MismatchError, listed
 
 PLACE = re.compile(r"(?P<file>[^\s:][^:\n]{0,400}):(?P<line>[1-9][0-9]{0,8})(?::(?P<column>[1-9][0-9]{0,8}))?: ")
 _MOST = 1024 * 1024
@@ -17,17 +17,6 @@ _WIDTH = 100
 """Columns of a line that are shown."""
 _BEFORE = 60
 """Columns before the caret that are shown of a longer line."""
-
-_TOKEN = re.compile(
-    r"\b(?:hf_|gh[opsur]_|github_pat_|glpat-|r8_|sk-|xox[abprs]-|AKIA|ASIA|pypi-|npm_|AIza)[\w-]{8}|eyJ[\w-]+\.eyJ"
-)
-_NAMED = r"(?:token|secret|passw|passphrase|credential|api_?key|access_?key|private_?key)"
-_LITERAL = re.compile(
-    rf"{_NAMED}\w*[\"']?\s*(?::[^=]*)?=\s*(?:\w+\((?:.*\bdefault\s*=\s*)?)?[\"'][^\"']", re.IGNORECASE
-)
-"""A name that tells of a secret gets a text."""
-_MIXED = re.compile(rf"{_NAMED}.*[\"'=:\s](?=[\w+/.~-]*[0-9])(?=[\w+/.~-]*[A-Za-z])[\w+/.~-]{{8,}}", re.IGNORECASE)
-"""Such a name stands before letters and digits in one word."""
 
 
 class Found(NamedTuple):
@@ -38,33 +27,42 @@ class Found(NamedTuple):
     column: int | None
 
 
-def find_place(text: str, directory: Path) -> Iterator[Found]:
-    """Give the files that a message may be about: of the directory, then of those above."""
+def project_root(directory: Path, file: str) -> Path | None:
+    """Give the directory that places are relative to: that of the project that `directory` is in."""
+    try:
+        start = directory.resolve()
+    except OSError:
+        return None
+    upward = (start,) if "/" in file else (start, *start.parents)
+    found = next((above / file for above in upward if os.path.isfile(above / file)), None)  # noqa: PTH113 - no errors
+    return Path(os.path.realpath(found.parent)) if found else None
+
+
+def find_place(text: str, root: Path | None) -> Found | None:
+    """Give the file of the project that a message begins with; None for what is outside, by a link too."""
     found = PLACE.match(text)
-    if found is None:
-        return
-    start = directory.resolve()
-    for above in (start, *start.parents):
-        path = above / found["file"]
-        if path.is_file():
-            yield Found(path, int(found["line"]), int(found["column"]) if found["column"] else None)
+    if found is None or root is None:
+        return None
+    path = Path(os.path.realpath(root / found["file"]))
+    if not path.is_relative_to(root) or not os.path.isfile(path):  # noqa: PTH113 - no errors
+        return None
+    return Found(path, int(found["line"]), int(found["column"]) if found["column"] else None)
 
 
-def illustrated(error: CogpackError, directory: Path) -> str:
-    """Return the message, the line that it is about below it; of several in one, each with its own."""
-    parts = error.parts if isinstance(error, InputError) else ()
-    if not parts:
-        return "\n".join([error.message, *_excerpt(error.message, directory)])
-    head, *lines = error.message.split("\n  ")
-    shown = [head]
-    for line in lines:
-        shown += [f"  {line}", *(f"  {row}" for row in _excerpt(line, directory))]
-    return "\n".join(shown)
+def illustrated(error: CogpackError, root: Path | None) -> str:
+    """Return the message, the line that it is about below it; of several in one, each with its own.
+
+    Only what each begins with is taken for a place: what follows may be what others said, a build for example.
+    """
+    if isinstance(error, InputError) and error.parts:
+        return listed(error.parts, lambda part: _excerpt(part.message, root))
+    rows = _excerpt(error.message, root) if isinstance(error, InputError | MismatchError) else []
+    return "\n".join([error.message, *rows])
 
 
-def _excerpt(message: str, directory: Path) -> list[str]:
-    place = next(find_place(message, directory), None)
-    line = _line(place) if place and not message.startswith("/") else None
+def _excerpt(message: str, root: Path | None) -> list[str]:
+    place = find_place(message, root) if not message.startswith("/") else None
+    line = _line(place, root) if place and root else None
     if place is None or line is None or not line.strip():
         return []
     from cogpack.text import cells, visible
@@ -86,18 +84,20 @@ def _excerpt(message: str, directory: Path) -> list[str]:
     return rows
 
 
-def _line(place: Found) -> str | None:
+def _line(place: Found, root: Path) -> str | None:
     """Give a line of a file; None where there is none, or where it may hold a secret."""
+    from cogpack.cli.hidden_lines import may_hold_secret
     from cogpack.encodings import decode_text
-    from cogpack.redaction import redact
 
+    if any(name.startswith(".") and name != ".dockerignore" for name in place.path.relative_to(root).parts):
+        return None  # .env, .netrc, .git/config
     try:
         with place.path.open("rb") as stream:
             text = decode_text(stream.read(_MOST))
     except (OSError, UnicodeDecodeError):
         return None
-    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]" if place.path.suffix in (".yaml", ".yml") else "\r\n|[\r\n]", text)
-    line = lines[place.line - 1] if place.line <= len(lines) else ""
-    if redact(line) != line or any(pattern.search(line) for pattern in (_TOKEN, _LITERAL, _MIXED)):
+    is_config = place.path.suffix in (".yaml", ".yml")
+    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]" if is_config else "\r\n|[\r\n]", text)
+    if place.line > len(lines) or may_hold_secret(lines, place.line - 1, is_config=is_config):
         return None
-    return line
+    return lines[place.line - 1]

@@ -26,19 +26,19 @@ def is_here(environment: Mapping[str, str] = os.environ) -> bool:
     return environment.get("GITHUB_ACTIONS") == "true"
 
 
-def error_line(failed: "Failure", directory: Path, environment: Mapping[str, str] = os.environ) -> str:
-    """Return one annotation, at its file and line where the message names them."""
-    return _command("error", f"{failed.message}\nnext: {failed.next_step}", "", directory, environment)
+def error_line(failed: "Failure", root: Path | None, environment: Mapping[str, str] = os.environ) -> str:
+    """Return one annotation, at its file and line where the message names them. `root`: of the project."""
+    return _command("error", f"{failed.message}\nnext: {failed.next_step}", "", root, environment)
 
 
-def note_line(note: "Note", directory: Path, environment: Mapping[str, str] = os.environ) -> str:
+def note_line(note: "Note", root: Path | None, environment: Mapping[str, str] = os.environ) -> str:
     """Return an annotation: what stands at a line of a file is a warning there; all else is a notice."""
     kind = "warning" if PLACE.match(note.text) else "notice"
-    return _command(kind, note.text, note.code, directory, environment)
+    return _command(kind, note.text, note.code, root, environment)
 
 
-def _command(kind: str, text: str, code: str, directory: Path, environment: Mapping[str, str]) -> str:
-    words = _place(text, directory, environment) | {"title": f"cogpack: {code}" if code else "cogpack"}
+def _command(kind: str, text: str, code: str, root: Path | None, environment: Mapping[str, str]) -> str:
+    words = _place(text, root, environment) | {"title": f"cogpack: {code}" if code else "cogpack"}
     said = ",".join(f"{key}={_escaped(value, more=':,')}" for key, value in words.items())
     return f"::{kind} {said}::{_escaped(text)}"
 
@@ -49,15 +49,14 @@ def _escaped(text: str, more: str = "") -> str:
     return text
 
 
-def _place(text: str, directory: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def _place(text: str, root: Path | None, environment: Mapping[str, str]) -> dict[str, str]:
     """Return file, line and column, the file relative to the checkout; nothing where it is not in that."""
     workspace = Path(os.path.realpath(environment.get("GITHUB_WORKSPACE") or "."))
-    for found in find_place(text, directory):
-        path = found.path.resolve()
-        if path.is_relative_to(workspace):
-            words = {"file": path.relative_to(workspace).as_posix(), "line": str(found.line)}
-            return words | ({"col": str(found.column)} if found.column else {})
-    return {}
+    found = find_place(text, root)
+    if found is None or not found.path.is_relative_to(workspace):
+        return {}
+    words = {"file": found.path.relative_to(workspace).as_posix(), "line": str(found.line)}
+    return words | ({"col": str(found.column)} if found.column else {})
 
 
 def report(result: "Pushed | Built", notes: "Sequence[Note]", environment: Mapping[str, str] = os.environ) -> None:

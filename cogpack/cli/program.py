@@ -14,7 +14,7 @@ from cogpack.cli.standard_streams import give_up_stdout
 
 def run_words(words: list[str]) -> int:
     """Run one command, and return the process's exit code."""
-    arguments = argparse.Namespace(json="--json" in words, directory=Path())
+    arguments = argparse.Namespace(json="--json" in words, directory=Path(), file="cog.yaml")
     try:
         arguments = parser().parse_args(words)
         arguments.written = words
@@ -38,7 +38,7 @@ def run_words(words: list[str]) -> int:
 def _failed(error: BaseException, arguments: argparse.Namespace) -> int:
     """Tell people, programs and the runner; return the exit code."""
     from cogpack.cli import github, json_output
-    from cogpack.cli.excerpts import illustrated
+    from cogpack.cli.excerpts import illustrated, project_root
     from cogpack.errors import CogpackError
     from cogpack.text import printable
 
@@ -46,13 +46,14 @@ def _failed(error: BaseException, arguments: argparse.Namespace) -> int:
     failed = json_output.failure(error, by=by, goes_on=getattr(arguments, "goes_on", False))
     if failed.code == "bug":
         say(traceback.format_exc().rstrip())
+    root = project_root(arguments.directory, arguments.file)
     if github.is_here():
-        say(printable(github.error_line(failed, arguments.directory)))
+        say(printable(github.error_line(failed, root)))
         github.report_failure(failed)
     elif failed.code == "interrupted":
         say(failed.message, f"next: {failed.next_step}")
     else:
-        said = illustrated(error, arguments.directory) if isinstance(error, CogpackError) else failed.message
+        said = illustrated(error, root) if isinstance(error, CogpackError) else failed.message
         say(printable(f"error: {said}"), printable(f"next: {failed.next_step}"))
     if arguments.json and not getattr(arguments, "answered", False):
         with contextlib.suppress(OSError):  # nobody reads it: the exit code says the rest

@@ -92,9 +92,7 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
     heed_signals()
     late: CogpackError | None = None
     with (
-        open_progress(
-            cancellation, quiet=arguments.quiet or arguments.json, told=_note_line(arguments.directory)
-        ) as progress,
+        open_progress(cancellation, quiet=arguments.quiet or arguments.json, told=_note_line(arguments)) as progress,
         traced(arguments.written, arguments.verbose, os.environ, progress.debug),
         Session(settings, progress, cancellation) as session,
     ):
@@ -114,11 +112,15 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
         raise SystemExit(answer.status)
 
 
-def _note_line(directory: Path) -> "Callable[[Note], str]":
+def _note_line(arguments: argparse.Namespace) -> "Callable[[Note], str]":
     from cogpack.cli import github
+    from cogpack.cli.excerpts import project_root
     from cogpack.console.lines import noted
 
-    return (lambda note: github.note_line(note, directory)) if github.is_here() else noted
+    if not github.is_here():
+        return noted
+    root = project_root(arguments.directory, arguments.file)
+    return lambda note: github.note_line(note, root)
 
 
 def _tell(arguments: argparse.Namespace, answer: Answer, late: CogpackError | None) -> None:

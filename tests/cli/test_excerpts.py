@@ -1,14 +1,15 @@
 """An error about a line of the user's shows it, with a caret below the column: on pipes too, and no secret with it."""
 
 import json
+import time
 import unicodedata
 from pathlib import Path
 
 import pytest
 
 from cogpack.cli import run
-from cogpack.cli.excerpts import find_place, illustrated
-from cogpack.errors import InputError, together
+from cogpack.cli.excerpts import find_place, illustrated, project_root
+from cogpack.errors import InputError, ModelError, together
 
 
 def rows(directory: Path, line: str, column: int | None, name: str = "predict.py") -> list[str]:
@@ -78,6 +79,19 @@ def test_an_empty_line_and_one_that_is_not_there_are_not_shown(tmp_path: Path) -
         "os.getenv('API_KEY', 'abcdef123456')",
         "x = 'ghp_0123456789abcdefghij'",
         "--index-url https://me:word@pypi.example.com/simple",
+        "environment: [DB_PASSWORD=correcthorsebattery, PATH=/x]",
+        "DB_PASS=abcd1234efgh",
+        "- WANDB_KEY=0123456789abcdef0123456789abcdef01234567",
+        "- STRIPE_KEY=sk_live_abcd1234abcd1234",
+        "SECRET: abcdefghij",
+        "authToken = 'correct horse'",
+        "curl -u me:hunter22 https://x",
+        "curl -sSLu me:hunter22 https://x",
+        "curl --proxy-user=me:hunter22 https://x",
+        "wandb.login(key='0123456789abcdef0123456789abcdef01234567')",
+        "wandb.login('0123456789abcdef0123456789abcdef01234567')",
+        "x = f('-----BEGIN PRIVATE KEY-----')",
+        f"x = {'y' * 2000}",
     ],
 )
 def test_a_line_that_may_hold_a_secret_is_not_shown(line: str, tmp_path: Path) -> None:
@@ -96,6 +110,77 @@ def test_a_line_about_tokens_of_text_is_shown(line: str, tmp_path: Path) -> None
     assert rows(tmp_path, line, 3)[0] == f"    1 | {line}"
 
 
+@pytest.mark.parametrize("line", ["token" * 20000, "secret: " * 10000, f"x = 1 # {'token aaaaaaaaaaaaa ' * 4000}"])
+def test_a_long_line_is_refused_without_a_look_at_it(line: str, tmp_path: Path) -> None:
+    before = time.process_time()
+    assert rows(tmp_path, line, 1) == []
+    assert time.process_time() - before < 0.2
+
+
+def test_a_value_in_the_line_after_a_name_that_tells_of_a_secret_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "predict.py").write_text('password = (\n    "hunter"\n)\nprint(1)\n')
+    shown = [len(illustrated(about(f"predict.py:{line}:1"), tmp_path).split("\n")) > 1 for line in (1, 2, 3, 4)]
+    assert shown == [False, False, True, True]
+
+
+CONFIG = """\
+build:
+  gpu: true
+  run:
+    - pip install x
+    - command: fetch it
+      mounts:
+      - type: other
+  python_version: "3.12"
+  pre_install: [make,
+    install]
+environment:
+- A=b
+- C=d
+run: predict.py:Runner
+image: r8.im/me/x
+build2: {run: [x]}
+train: train.py:train
+"""
+
+
+def test_no_line_of_cog_yaml_within_variables_commands_and_secrets_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "cog.yaml").write_text(CONFIG)
+    lines = CONFIG.splitlines()
+    shown = [line for at, line in enumerate(lines, 1) if "\n" in illustrated(about(f"cog.yaml:{at}:1"), tmp_path)]
+    assert shown == [lines[at - 1] for at in (1, 2, 8, 14, 15, 17)]
+
+
+def test_of_json_as_cog_yaml_no_line_within_variables_is_shown(tmp_path: Path) -> None:
+    lines = ["{", '"environment": [', '"A=b"', "],", '"build": {"gpu": 3}', "}"]
+    (tmp_path / "cog.yaml").write_text("\n".join(lines))
+    shown = [at for at in range(1, 7) if "\n" in illustrated(about(f"cog.yaml:{at}:1"), tmp_path)]
+    assert shown == [1, 5, 6]
+
+
+def test_what_a_build_says_is_no_place(tmp_path: Path) -> None:
+    (tmp_path / "predict.py").write_text("print(1)\n")
+    failure = InputError("evil 1.0: can't be built: it ended with 1\n  predict.py:1:1: x", next_step="pin another")
+    for error in (failure, together([failure, about("cog.yaml:1")]), ModelError("predict.py:1: x", next_step="y")):
+        assert illustrated(error, tmp_path) == error.message
+
+
+def test_no_line_of_a_file_outside_the_project_or_a_hidden_one_is_shown(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    for path in (tmp_path / "id", root / ".env", root / ".ssh/id", root / ".dockerignore"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("word\n")
+    (root / "link").symlink_to("../id")
+    (root / "below").symlink_to(".ssh")
+    for name in ("../id", "link", ".env", ".ssh/id", "below/id", f"{tmp_path}/id"):
+        assert illustrated(about(f"{name}:1:1"), root) == f"{name}:1:1: wrong"
+    assert illustrated(about(".dockerignore:1"), root).endswith("    1 | word")
+
+
+def about(place: str) -> InputError:
+    return InputError(f"{place}: wrong", next_step="mend it")
+
+
 def test_of_several_errors_each_has_its_line(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("a b\ntorch\n-x\n")
     faults = [InputError(f"requirements.txt:{line}: wrong", next_step=f"mend {line}") for line in (1, 3)]
@@ -110,11 +195,16 @@ def test_of_several_errors_each_has_its_line(tmp_path: Path) -> None:
     assert illustrated(together(many), tmp_path).endswith("\n      1 | a b\n  and 10 more")
 
 
-def test_a_file_is_found_from_a_directory_below_its_project(tmp_path: Path) -> None:
+def test_a_place_is_looked_for_in_the_project_not_in_the_directory_that_the_command_runs_in(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     (tmp_path / "cog.yaml").write_text("run: x")
-    [found] = find_place("cog.yaml:1:6: wrong", tmp_path / "below")
-    assert found == (tmp_path / "cog.yaml", 1, 6)
+    for directory in (tmp_path, tmp_path / "below"):
+        (directory / "predict.py").write_text(f"# {directory.name}\n")
+    root = project_root(tmp_path / "below", "cog.yaml")
+    assert root == tmp_path
+    assert find_place("predict.py:1:6: wrong", root) == (tmp_path / "predict.py", 1, 6)
+    assert project_root(tmp_path / "below", "./other.yaml") is None
+    assert find_place("predict.py:1:6: wrong", None) is None
 
 
 COG = 'build:\n  python_version: "3.12"\n  gpu: {gpu}\nrun: {run}\n'
