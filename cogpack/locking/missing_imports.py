@@ -40,11 +40,15 @@ ModulesOf = Callable[[Sequence[LockedWheel]], SiteModules | None]
 _BRINGS_NONE = frozenset(
     {
         *("add-apt-repository", "apt", "apt-get", "apt-key", "cat", "cd", "chmod", "chown", "dpkg", "echo", "export"),
-        *("ldconfig", "locale-gen", "ls", "mkdir", "rm", "set", "test", "touch", "true", "update-alternatives"),
+        *("ldconfig", "locale-gen", "ls", "mkdir", "rm", "set", "test", "true", "update-alternatives"),
     }
 )
 """Programs that put no module where Python looks for one: Debian's own directories are none of the environment's."""
-_SEPARATOR = re.compile(r"&&|\|\|?|;|\n")
+_SEPARATOR = re.compile(r"&&?|\|\|?|;|\n")
+_QUIET = re.compile(r"(?:[12&]?>>?\s*/dev/null|2>&1)(?=[\s;&|)]|\Z)")
+"""What puts a program's messages away."""
+_WRITES_OR_RUNS = re.compile(r"[>`]|<\(|\$\(")
+"""A redirection to a file, or a command within another."""
 
 
 class _Files:
@@ -211,6 +215,9 @@ def _unseen(project: Project, decisions: Decisions, imports: Imports, files: Imp
 
 
 def _brings_none(command: str) -> bool:
+    command = _QUIET.sub("", command)
+    if _WRITES_OR_RUNS.search(command):
+        return False
     for part in _SEPARATOR.split(command):
         try:
             words = shlex.split(part, comments=True)

@@ -158,6 +158,12 @@ def test_a_module_that_this_python_has_no_more_is_told_as_that(tmp_path: Path) -
             "build: {run: ['curl -o /opt/venv/lib/python3.13/site-packages/a.py -L https://x.test/a']}\n",
             "cog.yaml:2:15: build.run[0]: ",
         ),
+        ("", "build: {run: [cat /x > a.pth]}\n", "cog.yaml:2:15: build.run[0]: a command that is run may"),
+        ("", "build: {run: [echo $(pip install a)]}\n", "cog.yaml:2:15: build.run[0]: a command that is run may"),
+        ("", "build: {run: [echo `pip install a`]}\n", "cog.yaml:2:15: build.run[0]: a command that is run may"),
+        ("", "build: {run: [echo & pip install a]}\n", "cog.yaml:2:15: build.run[0]: a command that is run may"),
+        ("", "build: {run: [echo x=1 > /src/a.py]}\n", "cog.yaml:2:15: build.run[0]: a command that is run may"),
+        ("", "build: {run: [touch a.py]}\n", "cog.yaml:2:15: build.run[0]: a command that is run may"),
     ],
 )
 def test_where_modules_may_lie_that_nobody_looked_into_nothing_is_told(
@@ -171,6 +177,8 @@ def test_where_modules_may_lie_that_nobody_looked_into_nothing_is_told(
 def test_commands_that_bring_no_module_leave_nothing_open(tmp_path: Path) -> None:
     run = "build: {run: ['apt-get update && apt-get install -y a && rm -rf /var/lib/apt/lists/*', 'ldconfig']}\n"
     assert len(told(tmp_path, "import a\n", config=run)) == 1
+    quiet = "build: {run: ['apt-get update >/dev/null 2>&1 && apt-get install -y a 2> /dev/null']}\n"
+    assert len(told(tmp_path, "import a\n", config=quiet)) == 1
 
 
 def test_what_managed_weights_lay_into_the_project_is_there(tmp_path: Path) -> None:

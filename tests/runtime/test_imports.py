@@ -137,6 +137,13 @@ def test_a_directory_outside_of_the_project_is_told() -> None:
         "command = 'pip install a'\nos.system(command)",
         "command: str = 'pip install a'\nos.system(command)",
         "lib = 'lib'\nlib += '2'\nsys.path.append(lib)",
+        "os.system('sh -c \"pip3.11 --quiet install a\"')",
+        "os.system('git -C /opt clone x; true')",
+        "import sys as s\ns.path.insert(0, 'lib')",
+        "s = sys\ns.path.insert(0, 'lib')",
+        "getattr(sys, 'path').append('lib')",
+        f"os.system({'+'.join(['a'] * 1200)} + 'pip install a')",
+        f"sys.path = {'[] + ' * 1200} x",
         "def f(x):\n    sys.path.append(x)",
     ],
 )
@@ -152,6 +159,10 @@ def test_what_may_bring_any_module_is_told(line: str) -> None:
         "print(sys.path)",
         "if x in sys.path: pass",
         "sys.path.remove('x')",
+        "import sys as s\nprint(s.argv)",
+        "os.system('pip list\\ninstall a')",
+        f"os.system({'+'.join(['a'] * 1200)})",
+        f"sys.path = ['lib'] + {'[] + ' * 1200} []",
         "sys.modules[__name__] = x",
         "sys.modules['a'] = x",
         "class P:\n    def setup(self):\n        sys.path.append(x)\n        os.system('pip install a')",
@@ -171,6 +182,9 @@ def test_pythons_own_modules_are_those_of_its_minor_version() -> None:
     assert [is_standard("tomllib", minor) for minor in ("3.10", "3.11")] == [False, True]
     assert [is_standard("imp", minor) for minor in ("3.11", "3.12", "3.14")] == [True, False, False]
     assert (left_python("cgi"), left_python("os")) == ("3.13", "")
+    assert [is_standard("profiling", minor) for minor in ("3.14", "3.15")] == [False, True]
+    assert is_standard("__main__", "3.13")
+    assert is_standard("test", "3.13")
 
 
 def test_a_file_is_read_to_the_same_with_and_without_its_functions() -> None:
@@ -191,3 +205,31 @@ def test_many_files_take_no_time() -> None:
     found = read_imports(MappedSourceFiles(files), ["m0.py"])
     assert time.process_time() - began < 1  # a fifth of that on a machine at rest
     assert len(found.modules) == 1001
+
+
+def lines(line: str, times: int) -> str:
+    return "".join(f"{line.format(n)}\n" for n in range(times))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"import os\nx = '{'pip ' * 50_000}'\n",
+        f"import os\nos.system('{'git ' * 50_000}')\n",
+        "import sys\n" + lines("sys.path.append('d{}')", 1000) + lines("import m{}", 1000),
+        "import sys\n" + lines("sys.path.append('d{}')", 45) + "import a\n" * 5_000,
+        f"import {'a.' * 5_000}b\n",
+        f"from . import {', '.join(f'a{n}' for n in range(20_000))}\n",
+    ],
+    ids=["pip", "git", "directories", "same", "dots", "names"],
+)
+def test_what_is_written_to_be_slow_takes_no_time(text: str) -> None:
+    began = time.process_time()
+    read(text)
+    assert time.process_time() - began < 3  # a tenth of that on a machine at rest
+
+
+def test_where_modules_may_lie_at_too_many_places_that_is_told() -> None:
+    text = "import sys\n" + lines("sys.path.append('d{}')", 60)
+    assert read(text).open == "modules may lie at too many places"
+    assert not read("import sys\n" + lines("sys.path.append('d{}')", 40)).open

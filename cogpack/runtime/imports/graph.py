@@ -16,6 +16,14 @@ from cogpack.runtime.schema.source import SourceFiles
 
 _MOST_FILES = 2000
 _MOST_BYTES = 32 * 1024 * 1024
+_MOST_DIRECTORIES = 50
+_MOST_LOOKED = 5_000_000
+"""Characters of the paths that are looked for, each counted with `_EACH` more."""
+_EACH = 30
+
+
+class _TooMuchError(Exception):
+    """Stops looking for modules at ever more places."""
 
 
 class ImportedFiles(SourceFiles, Protocol):
@@ -65,7 +73,7 @@ class _Reading:
         self.given: list[str] = []
         self.open = ""
         self._files = files
-        self._read_files = self._bytes = 0
+        self._read_files = self._bytes = self._looked = 0
         self._there: dict[str, bytes | None] = {}
         """Files that were asked for; read ones are held until it is their turn."""
         self._queue: deque[str] = deque()
@@ -73,8 +81,14 @@ class _Reading:
         self._answered: set[Import] = set()
 
     def read(self, roots: Iterable[str]) -> None:
-        for root in dict.fromkeys(roots):
-            self._want(root)
+        try:
+            for root in dict.fromkeys(roots):
+                self._want(root)
+            self._follow_all()
+        except _TooMuchError:
+            self.open = self.open or "modules may lie at too many places"
+
+    def _follow_all(self) -> None:
         looked_in = 0
         while self._queue or looked_in < len(self.directories):
             if not self._queue:  # a directory was put on the path behind imports that it is for
@@ -99,6 +113,8 @@ class _Reading:
             if absolute != WORKING_DIRECTORY and not absolute.startswith(f"{WORKING_DIRECTORY}/"):
                 self.outside.append(absolute)
             elif (inside := absolute[len(WORKING_DIRECTORY) + 1 :]) not in self.directories:
+                if len(self.directories) == _MOST_DIRECTORIES:
+                    raise _TooMuchError
                 self.directories.append(inside)
         self._imports += found.imports
         self._follow(found.imports)
@@ -110,12 +126,13 @@ class _Reading:
                     self._answered.add(one)
                 for name in one.names:  # of a package; else they are no modules
                     self._has(f"{place}/{name}" if place else name)
-                    if one.level and not one.module.strip("."):
-                        self._answered.add(one)  # what a package has of its own nobody knows here
+            if one.names and one.level and not one.module.strip("."):
+                self._answered.add(one)  # what a package has of its own nobody knows here
 
     def _has(self, place: str) -> bool:
         """Tell whether a module of the project lies there, or whatever it is in is a module; all that are run by
         importing it are wanted."""
+        self._count(place)
         parts = place.split("/")
         for length in range(1, len(parts) + 1):
             found = "/".join(parts[:length])
@@ -124,7 +141,13 @@ class _Reading:
                 return True
         return package
 
+    def _count(self, path: str) -> None:
+        self._looked += len(path) + _EACH
+        if self._looked > _MOST_LOOKED:
+            raise _TooMuchError
+
     def _want(self, path: str) -> bool:
+        self._count(path)
         if path in self._there:
             return self._there[path] is not None
         data = None if path.startswith("../") else self._files.read(path)
@@ -145,7 +168,7 @@ def _places(one: Import, directories: Iterable[str]) -> Iterator[str]:
         yield from (posixpath.join(directory, *parts) for directory in directories)
         return
     directory = posixpath.dirname(one.path)
-    for _ in range(one.level - 1):
+    for _ in range(min(one.level - 1, directory.count("/") + 1)):
         directory = posixpath.dirname(directory)
     yield posixpath.join(directory, *parts)
 

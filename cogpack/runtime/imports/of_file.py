@@ -16,6 +16,7 @@ from cogpack.runtime.path_values import PathValues
 _SPECIAL = re.compile(
     rb"\bsys\s*\.\s*(?:path|modules|meta_path|path_hooks)\b|\bfrom\s+sys\s+import\b|\baddsitedir\b|__path__"
     rb"|\b(?:pip3?|conda|mamba|easy_install)\b|\bgit\b[^\n]{0,20}\bclone\b"
+    rb"|\bsys\s+as\b|=\s*sys\s*(?:[;#\r\n]|\Z)|\bgetattr\s*\(\s*sys\b"
 )
 """Words of a file that has to be read whole."""
 _WORDS = (b"sys", b"addsitedir", b"__path__", b"pip", b"conda", b"mamba", b"easy_install", b"clone")
@@ -24,9 +25,11 @@ _BODY = re.compile(rb"^(?:def|class|async\s+def|@)[^\n]*\n(?:(?:[ \t#)\]}\r\f][^
 """A function, class or decorator at the left margin, with the lines that belong to it."""
 _CAUGHT = frozenset({"BaseException", "Exception", "ImportError", "ModuleNotFoundError"})
 _FOUND = frozenset({"append", "extend", "insert"})
-_INSTALLS = re.compile(
-    r"(?:\A|[\s/;&|!])(?:(?:pip[\d.]*|conda|mamba|easy_install)\s(?:.*\s)?install\b|easy_install\s|git\s(?:.*\s)?clone\b)"
-)
+_FINDS = frozenset({"path", "modules", "meta_path", "path_hooks"})
+"""What of `sys` says where modules are found."""
+_WORD = re.compile(r"[\w.-]+")
+_VERBS = {"install": frozenset({"pip", "conda", "mamba"}), "clone": frozenset({"git"})}
+"""What brings modules, with the programs of which it is a word."""
 _STARTS = frozenset(
     {
         *("call", "check_call", "check_output", "create_subprocess_exec", "create_subprocess_shell", "getoutput"),
@@ -126,7 +129,7 @@ def _goes_on(caught: ast.expr | None) -> bool:
 
 
 def _is_for_warnings(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and "catch_warnings" in ast.dump(node.func)
+    return isinstance(node, ast.Call) and _name(node.func) == "catch_warnings"
 
 
 class _Special:
@@ -139,6 +142,7 @@ class _Special:
         self.open = ""
         self._path = path
         self._values = PathValues(tree, path)
+        self._others = set(_other_names_of_sys(tree))
         late = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for inner in _methods(node)}
         for node in ast.walk(tree):
             self._late = id(node) in late
@@ -155,7 +159,13 @@ class _Special:
             case ast.Assign(targets=[target], value=value) | ast.AnnAssign(target=target, value=ast.expr() as value):
                 self._assigned(target, value, node)
             case ast.ImportFrom(module="sys", names=names) if any(
-                alias.name in ("path", "modules", "meta_path", "path_hooks", "*") for alias in names
+                alias.name in _FINDS or alias.name == "*" for alias in names
+            ):
+                self._leave_open("changes how modules are found", node)
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in self._others and attribute in _FINDS:
+                self._leave_open("changes how modules are found", node)
+            case ast.Call(func=ast.Name(id="getattr"), args=[ast.Name(id=name), *_]) if (
+                name == "sys" or name in self._others
             ):
                 self._leave_open("changes how modules are found", node)
             case ast.Attribute(value=ast.Name(id="sys"), attr="meta_path" | "path_hooks"):
@@ -214,6 +224,15 @@ def _methods(node: ast.ClassDef) -> Iterator[ast.AST]:
             yield from ast.walk(statement)
 
 
+def _other_names_of_sys(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.asname for alias in names if alias.name == "sys" and alias.asname)
+            case ast.Assign(targets=targets, value=ast.Name(id="sys")):
+                yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
 def _is_path(node: ast.expr) -> bool:
     return isinstance(node, ast.Attribute) and node.attr == "path" and _name(node.value) == "sys"
 
@@ -232,12 +251,14 @@ def _name(node: ast.expr) -> str:
 def _elements(nodes: Sequence[ast.expr]) -> list[ast.expr | None]:
     """Give what the lists among `nodes` hold, without the path itself; None of what is no list."""
     found: list[ast.expr | None] = []
-    for node in nodes:
+    left_over = list(reversed(nodes))  # a sum may be deeper than Python's own stack
+    while left_over:
+        node = left_over.pop()
         match node:
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
                 found += [element for element in elements if not _is_path_of(element)]
             case ast.BinOp(left=left, op=ast.Add(), right=right):
-                found += _elements([left, right])
+                left_over += (right, left)
             case _ if not _is_path_of(node):
                 found.append(None)
     return found
@@ -253,17 +274,30 @@ def _is_path_of(node: ast.expr) -> bool:
 
 def _installs(node: ast.expr) -> bool:
     """Tell whether a command, a text or a list of its words, installs something or clones it."""
-    match node:
-        case ast.List(elts=elements) | ast.Tuple(elts=elements):
-            words = [element.value if isinstance(element, ast.Constant) else "" for element in elements]
-            return bool(_INSTALLS.search(" ".join(word for word in words if isinstance(word, str))))
-        case ast.Constant(value=str(text)):
-            return bool(_INSTALLS.search(text))
-        case ast.JoinedStr(values=values):
-            texts = [value.value for value in values if isinstance(value, ast.Constant)]
-            return bool(_INSTALLS.search(" ".join(text for text in texts if isinstance(text, str))))
-        case ast.BinOp(left=left, right=right):
-            return _installs(left) or _installs(right)
-        case ast.Call(func=ast.Attribute(value=value)):  # "...".split() and the like
-            return _installs(value)
+    left_over = [node]
+    while left_over:
+        match left_over.pop():
+            case ast.List(elts=values) | ast.Tuple(elts=values) | ast.JoinedStr(values=values):
+                texts = [value.value for value in values if isinstance(value, ast.Constant)]
+                if _brings(" ".join(text for text in texts if isinstance(text, str))):
+                    return True
+            case ast.Constant(value=str(text)):
+                if _brings(text):
+                    return True
+            case ast.BinOp(left=left, right=right):
+                left_over += (left, right)
+            case ast.Call(func=ast.Attribute(value=value)):  # "...".split() and the like
+                left_over.append(value)
+    return False
+
+
+def _brings(text: str) -> bool:
+    """Tell whether a line of a shell's text has a program that brings modules, and behind it the word for that."""
+    for line in text.splitlines():
+        programs: set[str] = set()
+        for found in _WORD.finditer(line):
+            word = found[0]
+            if word == "easy_install" or not programs.isdisjoint(_VERBS.get(word, ())):
+                return True
+            programs.add(word.rstrip("0123456789."))
     return False

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 
 _NEW: Mapping[int, frozenset[str]] = {
     11: frozenset({"tomllib"}),
+    13: frozenset({"_colorize", "_interpreters", "_pyrepl"}),
     14: frozenset({"annotationlib", "compression"}),
+    15: frozenset({"profiling"}),
 }
 _LEFT: Mapping[int, frozenset[str]] = {
     11: frozenset({"binhex"}),
@@ -17,7 +19,9 @@ _LEFT: Mapping[int, frozenset[str]] = {
         }
     ),
 }
-_EVER = frozenset(sys.stdlib_module_names).union(*_NEW.values(), *_LEFT.values())
+_UNLISTED = frozenset({"__hello__", "__main__", "__phello__", "test"})
+"""Modules that every Python has and `sys.stdlib_module_names` leaves out."""
+_EVER = _UNLISTED.union(sys.stdlib_module_names, *_NEW.values(), *_LEFT.values())
 
 
 def is_standard(name: str, minor: str) -> bool:
