@@ -102,7 +102,7 @@ class EngineContainer:
         for key, value in given.items():
             words += ["--env", key if key in inherited else f"{key}={value}"]
         for bind in self._binds:
-            words += ["--volume", f"{bind.source}:{bind.target}{'' if bind.writable else ':ro'}"]
+            words += ["--mount", _mount(bind)]
         for port, inside in ports.items():
             words += ["--publish", f"{port.host}:{port.number}:{inside}"]
         words += self._gpu_words()
@@ -131,6 +131,12 @@ class EngineContainer:
                 process.communicate(timeout=_AGAIN)
         process.kill()
         process.wait()
+
+
+def _mount(bind: Bind) -> str:
+    """Write it as CSV, as engines read it: a path may have a comma in it, and a colon, which `--volume` cuts at."""
+    fields = ["type=bind", f"source={bind.source}", f"target={bind.target}", *([] if bind.writable else ["readonly"])]
+    return ",".join('"{}"'.format(field.replace('"', '""')) if set(field) & set(',"') else field for field in fields)
 
 
 def _hand_on(process: "subprocess.Popen[bytes]", streams: Streams, cancellation: Cancellation) -> None:

@@ -38,5 +38,6 @@ def given(environment: Mapping[str, str]) -> Given:
         raise InputError(
             f"-e {WEIGHTS}={named:.200}: {reason}", next_step="name a file of this machine, or leave out the @"
         ) from error
-    target = f"/{STATE}/given/{path.name or found.name}"
+    name = path.name if path.name not in ("", "..") else found.name
+    target = f"/{STATE}/given/{name or 'root'}"
     return Given({**environment, WEIGHTS: target}, (Bind(found, target),))

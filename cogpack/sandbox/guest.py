@@ -9,11 +9,13 @@ import base64
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
+from cogpack.disk import open_regular
 from cogpack.errors import InputError
 from cogpack.progress import Cancellation
 from cogpack.sandbox import kernel, standins
@@ -177,7 +179,7 @@ class Guest:
             return standins.Directory(target)
         if not chroot:
             return standins.File(target, b"", 0o400)
-        return standins.File(target, bind.source.read_bytes(), bind.source.stat().st_mode & 0o555)
+        return standins.Copy(target, partial(open_regular, bind.source), bind.source.stat().st_mode & 0o555)
 
     def _plan(self, command: Command, limits: Limits) -> dict[str, object]:
         """Return what `enter` reads."""

@@ -43,6 +43,7 @@ class Copy(msgspec.Struct, frozen=True):
 
     path: str
     read: Callable[[], AbstractContextManager[IO[bytes]]]
+    mode: int = 0o644
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -171,10 +172,9 @@ class StandIns:
                 with open(descriptor, "wb") as stream:
                     stream.write(standin.content)
             case Copy():
-                descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent)
+                descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=parent)
                 with open(descriptor, "wb") as stream, standin.read() as content:
                     shutil.copyfileobj(content, stream, BLOCK)
-                return
             case Link():
                 os.symlink(standin.target, name, dir_fd=parent)
                 return

@@ -52,11 +52,19 @@ def test_an_engine_has_the_same_mounts_variables_and_ports(here: Path) -> None:
     assert status == 7
     name = told.split()[4].decode()
     assert told.decode() == (
-        f"docker run --rm --name {name} --shm-size 64 --env TOKEN --env HF_TOKEN --env LANG=de --volume /project:/src "
-        "--volume /schema:/src/.cog/openapi_schema.json:ro --publish 127.0.0.1:8393:5000 --gpus all "
-        "--workdir /src --entrypoint sh image -c true\n"
+        f"docker run --rm --name {name} --shm-size 64 --env TOKEN --env HF_TOKEN --env LANG=de "
+        "--mount type=bind,source=/project,target=/src "
+        "--mount type=bind,source=/schema,target=/src/.cog/openapi_schema.json,readonly "
+        "--publish 127.0.0.1:8393:5000 --gpus all --workdir /src --entrypoint sh image -c true\n"
     )
     assert errors.decode() == "secret x\n"  # which no process list shows
+
+
+def test_a_name_with_a_colon_or_a_comma_is_mounted(here: Path) -> None:
+    told, binds = bytearray(), [Bind(Path('/a:b,"c'), "/given/a:b", writable=True)]
+    container = EngineContainer("podman", "image", BUNDLE, Cancellation(), binds=binds, shm_size=64, gpus=None)
+    container.run(["true"], {}, Streams(told.extend))
+    assert '--mount type=bind,"source=/a:b,""c",target=/given/a:b --workdir' in told.decode()
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,13 @@ def test_a_directory_and_a_link_are_seen_under_the_name_that_was_typed(weights: 
     assert given({"COG_WEIGHTS": "."}).binds == (Bind(weights.parent, f"/var/lib/cogpack/given/{name}"),)
 
 
+@pytest.mark.parametrize("value", ["..", "@below/..", "below/../..", "/"])
+def test_no_name_leads_out_of_where_weights_are_seen(weights: Path, value: str) -> None:
+    (weights.parent / "below").mkdir()
+    (bind,) = given({"COG_WEIGHTS": value}).binds
+    assert bind.target == f"/var/lib/cogpack/given/{bind.source.name or 'root'}"
+
+
 @pytest.mark.parametrize("value", ["@none.bin", "@a\0b"])
 def test_a_file_that_is_not_there_is_told_before_anything_starts(value: str) -> None:
     with pytest.raises(InputError, match="COG_WEIGHTS"):

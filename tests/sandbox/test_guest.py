@@ -13,7 +13,7 @@ from cogpack.sandbox import kernel
 from cogpack.sandbox.guest import Bind, Command, Guest
 from cogpack.sandbox.rungs.choice import Rung
 from cogpack.sandbox.rungs.proot import Proot
-from cogpack.sandbox.standins import DEBIAN
+from cogpack.sandbox.standins import DEBIAN, Copy
 from cogpack.sandbox.trees.owners import Owners
 from cogpack.sandbox.users import find_user
 
@@ -222,6 +222,19 @@ def test_a_directory_that_is_only_shown_is_not_written_to(tree: Path, rung: Rung
     ran = run_once(tree, rung, "echo 1 > /src/made", binds=[Bind(source, "/src")])
     assert "Read-only file system" in ran.output
     assert list(source.iterdir()) == []
+
+
+def test_chroot_lays_a_file_of_any_size_without_having_it_in_memory(tree: Path) -> None:
+    weights = tree.parent / "weights"
+    with weights.open("wb") as stream:
+        stream.truncate(1 << 40)
+    weights.chmod(0o640)
+    started = Guest(tree, Rung.CHROOT, owners=None)
+    laid = started._mount_point(Bind(weights, "/weights"))
+    assert isinstance(laid, Copy)
+    assert laid.mode == 0o440
+    with laid.read() as content:
+        assert content.read(2) == b"\0\0"
 
 
 def test_chroot_shows_no_directories(tree: Path) -> None:

@@ -1,11 +1,13 @@
 """What lies in a tree for the time of a run is gone afterwards, whatever a guest did to it."""
 
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from cogpack.errors import InputError
-from cogpack.sandbox.standins import DEBIAN, MOUNT_POINTS, Directory, File, Link, StandIns, make_aside, remove
+from cogpack.sandbox.standins import DEBIAN, MOUNT_POINTS, Copy, Directory, File, Link, StandIns, make_aside, remove
 
 
 @pytest.fixture
@@ -41,6 +43,7 @@ def seen(root: Path) -> dict[str, tuple[int, ...]]:
 
 ALL = (
     *(*MOUNT_POINTS, Directory("run/cogpack"), *DEBIAN, File("etc/hosts", b"ours", 0o600)),
+    Copy("srv/copy", partial(BytesIO, b"ours"), 0o444),
     *(File("etc/resolv.conf", b"ours"), Link("dev/fd", "/proc/self/fd"), Directory("src")),
 )
 
@@ -50,6 +53,8 @@ def test_stand_ins_are_seen_and_then_all_is_as_it_was(tree: Path, aside: Path) -
     with StandIns(tree, aside, ALL):
         assert (tree / "etc/hosts").read_bytes() == (tree / "etc/resolv.conf").read_bytes() == b"ours"
         assert (tree / "etc/hosts").stat().st_mode & 0o777 == 0o600
+        assert (tree / "srv/copy").read_bytes() == b"ours"
+        assert (tree / "srv/copy").stat().st_mode & 0o777 == 0o444
         assert names(tree / "dev") == ["fd"]
         assert (tree / "usr/sbin/policy-rc.d").stat().st_mode & 0o777 == 0o755
         assert (tree / "run/cogpack/archives/partial").is_dir()
