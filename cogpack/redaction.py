@@ -41,9 +41,11 @@ _WORDS = frozenset(
 """Passwords of demonstrations, and what stands for a user: words of our messages, which hide nothing."""
 
 _VARIABLE = re.compile(
-    r"PASSWORD|PASSWD|PASSPHRASE|TOKEN|SECRET|CREDENTIAL|API_?KEY|ACCESS_?KEY|_KEY$|_PAT$|_PWD$|_AUTH$"
+    r"PASSWORD|PASSWD|PASSPHRASE|TOKEN(?!I[SZ])|SECRET|CREDENTIAL|API_?KEY|ACCESS_?KEY|_KEY$|_PAT$|_PWD$|_AUTH$"
 )
-_NO_SECRET = re.compile(r"_(FILE|PATH|DIR|URL|URI|NAME|ID|USER|USERNAME|SOCK|PROVIDER|TYPE|HELPER)$")
+_NO_SECRET = re.compile(
+    r"_(FILE|PATH|DIR|URL|URI|NAME|ID|USER|USERNAME|SOCK|PROVIDER|TYPE|HELPER)$|(^|_)(MAX|MIN|NUM)_(\w+_)?TOKENS$"
+)
 
 # Of a scheme, what follows its last letter is enough: from each letter of a long word on, it would take quadratic time.
 _USER = re.compile(r"([A-Za-z][0-9+.-]*:/{1,3}|(?<![\w/:.~-])/{2,3})([^\s/?#\"'<>]*)@")

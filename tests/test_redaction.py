@@ -145,13 +145,21 @@ def test_variables_are_known_by_their_names_and_logins_of_addresses_in_all() -> 
             "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/planted-file",
             "HOME": "/home/planted-home",
             "SHORT_TOKEN": "short",
+            "TOKENIZER": "planted-tokenizer",
+            "TOKENIZERS_KIND": "planted-tokenizer",
+            "TOKENISED": "planted-tokenizer",
+            "LLM_MAX_NEW_TOKENS": "planted-number",
             "COGPACK_REGISTRY_X_USERNAME": "planted-user",
         }
     )
     text = " ".join(
-        f"planted-{word}" for word in ["1-token", "2-key", "3-word", "4-hub", "5", "6", "file", "home", "user"]
+        f"planted-{word}"
+        for word in ["1-token", "2-key", "3-word", "4-hub", "5", "6", "file", "home", "user", "tokenizer", "number"]
     )
-    assert redact(f"{text} short") == "*** *** *** *** *** *** planted-file planted-home planted-user short"
+    assert (
+        redact(f"{text} short")
+        == "*** *** *** *** *** *** planted-file planted-home planted-user planted-tokenizer planted-number short"
+    )
 
 
 def test_the_login_of_an_address_is_known_alone_and_decoded() -> None:

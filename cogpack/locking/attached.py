@@ -16,7 +16,7 @@ import msgspec
 from cogpack.config.config_label import config_label
 from cogpack.errors import InputError
 from cogpack.images.assemble import inherited_config
-from cogpack.lockfile import NO_ADDRESS, NO_HOST, AttachedLock, Lock
+from cogpack.lockfile import FILE, NO_ADDRESS, NO_HOST, AttachedLock, Lock
 from cogpack.oci import encode, read_config
 from cogpack.project import Project
 from cogpack.redaction import has_secret, redact
@@ -52,7 +52,15 @@ def attached_lock(lock: Lock, *, told: str) -> AttachedLock:
         return AttachedLock(lock=lock, removed=0)  # as most are
     left = _Left(told, redact if redact(text) != text else str)
     document = left.value("", msgspec.to_builtins(lock))
-    return AttachedLock(lock=msgspec.convert(document, Lock), removed=left.count)
+    try:
+        return AttachedLock(lock=msgspec.convert(document, Lock), removed=left.count)
+    except (msgspec.ValidationError, InputError) as error:  # a name of it had to be hidden, and is none any more
+        key = str(error).rpartition(" - at ")[2].strip("`") if isinstance(error, msgspec.ValidationError) else ""
+        raise InputError(
+            f"{FILE}: {key or 'a name'}: expected what everybody may read, found the value of a variable, or a "
+            "password, that is taken for a secret",
+            next_step="run it without the variable of the environment that has this value, or call that otherwise",
+        ) from None
 
 
 def told_by(project: Project) -> str:

@@ -179,3 +179,12 @@ def test_managed_weights_keep_the_hub_and_lose_buckets() -> None:
     uris = ("hf://Owner/Name@main", "s3://bucket/key", "https://huggingface.co/a/resolve/main/w.bin")
     found = lock(weights=[{"path": f"w/{n}", "uri": uri, "file": "w", **part} for n, uri in enumerate(uris)])
     assert [weight.uri for weight in left(found).lock.weights] == [uris[0], f"{NO_ADDRESS}1", uris[2]]
+
+
+def test_a_lock_with_a_name_that_is_taken_for_a_secret_is_an_error_that_names_its_key_and_not_the_secret() -> None:
+    """It was a bug of ours, after all layers were sent; hidden it has to be: it may be a secret."""
+    learn("someones-private-model")
+    file = {"repository": "a/someones-private-model", "commit": "0" * 40, "path": "x", "size": 1, "sha256": DIGEST}
+    with pytest.raises(InputError, match=r"hub_files\[0\]\.repository: expected .* taken for a secret") as refused:
+        attached_lock(lock(hub_files=[file]), told="")
+    assert "someones" not in f"{refused.value.message} {refused.value.next_step}"
