@@ -5,17 +5,27 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Self, TypeVar, cast
 
+from cogpack.errors import CogpackError
 from cogpack.progress import Cancellation
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
-def each(act: Callable[[U], T], items: Sequence[U], *, jobs: int, name: str, cancellation: Cancellation) -> list[T]:
+def each(
+    act: Callable[[U], T],
+    items: Sequence[U],
+    *,
+    jobs: int,
+    name: str,
+    cancellation: Cancellation,
+    caught: bool = False,
+) -> list[T]:
     """Return `act` of all items, `jobs` at a time, in their order.
 
     The first failure stops the others at their next block, and no other begins after it. So does Ctrl-C, whenever it
-    comes: threads that nobody told would be waited for.
+    comes: threads that nobody told would be waited for. `caught`: the caller goes on after a failure, so that the
+    cancellation, which is of all its work, is left alone then, and those that have begun are waited for.
     """
     failed = threading.Event()
 
@@ -38,8 +48,9 @@ def each(act: Callable[[U], T], items: Sequence[U], *, jobs: int, name: str, can
             for future in done:
                 future.result()
         return [future.result() for future in futures]
-    except BaseException:
-        cancellation.cancel()
+    except BaseException as error:
+        if not (caught and isinstance(error, CogpackError)):
+            cancellation.cancel()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from cogpack.errors import InputError
-from cogpack.progress import Cancellation
+from cogpack.progress import Cancellation, Cancelled
 from cogpack.threads import each
 
 
@@ -23,3 +23,29 @@ def test_after_a_failure_nothing_else_begins() -> None:
 
 def test_results_come_in_the_order_of_what_was_asked() -> None:
     assert each(lambda item: item * 2, range(9), jobs=4, name="test", cancellation=Cancellation()) == [*range(0, 18, 2)]
+
+
+def test_a_failure_that_is_caught_leaves_what_its_caller_does_besides_alone() -> None:
+    def act(_: int) -> None:
+        raise InputError("no", next_step="none")
+
+    kept, ended = Cancellation(), Cancellation()
+    with pytest.raises(InputError):
+        each(act, range(5), jobs=2, name="test", cancellation=kept, caught=True)
+    kept.check()
+    with pytest.raises(InputError):
+        each(act, range(5), jobs=2, name="test", cancellation=ended)
+    with pytest.raises(Cancelled):
+        ended.check()
+
+
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, Cancelled])
+def test_ctrl_c_ends_all_even_where_failures_are_caught(signal: type[BaseException]) -> None:
+    def act(_: int) -> None:
+        raise signal
+
+    ended = Cancellation()
+    with pytest.raises(signal):
+        each(act, range(5), jobs=2, name="test", cancellation=ended, caught=True)
+    with pytest.raises(Cancelled):
+        ended.check()

@@ -4,7 +4,7 @@ Each is an artifact of one file (image-spec manifest.md, "Guidelines for Artifac
 and image.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
@@ -49,14 +49,15 @@ def put_attachments(
     there: Collection[Digest],
     cancellation: Cancellation,
 ) -> None:
-    """Attach them. `there`: blobs that the place is thought to have, and is not asked for."""
+    """Attach them. `there`: blobs that the place is thought to have, and is not asked for. After a refusal the
+    caller's work may go on."""
     files = {file.descriptor.digest: file for file in (EMPTY_CONFIG, *(one.file for one in ones))}
 
     def put(file: ArtifactFile) -> None:
         images.put_blob(file.descriptor, file.data)
 
     lacking = [file for digest, file in files.items() if digest not in there]
-    each(put, lacking, jobs=len(files), name="attach", cancellation=cancellation)
+    each(put, lacking, jobs=len(files), name="attach", cancellation=cancellation, caught=True)
     for one in ones:
         node = one.of(subject)
         try:
@@ -67,8 +68,9 @@ def put_attachments(
             images.put_referrer(node)
 
 
-def attached_file(images: Images, subject: Digest, kind: str) -> bytes | None:
-    """Read the file of one type that is attached to an image, ours before others'; None where there is none."""
+def attached_files(images: Images, subject: Digest, kind: str) -> Iterator[tuple[Digest, bytes]]:
+    """Read the files of one type that are attached to an image, each with its artifact's digest: ours before others',
+    as far as they say so, which anybody who may push can say."""
     found = images.referrers(subject, artifact_type=kind)
     for entry in sorted(found, key=lambda entry: (MAKER not in (entry.annotations or {}), entry.digest)):
         manifest = images.manifest(entry.digest) if entry.size <= MANIFEST_LIMIT else None
@@ -78,8 +80,12 @@ def attached_file(images: Images, subject: Digest, kind: str) -> bytes | None:
         if isinstance(document, Manifest) and document.subject and document.subject.digest == subject:
             files = [layer for layer in document.layers if layer.media_type == kind]
             if len(files) == 1:
-                return images.blob_bytes(files[0], limit=_LIMITS[kind])
-    return None
+                yield entry.digest, images.blob_bytes(files[0], limit=_LIMITS[kind])
+
+
+def attached_file(images: Images, subject: Digest, kind: str) -> bytes | None:
+    """Read the first of them; None where there is none."""
+    return next((data for _, data in attached_files(images, subject, kind)), None)
 
 
 def attached_lock_of(images: Images, subject: Digest) -> AttachedLock | None:

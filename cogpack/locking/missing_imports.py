@@ -79,7 +79,7 @@ def read_modules(outlines: Outlines, session: Session) -> ModulesOf:
     """Say how those of wheels are read where these are."""
 
     def modules_of(wheels: Sequence[LockedWheel]) -> SiteModules:
-        found = each(outlines.of, wheels, jobs=_JOBS, name="wheel", cancellation=session.cancellation)
+        found = each(outlines.of, wheels, jobs=_JOBS, name="wheel", cancellation=session.cancellation, caught=True)
         return SiteModules(outline for _, outline in found)
 
     return modules_of

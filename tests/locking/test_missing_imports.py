@@ -15,10 +15,12 @@ from cogpack.layers.wheels import Outline
 from cogpack.layers.wheels.modules import SiteModules
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import Base
-from cogpack.locking.missing_imports import Looked, look_at_imports
-from cogpack.locking.wheels.outlines import local_reader
+from cogpack.locking.missing_imports import Looked, look_at_imports, read_modules
+from cogpack.locking.wheels.outlines import Outlines, local_reader
 from cogpack.notes import Code
 from cogpack.project import find_project
+from cogpack.session import Session
+from cogpack.settings import Settings
 
 NOTHING = ", which nothing in the image has"
 OUT = " is left out of the image: add the line"
@@ -219,3 +221,20 @@ def test_wheels_are_looked_into_only_where_that_answers_something(tmp_path: Path
     trained = msgspec.structs.replace(find_project(tmp_path).config, predict=None, train="near.py:train")
     project = msgspec.structs.replace(find_project(tmp_path), config=trained)
     assert len(look_at_imports(project, decisions, lambda _: SiteModules([])).notes) == 1
+
+
+def test_wheels_that_can_not_be_read_end_no_more_than_the_look(tmp_path: Path) -> None:
+    """The lock that was looked at for them was taken for interrupted."""
+
+    def refuse(_: object) -> str:
+        raise UnavailableError("index.test: refused", next_step="")
+
+    (tmp_path / "cog.yaml").write_text("predict: predict.py:P\n")
+    (tmp_path / "predict.py").write_text("import a\n")
+    project = find_project(tmp_path)
+    decisions = Decisions(base=requested("libc6"), wheels=(wheel("cog", "1"), wheel("b", "1")), clashes=())
+    settings = Settings(directory=tmp_path, cache=tmp_path / "cache", environment={})
+    with Session(settings) as session:
+        modules_of = read_modules(Outlines(session, project, refuse), session)
+        assert look_at_imports(project, decisions, modules_of) == Looked(unseen="index.test: refused")
+        session.cancellation.check()
