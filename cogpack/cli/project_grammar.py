@@ -1,5 +1,6 @@
 """The grammar of the commands on a project."""
 
+import argparse
 from pathlib import Path
 
 from cogpack.cli import acts, begins, builds, schemas
@@ -54,8 +55,8 @@ def add_projects(top: Grammar) -> None:
     push.add_argument(
         "--publish-layers", action="store_true", help="let other models have them (cogpack.shared_layers)"
     )
-    text = "attach neither the lock nor an SBOM to the image"
-    push.add_argument("--no-attach", dest="attach", action="store_false", help=text)
+    text = "lock and SBOM: attach what is gone, too; or none"
+    push.add_argument("--attach", action=argparse.BooleanOptionalAction, help=text)
     push.add_argument("--create-repository", action="store_true", help="make the repository first (Amazon ECR)")
     result_files(push)
     cog_options(push)

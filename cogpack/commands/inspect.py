@@ -111,7 +111,8 @@ def lock_of(session: Session, target: str, *, platform: str | None = None) -> by
     data = attached_file(image.images, image.digest, LOCK_TYPE)
     if data is None:
         raise InputError(
-            f"{image.name}: no lock is attached to {image.digest}", next_step="push it again from its project"
+            f"{image.name}: no lock is attached to {image.digest}",
+            next_step="push it again from its project with --attach",
         )
     if removed := parse_attached_lock(data, path=f"the lock of {image.name}").removed:
         text = f"{count_text(removed, 'address')} of it left out: it is no cogpack.lock"

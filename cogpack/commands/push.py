@@ -56,7 +56,7 @@ def push(
     create_repository: bool = False,
     tag_cache: bool = True,
     publish_layers: bool = False,
-    attach: bool = True,
+    attach: bool | None = None,
 ) -> Pushed:
     """Build what is missing and send to each target what it lacks; when all have all of it, move the tags.
 
@@ -66,7 +66,8 @@ def push(
     of the weight layers and nothing else. `create_repository`: where the registry wants that before the first push.
     `tag_cache`: the tags' present manifests may say what layers come out as. `publish_layers`: other models may have
     the layers that they could make, too, by the repository of `cogpack.shared_layers.publish`.
-    `attach`: lock and SBOM refer to the image there, unless the machine's file says no.
+    `attach`: lock and SBOM refer to the image there, unless this or the machine's file says no. True: the registry is
+    asked for those that this machine attached before; None: they are believed to be there.
     """
     project = open_project(session)
     named = push_targets(session, targets, tags, project)
@@ -92,7 +93,8 @@ def push(
             one.create_repository()
     session.notes.check()
     done: list[str] = []
-    attaching = Attaching(session, each) if attach and session.machine.attach and not weights_only else None
+    attaches = attach is not False and session.machine.attach and not weights_only
+    attaching = Attaching(session, each, asks=attach is True) if attaches else None
     attached: list[tuple[Digest, ...]] = []
     try:
         brought: list[Brought] = []

@@ -155,6 +155,41 @@ def test_a_registry_that_will_not_have_them_has_the_image_and_a_note_says_so(pro
         assert (denied.code, fake.tags.get("me/other")) == (2, {}), "it ends before the tag"
 
 
+def test_one_whose_blobs_are_refused_ends_no_push(project: Project) -> None:
+    """It was told as interrupted, and the tag stayed where it was."""
+
+    def comes_after_the_image(_: Seen) -> bool:
+        return any(one.kind == "PUT manifest" for one in fake.seen)
+
+    with FakeRegistry(ZOT).running() as fake:
+        fake.on("POST session", answer(403, times=60), when=comes_after_the_image)
+        done = ok(project.cogpack("push", f"{fake.address}/me/model:v1", "--json")).json
+        assert "not-attached" in [note["code"] for note in done["notes"]]
+        assert "v1" in fake.tags["me/model"]
+
+
+def test_what_was_deleted_is_attached_again_as_the_advice_says(project: Project) -> None:
+    with FakeRegistry(DIST28).running() as fake:
+        target = f"{fake.address}/me/model:v1"
+
+        def attached_by(*more: str) -> tuple[list[str], int]:
+            before = len(fake.seen)
+            done = ok(project.cogpack("push", target, *more, "--json"))
+            return done.json["targets"][0]["attached"], len(fake.seen) - before
+
+        first, _ = attached_by()
+        ok(project.cogpack("inspect", "--lock", target))
+        (listed,) = (tag for tag in fake.tags["me/model"] if tag.startswith("sha256-"))
+        for digest in (*first, fake.tags["me/model"].pop(listed)):
+            del fake.manifests["me/model"][digest]
+        for verb in (("inspect", "--lock"), ("sbom",)):
+            assert "push it again from its project with --attach" in project.cogpack(*verb, target).err
+        believed, known = attached_by()
+        assert (believed, attached_by("--attach")[0]) == ([], first)
+        ok(project.cogpack("inspect", "--lock", target))
+        assert attached_by("--attach") == ([], known + 2)
+
+
 def test_without_the_api_they_are_listed_under_the_fallback_tag_once(project: Project) -> None:
     with FakeRegistry(DIST28).running() as fake:
         done = ok(project.cogpack("push", f"{fake.address}/me/model:v1"))

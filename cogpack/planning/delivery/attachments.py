@@ -23,10 +23,14 @@ from cogpack.session import Session
 
 
 class Attaching:
-    """Attaches to the images of one push, at each of its targets. Where all is there, nothing is made of the lock."""
+    """Attaches to the images of one push, at each of its targets. Where all is there, nothing is made of the lock.
 
-    def __init__(self, session: Session, each: Sequence[Prepared]) -> None:
+    `asks`: a registry is asked for them even if this machine attached them: somebody may have deleted them since.
+    """
+
+    def __init__(self, session: Session, each: Sequence[Prepared], *, asks: bool) -> None:
         self._session = session
+        self._asks = asks
         self._each = each
         self._locks: dict[str, AttachedLock] = {}
 
@@ -56,7 +60,7 @@ class Attaching:
             return where.repository in origins.of(where.registry, digest)
 
         whole = sha256(f"all is attached to {subject.digest}".encode())
-        if not fresh and is_seen(whole):
+        if not (fresh or self._asks) and is_seen(whole):
             return []
         listed = () if fresh else {entry.digest for entry in delivery.images.referrers(subject.digest)}
         made = self._made(platform, where.repository.rpartition("/")[2])
