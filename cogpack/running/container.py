@@ -112,7 +112,7 @@ def open_container(
         environment = dict(bundle.environment)
         if gpus is not None:
             binds += gpus.binds
-            environment |= gpus.environment
+            environment = gpus.with_image(environment)
         proot = None
         if rung is Rung.PROOT:
             mirror = bundle.project.config.pack.debian_mirror if bundle.project else None

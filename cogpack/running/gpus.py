@@ -41,6 +41,12 @@ class Gpus(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...]
     environment: Mapping[str, str]
 
+    def with_image(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Add the image's variables. What it names as LD_LIBRARY_PATH is looked in first, as with an engine, where the
+        driver's libraries are in the cache of ldconfig."""
+        places = (each.get("LD_LIBRARY_PATH", "").strip(":") for each in (environment, self.environment))
+        return {**environment, **self.environment, "LD_LIBRARY_PATH": ":".join(filter(None, places))}
+
 
 class _Edits(msgspec.Struct, frozen=True):
     """What containers are given (SPEC.md, `containerEdits`)."""

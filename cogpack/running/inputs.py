@@ -60,6 +60,13 @@ def read_inputs(signature: Signature, given: Sequence[str]) -> dict[str, Any]:
         for name in signature.inputs
         if name in signature.required and name not in written
     ]
+    if (size := sum(map(_data_size, found.values()))) > _FILE_LIMIT:
+        faults.append(
+            InputError(
+                f"the files of all inputs have {size} bytes, more than the {_FILE_LIMIT} that a request can have",
+                next_step="name some by addresses (https:) that the model can reach",
+            )
+        )
     if faults:
         raise together(faults)
     return found
@@ -163,6 +170,15 @@ def _file(text: str) -> str:
         raise _WrongError(f"{path}: {error.strerror}") from error
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+def _data_size(value: Any) -> int:
+    """Count the bytes of files in a value, as base64 that is sent for them counts."""
+    if isinstance(value, list):
+        return sum(map(_data_size, value))
+    if not isinstance(value, str) or not value.startswith("data:"):
+        return 0
+    return (len(value) - value.find(",") - 1) * 3 // 4
 
 
 def _check_kind(spec: Mapping[str, Any], value: Any, where: str) -> None:

@@ -74,6 +74,15 @@ def test_a_cdi_file_says_what_a_container_has(machine: Path) -> None:
     assert found.environment == {"NVIDIA_VISIBLE_DEVICES": "void", "LD_LIBRARY_PATH": "/run/cogpack/gpu"}
 
 
+def test_libraries_of_the_image_are_found_as_without_gpus(machine: Path) -> None:
+    """Images of Cog and NVIDIA have CUDA's in LD_LIBRARY_PATH alone."""
+    found = find_gpus("all", machine)
+    assert found is not None
+    image = {"LD_LIBRARY_PATH": "/usr/local/cuda/lib64:", "A": "b"}
+    assert found.with_image(image) == {"LD_LIBRARY_PATH": "/usr/local/cuda/lib64:/run/cogpack/gpu", "A": "b"}
+    assert found.with_image({}) == found.environment
+
+
 @pytest.mark.parametrize("by_cdi", [True, False])
 def test_gpus_are_chosen_by_number_and_name(machine: Path, *, by_cdi: bool) -> None:
     if by_cdi:

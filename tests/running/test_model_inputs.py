@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cogpack.errors import InputError
+from cogpack.running import inputs
 from cogpack.running.inputs import read_inputs
 from cogpack.runtime.labelled_schema import Signature
 
@@ -81,3 +82,20 @@ def test_unknown_and_missing_inputs_are_told_together() -> None:
     assert "promt: the model has no such input; did you mean prompt?" in caught.value.message
     assert "input prompt is missing" in caught.value.message
     assert "'y': expected NAME=VALUE" in caught.value.message
+
+
+def test_files_that_no_request_can_have_together_are_refused_before_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "_FILE_LIMIT", 1000)
+    file = tmp_path / "file"
+    file.write_bytes(bytes(600))
+    uri: dict[str, Any] = {"type": "string", "format": "uri"}
+    assert read(f"x=@{file}", x=uri)["x"].startswith("data:")
+    with pytest.raises(InputError, match="files of all inputs have"):
+        read(f"x=@{file}", f"y=@{file}", x=uri, y=uri)
+    with pytest.raises(InputError, match="files of all inputs have"):
+        read(f"x=@{file}", f"x=@{file}", x={"type": "array", "items": uri})
+    file.write_bytes(bytes(1001))
+    with pytest.raises(InputError, match="has 1001 bytes"):
+        read(f"x=@{file}", x=uri)
