@@ -4,10 +4,11 @@ import ast
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
+from cogpack.runtime.schema.enums import Member
 from cogpack.runtime.schema.source import shown
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
@@ -21,8 +22,8 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
-    ast.Is: operator.is_,
-    ast.IsNot: operator.is_not,
+    ast.Is: lambda left, right: _is_same(left, right),
+    ast.IsNot: lambda left, right: not _is_same(left, right),
     ast.In: lambda left, right: left in right,
     ast.NotIn: lambda left, right: left not in right,
 }
@@ -30,7 +31,7 @@ _CONVERSIONS: Mapping[int, Callable[[Any], Any]] = {-1: lambda value: value, ord
 _SPEC = re.compile(r"(?:.?[<>=^])?[-+ ]?#?0?[0-9]{0,3}[,_]?(?:\.[0-9]{1,2})?[a-zA-Z%]?")
 
 
-_OPERATIONS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+OPERATIONS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -64,6 +65,67 @@ class Uncomputed(Unresolved):
     """Says what would have to be run to tell a value, which may well be one."""
 
 
+class _Marked:
+    """Is what the value of an Enum's member is besides, until it leaves the computing: Python may show `Kind.A`."""
+
+    member: Member
+
+
+class _Text(_Marked, str):
+    __slots__ = ()
+
+
+class _Integer(_Marked, int): ...
+
+
+class _Float(_Marked, float): ...
+
+
+def marked(member: Member, value: Value) -> "str | int | float":
+    """Make the value of a member which is text or a number itself."""
+    found: _Text | _Integer | _Float
+    if member.kind is str and isinstance(value, str):
+        found = _Text(value)
+    elif member.kind is int and isinstance(value, int):
+        found = _Integer(value)
+    elif member.kind is float and isinstance(value, int | float):
+        found = _Float(value)
+    else:
+        raise Uncomputed(f"{member.enum.name}.{member.name} is converted when it runs: write it as its Enum has it")
+    found.member = member
+    return found
+
+
+def plain(value: Value) -> Value:
+    """Give the values of members as JSON has them."""
+    match value:
+        case _Text():
+            return str(value)
+        case _Integer():
+            return int(value)
+        case _Float():
+            return float(value)
+        case list():
+            return [plain(item) for item in value]
+        case dict():
+            return {str(key): plain(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def _is_same(left: Value, right: Value) -> bool:
+    if isinstance(left, _Text | _Integer | _Float) and isinstance(right, _Text | _Integer | _Float):
+        return left.member.enum is right.member.enum and left == right
+    return left is right
+
+
+def _refuse_member(node: ast.expr, value: Value, *, is_repr: bool = False) -> None:
+    """Refuse to write a member of an Enum as text where that is not its value."""
+    if isinstance(value, _Text | _Integer | _Float) and (is_repr or not value.member.is_shown):
+        name = f"{value.member.enum.name}.{value.member.name}"
+        raise Uncomputed(f"{shown(node)} writes {name}, a member of an Enum, and not its value: write {name}.value")
+
+
 def number(value: float) -> int | float:
     """Refuse what JSON or 64 bits can't hold."""
     if isinstance(value, int):
@@ -92,6 +154,8 @@ def power(base: float, exponent: float) -> int | float:
 
 def converted(node: ast.Call, kind: "type[int | float | str]", value: Value) -> Value:
     """Convert as the builtin `kind` does."""
+    if kind is str:
+        _refuse_member(node, value)
     try:
         if isinstance(value, str | int | float):
             found = kind(value)
@@ -106,7 +170,7 @@ def has_operator(operation: ast.operator, left: Value, right: Value) -> bool:
     for first in _stand_ins(left):
         for second in _stand_ins(right):
             try:
-                _OPERATIONS[type(operation)](first, second)
+                OPERATIONS[type(operation)](first, second)
             except TypeError:
                 continue
             return True
@@ -162,6 +226,7 @@ def formatted(node: ast.expr, value: "str | int | float | None", conversion: int
     """Write one value of an f-string; a specification that could make it long is none of ours."""
     if conversion not in _CONVERSIONS or not _SPEC.fullmatch(spec):
         raise Unresolved(f"{shown(node)} is not formatted")
+    _refuse_member(node, value, is_repr=conversion == ord("r"))
     try:
         return format(_CONVERSIONS[conversion](value), spec)
     except (ValueError, TypeError) as error:
@@ -190,6 +255,17 @@ def literal(value: Value) -> ast.expr:
             return ast.Dict([ast.Constant(key) for key in value], [literal(item) for item in value.values()])
         case _:
             return ast.Constant(value)
+
+
+def hashed(value: Value) -> Hashable:
+    """Give what is equal for equal values, of lists and dicts too."""
+    match value:
+        case list():
+            return tuple(hashed(item) for item in value)
+        case dict():
+            return frozenset((key, hashed(item)) for key, item in value.items())
+        case _:
+            return value
 
 
 def unique(values: "list[Value]") -> "list[Value]":

@@ -15,6 +15,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.notes import Note
+from cogpack.runtime.schema.enums import Member, read_members
 from cogpack.runtime.schema.source import (
     Assigned,
     Binding,
@@ -35,10 +36,6 @@ _STEPS = 200_000
 
 _MAX_CHAIN = 30
 """Of names that stand for names."""
-
-_ENUMS = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum"})
-_VALUES = frozenset({"builtins.str", "builtins.int", "builtins.float", "enum.IntEnum", "enum.StrEnum"})
-"""Bases of an Enum whose members are their values."""
 
 _KNOWN_PACKAGES = frozenset(
     {
@@ -104,16 +101,6 @@ class Local(msgspec.Struct, frozen=True, eq=False):
     node: ast.ClassDef | Function | ast.expr
 
 
-class Member(msgspec.Struct, frozen=True, eq=False):
-    """Is a member of an Enum of the project, and where its value stands. `is_value`: it is text or a number itself, as
-    those of `class Kind(str, Enum)` are."""
-
-    name: str
-    scope: Scope
-    node: ast.expr
-    is_value: bool
-
-
 class LocalModule(msgspec.Struct, frozen=True, eq=False):
     """Is a module or package of the project."""
 
@@ -169,7 +156,7 @@ class Sources:
         return self._resolve(scope, expression, 0)
 
     def members(self, symbol: Symbol, depth: int = 0) -> "dict[str, Member] | None":
-        """Give the members of an Enum, in the order of its body; None of what is no Enum."""
+        """Give the members of an Enum, aliases too, in the order of its body; None of what is no Enum."""
         if not isinstance(symbol, Local) or not isinstance(symbol.node, ast.ClassDef) or depth > _MAX_CHAIN:
             return None
         bases = {
@@ -177,15 +164,9 @@ class Sources:
             for expression in symbol.node.bases
             if isinstance(base := self._resolve(symbol.scope, expression, depth + 1), Foreign)
         }
-        if not bases & _ENUMS:
-            return None
-        names = class_names(symbol.node)
-        self.spend(len(names))
-        return {
-            name: Member(name, symbol.scope.within(names), bound.node, bool(bases & _VALUES))
-            for name, bound in names.items()
-            if isinstance(bound, Assigned) and not name.startswith("_")
-        }
+        members = read_members(symbol.scope, symbol.node, bases, python=self._python)
+        self.spend(len(members or ()))
+        return members
 
     def _resolve(self, scope: Scope, expression: ast.expr, depth: int) -> Symbol:
         self.spend()
@@ -285,7 +266,7 @@ class Sources:
                 return self._member(parts, name, depth + 1)
             case Local(scope, ast.ClassDef() as node):
                 return self._class_attribute(scope, node, name, depth)
-            case Member(own, scope, node):
+            case Member(own, _, scope, node):
                 if name in ("value", "name"):
                     return Local(scope, node if name == "value" else ast.Constant(own))
                 return Unknown(f"a member of an Enum has value and name, and {name} is not followed", computed=True)

@@ -5,12 +5,12 @@ of the document. Tuples and sets come out as lists, as JSON has it.
 """
 
 import ast
-import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from cogpack.notes import Code
 from cogpack.runtime.schema.computing import (
     MAX_BITS,
+    OPERATIONS,
     Uncomputed,
     Unresolved,
     Value,
@@ -18,16 +18,20 @@ from cogpack.runtime.schema.computing import (
     converted,
     formatted,
     has_operator,
+    hashed,
     literal,
     looked_up,
+    marked,
     negated,
     number,
     ordered,
+    plain,
     power,
     ranged,
     unique,
 )
-from cogpack.runtime.schema.names import Foreign, Local, Member, Sources, Unknown
+from cogpack.runtime.schema.enums import Member
+from cogpack.runtime.schema.names import Foreign, Local, Sources, Unknown
 from cogpack.runtime.schema.source import Assigned, Binding, Place, Scope, shown
 
 _MAX_DEPTH = 60
@@ -40,19 +44,12 @@ _CONVERSIONS: "dict[str, type[int | float | str]]" = {
     "builtins.float": float,
     "builtins.str": str,
 }
-_ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-}
+_ARITHMETIC = frozenset({ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod})
 
 
 def evaluate(sources: Sources, scope: Scope, node: ast.expr) -> Value:
     """Tell the value of an expression, or why not: `Unresolved`."""
-    return _Evaluation(sources).value(scope, node, 0)
+    return plain(_Evaluation(sources).value(scope, node, 0))
 
 
 class _Evaluation:
@@ -68,7 +65,7 @@ class _Evaluation:
             case ast.Constant():
                 return self._constant(node)
             case ast.Name() | ast.Attribute():
-                return self.value(*self._target(scope, node), deeper)
+                return self.value(*self._target(scope, node, deeper), deeper)
             case ast.List(elts=items) | ast.Tuple(elts=items):
                 return self._items(scope, items, deeper)
             case ast.Set(elts=items):
@@ -106,13 +103,13 @@ class _Evaluation:
             case _:
                 raise Uncomputed(f"{shown(node)} is not a literal")
 
-    def _target(self, scope: Scope, node: ast.expr) -> tuple[Scope, ast.expr]:
+    def _target(self, scope: Scope, node: ast.expr, depth: int) -> tuple[Scope, ast.expr]:
         """Find the expression that a name stands for."""
         match self._sources.resolve(scope, node):
             case Local(found, ast.expr() as expression):
                 return found, expression
-            case Member(_, found, value, True):
-                return found, value
+            case Member(scope=found, node=value, kind=kind) as member if kind:
+                return found, ast.Constant(marked(member, self.value(found, value, depth)))
             case Member():
                 raise Uncomputed(f"{shown(node)} is a member of an Enum, which JSON has not: write {shown(node)}.value")
             case Unknown(reason, computed):
@@ -179,7 +176,7 @@ class _Evaluation:
             case ast.Name() | ast.Attribute():
                 if members := self._sources.members(self._sources.resolve(scope, node)):
                     return unique([self.value(scope, ast.Attribute(node, name), depth + 1) for name in members])
-                return self._elements(*self._target(scope, node), depth + 1)
+                return self._elements(*self._target(scope, node, depth), depth + 1)
             case ast.Dict(keys=keys, values=values):
                 found: list[Value] = []
                 for key, value in zip(keys, values, strict=True):
@@ -213,7 +210,7 @@ class _Evaluation:
             case ast.Name(id=name), ast.Name() | ast.Attribute() as node if members := self._sources.members(
                 self._sources.resolve(scope, node)
             ):
-                for member in members:
+                for member in self._iterated(members, depth):
                     yield {name: Assigned(ast.Attribute(node, member), scope)}
             case ast.Name(id=name), node:
                 for item in self._elements(scope, node, depth):
@@ -227,6 +224,24 @@ class _Evaluation:
                     yield {name: Assigned(literal(key)), other: Assigned(literal(item))}
             case _:
                 raise Unresolved(f"{shown(loop)} is more than for NAME in LIST")
+
+    def _iterated(self, members: Mapping[str, Member], depth: int) -> Iterator[str]:
+        """Name the members that iterating gives: a further one of equal value is another name of the first."""
+        found: dict[Hashable, str] = {}
+        automatic = 0  # made by auto(), each another
+        for name, member in members.items():
+            try:
+                value = hashed(self.value(member.scope, member.node, depth))
+            except Unresolved:
+                value = ast.dump(member.node)
+                made_by = member.node.func if isinstance(member.node, ast.Call) else member.node
+                symbol = self._sources.resolve(member.scope, made_by)
+                if isinstance(symbol, Foreign) and symbol.name == "enum.auto":
+                    automatic, value = automatic + 1, member
+            found.setdefault(value, name)
+        if 0 < automatic < len(members):
+            raise Uncomputed("an Enum has auto() beside values, which may be equal")
+        yield from found.values()
 
     def _binary(self, node: ast.BinOp, left: Value, right: Value) -> Value:
         match node.op, left, right:
@@ -244,7 +259,7 @@ class _Evaluation:
                 return number(left << right)
             case operation, int() | float(), int() | float() if type(operation) in _ARITHMETIC:
                 try:
-                    return number(_ARITHMETIC[type(operation)](left, right))
+                    return number(OPERATIONS[type(operation)](left, right))
                 except (ZeroDivisionError, OverflowError) as error:
                     raise Unresolved(f"{shown(node)}: {error}") from None
         if not has_operator(node.op, left, right):
@@ -322,8 +337,7 @@ class _Evaluation:
         raise Unresolved(f"{shown(node)} is no Literal")
 
     def _range(self, node: ast.Call, arguments: "list[Value]") -> "list[Value]":
-        found = ranged(node, arguments)
-        self._sources.spend(len(found))
+        self._sources.spend(len(found := ranged(node, arguments)))
         return list(found)
 
     def _joined(self, between: str, parts: "list[Value]") -> str:

@@ -29,8 +29,9 @@ class Kind(str, Enum):
     B = "b"
     def told(self): return self.value
 class Bare(Enum):
-    _ignore_ = "C"
-    C = 3
+    _ignore_ = "X"
+    X = 2
+    C = X + 1
 class Late(StrEnum):
     D = auto()
 Words = Literal["u", "v"]
@@ -50,8 +51,8 @@ UNSET: int
 """
 
 
-def value(text: str) -> Value:
-    sources = Sources(MappedSourceFiles({"m.py": MODULE.encode()}), python=(3, 11))
+def value(text: str, source: str = MODULE) -> Value:
+    sources = Sources(MappedSourceFiles({"m.py": source.encode()}), python=(3, 11))
     module = sources.load("m.py")
     assert module
     return evaluate(sources, Scope(module), ast.parse(text, mode="eval").body)
@@ -180,6 +181,115 @@ def test_these_are_known_without_running_anything(text: str, expected: object) -
 def test_these_are_not_told(text: str) -> None:
     with pytest.raises(Unresolved):
         value(text)
+
+
+ENUMS = """
+from enum import Enum, IntEnum, StrEnum, auto
+class Mixed(str, Enum):
+    A = "a"
+    B = "b"
+class Told(str, Enum):
+    A = "a"
+    def __str__(self): return self.value
+class Text(StrEnum):
+    A = "a"
+    B = A
+    _c = "c"
+class Own(StrEnum):
+    A = "a"
+    def __str__(self): return "own"
+class Number(IntEnum):
+    A = 1
+    B = 1
+    C = 2
+class Real(float, Enum):
+    A = 1.5
+class Bare(Enum):
+    _ignore_ = ["i", "_j"]
+    i = _j = 0
+    A = (1, i)
+    B = (1, 0)
+    C = "c"
+    D = {"d": [1]}
+    E = {"d": [1]}
+    __private = 1
+class Words(Enum):
+    _ignore_ = "u, v w"
+    u = v = w = 1
+    A = 1
+class Auto(Enum):
+    A = auto()
+    B = auto()
+class Both(Enum):
+    A = auto()
+    B = 1
+class Made(str, Enum):
+    def __new__(cls, value): return str.__new__(cls, value * 2)
+    A = "a"
+class Grown(Enum):
+    A = 1
+    if A: B = 2
+    else: B = 3
+class Converted(str, Enum):
+    A = 1
+PAIRS = {k: k for k in Mixed}
+ALL = list(Mixed)
+"""
+ENUM_NAMES = "Mixed Told Text Own Number Real Bare Words Auto Both Made Grown Converted"
+
+
+@pytest.mark.parametrize("enum", ENUM_NAMES.split())
+def test_what_is_told_of_an_enum_is_what_python_has(enum: str) -> None:
+    """Whatever is asked of one: Python's answer, or none where that is no value of JSON or hard to tell."""
+    namespace: dict[str, object] = {}
+    exec(ENUMS, namespace)
+    told = 0
+    for text in ENUM_QUESTIONS:
+        asked = text.replace("K", enum)
+        try:
+            found = value(asked, ENUMS)
+        except Unresolved:
+            continue
+        told += 1
+        assert json.dumps(found) == json.dumps(eval(asked, namespace)), asked
+    assert told >= ENUM_TOLD.get(enum, 0)
+
+
+ENUM_QUESTIONS = """[k.name for k in K]
+[*K.__members__]
+[k.value for k in K]
+list(K)
+len(K)
+[str(k) for k in K]
+[str(k) for k in list(K)]
+[f"{k}" for k in K]
+[f"{k!s:>3}" for k in K]
+[f"{k!r}" for k in K]
+[f"{k.value}" for k in K]
+[str(k.value) for k in K]
+[k.name for k in K if k is not K.A]
+[k.name for k in K if k == "a" or k == 1]
+str(K.A)
+str([K.A][0])
+str(K.A or 1)
+K.A
+K.A + K.A
+", ".join(K)
+sorted(K)
+{k.name: k for k in K}
+[str(k) for k in {K.A: 1}]
+int(K.A)
+K.A is K.A
+K.A is K.A.value
+[str(k) for k in sorted(K)]""".splitlines()
+ENUM_TOLD = {"Mixed": 16, "Told": 25, "Text": 25, "Number": 25, "Real": 16, "Bare": 3, "Words": 5, "Auto": 2}
+"""How many answers there are at least."""
+
+
+def test_the_text_of_a_member_that_is_not_its_value_is_no_choice() -> None:
+    for text in ("[str(k) for k in Mixed]", "[f'{k}' for k in Mixed]", "[f'{k}' for k in ALL]", "[str(PAIRS['a'])]"):
+        with pytest.raises(InputError, match=r"writes Mixed\.A, a member of an Enum, and not its value"):
+            described(predictor(f"x: str = Input(choices={text})", before=ENUMS))
 
 
 LITERALS = st.recursive(
