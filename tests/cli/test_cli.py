@@ -127,7 +127,16 @@ def _options(found: Grammar) -> dict[str, set[str]]:
     return options
 
 
-OF_OTHERS = {"--but", "--extra-index-url", "--find-links", "--logs", "--upload-url", "--variant", "--x-mode"}
+OF_OTHERS = {
+    "--but",
+    "--extra-index-url",
+    "--find-links",
+    "--logs",
+    "--no-index",
+    "--upload-url",
+    "--variant",
+    "--x-mode",
+}
 """Options of coglet, pip, debootstrap and scripts that documents name."""
 DOCUMENTS = [
     "README.md",
