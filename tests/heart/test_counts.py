@@ -74,7 +74,7 @@ def test_a_push_of_a_line_sends_one_layer_and_reads_no_weight(pushed: Project) -
         done = ok(pushed.cogpack("push", pushed.target("line"), "--json"))
     requests = asked(pushed.world)
     assert requests["POST uploads"] == requests["PUT uploads"] <= 2
-    assert requests.total() <= 19
+    assert requests.total() <= 21
     assert (done.json["sent"] < 14_000, seen.started) == (True, [])
     assert [seen.opened[path] for path in ("lines.py", "notes.txt", "zebra.txt")] == [3, 3, 3]
     assert seen.opened[WEIGHT] <= 2

@@ -179,7 +179,10 @@ def test_an_index_of_the_projects_own_is_not_overwritten(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("split", "place"),
-    [("halves", r"cog\.yaml:7:\d+: cogpack\.weights\.split"), ("{'*': x}", r"cog\.yaml:7:\d+: cogpack\.weights\.split\.\*")],
+    [
+        ("halves", r"cog\.yaml:7:\d+: cogpack\.weights\.split"),
+        ("{'*': x}", r"cog\.yaml:7:\d+: cogpack\.weights\.split\.\*"),
+    ],
 )
 def test_an_unknown_rule_is_named_with_its_line(tmp_path: Path, split: str, place: str) -> None:
     with pytest.raises(InputError, match=place):
