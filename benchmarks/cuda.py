@@ -31,7 +31,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 import httpx
-from made import base_layout, make_wheel
+from made import base_tar, make_layout, make_wheel
 from measuring import COGPACK, ROOT, Figures, MiB, clocked, in_child, measure, scratch_directory
 from mirror import mirror
 from registry import bare_sender
@@ -167,7 +167,7 @@ class Bench:
         self.base = scratch / "base"
         self.projects: dict[Path, Path] = {}
         self.locks: dict[Path, bytes] = {}
-        base_layout(self.base)
+        make_layout(self.base, [base_tar()])
 
     @contextmanager
     def registry(self) -> Iterator[str]:

@@ -11,7 +11,7 @@ import struct
 import tarfile
 import zipfile
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,9 @@ def random_layout(root: Path, count: int, size: int) -> list[Path]:
     return make_layout(root, [os.urandom(size) for _ in range(count)])
 
 
-def base_layout(root: Path) -> None:
-    """A layout of a base with a Python in name only: for images that are pushed and never run."""
+def base_tar(files: Mapping[str, bytes] = {}) -> bytes:
+    """A layer with names and directories of a Python image, the line in which glibc tells its version, and `files`: for
+    images that are pushed and never run."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         for path, mode in (("tmp", 0o1777), ("usr", 0o755), ("usr/bin", 0o755), ("lib", 0o755)):
@@ -104,6 +105,7 @@ def base_layout(root: Path) -> None:
         for path, data in (
             ("usr/bin/python3.13", b"\x7fELF, or nearly"),
             ("lib/libc.so.6", b"GNU C Library (stand-in) stable release version 2.41.\n"),
+            *files.items(),
         ):
             entry = tarfile.TarInfo(path)
             entry.size, entry.mode = len(data), 0o755
@@ -111,26 +113,53 @@ def base_layout(root: Path) -> None:
         entry = tarfile.TarInfo("usr/bin/python3")
         entry.type, entry.linkname = tarfile.SYMTYPE, "python3.13"
         archive.addfile(entry)
-    make_layout(root, [out.getvalue()])
+    return out.getvalue()
 
 
-def make_wheel(directory: Path, name: str, version: str) -> Path:
-    """A wheel with one module of a line."""
-    stem = f"{name}-{version}"
-    contents = {
-        f"{name}.py": f"NAME = {name!r}\n".encode(),
-        f"{stem}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
-        f"{stem}.dist-info/WHEEL": b"Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = ""
-    for member, data in contents.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
-        record += f"{member},sha256={digest},{len(data)}\n"
-    record += f"{stem}.dist-info/RECORD,,\n"
-    contents[f"{stem}.dist-info/RECORD"] = record.encode()
+def record_row(path: str, data: bytes) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
+    quoted = f'"{path}"' if "," in path else path
+    return f"{quoted},sha256={digest},{len(data)}\n"
+
+
+def make_wheel(
+    directory: Path,
+    name: str,
+    version: str = "1.0",
+    *,
+    files: Mapping[str, bytes] | None = None,
+    executable: frozenset[str] = frozenset(),
+    links: frozenset[str] = frozenset(),
+    entry_points: str = "",
+    tag: str = "py3-none-any",
+    requires: tuple[str, ...] = (),
+    extras: tuple[str, ...] = (),
+    python: str = "",
+    raw: Mapping[str, bytes] | None = None,
+    method: int = zipfile.ZIP_DEFLATED,
+) -> Path:
+    """`files`: by path in the wheel; `raw`: members that RECORD does not list, or that replace the usual ones."""
+    stem = f"{name.replace('-', '_')}-{version}"
+    info = f"{stem}.dist-info"
+    contents = dict(files or {f"{name.replace('-', '_')}.py": f"NAME = {name!r}\n".encode()})
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    metadata += "".join(f"Requires-Dist: {line}\n" for line in requires)
+    metadata += "".join(f"Provides-Extra: {extra}\n" for extra in extras)
+    metadata += f"Requires-Python: {python}\n" if python else ""
+    contents[f"{info}/METADATA"] = metadata.encode()
+    contents[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: {tag}\n".encode()
+    if entry_points:
+        contents[f"{info}/entry_points.txt"] = entry_points.encode()
+    record = "".join(record_row(path, data) for path, data in contents.items()) + f"{info}/RECORD,,\n"
+    contents[f"{info}/RECORD"] = record.encode()
+    contents |= raw or {}
+    path = directory / f"{stem}-{tag}.whl"
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{stem}-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", method) as archive:
         for member, data in contents.items():
-            archive.writestr(zipfile.ZipInfo(member, (2020, 1, 1, 0, 0, 0)), data)
+            entry = zipfile.ZipInfo(member, (2020, 1, 1, 0, 0, 0))
+            entry.compress_type = method
+            mode = 0o120777 if member in links else 0o100755 if member in executable else 0o100644
+            entry.external_attr = mode << 16
+            archive.writestr(entry, data)
     return path

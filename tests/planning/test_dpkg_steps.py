@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 import msgspec
 import pytest
 from support.debs import deb, deb_file
+from support.private_guests import runner
 from support.programs_base import PROGRAMS, programs_base
 
-from cogpack.cache import Kept
 from cogpack.config import RunStep, StepLimits
 from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
@@ -20,17 +20,13 @@ from cogpack.formats import FORMATS
 from cogpack.layers.built import BaseLayer
 from cogpack.layers.compression import Gzip
 from cogpack.layers.debs import DebFile
-from cogpack.layers.facts import Facts
 from cogpack.lockfile import Results
 from cogpack.oci import Descriptor, LayerInfo
 from cogpack.planning.steps import run as run_steps
 from cogpack.planning.steps.changes import Recorded, StepChanges
-from cogpack.planning.steps.laying import Laying
-from cogpack.planning.steps.steps import Runner, Steps, dpkg_steps
-from cogpack.progress import SILENT, Cancellation
+from cogpack.planning.steps.steps import Steps, dpkg_steps
 from cogpack.sandbox.guest import Guest
 from cogpack.sandbox.rungs.choice import probe
-from cogpack.seal import THIS_RUN
 
 APT = """#!/bin/sh
 # Stands for apt: what it is given is there, and there is no network.
@@ -65,30 +61,14 @@ def debs(tmp_path: Path) -> list[DebFile]:
 
 
 def changes(steps: Steps, directory: Path) -> StepChanges:
-    runner = Runner(
-        laying=Laying(directory / "rate"),
-        kept=directory / "steps",
-        scratch=directory / "trees",
-        cache=Kept(directory),
-        isolation="auto",
-        architecture="amd64",
-        network=True,
-        limits=StepLimits(),
+    own = msgspec.structs.replace(
+        runner(directory, StepLimits()),
         secrets={},
         places=("cog.yaml:4: build.system_packages",),
-        home=None,
         proxies={},
-        mirrors={},
-        authorities=None,
         proot=lambda _, __: pytest.skip("namespaces or root are needed"),
-        emulator=lambda _: pytest.fail("nothing is emulated"),
-        facts=Facts(directory / "facts"),
-        seal=THIS_RUN,
-        progress=SILENT,
-        cancellation=Cancellation(),
-        jobs=1,
     )
-    return StepChanges(steps, lambda _, __: Gzip(), Recorded(None, Results()), FORMATS[2], runner)
+    return StepChanges(steps, lambda _, __: Gzip(), Recorded(None, Results()), FORMATS[2], own)
 
 
 @pytest.mark.slow

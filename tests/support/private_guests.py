@@ -1,4 +1,4 @@
-"""What private guests are run by, in `directory` of a test."""
+"""What guests are run by, in `directory` of a test."""
 
 from pathlib import Path
 

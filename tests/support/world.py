@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made import base_tar
 from support import plain
 from support.wheels import make_wheel
 
@@ -270,24 +271,7 @@ def push_base(registry: str, *, environment: Sequence[str] = (), files: Mapping[
 
     `more`: fields of its config.
     """
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for path, mode in (("tmp", 0o1777), ("usr", 0o755), ("usr/bin", 0o755), ("lib", 0o755)):
-            entry = tarfile.TarInfo(path)
-            entry.type, entry.mode = tarfile.DIRTYPE, mode
-            archive.addfile(entry)
-        for path, data in (
-            ("usr/bin/python3.13", b"\x7fELF, or nearly"),
-            ("lib/libc.so.6", b"GNU C Library (stand-in) stable release version 2.41.\n"),
-            *files.items(),
-        ):
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(data), 0o755
-            archive.addfile(entry, io.BytesIO(data))
-        entry = tarfile.TarInfo("usr/bin/python3")
-        entry.type, entry.linkname = tarfile.SYMTYPE, "python3.13"
-        archive.addfile(entry)
-    push_image(registry, "base/python:v1", [out.getvalue()], environment=environment, **more)
+    push_image(registry, "base/python:v1", [base_tar(files)], environment=environment, **more)
 
 
 @lru_cache(maxsize=4)
