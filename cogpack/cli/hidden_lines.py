@@ -11,9 +11,7 @@ from cogpack.redaction import names_secret, redact
 LONGEST = 2000
 """Characters of a line that may be shown: what takes longer to look at was not written by hand."""
 _WORD = re.compile(r"[A-Za-z_][\w-]{0,200}")
-_COUNTED = re.compile(
-    r"TOKENI[SZ]|^TOKENS$|(?:^|_)(?:MAX|MIN|NUM|N|NEW|STOP|SPECIAL|PROMPT|TOTAL)_(?:\w{1,20}_)?TOKENS?$"
-)
+_COUNTED = re.compile(r"^TOKENS$|(?:^|_)(?:MAX|MIN|NUM|N|NEW|STOP|SPECIAL|PROMPT|TOTAL)_(?:\w{1,20}_)?TOKENS?$")
 """Names about the tokens that text is divided into."""
 _SHORT_NAMES = re.compile(r"(?:^|_)(?:PASS|PWD|PIN|KEY|AUTH|AUTHORI[SZ]ATION)$")
 """Names of secrets beside those of variables (`names_secret`)."""

@@ -75,10 +75,8 @@ def decide_base(
             names = tuple(deb.name for deb in over.packages if deb.name not in without)
             over = msgspec.structs.replace(over, compiler=names)
         if config.pack.tools:
-            alone = decide(found, asked=())
-            brought = {deb.sha256 for deb in alone.system_packages.packages} if alone.packages == found.packages else ()
-            names = tuple(deb.name for deb in over.packages if deb.sha256 in brought and deb.name not in over.dpkg)
-            over = msgspec.structs.replace(over, tools=names)
+            alone = {deb.name for deb in decide(found, asked=()).installed}
+            over = msgspec.structs.replace(over, tools=tuple(deb.name for deb in over.packages if deb.name in alone))
         return msgspec.structs.replace(found, system_packages=over)
     image = shared if isinstance(shared, SharedImage) else None
     before = kept if isinstance(kept, RegistryBase) else None

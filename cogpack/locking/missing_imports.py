@@ -8,8 +8,8 @@ import os
 import posixpath
 import re
 import shlex
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from functools import cache
 
 import msgspec
 from packaging.utils import canonicalize_name
@@ -56,16 +56,17 @@ class _Files:
 
     def __init__(self, project: Project) -> None:
         self._source = project.source
-        self._project = project
-        self.names = cache(self._names)
+        below: defaultdict[str, set[str]] = defaultdict(set)
+        for file in project.files():
+            directory, _, name = file.path.rpartition("/")
+            below[directory].add(name)
+        self._below = {directory: frozenset(names) for directory, names in below.items()}
 
     def read(self, path: str) -> bytes | None:
         return self._source.read(path)
 
-    def _names(self, directory: str) -> frozenset[str]:
-        start = f"{directory}/" if directory else ""
-        paths = [file.path for file in self._project.files()]
-        return frozenset(path[len(start) :].partition("/")[0] for path in paths if path.startswith(start))
+    def names(self, directory: str) -> frozenset[str]:
+        return self._below.get(directory, frozenset())
 
 
 class Looked(msgspec.Struct, frozen=True):
