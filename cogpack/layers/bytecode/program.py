@@ -8,7 +8,8 @@ bytecode never depends on the machine.
 
 Only what is built in or frozen is imported. What marshal writes of the name of a class within a function depends on
 whether code of that name is held elsewhere in the process (CPython 3.13), as that of modules from a disk is; and
-what such modules bring differs with how they came, from bytecode or from source.
+what such modules bring differs with how they came, from bytecode or from source. So it is with texts and names of this
+program that sources have, too ("linux"): a new one is another `packs.VERSION`, unless Python itself holds it.
 """
 
 import _imp
@@ -92,7 +93,7 @@ def compile_bounded(place: str, part: int) -> int:
         _signal.setitimer(_signal.ITIMER_PROF, _SECONDS)
 
     try:
-        if sys.platform == "linux":  # macOS knows no such bound
+        if sys.platform[0] == "l":  # macOS knows no such bound
             resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         compile_part(place, part, begin)
