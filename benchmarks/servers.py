@@ -125,7 +125,7 @@ def dockerd(directory: Path, *, bridge: bool = True) -> Iterator[Docker]:
 
     All of its state is in `directory` and is removed in the end, with every container. It starts the containerd it
     needs by itself. Without iptables, published ports still answer: docker-proxy serves them. `bridge=False` for
-    kernels that allow no network devices: containers then have `--network none` or `host`.
+    containers with `--network none` or `host` alone, on kernels that allow no network devices too.
     """
     missing = [program for program in ("docker", "dockerd", "containerd", "runc") if shutil.which(program) is None]
     if missing:
@@ -139,7 +139,7 @@ def dockerd(directory: Path, *, bridge: bool = True) -> Iterator[Docker]:
     docker = Docker(f"unix://{directory}/sock")
     command = ["dockerd", "--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"]
     command += ["-H", docker.host, "--pidfile", f"{directory}/pid", "--iptables=false"]
-    if not bridge:
+    if not bridge and not Path("/sys/class/net/docker0").exists():  # without one, it removes that of another daemon
         command.append("--bridge=none")
 
     def answers(log: str) -> Docker | None:
