@@ -2,12 +2,12 @@
 
 `Http` (client) decides: where an address is really asked for (url_map), whose credentials go where (netrc_file), which
 redirect is followed, what is tried again (retries), how many go to a host at a time (throttle), what is told
-(request_trace). It makes an `httpx.Request` and gets an
-`httpx.Response`, which its callers see as a `Stream` or `Response` (answer).
+(request_trace). It makes an `httpx.Request` and gets an `httpx.Response`, which its callers see as a `Stream` or
+`Response` (answer).
 `Transport` (transport), an `httpx.BaseTransport`, carries them: by which proxy (proxies), by whose certificates
-(authorities), over which of httpcore's pools.
-`Backend` and `Connection` (sockets) are under httpcore: which addresses are connected to (guard), how long each wait is
-(deadlines), whether an answer comes early. Addresses and targets are values that all of them use.
+(authorities), over which of the `Connections` (connections), in an `Exchange` each (exchange).
+A `Connection` (sockets) knows how long each wait is (deadlines), and whether an answer comes early; which addresses are
+connected to, `Guard` (guard). Addresses and targets are values that all of them use.
 """
 
 from cogpack.http.addresses import Trust, host_of, host_only, is_loopback, is_private, literal_kind, redacted

@@ -9,9 +9,9 @@ import msgspec
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.http.addresses import both_shown
-from cogpack.http.sockets import Connection
+from cogpack.http.sockets import RefusedCertificateError
 from cogpack.http.target import Target
-from cogpack.http.transport import RefusedCertificateError
+from cogpack.http.transport import Body
 
 ANSWER_LIMIT = 4 * 1024 * 1024
 """Bytes of an answer that is read into memory."""
@@ -39,7 +39,8 @@ class Stream:
     """
 
     def __init__(self, answer: httpx.Response, url: str, *, asked: str) -> None:
-        self._answer = answer
+        assert isinstance(answer.stream, Body)
+        self._body = answer.stream
         self._asked = asked
         self.status = answer.status_code
         # Names in lower case; of a name that comes again, the values with commas between (RFC 9110 5.3).
@@ -47,15 +48,12 @@ class Stream:
         self.url = url
         self.redirect = self.headers["location"] if answer.has_redirect_location else None
         """Where it says that it went, of a redirect (RFC 9110 15.4)."""
+        self.received = 0
+        """Bytes of the body that were read."""
 
     @property
     def shown(self) -> str:
         return both_shown(self.url, self._asked)
-
-    @property
-    def received(self) -> int:
-        """Count the bytes of the body that were read."""
-        return self._answer.num_bytes_downloaded
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the body as it was sent, in blocks as they come. Failures are `UnavailableError`.
@@ -63,13 +61,20 @@ class Stream:
         No content coding was asked for; a server that codes nevertheless says so in `content-encoding`.
         """
         with translated(self._asked, named=self.url):
-            yield from self._answer.iter_raw()
+            for block in self._body:
+                self.received += len(block)
+                yield block
+
+    def fill(self, view: memoryview) -> int:
+        """Put what comes next of the body into `view`, as `blocks` has it; answers how many bytes, 0 at its end."""
+        with translated(self._asked, named=self.url):
+            size = self._body.fill(view)
+        self.received += size
+        return size
 
     def abort(self) -> None:
         """End it from another thread: whoever reads it gets an `UnavailableError` at once."""
-        connection = self._answer.extensions.get("network_stream")
-        if isinstance(connection, Connection):
-            connection.abort()
+        self._body.abort()
 
     def body(self, limit: int = ANSWER_LIMIT) -> bytes:
         """Read the whole body; longer than `limit` is an `InputError`. Of a refusal (4xx, 5xx), what can soon be had.
@@ -95,7 +100,7 @@ class Stream:
 
     def close(self) -> None:
         """Give its connection back, or end it where the body is not at its end."""
-        self._answer.close()
+        self._body.close()
 
 
 @contextmanager

@@ -54,6 +54,11 @@ class NestedTLS:
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
 
+    def recv_into(self, view: memoryview) -> int:
+        found = self.recv(len(view))
+        view[: len(found)] = found
+        return len(found)
+
     def close(self) -> None:
         self._inner.close()
 

@@ -66,8 +66,8 @@ class BlobFetch:
             self._end_revoked()
         return wanted
 
-    def take(self, part: Part, block: bytes, window: Callable[[], int]) -> bool:
-        """Store what is wanted of `block`; answers False where no more is.
+    def take(self, part: Part, block: memoryview, window: Callable[[], int]) -> bool:
+        """Store what is wanted of `block`, which is the caller's again then; answers False where no more is.
 
         A file is written outside the lock, which all connections share. Two that bring the same bytes take turns: what
         has been hashed is never written over.
@@ -106,7 +106,7 @@ class BlobFetch:
             return self.read < part.start > self.read + window() - size
         return self.received - self.synced >= self._tuning.window
 
-    def _taken(self, part: Part, block: bytes, new: Sequence[Span]) -> bool:
+    def _taken(self, part: Part, block: memoryview, new: Sequence[Span]) -> bool:
         """Count `new` of the `block`, which is stored. None of it counts if the part is another's by now."""
         self.changed.notify_all()
         if part.revoked or self.error is not None:
@@ -122,7 +122,7 @@ class BlobFetch:
             self._retries.brought(size)
         return True
 
-    def _write(self, spans: Sequence[Span], begin: int, block: bytes) -> None:
+    def _write(self, spans: Sequence[Span], begin: int, block: memoryview) -> None:
         for start, end in spans:
             whole = (start, end) == (begin, begin + len(block))
             self.store.write(start, block if whole else block[start - begin : end - begin])

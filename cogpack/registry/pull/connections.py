@@ -21,6 +21,8 @@ from cogpack.registry.pull.partial import Memory, Region
 from cogpack.registry.pull.ranges import Crawlers, Download, Part
 from cogpack.registry.pull.tuning import TUNING, Tuning
 
+_BUFFER = 512 * 1024
+"""Bytes that a connection hands on at a time, at most."""
 _PATIENCE = 2.0
 """Seconds that threads get to end. One may be connecting, and can't be woken; none of them keeps the process."""
 
@@ -246,8 +248,9 @@ def _one_by_one(source: BlobRequests, fetch: BlobFetch, cancellation: Cancellati
 def _taking(fetch: BlobFetch, part: Part, stream: Stream, window: Callable[[], int]) -> Iterator[None]:
     """Take blocks to the end of the part; or of the answer, where that is as near: its connection lives on."""
     exact = stream.headers.get("content-length") == str(part.end - part.start)
-    for block in stream.blocks():
-        more = fetch.take(part, block, window)
+    buffer = memoryview(bytearray(_BUFFER))
+    while size := stream.fill(buffer):
+        more = fetch.take(part, buffer[:size], window)
         yield
         if not more or (part.start == part.end and not exact):
             return

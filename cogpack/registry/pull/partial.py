@@ -195,13 +195,13 @@ class Memory:
     """It holds the bytes between what has come and what has been read, for those who want a stream and no file."""
 
     def __init__(self) -> None:
-        self._blocks: dict[int, bytes | memoryview] = {}
+        self._blocks: dict[int, bytes] = {}
 
-    def write(self, offset: int, block: bytes | memoryview) -> None:
-        self._blocks[offset] = block
+    def write(self, offset: int, block: memoryview) -> None:
+        self._blocks[offset] = bytes(block)
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
         while start < end:
-            block = bytes(self._blocks.pop(start))
+            block = self._blocks.pop(start)
             yield block
             start += len(block)

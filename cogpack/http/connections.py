@@ -1,0 +1,151 @@
+"""`Connections` are opened to checked addresses only, over proxies or not, and used again by who may use the same."""
+
+import ssl
+import threading
+import time
+from base64 import b64encode
+
+import httpx
+import msgspec
+
+from cogpack.http.authorities import Authorities
+from cogpack.http.deadlines import Deadlines
+from cogpack.http.exchange import Exchange
+from cogpack.http.guard import Guard
+from cogpack.http.proxies import Proxy
+from cogpack.http.sockets import Connection
+
+PORTS = {"http": 80, "https": 443}
+_IDLE_SECONDS = 15.0
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Is where a connection leads, and all that it was checked for: those of one route stand in for each other.
+
+    `host`: a name or a numeric address. `origin`: the host that named it, None where the user did. `authorities`: whose
+    certificates are believed, as `Authorities.context` calls them.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    origin: str | None
+    proxy: Proxy | None
+    authorities: str | None
+
+    @property
+    def authority(self) -> bytes:
+        """HOST:PORT (RFC 3986 3.2), an IPv6 address in brackets."""
+        return (f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}").encode()
+
+
+class Connections:
+    """Those that are open, each with one request at a time, and idle ones for the next. Thread-safe."""
+
+    def __init__(self, guard: Guard, authorities: Authorities) -> None:
+        self._guard = guard
+        self._authorities = authorities
+        self._lock = threading.Lock()
+        self._open: set[Connection] = set()
+        self._idle: dict[Route, list[tuple[float, Connection]]] = {}
+
+    def take(self, route: Route, context: ssl.SSLContext | None, deadlines: Deadlines) -> Connection:
+        """Give an idle connection, or a new one. `context`: that of `route.authorities`, for https."""
+        while idle := self._pop(route):
+            if not idle.is_over:
+                return idle
+            self.end(idle)
+        connection = self._opened(route, context, deadlines)
+        with self._lock:
+            self._open.add(connection)
+        return connection
+
+    def _pop(self, route: Route) -> Connection | None:
+        """Take the one that was used last, and end those that nobody has used for long."""
+        now = time.monotonic()
+        with self._lock:
+            old = [found for idle in self._idle.values() for since, found in idle if now - since > _IDLE_SECONDS]
+            self._idle = {key: [one for one in idle if one[1] not in old] for key, idle in self._idle.items()}
+            found = self._idle.get(route)
+            popped = found.pop()[1] if found else None
+        for connection in old:
+            self.end(connection)
+        return popped
+
+    def give_back(self, route: Route, connection: Connection) -> None:
+        """Keep it for the next request."""
+        with self._lock:
+            if connection in self._open:  # else all were closed
+                self._idle.setdefault(route, []).append((time.monotonic(), connection))
+
+    def end(self, connection: Connection) -> None:
+        with self._lock:
+            self._open.discard(connection)
+        connection.close()
+
+    def close(self) -> None:
+        with self._lock:
+            connections, self._open = self._open, set()
+            self._idle = {}
+        for connection in connections:
+            connection.close()
+
+    def _opened(self, route: Route, context: ssl.SSLContext | None, deadlines: Deadlines) -> Connection:
+        if route.proxy is None:
+            connection = self._connected(route.host, route.port, route.origin, deadlines)
+        else:
+            connection = self._to_proxy(route.proxy, deadlines)
+        if context is None:
+            return connection
+        if route.proxy is not None:
+            try:
+                _tunnel(connection, route, route.proxy, deadlines)
+            except BaseException:
+                connection.close()
+                raise
+        return connection.start_tls(context, route.host.rstrip("."), deadlines)
+
+    def _to_proxy(self, proxy: Proxy, deadlines: Deadlines) -> Connection:
+        there = httpx.URL(proxy.url)
+        connection = self._connected(there.host, there.port or PORTS[there.scheme], None, deadlines)
+        if there.scheme == "http":
+            return connection
+        return connection.start_tls(self._authorities.context(there.netloc.decode())[1], there.host, deadlines)
+
+    def _connected(self, host: str, port: int, origin: str | None, deadlines: Deadlines) -> Connection:
+        """Connect to one of the addresses of `host`, those first that have answered before."""
+        name = host.rstrip(".")
+        try:
+            addresses = self._guard.addresses(name, port)
+        except OSError as error:
+            raise httpx.ConnectError(f"{name} has no address: {error.strerror or error}") from error
+        if origin is not None:
+            self._guard.check(name, addresses, origin=origin)
+        failure: httpx.TransportError = httpx.ConnectError(f"{name} has no address")
+        for address in addresses:
+            deadlines.connecting(len(addresses))
+            try:
+                connection = Connection.to(address, port, deadlines)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                if isinstance(error, httpx.ConnectTimeout):
+                    self._guard.missed(address)
+                failure = error
+            else:
+                self._guard.met(name, address)
+                return connection
+        raise failure
+
+
+def proxy_authorization(proxy: Proxy) -> list[tuple[bytes, bytes]]:
+    """Give the header that logs in to `proxy` (RFC 9110 11.7.2), if a login is needed."""
+    if proxy.login is None:
+        return []
+    return [(b"Proxy-Authorization", b"Basic " + b64encode(":".join(proxy.login).encode()))]
+
+
+def _tunnel(connection: Connection, route: Route, proxy: Proxy, deadlines: Deadlines) -> None:
+    """Have a proxy lead to `route` (RFC 9110 9.3.6)."""
+    headers = [(b"Host", route.authority), (b"Accept", b"*/*"), *proxy_authorization(proxy)]
+    answer = Exchange(connection, deadlines, "CONNECT", route.authority, headers)
+    if not 200 <= answer.status < 300:
+        raise httpx.ProxyError(f"{answer.status} {answer.reason}")
