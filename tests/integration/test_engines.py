@@ -196,17 +196,21 @@ def test_skopeo_inspects_and_copies_it_and_umoci_unpacks_it(image: str, tmp_path
 
 
 def test_a_pull_is_measured_by_docker_itself_and_leaves_nothing_in_it(
-    image: str, monkeypatch: pytest.MonkeyPatch, on_disk: Path
+    docker: Docker, image: str, monkeypatch: pytest.MonkeyPatch, on_disk: Path
 ) -> None:
     from cogpack.cli import run as cogpack
 
     page = on_disk / "page.html"
     monkeypatch.setenv("COGPACK_CACHE_DIR", str(on_disk / "cache"))
-    with dockerd(on_disk / "docker", bridge=False) as docker:  # that of other tests may have some of the layers
-        for name, value in docker.environment.items():
+    bridge = Path("/sys/class/net/docker0")
+    assert docker("network", "ls", "--filter", "name=bridge", "--quiet")
+    assert bridge.exists()
+    with dockerd(on_disk / "docker", bridge=False) as own:  # that of other tests may have some of the layers
+        for name, value in own.environment.items():
             monkeypatch.setenv(name, value)
         assert (
             cogpack(["bench", "pull", image, "--engine", "docker", "--budget", "1GB", "--html", str(page), "-q"]) == 0
         )
-        assert docker("images", "-aq") == ""
+        assert own("images", "-aq") == ""
+    assert bridge.exists()  # a daemon without one removes any that has its name
     assert "docker, measured" in page.read_text()
