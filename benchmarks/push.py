@@ -25,6 +25,10 @@ from report import Measured, Row, Table, options
 from servers import Docker, docker_registry, dockerd
 
 FIRST, NOTHING, LINE, DEPENDENCY, EMPTY = "first", "nothing changed", "one line", "one dependency", "empty machine"
+NOTES = {
+    FIRST: "cogpack makes and sends Debian, too; of Docker's image that is there: on the machine, and in the registry.",
+    NOTHING: "Docker's daemon runs, and has read and hashed the project's files before.",
+}
 DEPENDENCIES = ("six==1.16.0", "six==1.17.0")
 
 
@@ -147,6 +151,7 @@ def main() -> None:
                 for peer, runs in peers.items()
             ),
             "cogpack push",
+            note=NOTES.get(case, ""),
         )
         for case, peers in found.items()
     ]

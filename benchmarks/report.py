@@ -223,8 +223,9 @@ def page(reports: Sequence[Report]) -> str:
     out = [_HEAD, "## What we lose\n"]
     lost = [(report, table, row, part) for report in reports for table in report.tables for row, part in table.lost]
     out += [
-        f"- {table.title}: `{row.name}` takes {part:.2f} of our time ([{report.name}](#{report.name}))."
+        f"- {table.title}: `{row.name}` takes {part:.2f} of our time{why} ([{report.name}](#{report.name}))."
         for report, table, row, part in lost
+        for why in (f": {table.note.rstrip('.')}" if table.note else "",)
     ] or ["Nothing, here and this time."]
     for report in reports:
         out += [
