@@ -6,9 +6,6 @@ from cogpack.errors import InputError
 from cogpack.lockfile import LockedInterpreter
 from cogpack.lockfile.base_kinds import Base, DebianBase
 
-_DIFFERS = "3.10"
-"""Its compiler does not write the same twice: what it writes depends on what it compiled before."""
-
 
 def decide_bytecode(config: Config, base: Base, interpreter: LockedInterpreter | None) -> str | None:
     """Give the release whose bytecode the image has, "cpython-3.13.5"; None where it has none. `InputError` where the
@@ -25,15 +22,12 @@ def decide_bytecode(config: Config, base: Base, interpreter: LockedInterpreter |
 
 def _release(base: Base, interpreter: LockedInterpreter | None) -> tuple[str | None, str]:
     if interpreter is not None:
-        minor, version = interpreter.python.minor, interpreter.version
-    elif isinstance(base, DebianBase):
+        return f"cpython-{interpreter.version}", ""
+    if isinstance(base, DebianBase):
         own = base.own_python
         minor, version = own.minor, own.release or ""
         parts = {f"python{minor}", f"python{minor}-minimal", f"libpython{minor}-stdlib", f"libpython{minor}-minimal"}
         if not version or parts & {deb.name for deb in base.system_packages.packages}:
             return None, "Debian's own Python is not the one that the base has"
-    else:
-        return None, f"the Python is that of {base.title}, and of an image's own nothing is compiled"
-    if minor == _DIFFERS:
-        return None, f"CPython {minor} compiles the same source to other bytes each time"
-    return f"cpython-{version}", ""
+        return f"cpython-{version}", ""
+    return None, f"the Python is that of {base.title}, and of an image's own nothing is compiled"

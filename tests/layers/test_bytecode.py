@@ -1,7 +1,5 @@
 """Bytecode of sources: the same bytes from each run, kept for the next, and never used for another source."""
 
-import ast
-import hashlib
 import importlib.util
 import marshal
 import os
@@ -17,16 +15,12 @@ import pytest
 
 from cogpack.errors import InputError
 from cogpack.layers.bytecode import BytecodePart, BytecodeSource, Compiler, Packs, SourceFile, Unit, program
-from cogpack.layers.bytecode.packs import VERSION
 from cogpack.layers.content import Bytes
 from cogpack.layers.entry import File
-from cogpack.planning import own_python
 from cogpack.seal import THIS_RUN, Seal
 
 RELEASE = f"cpython-{'.'.join(map(str, sys.version_info[:3]))}"
 TAG = sys.implementation.cache_tag
-NAMES = frozenset({"id", "attr", "name", "arg", "module", "asname"})
-"""Fields of a syntax tree that have a name."""
 MODULE = b"NAME = 'a name that is interned'\n\ndef f(x):\n    return x in {'one', 'two', 'three'}\n"
 
 
@@ -282,33 +276,3 @@ def test_an_edited_file_counts_at_once_though_its_size_and_time_are_the_same(tmp
     file.write_bytes(MODULE.replace(b"a name", b"A name"))
     os.utime(file, (315619200, 315619200))
     assert imported(tmp_path)[0] == "A name that is interned"
-
-
-def test_no_module_whose_code_may_be_held_is_loaded_beside_what_is_compiled() -> None:
-    """One with a class in a function or a class, from a disk, would decide how that of another file is written."""
-    show = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import program; "
-        "print(*(found.__spec__.origin for found in list(sys.modules.values()) if getattr(found, '__spec__', None)))"
-    )
-    words = [sys.executable, *own_python.OPTIONS, "-c", show, str(Path(program.__file__).parent)]
-    origins = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
-    sources = [Path(origin) for origin in origins if origin.endswith(".py")]
-    assert {path.stem for path in sources} >= {"utf_8", "program"}
-    for path in sources:
-        tree = ast.parse(path.read_text())
-        outer = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)]
-        inner = [found for node in outer for found in ast.walk(node) if found is not node]
-        assert not [found for found in inner if isinstance(found, ast.ClassDef)], path
-
-
-def test_texts_and_names_of_the_program_are_those_that_its_version_was_given_for() -> None:
-    """When this fails: marshal writes what sources share with the program otherwise. Do without the new one, or raise
-    `packs.VERSION`; then write the new hash."""
-    tree = ast.parse(Path(program.__file__).read_text())
-    documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and id(node) not in documents:
-            found.add(repr(node.value))
-        found |= {value for field, value in ast.iter_fields(node) if field in NAMES and isinstance(value, str)}
-    assert (VERSION, hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()[:8]) == (3, "412e2425")

@@ -26,7 +26,7 @@ from cogpack.layers.tar import read
 from cogpack.seal import Seal
 from cogpack.sizes import MiB
 
-VERSION = 3
+VERSION = 4
 """Part of each key: another one whenever the same sources would be compiled to something else."""
 
 _LARGEST_HEAD = 64 * MiB

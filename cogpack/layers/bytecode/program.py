@@ -44,16 +44,16 @@ def most(size: int) -> int:
 def bytecode(path: str, source: bytes) -> bytes:
     """Compile one file, as its import would; `MemoryError` where that takes too much."""
     try:
-        code = compile(source, path, "exec", dont_inherit=True, optimize=0)
+        marshalled = marshal.dumps(compile(source, path, "exec", dont_inherit=True, optimize=0))
     except (SyntaxError, ValueError, OverflowError, RecursionError):
         return b""
     except MemoryError:
         if _is_too_deep(source):
             return b""
         raise
-    made = (
-        MAGIC_NUMBER + _CHECKED + _imp.source_hash(int.from_bytes(MAGIC_NUMBER, "little"), source) + marshal.dumps(code)
-    )
+    written = canonical(marshalled)
+    marshal.loads(written)  # noqa: S302 - our own; it raises, should a release have another form
+    made = MAGIC_NUMBER + _CHECKED + _imp.source_hash(int.from_bytes(MAGIC_NUMBER, "little"), source) + written
     return made if len(made) <= most(len(source)) else b""
 
 
@@ -65,6 +65,158 @@ def _is_too_deep(source: bytes) -> bool:
     except MemoryError:
         return True
     return False
+
+
+def canonical(data: bytes) -> bytes:
+    """Write a marshalled value anew, so that equal values are equal bytes: what stands several times is written once
+    and referred to, a text of a name's letters is interned, and a set is in the order of its members' bytes."""
+    values = _Values()
+    return values.write(values.read(data))
+
+
+class _Values:
+    """Numbers the values that are read, equal ones alike. Of each: `_heads`, its bytes as far as its parts; `_parts`,
+    their numbers; `_uses`, how many values have it as a part, of those that a reference is shorter than.
+
+    The form is that of CPython's `Python/marshal.c`, versions 4 and 5. No function calls itself: code is nested as
+    deep as the compiler goes, which is deeper than functions may be called.
+    """
+
+    def __init__(self) -> None:
+        self._heads: list[bytes] = []
+        self._parts: list[tuple[int, ...]] = []
+        self._uses: list[int] = []
+        self._numbers: dict[tuple[bytes, tuple[int, ...]], int] = {}
+
+    def read(self, data: bytes) -> int:
+        """Read a value with all its parts; give its number. `ValueError` of what is no value, or of an unknown kind."""
+        at = 0
+        referred: list[int] = []
+        parts: list[int] = []
+        head, place, count = b"", -1, 1  # of what is read now: its place in `referred`, and how many parts it has
+        above: list[tuple[bytes, int, int, list[int]]] = []
+        while True:
+            if len(parts) < count:
+                mark = data[at]
+                if mark == 0x72:  # r
+                    parts.append(referred[int.from_bytes(data[at + 1 : at + 5], "little")])
+                    at += 5
+                    continue
+                kind = mark & 0x7F
+                if kind in _CONTAINERS:
+                    above.append((head, place, count, parts))
+                    width, count = _CONTAINERS[kind]
+                    head, place, parts = bytes((kind,)) + data[at + 1 : at + width], -1, []
+                    count = count or int.from_bytes(head[1:], "little")
+                    at += width
+                    if mark & 0x80:
+                        place = len(referred)
+                        referred.append(-1)
+                    continue
+                start, at = at, _end(data, at, kind)
+                number = self._number(_atom(kind, data[start + 1 : at]), ())
+                parts.append(number)
+                if mark & 0x80:
+                    referred.append(number)
+                continue
+            if not above:
+                if at != len(data):
+                    raise ValueError("marshal: it has not the length of its value")
+                return parts[0]
+            if count == _BEFORE_LINE and head[0] == 0x63:
+                parts.append(self._number(data[at : at + 4], ()))
+                at += 4
+                count = _OF_CODE
+                continue
+            if head[0] == 0x3E:
+                parts.sort(key=self._whole)
+            number = self._number(head, tuple(parts))
+            if place >= 0:
+                referred[place] = number
+            head, place, count, parts = above.pop()
+            parts.append(number)
+
+    def write(self, root: int) -> bytes:
+        """Write a value with all its parts, each that is used again once."""
+        heads, parts, uses = self._heads, self._parts, self._uses
+        written: list[bytes] = []
+        places: dict[int, int] = {}
+        left = [iter((root,))]
+        while left:
+            for number in left[-1]:
+                if uses[number] < 2:
+                    written.append(heads[number])
+                elif number in places:
+                    written.append(b"r" + places[number].to_bytes(4, "little"))
+                    continue
+                else:
+                    places[number] = len(places)
+                    head = heads[number]
+                    written.append(bytes((head[0] | 0x80,)) + head[1:])
+                if parts[number]:
+                    left.append(iter(parts[number]))
+                    break
+            else:
+                left.pop()
+        return b"".join(written)
+
+    def _whole(self, number: int) -> bytes:
+        """Write a value without a reference."""
+        written: list[bytes] = []
+        left = [number]
+        while left:
+            number = left.pop()
+            written.append(self._heads[number])
+            left.extend(reversed(self._parts[number]))
+        return b"".join(written)
+
+    def _number(self, head: bytes, parts: "tuple[int, ...]") -> int:
+        key = (head, parts)
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self._heads)
+            self._heads.append(head)
+            self._parts.append(parts)
+            self._uses.append(0)
+            for part in parts:
+                if self._parts[part] or len(self._heads[part]) > _REFERENCE:
+                    self._uses[part] += 1
+        return number
+
+
+_REFERENCE = 5
+"""Bytes of a reference."""
+_BEFORE_LINE = 8
+"""Values of a code object that stand before the number of its first line, which counts as one here."""
+_NUMBERS, _OF_CODE = (6, 10) if sys.version_info < (3, 11) else (5, 11)
+_CONTAINERS = {0x29: (2, 0), 0x28: (5, 0), 0x3E: (5, 0), 0x63: (1 + 4 * _NUMBERS, _BEFORE_LINE), 0x3A: (1, 3)}
+"""Of tuples, small and large, frozen sets, code and slices: the bytes before the parts, and how many there are, unless
+these bytes say so."""
+_NAMES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.<>"
+
+
+def _end(data: bytes, at: int, kind: int) -> int:
+    """Tell where the value without parts that begins at `at` ends."""
+    if kind == 0x7A or kind == 0x5A:  # z, Z
+        return at + 2 + data[at + 1]
+    if kind in b"stuaA":
+        return at + 5 + int.from_bytes(data[at + 1 : at + 5], "little")
+    if kind in b"NTFS.":
+        return at + 1
+    if kind in b"igy":
+        return at + {0x69: 5, 0x67: 9, 0x79: 17}[kind]
+    if kind == 0x6C:  # l
+        return at + 5 + 2 * abs(int.from_bytes(data[at + 1 : at + 5], "little", signed=True))
+    raise ValueError(f"marshal: kind {kind}")
+
+
+def _atom(kind: int, rest: bytes) -> bytes:
+    """Give what a value without parts is written as, whether or not this process had it interned."""
+    if kind == 0x7A or kind == 0x5A:
+        return (b"z" if rest[1:].translate(None, _NAMES) else b"Z") + rest
+    if kind in b"aA":
+        return (b"a" if rest[4:].translate(None, _NAMES) else b"A") + rest
+    return (b"u" if kind == 0x74 else bytes((kind,))) + rest
 
 
 def sources(stream: "BinaryIO") -> "Iterator[tuple[str, bytes]]":
@@ -93,7 +245,7 @@ def compile_bounded(place: str, part: int) -> int:
         _signal.setitimer(_signal.ITIMER_PROF, _SECONDS)
 
     try:
-        if sys.platform[0] == "l":  # macOS knows no such bound
+        if sys.platform == "linux":  # macOS knows no such bound
             resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         compile_part(place, part, begin)
