@@ -11,7 +11,7 @@ import binascii
 import json
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, quote_plus, unquote
 
 HIDDEN = "***"
@@ -49,10 +49,13 @@ _NO_SECRET = re.compile(
 
 # Of a scheme, what follows its last letter is enough: from each letter of a long word on, it would take quadratic time.
 _USER = re.compile(r"([A-Za-z][0-9+.-]*:/{1,3}|(?<![\w/:.~-])/{2,3})([^\s/?#\"'<>]*)@")
-_BARE_USER = re.compile(r"(?<![\w./:@%-])([\w.%+-]+:[^\s/@\"'<>]+)@(?!sha\d+:)(?=[\w\[])")
-_QUERY = re.compile(
-    r"([?&;][\w.%-]*(?:token|sig|signature|secret|passw|pwd|key|auth|credential)[\w.%-]*=)[^\s&;\"'<>]+", re.IGNORECASE
-)
+# Of user:password@ and ?name=, the text before the sign is looked at once, and not from each of its letters on.
+_BEFORE_AT = re.compile(r"(?<![^\s/@\"'<>])[^\s/@\"'<>]++@(?!sha\d+:)(?=[\w\[])")
+_NAME_OF_USER = re.compile(r"[\w.%+-]++(?=(:?))")
+_NOT_BEFORE_USER = re.compile(r"[\w./:@%-]")
+_NAME_IN_QUERY = re.compile(r"[?&;][\w.%-]++=(?=[^\s&;\"'<>])")
+_NAME_OF_SECRET = re.compile(r"token|sig|signature|secret|passw|pwd|key|auth|credential", re.IGNORECASE)
+_VALUE_IN_QUERY = re.compile(r"[^\s&;\"'<>]+")
 _HEADER = re.compile(r"(?:basic|bearer) +", re.IGNORECASE)
 _SCHEME = re.compile(r"\b(basic|bearer)(\s+|%20|\+)([A-Za-z0-9+/_.~=-]{8,})", re.IGNORECASE)
 
@@ -83,8 +86,8 @@ class Redactor:
     def redact(self, text: str) -> str:
         """Return `text` without what is known to be secret, and without what looks like it."""
         text = self.redact_result(text, least=_SHORTEST)
-        text = _BARE_USER.sub(f"{HIDDEN}@", text)
-        text = _QUERY.sub(rf"\1{HIDDEN}", text)
+        text = _BEFORE_AT.sub(_without_user, text)
+        text = _without_values(text)
         return _SCHEME.sub(_without_token, text)
 
     def redact_result(self, text: str, *, least: int = _LONG) -> str:
@@ -136,6 +139,43 @@ def inside_base64(data: bytes) -> Iterable[str]:
                 yield inside
 
 
+def _without_user(found: re.Match[str]) -> str:
+    """Cut the first user with a password out of what stands before an @."""
+    text, end = found.string, found.end() - 1
+    for name in _NAME_OF_USER.finditer(text, found.start(), end):
+        if not name[1] or name.end() + 1 == end:
+            continue
+        start = name.start()
+        if start and _NOT_BEFORE_USER.match(text, start - 1):
+            plus = text.find("+", start, name.end() - 1)  # behind which it may begin
+            if plus < 0:
+                continue
+            start = plus + 1
+        return f"{text[found.start() : start]}{HIDDEN}@"
+    return found[0]
+
+
+def _secret_values(text: str) -> Iterator[tuple[int, int]]:
+    """Give where values begin and end in `text` whose names in a query are those of secrets."""
+    end = 0
+    for name in _NAME_IN_QUERY.finditer(text):
+        if (
+            name.start() >= end
+            and _NAME_OF_SECRET.search(name[0])
+            and (value := _VALUE_IN_QUERY.match(text, name.end()))
+        ):
+            end = value.end()
+            yield value.span()
+
+
+def _without_values(text: str) -> str:
+    parts, at = [], 0
+    for start, end in _secret_values(text):
+        parts += [text[at:start], HIDDEN]
+        at = end
+    return "".join((*parts, text[at:]))
+
+
 def _without_token(found: re.Match[str]) -> str:
     """Cut tokens out of header values, but not out of prose: "Basic authentication" stays."""
     scheme, between, token = found.groups()
@@ -166,7 +206,7 @@ def learn_url(url: str) -> None:
 
 def has_secret(url: str) -> bool:
     """Tell whether an address looks as if not everybody might know it."""
-    return bool(_USER.search(url) or _QUERY.search(url))
+    return bool(_USER.search(url) or next(_secret_values(url), None))
 
 
 def names_secret(variable: str) -> bool:

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -193,3 +194,54 @@ def test_a_secret_in_base64_is_hidden_right_behind_another_too() -> None:
     encoded = base64.b64encode(b"with planted-other-secret").decode()
     assert redact_result(f"aaaa{encoded} bbbb") == "*** bbbb"
     assert encoded[8:] not in redact_result(f"planted:secret{encoded}")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "+a",
+        "a:b,",
+        "!a:b",
+        "a:",
+        "?token",
+        "token",
+        "&key=",
+        "a://",
+        "//a",
+        "bearer+",
+        "basic ",
+        "aHVu",
+        "a:b@",
+        '"',
+        "-",
+    ],
+)
+def test_what_a_server_or_a_model_says_takes_the_time_of_its_length(hostile: str) -> None:
+    """It takes what its twenty parts take together; read from each letter on, it would take twenty times that."""
+    text = f"?{hostile * (400_000 // len(hostile))}"
+
+    def spent(texts: list[str]) -> float:
+        begun = time.process_time()
+        for one in texts:
+            redact(one)
+        return time.process_time() - begun
+
+    part = text[: len(text) // 20]
+    assert min(spent([text]) for _ in range(2)) < 4 * max(spent([part] * 20), 0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("pip says x+y:planted@host", "pip says ***@host"),
+        ("a:b,c:d@host", "***@host"),
+        ("to :a+b:planted@host", "to :a+***@host"),
+        ("to /a:b:planted@host", "to /a:b:planted@host"),
+        ("at :a:@host and a:@host", "at :a:@host and a:@host"),
+        ("see image:v1@sha256:0123", "see image:v1@sha256:0123"),
+        ("?to=http://h/?token=planted&key=planted;x=1", "?to=http://h/?token=***&key=***;x=1"),
+        ("?token=&token=planted?key=more", "?token=&token=***"),
+    ],
+)
+def test_where_a_login_and_a_value_begin_and_end(text: str, shown: str) -> None:
+    assert redact(text) == shown
