@@ -22,7 +22,7 @@ from cogpack.sandbox import kernel, standins
 from cogpack.sandbox.run import Run, Streams
 from cogpack.sandbox.rungs.choice import Rung
 from cogpack.sandbox.rungs.mounts import DEVICES, OVERLAY
-from cogpack.sandbox.rungs.proot import Proot
+from cogpack.sandbox.rungs.proot import Proot, without_colon
 from cogpack.sandbox.system_calls import seccomp
 from cogpack.sandbox.system_calls.listener import Handler, Listener
 from cogpack.sandbox.system_calls.metadata import NoMetadata
@@ -192,7 +192,7 @@ class Guest:
             )
         if rung is Rung.PROOT:
             assert self._proot is not None
-            binds = tuple((str(bind.source), bind.target) for bind in self._binds)
+            binds = tuple((without_colon(bind.source, self._aside), bind.target) for bind in self._binds)
             argv = self._proot.arguments(self._root, binds, command.directory, (user.uid, user.gid), command.argv)
             environment |= self._proot.environment(self._aside)
         rules = self._rules()

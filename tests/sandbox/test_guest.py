@@ -12,7 +12,7 @@ from cogpack.progress import Cancellation
 from cogpack.sandbox import kernel
 from cogpack.sandbox.guest import Bind, Command, Guest
 from cogpack.sandbox.rungs.choice import Rung
-from cogpack.sandbox.rungs.proot import Proot
+from cogpack.sandbox.rungs.proot import Proot, through_loader, without_colon
 from cogpack.sandbox.standins import DEBIAN, Copy
 from cogpack.sandbox.trees.owners import Owners
 from cogpack.sandbox.users import find_user
@@ -213,6 +213,36 @@ def test_a_directory_of_the_machine_can_be_written_to(tree: Path, rung: Rung) ->
     run_once(tree, rung, "echo 1 > /src/made", binds=[Bind(source, "/src", writable=True)])
     assert (source / "made").read_text() == "1\n"
     assert not (tree / "src").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rung", [Rung.ROOT, Rung.USERNS, Rung.PROOT])
+def test_a_directory_with_a_colon_in_its_name_is_shown_as_any_other(tree: Path, rung: Rung) -> None:
+    source = tree.parent / "a:b" / "project:rw"
+    source.mkdir(parents=True)
+    (source / "there").write_text("read\n")
+    binds = [Bind(source, "/src", writable=True), Bind(source / "there", "/one:file")]
+    ran = run_once(tree, rung, "cat /src/there /one:file; echo 1 > /src/made", binds=binds)
+    assert ran.output == "read\nread\n"
+    assert (source / "made").read_text() == "1\n"
+
+
+def test_proot_is_told_of_no_cache_with_a_colon_where_it_would_be_cut(tmp_path: Path) -> None:
+    aside = tmp_path / "c:d"
+    aside.mkdir()
+    assert without_colon(tmp_path, aside) == str(tmp_path)
+    for what in (lambda: without_colon(aside / "e", aside), lambda: through_loader(tmp_path, loaded(aside), ())):
+        with pytest.raises(
+            InputError, match=r"isolation proot: .*cut at a colon there, and the cache's, .*c:d.*, has one"
+        ) as caught:
+            what()
+        assert "COGPACK_CACHE_DIR" in caught.value.next_step
+
+
+def loaded(root: Path) -> Path:
+    (root / "lib64").mkdir()
+    (root / "lib64/ld-linux-x86-64.so.2").write_bytes(b"")
+    return root
 
 
 @NAMESPACES

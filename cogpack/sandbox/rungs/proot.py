@@ -11,6 +11,9 @@ from pathlib import Path
 
 import msgspec
 
+from cogpack.digest import sha256
+from cogpack.disk import writing
+from cogpack.errors import InputError
 from cogpack.sandbox.inroot import find_in
 from cogpack.sandbox.rungs.mounts import DEVICES
 
@@ -56,14 +59,37 @@ class Proot(msgspec.Struct, frozen=True):
         return {"PROOT_NO_SECCOMP": "1", _TEMPORARY: str(temporary)}
 
 
+def without_colon(source: Path, beside: Path) -> str:
+    """Name `source` as proot can be told of it, which cuts what it is to show at the first colon: by a link in `beside`
+    where it has one. `InputError` where that has one, too."""
+    if ":" not in str(source):
+        return str(source)
+    link = beside / f"shown-{sha256(os.fsencode(source))[-16:]}"
+    _refuse_colon(link, f"{source} can't be shown")
+    with writing(beside), suppress(FileExistsError):
+        link.symlink_to(source)
+    return str(link)
+
+
+def _refuse_colon(path: Path, what: str) -> None:
+    """Raise the `InputError` of the cache's paths with a colon, at which proot and loaders cut."""
+    if ":" in str(path):
+        raise InputError(
+            f"isolation proot: {what}: a path is cut at a colon there, and the cache's, {path.parent}, has one",
+            next_step="name a cache without a colon in COGPACK_CACHE_DIR, or choose another --isolation",
+        )
+
+
 def through_loader(program: Path, root: Path, libraries: tuple[Path, ...]) -> Proot:
     """Start `program` by the dynamic loader of the tree `root`, so that the machine needs no C library for it.
 
     `libraries`: directories to look for its others in. A tree without glibc has no such loader: FileNotFoundError.
+    `InputError` where the tree lies below a directory with a colon.
     """
     for name in ("lib64/ld-linux-x86-64.so.2", "lib/ld-linux-aarch64.so.1"):
         with suppress(FileNotFoundError, NotADirectoryError):
             loader = find_in(root, name)
+            _refuse_colon(loader, "it can't be started")
             triplet = "x86_64-linux-gnu" if "x86" in name else "aarch64-linux-gnu"
             places = [*libraries, root / "lib" / triplet, root / "usr/lib" / triplet]
             return Proot((str(loader), "--library-path", ":".join(map(str, places)), str(program)))
