@@ -78,11 +78,12 @@ def pull(arguments: argparse.Namespace) -> None:
 def login(arguments: argparse.Namespace) -> None:
     from cogpack.commands.login import login, login_with_token, registry_host
     from cogpack.registry.credentials import Secret
-    from cogpack.registry.credentials.replicate import HOST
+    from cogpack.registry.credentials.replicate import default_host, is_of_its_kind
 
     named: str | None = arguments.host
-    host = registry_host((os.environ.get("COG_REGISTRY_HOST") or HOST) if named is None else named)
-    by_token = arguments.token_stdin or (host == HOST and arguments.username is None and not arguments.password_stdin)
+    host = registry_host(default_host(os.environ) if named is None else named)
+    by_user = arguments.username is not None or arguments.password_stdin
+    by_token = arguments.token_stdin or (is_of_its_kind(host, os.environ) and not by_user)
 
     def act(session: "Session") -> Answer:
         if by_token:

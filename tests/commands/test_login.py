@@ -154,6 +154,16 @@ def test_without_a_host_replicates_registry_is_meant_and_its_token_wants_a_termi
     assert (code, "r8.im: a token can't be asked for without a terminal" in err) == (2, True)
 
 
+def test_the_registry_that_is_named_in_its_place_wants_a_token_too_unless_a_user_is_given(machine: Machine) -> None:
+    machine.monkeypatch.setenv("COG_REGISTRY_HOST", "h.io:5000")
+    for words in ([], ["h.io:5000"]):
+        code, _, err = machine.cogpack("login", *words)
+        assert (code, "h.io:5000: a token can't be asked for without a terminal" in err) == (2, True)
+    for words in (["g.io"], ["h.io:5000", "--username", "me"]):
+        code, _, err = machine.cogpack("login", *words)
+        assert (code, "user and password can't be asked for" in err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("reference", "page"),
     [

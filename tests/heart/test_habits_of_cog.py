@@ -44,6 +44,7 @@ def test_options_of_cog_are_taken_with_a_note(world: World) -> None:
         ("model: {registry}/me/mine\n", {"COG_MODEL_TAG": "v3"}, "me/mine:v3"),
         ("model: {registry}/me/mine\n", {"COG_MODEL_REPO": "you/theirs", "COG_MODEL_TAG": "v3"}, "you/theirs:v3"),
         ("", {"COG_MODEL_REGISTRY": "{registry}", "COG_MODEL_REPO": "a/b", "COG_MODEL_TAG": "x"}, "a/b:x"),
+        ("", {"COG_REGISTRY_HOST": "{registry}", "COG_MODEL_REPO": "a/b", "COG_MODEL_TAG": "x"}, "a/b:x"),
     ],
 )
 def test_variables_name_the_model_or_parts_of_it(
@@ -71,6 +72,7 @@ def test_what_has_no_tag_gets_the_time(world: World) -> None:
     [
         ({"COG_MODEL_REPO": "a/b:v1"}, "COG_MODEL_REPO: expected a repository alone"),
         ({"COG_MODEL_REPO": "a/b", "COG_MODEL_REGISTRY": "h/x"}, "COG_MODEL_REGISTRY: expected a host alone"),
+        ({"COG_MODEL_REPO": "a/b", "COG_REGISTRY_HOST": "h/x"}, "COG_REGISTRY_HOST: expected a host"),
         ({"COG_MODEL_REPO": "a/b", "COG_MODEL_TAG": "cog-x"}, "does not begin with cog-"),
         ({"COG_MODEL_REPO": "a/b", "COG_MODEL_TAG": "-x"}, "COG_MODEL_TAG: expected a tag"),
         ({"COG_MODEL": "h.io/a:b:c"}, "COG_MODEL"),

@@ -72,6 +72,12 @@ def test_what_is_attached_costs_requests_once(world: World, project: Project) ->
     assert all(number < last for number, (method, _) in enumerate(first) if method == "POST"), "the tag comes last"
 
 
+def test_a_registry_that_is_named_as_of_replicates_kind_gets_none_as_replicate(world: World, project: Project) -> None:
+    done = ok(project.cogpack("push", project.target(), "--json", COG_REGISTRY_HOST=world.registry))
+    assert done.json["targets"][0]["attached"] == []
+    assert not [path for _, path in world.requests if "referrers" in path]
+
+
 def test_a_whole_lock_that_is_attached_makes_the_same_image(world: World, project: Project) -> None:
     done = ok(project.cogpack("push", project.target()))
     text = ok(project.cogpack("inspect", "--lock", project.target())).out

@@ -38,7 +38,9 @@ class Attaching:
         """Attach to what was brought; name the artifacts that were put there. A registry that won't have them has the
         image all the same, which a note says."""
         where = delivery.target.repository
-        if where.registry == replicate.HOST:  # which takes models; of artifacts nobody knows
+        if replicate.is_of_its_kind(
+            where.registry, self._session.environment
+        ):  # which takes models; of artifacts nobody knows
             return ()
         made: list[Digest] = []
         try:

@@ -3,6 +3,7 @@
 As replicate/cog does it (pkg/provider/replicate): `/cog/v1/display-token-url` and `/cog/v1/verify-token`.
 """
 
+from collections.abc import Mapping
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -15,6 +16,8 @@ from cogpack.reference import Reference
 from cogpack.registry.credentials.login import Secret
 
 HOST = "r8.im"
+VARIABLE = "COG_REGISTRY_HOST"
+"""Names another registry of that kind, which is then the default, too."""
 TOKENS = "https://replicate.com/auth/token"
 """Where a person finds the token."""
 
@@ -31,6 +34,16 @@ class _Owner(msgspec.Struct, frozen=True):
 
 
 T = TypeVar("T")
+
+
+def default_host(environment: Mapping[str, str]) -> str:
+    """Give the registry of Replicate's kind that is meant where none is named."""
+    return environment.get(VARIABLE) or HOST
+
+
+def is_of_its_kind(host: str, environment: Mapping[str, str]) -> bool:
+    """Tell whether `host` is Replicate's registry or the one that is named in its place (`MatchesRegistry` there)."""
+    return host in (HOST, default_host(environment))
 
 
 def token_page(http: Http, host: str) -> str:
