@@ -38,10 +38,8 @@ class Attaching:
         """Attach to what was brought; name the artifacts that were put there. A registry that won't have them has the
         image all the same, which a note says."""
         where = delivery.target.repository
-        if replicate.is_of_its_kind(
-            where.registry, self._session.environment
-        ):  # which takes models; of artifacts nobody knows
-            return ()
+        if replicate.is_of_its_kind(where.registry, self._session.environment):
+            return ()  # it takes models; of artifacts nobody knows
         made: list[Digest] = []
         try:
             for image in brought.images:

@@ -29,13 +29,11 @@ def model_reference(environment: Mapping[str, str], config: Config) -> Reference
         repository = _part(environment, REPOSITORY, bad=":@") or (base.repository if base else "")
         if not repository:
             return None
-        registry = _part(environment, REGISTRY, bad="/@") or (
-            base.registry if base else replicate.default_host(environment)
-        )
+        default = base.registry if base else replicate.default_host(environment)
+        registry = _part(environment, REGISTRY, bad="/@") or default
         if not HOST.fullmatch(registry):
-            raise _wrong(
-                REGISTRY if environment.get(REGISTRY) else replicate.VARIABLE, registry, "a host, as in ghcr.io"
-            )
+            name = REGISTRY if environment.get(REGISTRY) else replicate.VARIABLE
+            raise _wrong(name, registry, "a host, as in ghcr.io")
         found = Reference.parse(f"{registry}/{repository}", where=REPOSITORY)
     if config.image and not _is_model(config):
         raise InputError(
