@@ -1,6 +1,8 @@
 """Annotations become types: what was written, with names resolved, before any rule on where it may stand."""
 
 import ast
+import re
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -49,6 +51,7 @@ _NAMES = {
     "typing.Optional": "optional",
     "typing.Union": "union",
     "typing.Annotated": "annotated",
+    "typing.Literal": "literal",
     "typing.Iterator": "iterator",
     "typing.AsyncIterator": "iterator",
     "cog.ConcatenateIterator": "concatenate",
@@ -60,6 +63,8 @@ _NAMES = {
 }
 
 
+_NAMED = (ast.Name, ast.Attribute, ast.Subscript)
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _YIELDED = frozenset({"typing.Generator", "typing.AsyncGenerator", "typing.Iterable", "typing.AsyncIterable"})
 
 
@@ -74,7 +79,8 @@ class Type(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     `kind`: a key of `SCALARS`, or `none`, `list`, `dict`, `iterator`, `concatenate`, `union`, `class`,
     `class variable`. `item`: a list's or iterator's element, a dict's value; None where not said. `members`: a
     union's, flat, None's included. `defined`: a class of the project. `required`: what `Required[...]` or
-    `NotRequired[...]` says of a TypedDict's field.
+    `NotRequired[...]` says of a TypedDict's field. `literals`: of a text, number or truth value, what alone it may be;
+    empty where it may be any.
     """
 
     kind: str
@@ -84,6 +90,7 @@ class Type(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     members: "tuple[Type, ...]" = ()
     defined: Local | None = None
     required: bool | None = None
+    literals: tuple[bool | int | str, ...] = ()
 
     def optional(self) -> "tuple[Type, bool]":
         """Give the type without None, and whether None was allowed."""
@@ -171,6 +178,8 @@ class _Parser:
                 if any(self._is_opaque(scope, item) for item in metadata):
                     return self._opaque(scope, annotated, place, depth)
                 return self.parse(scope, annotated, place, depth)
+            case "literal", _:
+                return self._literal(scope, node, arguments, place, depth)
             case "list" | "iterator" | "concatenate", [only]:
                 return Type(kind=kind, place=place, text=text, item=self.parse(scope, only, place, depth))
             case "dict", [_, value]:
@@ -189,14 +198,25 @@ class _Parser:
         raise _unsupported(place, text, symbol if isinstance(symbol, Foreign) else None)
 
     def _union(self, scope: Scope, node: ast.expr, parts: list[ast.expr], place: Place, depth: int) -> Type:
-        members: dict[str, Type] = {}
+        return _united([self.parse(scope, part, place, depth) for part in parts], place, shown(node))
+
+    def _literal(self, scope: Scope, node: ast.expr, parts: list[ast.expr], place: Place, depth: int) -> Type:
+        """Read what may stand there (PEP 586): text, integers, truth values, None, and what further Literals have."""
+        text = shown(node)
+        found: list[Type] = []
         for part in parts:
-            parsed = self.parse(scope, part, place, depth)
-            for member in parsed.members if parsed.kind == "union" else (parsed,):
-                members.setdefault(member.kind if member.kind in SCALARS else member.text, member)
-        if len(members) == 1:
-            return next(iter(members.values()))
-        return Type(kind="union", place=place, text=shown(node), members=tuple(members.values()))
+            self._sources.spend()
+            if told := _literal(part):
+                found.append(Type(kind=told[0], place=place, text=text, literals=told[1]))
+                continue
+            inner = self.parse(scope, part, place, depth) if isinstance(part, _NAMED) else None
+            if inner is None or not all(one.literals or one.kind == "none" for one in inner.members or (inner,)):
+                raise place.at(part).error(
+                    f"{shown(part)} in a Literal is no text, integer or truth value",
+                    next_step="write the value itself, as Literal['a', 'b']",
+                )
+            found.append(inner)
+        return _united(found, place, text)
 
     def _is_opaque(self, scope: Scope, node: ast.expr) -> bool:
         symbol = self._sources.resolve(scope, node)
@@ -244,9 +264,39 @@ class _Parser:
         return _NAMES.get(symbol.name) if isinstance(symbol, Foreign) else None
 
 
+def _united(types: Sequence[Type], place: Place, text: str) -> Type:
+    """Make one type of several: each once, and of one that may be anything no more what else it may be."""
+    members: dict[str, Type] = {}
+    for member in (inner for one in types for inner in (one.members if one.kind == "union" else (one,))):
+        key = member.kind if member.kind in SCALARS else member.text
+        known = members.setdefault(key, member)
+        if known.literals:
+            both = tuple(dict.fromkeys((*known.literals, *member.literals))) if member.literals else ()
+            members[key] = msgspec.structs.replace(known, literals=both)
+    if len(members) == 1:
+        return next(iter(members.values()))
+    return Type(kind="union", place=place, text=text, members=tuple(members.values()))
+
+
+def _literal(node: ast.expr) -> tuple[str, tuple[bool | int | str, ...]] | None:
+    """Give kind and value of what a Literal has, as far as JSON has it; integers are of 64 bits."""
+    match node:
+        case ast.Constant(value=None):
+            return "none", ()
+        case ast.Constant(value=bool(value)):
+            return "boolean", (value,)
+        case ast.Constant(value=int(number)) if number.bit_length() < 64:
+            return "integer", (number,)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(number))) if number.bit_length() < 64:
+            return "integer", (-number,)
+        case ast.Constant(value=str(text)) if not _SURROGATES.search(text):
+            return "string", (text,)
+    return None
+
+
 def _unsupported(place: Place, text: str, foreign: Foreign | LocalModule | None) -> Exception:
     if isinstance(foreign, Foreign) and foreign.name == "typing.Literal":
-        return place.error(f"type {text} is not supported", next_step="write str, and choices=[...] in its Input")
+        return place.error(f"{text} does not say what it may be", next_step="write Literal['a', 'b'], for example")
     if isinstance(foreign, Foreign) and foreign.name in _YIELDED:
         return place.error(
             f"type {text} is not supported: a function that yields is annotated as Iterator",

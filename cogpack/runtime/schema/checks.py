@@ -31,6 +31,8 @@ _UNICODE_CLASS = re.compile(r"\\[pP](?:\{[^{}]*\}|[A-Za-z])")
 
 def type_violation(type_: Type, value: Value) -> str | None:
     """Say what was expected of a value by its type, None where it fits. None itself is the caller's business."""
+    if type_.literals and (isinstance(value, bool) != (type_.kind == "boolean") or value not in type_.literals):
+        return " or ".join(repr(one) for one in type_.literals)
     match type_.kind, value:
         case "union", _:
             if any(type_violation(member, value) is None for member in type_.members):

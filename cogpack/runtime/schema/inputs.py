@@ -9,6 +9,7 @@ from cogpack.notes import Code, Note
 from cogpack.runtime.schema.annotations import OPAQUE_ADVICE, SCALARS, Piece, Type, parse_type, title
 from cogpack.runtime.schema.arguments import Arguments, read_default
 from cogpack.runtime.schema.checks import is_coglet_only, limit_violation, pattern_fault, type_violation
+from cogpack.runtime.schema.computing import Value
 from cogpack.runtime.schema.models import is_typed_dict
 from cogpack.runtime.schema.names import Sources
 from cogpack.runtime.schema.source import Place
@@ -74,6 +75,10 @@ def _add(
 ) -> None:
     plain, optional = type_.optional()
     _check_type(sources, plain)
+    if any(one.literals or (one.item and one.item.literals) for one in plain.members or (plain,)):
+        text = f"{plain.text} is known to coglet, but cog build refuses it"
+        inputs.notes.append(plain.place.note(Code.COG_REFUSES, text))
+        given = given if given.choices else msgspec.structs.replace(given, choices=_literals(plain))
     _check_arguments(inputs, plain, given, place)
     default = given.default
     # What is nullable and has no default gets None of coglet: not what has one that the document can't tell.
@@ -116,6 +121,12 @@ def _add(
         inputs.required.append(name)
 
 
+def _literals(type_: Type) -> list[Value] | None:
+    """Give the choices that a type has of its own, or its items have."""
+    single = type_.item if type_.kind == "list" and type_.item else type_
+    return [*single.literals] or None
+
+
 def input_piece(type_: Type, *, nullable: bool = False) -> Piece:
     """Give the part of a schema that its type makes. In a union with None, each member is nullable too."""
     match type_.kind:
@@ -125,6 +136,8 @@ def input_piece(type_: Type, *, nullable: bool = False) -> Piece:
         case "union":
             extra: Piece = {"nullable": True} if nullable else {}
             return {"anyOf": [input_piece(member) | extra for member in type_.members]}
+        case kind if type_.literals:
+            return {**SCALARS[kind], "enum": [*type_.literals]}
         case "dict" | "class":
             return dict(SCALARS["object"])
         case kind:

@@ -68,7 +68,7 @@ class _Outputs:
                 assert type_.defined is not None  # what the kind says
                 return self._model(type_, type_.defined)
             case kind if kind in SCALARS:
-                return dict(SCALARS[kind])
+                return {**SCALARS[kind], "enum": [*type_.literals]} if type_.literals else dict(SCALARS[kind])
         raise self._unsupported(type_)
 
     def _dict(self, type_: Type) -> Piece:

@@ -56,9 +56,9 @@ FAULTS = {
         "Annotated[T, cog.Opaque]",
     ),
     "Literal": (
-        "def Predictor(x: ^Literal['a', 'b']) -> str: ...",
-        "parameter 'x': type Literal['a', 'b'] is not supported",
-        "write str, and choices=[...] in its Input",
+        "def Predictor(x: Literal['a', ^b'b']) -> str: ...",
+        "parameter 'x': b'b' in a Literal is no text, integer or truth value",
+        "write the value itself, as Literal['a', 'b']",
     ),
     "Enum": (
         "def Predictor(x: Optional[^Kind]) -> str: ...",

@@ -85,7 +85,15 @@ def test_a_function_must_be_one_that_coglet_can_call(source: str, message: str) 
         ("x: list[int | str]", "type list[int | str] is not supported: a list's items are of one simple type"),
         ("x: set[int]", "type set[int] is not supported"),
         ("x: Tuple[int, int]", "type Tuple[int, int] is not supported"),
-        ("x: Literal['a']", "type Literal['a'] is not supported"),
+        ("x: Literal", "Literal does not say what it may be"),
+        ("x: Literal[b'a']", "b'a' in a Literal is no text, integer or truth value"),
+        ("x: Literal[1.5]", "1.5 in a Literal is no text, integer or truth value"),
+        ("x: Literal[2**3]", "2 ** 3 in a Literal is no text, integer or truth value"),
+        ("x: Literal[18446744073709551616]", "18446744073709551616 in a Literal is no text, integer or truth value"),
+        ("x: Literal[str]", "str in a Literal is no text, integer or truth value"),
+        ("x: Literal['a'] = 'b'", "its default 'b' does not fit Literal['a']: expected 'a'"),
+        ("x: Literal[1, 2] = True", "its default True does not fit Literal[1, 2]: expected 1 or 2"),
+        ("x: Literal['a', 'b'] = Input(choices=['c'])", "its choice 'c' does not fit Literal['a', 'b']"),
         ("x: bytes", "type bytes is not supported"),
         ("x: None", "type None is not supported as an input"),
         ("x: Iterator[str]", "type Iterator[str] is not supported as an input"),
@@ -188,7 +196,7 @@ def test_arguments_that_do_not_fit_are_named(parameter: str, message: str) -> No
     assert found.startswith(f"predict.py:{line}: parameter {name!r}: {message}")
 
 
-FIELDS = {"list[Odd]": "    x: NotRequired[int]", "Bad": "    kind: Literal['a']", "Worse": "    both: int | str"}
+FIELDS = {"list[Odd]": "    x: NotRequired[int]", "Bad": "    kind: Literal[b'a']", "Worse": "    both: int | str"}
 
 
 @pytest.mark.parametrize(
@@ -216,7 +224,7 @@ FIELDS = {"list[Odd]": "    x: NotRequired[int]", "Bad": "    kind: Literal['a']
             ),
         ),
         ("list[Odd]", "field 'x' of Odd: type NotRequired[int] is for fields of a TypedDict only"),
-        ("Bad", "field 'kind' of Bad: type Literal['a'] is not supported"),
+        ("Bad", "field 'kind' of Bad: b'a' in a Literal is no text, integer or truth value"),
         ("Worse", "field 'both' of Worse: int | str is a union, which an output can't have"),
     ],
 )
@@ -226,7 +234,7 @@ from PIL import Image
 from .elsewhere import Elsewhere
 class Plain: pass
 class Bad(BaseModel):
-    kind: Literal['a']
+    kind: Literal[b'a']
 class Odd(BaseModel):
     x: NotRequired[int]
 class Worse(BaseModel):

@@ -345,3 +345,61 @@ def test_an_input_whose_default_only_the_model_knows_may_be_left_out(parameter: 
     ((code, text),) = [(note.code, note.text) for note in found.notes]
     assert code == "no-default"
     assert f"parameter 'x': {why}" in text or why in text
+
+
+A_OR_B = {"type": "string", "enum": ["a", "b"]}
+ONE_OR_TWO = {"type": "integer", "enum": [1, -2]}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "expected", "choices", "required"),
+    [
+        ("x: Literal['a', 'b']", {}, A_OR_B, True),
+        ("x: Literal['a', 'b'] = 'b'", {"default": "b"}, A_OR_B, False),
+        (
+            "x: Literal['a', 'b'] = Input(default='a', description='d')",
+            {"default": "a", "description": "d"},
+            A_OR_B,
+            False,
+        ),
+        ("x: Literal['a', 'b'] = Input(choices=['b'])", {}, {"type": "string", "enum": ["b"]}, True),
+        ("x: Literal[1, -2] = 1", {"default": 1}, ONE_OR_TWO, False),
+        ("x: Literal[True]", {}, {"type": "boolean", "enum": [True]}, True),
+        ("x: t.Literal['a', 'b', 'a']", {}, A_OR_B, True),
+        ("x: Word", {}, A_OR_B, True),
+        ("x: Literal[Word, 'c']", {}, {"type": "string", "enum": ["a", "b", "c"]}, True),
+        ("x: Word | Literal['c']", {}, {"type": "string", "enum": ["a", "b", "c"]}, True),
+        ("x: Literal['a', 'b', None] = None", {"default": None, "nullable": True}, A_OR_B, False),
+        ("x: Optional[Word]", {"nullable": True}, A_OR_B, False),
+    ],
+)
+def test_a_literal_is_its_choices(
+    parameter: str, expected: dict[str, object], choices: dict[str, object], required: bool
+) -> None:
+    before = "Word = Literal['a', 'b']"
+    property_ = {"allOf": [{"$ref": "#/components/schemas/x"}], **expected}
+    assert only(parameter, before) == (property_, required)
+    found = schemas(predictor(parameter, before=before))["x"]
+    assert found == {"title": "x", "description": "An enumeration.", **choices}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "expected"),
+    [
+        ("x: list[Literal['a', 'b']]", {"type": "array", "items": A_OR_B}),
+        ("x: int | Literal['a', 'b']", {"anyOf": [{"type": "integer"}, A_OR_B]}),
+        ("x: Literal['a', 1, 'b', -2]", {"anyOf": [A_OR_B, ONE_OR_TWO]}),
+        ("x: str | Literal['a']", STRING),
+        ("x: Literal['a'] | str", STRING),
+    ],
+)
+def test_a_literal_stands_wherever_its_kind_may_stand(parameter: str, expected: dict[str, object]) -> None:
+    assert only(parameter) == (expected, True)
+
+
+def test_cog_is_said_to_refuse_a_literal() -> None:
+    found = described(predictor("x: Literal['a']; y: list[Literal['a']]; z: str")).notes
+    assert [note.text.partition(": ")[2] for note in found] == [
+        "parameter 'x': Literal['a'] is known to coglet, but cog build refuses it",
+        "parameter 'y': list[Literal['a']] is known to coglet, but cog build refuses it",
+    ]
