@@ -242,9 +242,13 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
         """Give its own CPython, whose full version Docker's official images tell."""
         if self.python is None or self.interpreter is None:
             return None
+        return Python(self.python, self.interpreter, self.variables.get("PYTHON_VERSION"))
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Give those of its environment."""
         settings = decode(self.config.encode(), ImageConfig, where=self.reference).config
-        variables = dict(line.partition("=")[::2] for line in (settings.env if settings else None) or ())
-        return Python(self.python, self.interpreter, variables.get("PYTHON_VERSION"))
+        return dict(line.partition("=")[::2] for line in (settings.env if settings else None) or ())
 
 
 Base: TypeAlias = DebianBase | RegistryBase

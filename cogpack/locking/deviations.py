@@ -50,7 +50,7 @@ def check_cuda(config: Config, decisions: Decisions) -> None:
 
 
 def _cuda_texts(config: Config, decisions: Decisions) -> Iterator[str]:
-    cudnn = _of_wheel(decisions, _CUDNN)
+    cudnn = cudnn_of(decisions)
     found = {"build.cuda": ("CUDA", config.cuda, cuda_of(decisions)), "build.cudnn": ("cuDNN", config.cudnn, cudnn)}
     if not cudnn and any(_LOCAL.search(wheel.version) for wheel in decisions.wheels):
         del found["build.cudnn"]  # such a build may hold it, and does not say in which version
@@ -123,6 +123,11 @@ def cuda_of(decisions: Decisions) -> list[tuple[str, str]]:
     local = ((wheel.name, _LOCAL.search(wheel.version)) for wheel in decisions.wheels)
     told = {f"{found[1]}.{found[2]}": name for name, found in local if found}
     return _of_wheel(decisions, _CUDA) or sorted((name, version) for version, name in told.items())
+
+
+def cudnn_of(decisions: Decisions) -> list[tuple[str, str]]:
+    """Give wheels of cuDNN, and their versions."""
+    return _of_wheel(decisions, _CUDNN)
 
 
 def _of_wheel(decisions: Decisions, name: re.Pattern[str]) -> list[tuple[str, str]]:

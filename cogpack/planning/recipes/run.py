@@ -6,6 +6,7 @@ from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.images.assemble import Run
 from cogpack.lockfile import Decisions, LockedSteps, LockedWheel
+from cogpack.locking.image_cuda import with_cuda
 from cogpack.locking.minimum_driver import minimum_driver
 from cogpack.runtime import contract
 from cogpack.runtime.schema import Described
@@ -34,7 +35,7 @@ def plan_run(
         working_directory=contract.WORKING_DIRECTORY,
         ports=(contract.PORT,),
         labels=contract.labels(
-            config,
+            with_cuda(config, decisions),
             concurrency=described.concurrency,
             schema=described.document,
             sdk_version=decisions.sdk_version,
