@@ -3,6 +3,7 @@
 import ast
 import warnings
 
+from cogpack.runtime.newer_syntax import NEWEST, parse_newer
 from cogpack.runtime.schema.source import MAX_BYTES
 
 
@@ -13,6 +14,9 @@ def parsed(data: bytes | None, path: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(data, path)
+            try:
+                return ast.parse(data, path)
+            except SyntaxError:
+                return parse_newer(data, path, python=NEWEST)[0]
     except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError):
         return None

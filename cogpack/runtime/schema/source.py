@@ -12,12 +12,13 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import decode_source
 from itertools import accumulate
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
+from cogpack.runtime.newer_syntax import parse_newer
 
 MAX_BYTES = 512 * 1024
 """Of one Python file, many times the longest predictor seen; the densest such source needs 200 MiB as a tree."""
@@ -130,33 +131,35 @@ class Scope(msgspec.Struct, frozen=True, eq=False):
 
 
 def parse_module(path: str, data: bytes, *, python: tuple[int, int], running: tuple[int, int]) -> Module:
-    """Collect the names of one file, or raise an `InputError`. `running` is the Python whose `ast` reads it."""
+    """Collect the names of one file, or raise an `InputError`. `python`: the model's, `running`: whose `ast` reads."""
     if len(data) > MAX_BYTES:
         raise InputError(
             f"{path}: {len(data)} bytes of Python; at most {MAX_BYTES} are read",
             next_step="move data out of the source file",
         )
-    tree = ast.Module([], [])
+    text: str | None = None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the user's literals; Python says so again when it runs them
-            tree = ast.parse(data, path)
-    except SyntaxError as error:
-        _refuse_syntax(path, error, python=python, running=running)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about the user's literals; Python says so again when it runs them
+                tree = ast.parse(data, path, feature_version=min(python, running))
+        except SyntaxError as error:
+            tree, text = _parse_newer(data, path, error, python=python, running=running)
     except (ValueError, LookupError) as error:
         raise InputError(f"{path}: not Python source: {error}", next_step="save the file as UTF-8 text") from error
     except (RecursionError, MemoryError) as error:
         raise too_deep(path) from error
-    if not data.isascii():
-        _count_characters(tree, data)
+    if not (text or data).isascii():
+        _count_characters(tree, data, text)
     names, stars, relative = _collect(tree.body)
     return Module(path, names, stars, relative)
 
 
-def _count_characters(tree: ast.Module, data: bytes) -> None:
-    """Count columns in characters, as editors do; `ast` counts the bytes that UTF-8 has for them."""
+def _count_characters(tree: ast.Module, data: bytes, text: str | None) -> None:
+    """Count columns in characters, as editors do; `ast` counts the bytes that UTF-8 has for them. `text`: what was read
+    in place of the data."""
     try:
-        lines = [line.encode() for line in re.split(r"\r\n?|\n", decode_source(data))]
+        lines = [line.encode() for line in re.split(r"\r\n?|\n", decode_source(data) if text is None else text)]
     except (SyntaxError, ValueError, LookupError):  # `ast` takes a little more
         return
     wide = [number for number, line in enumerate(lines, 1) if not line.isascii()]
@@ -208,13 +211,22 @@ def too_deep(path: str) -> InputError:
     return InputError(f"{path}: nested too deeply to be read", next_step="split the deeply nested expression")
 
 
-def _refuse_syntax(path: str, error: SyntaxError, *, python: tuple[int, int], running: tuple[int, int]) -> None:
+def _parse_newer(
+    data: bytes, path: str, error: SyntaxError, *, python: tuple[int, int], running: tuple[int, int]
+) -> tuple[ast.Module, str]:
+    """Read syntax that the running Python has not and the model's has; else refuse it by the running one's `error`."""
+    next_step = "correct the syntax"
+    if running < python:
+        try:
+            return parse_newer(data, path, python=python)
+        except SyntaxError as newer:
+            error = newer if newer.filename == path else error  # behind what it can read
+            ours, theirs = (".".join(map(str, one)) for one in (running, python))
+            next_step += f", or run cogpack with Python {theirs}: this is {ours}, which can't read all newer syntax"
+    elif python < running and "supported in Python" in error.msg:
+        next_step = "raise build.python_version in cog.yaml, or write it as that Python has it"
     place = Place(path, error.lineno or 1, max(error.offset or 1, 1))
-    ours, theirs = f"{running[0]}.{running[1]}", f"{python[0]}.{python[1]}"
-    newer = f", or run cogpack with Python {theirs}: this is {ours}, which can't read newer syntax"
-    raise place.error(
-        f"syntax error: {error.msg}", next_step=f"correct the syntax{newer if running < python else ''}"
-    ) from error
+    raise place.error(f"syntax error: {error.msg}", next_step=next_step) from error
 
 
 def _collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Imported], list[ast.ImportFrom]]:
@@ -258,6 +270,9 @@ def _collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Importe
                         bind(target.id, Assigned(value), conditional)
                     else:
                         names.update(_changed(target))
+            case ast.stmt() if type(statement).__name__ == "TypeAlias":  # PEP 695
+                named: Any = statement
+                bind(named.name.id, Assigned(named.value), conditional)
             case ast.AugAssign():
                 names.update(_changed(statement.target))
             case ast.Delete():

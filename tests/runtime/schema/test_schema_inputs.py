@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from predictors import described, inputs, only, predictor, schemas
+from predictors import IMPORTS, described, inputs, only, predictor, schemas
 
 STRING = {"type": "string"}
 URI = {"type": "string", "format": "uri"}
@@ -403,3 +403,25 @@ def test_cog_is_said_to_refuse_a_literal() -> None:
         "parameter 'x': Literal['a'] is known to coglet, but cog build refuses it",
         "parameter 'y': list[Literal['a']] is known to coglet, but cog build refuses it",
     ]
+
+
+NEWER = """
+import cog
+type Word = Literal["a", "b"]
+D = {"k": "v"}
+class Predictor[T](BasePredictor):
+    def run(self, x: Word, y: str = Input(description=f"{D["k"]} and {", ".join(["q", "r"])}")) -> str:
+        return f"{D["k"]}"
+"""
+OLDER = (
+    NEWER.replace("type Word", "Word")
+    .replace("[T]", "")
+    .replace('{D["k"]}', "v")
+    .replace('{", ".join(["q", "r"])}', "q, r")
+)
+
+
+def test_newer_syntax_than_the_running_python_s_is_described() -> None:
+    newer, older = (described(IMPORTS + text, python=(3, 12)) for text in (NEWER, OLDER))
+    assert newer.document == older.document
+    assert b"v and q, r" in newer.document
