@@ -32,15 +32,20 @@ _PROGRAM = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 
 class Started(msgspec.Struct, frozen=True, order=True):
-    """Says that a program is started, or a module imported, at `path:line`."""
+    """Says that a program is started, or a module imported, at `path:line:column`."""
 
     path: str
     line: int
+    column: int
     name: str
+
+    @classmethod
+    def at(cls, path: str, node: ast.expr | ast.stmt | ast.alias, name: str) -> "Started":
+        return cls(path, node.lineno, node.col_offset + 1, name)
 
     @property
     def place(self) -> str:
-        return f"{self.path}:{self.line}"
+        return f"{self.path}:{self.line}:{self.column}"
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -73,9 +78,9 @@ def read_sources(files: SourceFiles, roots: Iterable[str]) -> Sources:
         shells += calls.shells()
         compiling += sorted(_compiling(tree, path))
         programs += sorted(_for_gpus(tree, path))
-        for module, level, line in _imports(tree):
+        for module, level, node in _imports(tree):
             if not level:
-                modules.append(Started(path, line, module.partition(".")[0]))
+                modules.append(Started.at(path, node, module.partition(".")[0]))
             for found in _files_of(module, level, path):
                 if found not in seen:
                     seen.add(found)
@@ -87,9 +92,9 @@ def _compiling(tree: ast.Module, path: str) -> Iterator[Started]:
     for node in ast.walk(tree):
         match node:
             case ast.Attribute(value=ast.Name(id="torch"), attr="compile"):
-                yield Started(path, node.lineno, "torch.compile")
+                yield Started.at(path, node, "torch.compile")
             case ast.ImportFrom(module="torch", level=0, names=names) if any(name.name == "compile" for name in names):
-                yield Started(path, node.lineno, "torch.compile")
+                yield Started.at(path, node, "torch.compile")
 
 
 _LOADERS = frozenset({"load", "load_inline"})
@@ -113,22 +118,22 @@ def _for_gpus(tree: ast.Module, path: str) -> Iterator[Started]:
                     value.attr if isinstance(value, ast.Attribute) else value.id if isinstance(value, ast.Name) else ""
                 )
                 if found in modules:
-                    yield Started(path, node.lineno, "nvcc")
+                    yield Started.at(path, node, "nvcc")
             case ast.Call(func=ast.Name(id=name)) if name in functions:
-                yield Started(path, node.lineno, "nvcc")
+                yield Started.at(path, node, "nvcc")
 
 
-def _imports(tree: ast.Module) -> Iterator[tuple[str, int, int]]:
-    """Give module, leading dots and line of each import; of `from a import b`, also of `a.b`, which may be one."""
+def _imports(tree: ast.Module) -> Iterator[tuple[str, int, ast.stmt | ast.alias]]:
+    """Give module, leading dots and place of each import; of `from a import b`, also of `a.b`, which may be one."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, 0, node.lineno) for alias in node.names)
+            yield from ((alias.name, 0, alias) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             if module:
-                yield module, node.level, node.lineno
+                yield module, node.level, node
             for alias in node.names:
-                yield (f"{module}.{alias.name}" if module else alias.name), node.level, node.lineno
+                yield (f"{module}.{alias.name}" if module else alias.name), node.level, node
 
 
 def _files_of(module: str, level: int, path: str) -> Iterator[str]:
@@ -169,11 +174,11 @@ class _Calls:
                     self._calls.append(node)
 
     def programs(self) -> list[Started]:
-        return sorted({Started(self._path, call.lineno, name) for call in self._calls for name in self._programs(call)})
+        return sorted({Started.at(self._path, call, name) for call in self._calls for name in self._programs(call)})
 
     def shells(self) -> list[Started]:
         """Find the calls for which there has to be a shell."""
-        return sorted({Started(self._path, call.lineno, words) for call in self._calls if (words := self._shell(call))})
+        return sorted({Started.at(self._path, call, words) for call in self._calls if (words := self._shell(call))})
 
     def _shell(self, call: ast.Call) -> str:
         function = self._name(call.func)

@@ -22,7 +22,7 @@ _FILES = frozenset({"urlretrieve", "download_url_to_file"})
 
 
 class Written(msgspec.Struct, frozen=True, order=True):
-    """Says that something is written in `directory`, an absolute path of the image, at `place`, a file and line."""
+    """Says that something is written in `directory`, an absolute path of the image, at `place`: file, line, column."""
 
     directory: str
     place: str
@@ -33,8 +33,8 @@ def written_directories(sources: Mapping[str, bytes]) -> list[Written]:
     found: dict[str, str] = {}
     for path, data in sorted(sources.items()):
         if tree := parsed(data, path):
-            for directory, line in _directories(tree, path):
-                found.setdefault(directory, f"{path}:{line}")
+            for directory, node in _directories(tree, path):
+                found.setdefault(directory, f"{path}:{node.lineno}:{node.col_offset + 1}")
     return [Written(directory, place) for directory, place in sorted(found.items())]
 
 
@@ -43,7 +43,7 @@ def is_in(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
-def _directories(tree: ast.Module, path: str) -> Iterator[tuple[str, int]]:
+def _directories(tree: ast.Module, path: str) -> Iterator[tuple[str, ast.expr]]:
     values = PathValues(tree, path)
     for node in ast.walk(tree):
         for expression, is_file in _places(node):
@@ -52,7 +52,7 @@ def _directories(tree: ast.Module, path: str) -> Iterator[tuple[str, int]]:
                 continue
             directory = _absolute((posixpath.dirname(text) or ".") if is_file else text)
             if directory is not None:
-                yield directory, expression.lineno
+                yield directory, expression
 
 
 def _places(node: ast.AST) -> Iterator[tuple[ast.expr, bool]]:

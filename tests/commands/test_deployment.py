@@ -90,8 +90,8 @@ def test_nothing_is_granted_and_what_sources_write_can_be_written(tmp_path: Path
         "sizeLimit": "6Gi",
     }
     assert [line for line in text.splitlines() if line.startswith("#   predict.py")] == [
-        "#   predict.py:17 writes in /opt",
-        "#   predict.py:18 writes in /var/lib",
+        "#   predict.py:17:14 writes in /opt",
+        "#   predict.py:18:14 writes in /var/lib",
     ]
     variables = {one["name"]: one["value"] for one in container["env"]}
     assert variables["HF_HOME"].startswith(variables["HOME"] + "/")
@@ -137,7 +137,7 @@ def test_what_is_too_large_to_be_copied_has_a_volume_for_each_directory(tmp_path
     assert "initContainers" not in pod
     assert pod["containers"][0]["image"] == "registry.test/me/model:latest"
     assert "/src/cache" in [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]]
-    assert "#   predict.py:2 writes in /src\n" in text
+    assert "#   predict.py:2:6 writes in /src\n" in text
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_what_the_image_may_have_is_not_hidden(tmp_path: Path, config: str, dire
     (tmp_path / "model" / "cog.yaml").write_text(f"run: predict.py:P\nmodel: registry.test/me/model\n{config}")
     assert run(["init", "-q", str(tmp_path / "model"), "--kubernetes"]) == 0
     text = (tmp_path / "model" / "deployment.yaml").read_text()
-    assert f"#   predict.py:1 writes in {directory}\n" in text
+    assert f"#   predict.py:1:16 writes in {directory}\n" in text
     (container,) = documents(text)[0]["spec"]["template"]["spec"]["containers"]
     assert directory not in [mount["mountPath"] for mount in container["volumeMounts"]]
 

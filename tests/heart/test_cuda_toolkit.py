@@ -223,11 +223,11 @@ def test_the_torch_that_torchvision_wants_tells_the_cuda(world: World, archive: 
     [
         (
             "from torch.utils.cpp_extension import load\n\nload(name='x', sources=[])\n",
-            "predict.py:3: starts nvcc",
+            "predict.py:3:1: starts nvcc",
         ),
-        ("import torch.utils.cpp_extension\ntorch.utils.cpp_extension.load_inline()\n", "predict.py:2: starts nvcc"),
-        ("from torch.utils import cpp_extension as c\nc.load()\n", "predict.py:2: starts nvcc"),
-        ("import deepspeed\n", "predict.py:1: imports deepspeed, which compiles"),
+        ("import torch.utils.cpp_extension\ntorch.utils.cpp_extension.load_inline()\n", "predict.py:2:1: starts nvcc"),
+        ("from torch.utils import cpp_extension as c\nc.load()\n", "predict.py:2:1: starts nvcc"),
+        ("import deepspeed\n", "predict.py:1:8: imports deepspeed, which compiles"),
     ],
 )
 def test_what_compiles_for_a_gpu_when_it_runs_is_proposed_the_compiler(

@@ -84,14 +84,14 @@ def test_what_sources_import_and_nothing_has_is_told_by_lock_by_push_and_by_doct
     ok(project.cogpack("push", f"{world.registry}/me/imports:1"))
     assert checks(ok(project.cogpack("doctor", "--json")))["imports"][0] == "ok"
     project.write("predict.py", f"import strange\n{predictor}")
-    text = (
-        "predict.py:1: imports strange, which nothing in the image has: add the package that has it to requirements.txt"
-    )
+    advice = "add the package that has it to requirements.txt"
+    text = f"predict.py:1:8: imports strange, which nothing in the image has: {advice}"
     assert checks(ok(project.cogpack("doctor", "--json")))["imports"] == ("advice", f"{text}; None")
     assert f"note: {text}" in ok(project.cogpack("push", f"{world.registry}/me/imports:1")).err
     assert f"note: {text}" in ok(project.cogpack("lock")).err
     denied = project.cogpack("lock", "--deny", "missing-import")
     assert (denied.code, text in denied.err) == (2, True)
+    assert "    1 | import strange\n      |        ^\n" in denied.err
 
 
 def test_the_old_key_is_renamed_where_it_stands_and_nothing_else_changes(world: World) -> None:

@@ -68,8 +68,8 @@ def test_a_module_that_nothing_has_is_told_once_with_what_brings_it_and_where_to
     more = {"near.py": "import cv2.dnn\nimport cv2\n", "requirements.txt": ""}
     config = "build:\n  python_requirements: requirements.txt\n"
     assert told(tmp_path, source, more=more, config=config) == [
-        f"predict.py:2: imports cv2 (and 2 more){NOTHING}: add opencv-python-headless to requirements.txt",
-        f"predict.py:5: imports strange{NOTHING}: add the package that has it to requirements.txt",
+        f"predict.py:2:8: imports cv2 (and 2 more){NOTHING}: add opencv-python-headless to requirements.txt",
+        f"predict.py:5:1: imports strange{NOTHING}: add the package that has it to requirements.txt",
     ]
     (no_file, *_) = told(tmp_path, "import yaml\n")
     assert no_file.endswith("add pyyaml to build.python_packages")
@@ -98,8 +98,8 @@ def test_what_a_wheel_has_is_not_told(tmp_path: Path, line: str, files: dict[str
 def test_of_a_directory_that_several_wheels_share_each_part_is_looked_for(tmp_path: Path) -> None:
     source = "from google import protobuf\nfrom google import genai\nimport google.cloud.storage\n"
     assert [text.partition(", ")[0] for text in told(tmp_path, source, {"google/protobuf/__init__.py": ""})] == [
-        "predict.py:2: imports google.genai",
-        "predict.py:3: imports google.cloud.storage",
+        "predict.py:2:1: imports google.genai",
+        "predict.py:3:8: imports google.cloud.storage",
     ]
     assert told(tmp_path, source, {"google/__init__.py": ""}) == []
 
@@ -126,22 +126,22 @@ def test_what_the_project_lacks_or_leaves_out_is_told_as_that(tmp_path: Path) ->
         ".dockerignore": "models/net.py\nhidden\n",
     }
     assert told(tmp_path, "import models.net\nimport models.other\nimport hidden\n", more=more) == [
-        f"predict.py:1: imports models.net, and models/net.py{OUT} !models/net.py at the end of .dockerignore",
-        "predict.py:2: imports models.other, which no file of the project is: correct the name, or add the file",
-        f"predict.py:3: imports hidden, and hidden{OUT} !hidden at the end of .dockerignore",
-        "models/__init__.py:1: imports .gone, which no file of the project is: correct the name, or add the file",
+        f"predict.py:1:8: imports models.net, and models/net.py{OUT} !models/net.py at the end of .dockerignore",
+        "predict.py:2:8: imports models.other, which no file of the project is: correct the name, or add the file",
+        f"predict.py:3:8: imports hidden, and hidden{OUT} !hidden at the end of .dockerignore",
+        "models/__init__.py:1:1: imports .gone, which no file of the project is: correct the name, or add the file",
     ]
 
 
 def test_what_lies_beside_an_importing_file_is_told_as_that(tmp_path: Path) -> None:
     (found,) = told(tmp_path, "import lib.main\n", more={"lib/main.py": "import helper\n", "lib/helper.py": ""})
-    text = "lib/main.py:1: imports helper, which lies in lib/, where Python does not look: "
+    text = "lib/main.py:1:8: imports helper, which lies in lib/, where Python does not look: "
     assert found == f"{text}it looks in the project's root"
 
 
 def test_a_module_that_this_python_has_no_more_is_told_as_that(tmp_path: Path) -> None:
     (found,) = told(tmp_path, "import cgi\nimport tomllib\n")
-    text = "predict.py:1: imports cgi, which Python has no more since 3.13: "
+    text = "predict.py:1:8: imports cgi, which Python has no more since 3.13: "
     assert found == f"{text}ask for an older build.python_version"
     assert len(told(tmp_path, "import distutils.util\n")) == 1
     assert looked(tmp_path, "import distutils.util\n", names=("cog", "setuptools")) == Looked()
@@ -186,7 +186,7 @@ def test_commands_that_bring_no_module_leave_nothing_open(tmp_path: Path) -> Non
 def test_what_managed_weights_lay_into_the_project_is_there(tmp_path: Path) -> None:
     weights = "model: r8.im/a/b\nweights: [{name: c, target: /src/c, source: {uri: 'hf://x/y'}}]\n"
     (found,) = told(tmp_path, "import c.y\nimport d\n", config=weights)
-    assert found.startswith("predict.py:2: imports d, ")
+    assert found.startswith("predict.py:2:8: imports d, ")
 
 
 def test_a_base_that_names_places_for_modules_leaves_them_open(tmp_path: Path) -> None:

@@ -30,10 +30,10 @@ def test_a_program_that_sources_start_is_told_with_its_package_once(tmp_path: Pa
     source = "import os\nos.system('ffprobe x')\nos.system('ffmpeg x')\nos.system('pdftotext x')\nos.system('mine')\n"
     assert told(tmp_path, source) == [
         (
-            "predict.py:2: runs ffprobe (and 1 more), which no package of the image has: "
+            "predict.py:2:1: runs ffprobe (and 1 more), which no package of the image has: "
             "add ffmpeg to build.system_packages, or cogpack: {tools: cog} for all that Cog's images have"
         ),
-        "predict.py:4: runs pdftotext, which no package of the image has: add poppler-utils to build.system_packages",
+        "predict.py:4:1: runs pdftotext, which no package of the image has: add poppler-utils to build.system_packages",
     ]
 
 
@@ -56,14 +56,14 @@ def test_what_a_command_of_build_run_may_bring_is_not_told(tmp_path: Path) -> No
 
 def test_what_a_wheel_starts_is_told_where_sources_import_it(tmp_path: Path) -> None:
     wheels = wheel("pydub", "0.25.1"), wheel("gitpython", "3.1.43"), wheel("opencv-python", "4.8.1.78")
-    ffmpeg = "predict.py:1: imports pydub, which runs ffmpeg, which no package of the image has: add ffmpeg"
+    ffmpeg = "predict.py:1:1: imports pydub, which runs ffmpeg, which no package of the image has: add ffmpeg"
     opencv = "opencv-python 4.8.1.78 loads libGL.so.1 and libgthread-2.0.so.0, which no package of the image has: add "
     found = told(tmp_path, "from pydub import AudioSegment\n", *wheels)
     assert [text.partition(" to build.")[0] for text in found] == [f"{opencv}libgl1 and libglib2.0-0", ffmpeg]
     found = told(tmp_path, "import cv2\n", *wheels, base=requested("libglib2.0-0t64"))
     assert [text.partition(" to build.")[0] for text in found] == [
         (
-            "predict.py:1: imports cv2, which loads libGL.so.1 and libgthread-2.0.so.0, "
+            "predict.py:1:8: imports cv2, which loads libGL.so.1 and libgthread-2.0.so.0, "
             "which no package of the image has: add libgl1"
         )
     ]
@@ -99,7 +99,7 @@ def test_the_tables_are_about_packages(tmp_path: Path) -> None:
 )
 def test_a_shell_that_sources_start_is_told_over_a_base_without_one(tmp_path: Path, line: str, words: str) -> None:
     source, slim = f"import os, subprocess\n{line}\n", "cogpack:\n  base: debian:slim\n"
-    text = f"predict.py:2: {words} starts a shell, and there is none in debian:slim (cog.yaml:3:9: cogpack.base): "
+    text = f"predict.py:2:1: {words} starts a shell, and there is none in debian:slim (cog.yaml:3:9: cogpack.base): "
     advice = "write base: debian:trixie, or add dash to build.system_packages"
     base, others = (msgspec.structs.replace(requested(name), slim=True) for name in ("libc6", "dash"))
     assert told(tmp_path, source, base=base, build=slim) == [text + advice]

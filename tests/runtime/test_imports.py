@@ -27,7 +27,7 @@ def test_an_import_that_runs_in_any_case_is_found_with_its_line() -> None:
     text += "try:\n    import j\nexcept ValueError:\n    pass\nfinally:\n    import k\n"
     found = read(text).modules
     assert [one.module for one in found] == ["a", "b.c", "e", "f.g", "i", "j", "k"]
-    assert [one.place for one in found[:3]] == ["predict.py:1", "predict.py:2", "predict.py:2"]
+    assert [one.place for one in found[:3]] == ["predict.py:1:8", "predict.py:2:8", "predict.py:2:18"]
     assert found[3].names == ("h",)
 
 

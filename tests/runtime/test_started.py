@@ -89,5 +89,5 @@ def test_what_the_predictor_imports_is_read_and_nothing_else() -> None:
 def test_modules_and_programs_are_told_with_their_lines() -> None:
     source = b"import os\nfrom pydub.utils import which\n\nos.system('sox x')\n"
     found = read_sources(MappedSourceFiles({PREDICT: source}), [PREDICT])
-    assert [(one.place, one.name) for one in found.programs] == [("predict.py:4", "sox")]
-    assert ("predict.py:2", "pydub") in [(one.place, one.name) for one in found.modules]
+    assert [(one.place, one.name) for one in found.programs] == [("predict.py:4:1", "sox")]
+    assert ("predict.py:2:1", "pydub") in [(one.place, one.name) for one in found.modules]

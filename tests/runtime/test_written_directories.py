@@ -63,4 +63,4 @@ def test_what_literals_say(text: str, directories: list[str]) -> None:
 
 def test_the_first_place_of_each_is_told_and_outer_ones_come_first() -> None:
     sources = {"b.py": b"os.makedirs('w')", "a.py": b"\nos.makedirs('w/x')\nos.makedirs('w/x')\n"}
-    assert written_directories(sources) == [Written("/src/w", "b.py:1"), Written("/src/w/x", "a.py:2")]
+    assert written_directories(sources) == [Written("/src/w", "b.py:1:13"), Written("/src/w/x", "a.py:2:13")]

@@ -39,17 +39,18 @@ _STARTS = frozenset(
 
 
 class Import(msgspec.Struct, frozen=True, order=True):
-    """Is an import at `path:line`. `module`: as it is written, with its leading dots; `names`: those of a
+    """Is an import at `path:line:column`. `module`: as it is written, with its leading dots; `names`: those of a
     `from module import names`, each a module in it or anything else."""
 
     path: str
     line: int
+    column: int
     module: str
     names: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
-        return f"{self.path}:{self.line}"
+        return f"{self.path}:{self.line}:{self.column}"
 
     @property
     def level(self) -> int:
@@ -97,10 +98,10 @@ def _imports(tree: ast.Module, path: str) -> Iterator[Import]:
     for statement in _certain(tree.body):
         match statement:
             case ast.Import(names=names):
-                yield from (Import(path, statement.lineno, alias.name) for alias in names)
+                yield from (Import(path, alias.lineno, alias.col_offset + 1, alias.name) for alias in names)
             case ast.ImportFrom(module=module, level=level, names=names):
                 found = tuple(alias.name for alias in names if alias.name != "*")
-                yield Import(path, statement.lineno, "." * level + (module or ""), found)
+                yield Import(path, statement.lineno, statement.col_offset + 1, "." * level + (module or ""), found)
 
 
 def _certain(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

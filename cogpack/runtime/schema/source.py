@@ -33,7 +33,7 @@ _BEGINS = bytes(byte & 0xC0 != 0x80 for byte in range(256))
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-_Positioned: TypeAlias = ast.stmt | ast.expr | ast.arg
+_Positioned: TypeAlias = ast.stmt | ast.expr | ast.arg | ast.alias
 
 
 class SourceFiles(Protocol):
@@ -150,12 +150,12 @@ def parse_module(path: str, data: bytes, *, python: tuple[int, int], running: tu
     except (RecursionError, MemoryError) as error:
         raise too_deep(path) from error
     if not (text or data).isascii():
-        _count_characters(tree, data, text)
+        count_characters(tree, data, text)
     names, stars, relative = _collect(tree.body)
     return Module(path, names, stars, relative)
 
 
-def _count_characters(tree: ast.Module, data: bytes, text: str | None) -> None:
+def count_characters(tree: ast.Module, data: bytes, text: str | None) -> None:
     """Count columns in characters, as editors do; `ast` counts the bytes that UTF-8 has for them. `text`: what was read
     in place of the data."""
     try:
