@@ -206,7 +206,7 @@ def unpacked(scratch: Path, name: str, packages: Sequence[str], suite: str) -> t
     project.mkdir()
     config = {
         "build": {"system_packages": list(packages)},
-        "predict": "predict.py:Predictor",
+        "run": "predict.py:Runner",
         "cogpack": {"base": f"debian:{suite}"},
     }
     (project / "cog.yaml").write_text(json.dumps(config))

@@ -102,7 +102,7 @@ class Workshop(msgspec.Struct, frozen=True):
         image = self.image(*packages[:1])
         config = {
             "build": {"system_packages": list(packages)},
-            "predict": "predict.py:Predictor",
+            "run": "predict.py:Runner",
             "cogpack": {"base": f"debian:{self.suite}"},
         }
         (project / "cog.yaml").write_text(json.dumps(config))

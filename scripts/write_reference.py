@@ -1,4 +1,5 @@
-"""Writes docs/reference/ from the code: commands with their options, keys of cog.yaml, variables, exit codes.
+"""Writes docs/reference/ from the code: commands with their options, keys of cog.yaml, variables, exit codes; and the
+tables of docs/json.md and docs/notes.md.
 
     python scripts/write_reference.py
 
@@ -9,12 +10,15 @@ import argparse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from json_tables import json_page
+
 from cogpack.cli.grammar import Grammar
 from cogpack.cli.helping import EXIT_CODES
 from cogpack.cli.options import TOPICS
 from cogpack.cli.parser import parser
 from cogpack.cli.variables import GROUPS
 from cogpack.config.json_schema import config_keys
+from cogpack.notes import Code
 
 PLACE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 _WRITTEN = "Written by `scripts/write_reference.py` from the code.\n"
@@ -91,6 +95,13 @@ def exit_codes_page() -> str:
     )
 
 
+def notes_page(page: str) -> str:
+    """Write the table of codes of the page, its end, anew."""
+    above = page.partition("| code | what was found |\n")[0]
+    rows = ((f"`{code.value}`", code.meaning) for code in Code)
+    return "\n".join([above.rstrip("\n"), "", *_table(("code", "what was found"), rows), ""])
+
+
 def _table(head: tuple[str, str], rows: Iterable[tuple[str, str]]) -> list[str]:
     found = (" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows)
     return [f"| {' | '.join(head)} |", "|---|---|", *(f"| {row} |" for row in found)]
@@ -102,12 +113,17 @@ PAGES = {
     "variables.md": variables_page,
     "exit-codes.md": exit_codes_page,
 }
+TABLES = {"json.md": json_page, "notes.md": notes_page}
+"""By the page of docs/: how its tables are written anew."""
 
 
 def main() -> None:
     PLACE.mkdir(exist_ok=True)
     for name, made in PAGES.items():
         (PLACE / name).write_text(made(), encoding="utf-8")
+    for name, written in TABLES.items():
+        page = PLACE.parent / name
+        page.write_text(written(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-from cog import BasePredictor, Input
+from cog import BaseRunner, Input
 
 
-class Predictor(BasePredictor):
-    def predict(self, text: str = Input(description="Whom to greet")) -> str:
+class Runner(BaseRunner):
+    def run(self, text: str = Input(description="Whom to greet")) -> str:
         """Greet someone."""
         return "hello " + text

@@ -1,15 +1,15 @@
 from pathlib import Path
 
-from cog import BasePredictor, Input
+from cog import BaseRunner, Input
 
 from embedding import MiniLM
 
 
-class Predictor(BasePredictor):
+class Runner(BaseRunner):
     def setup(self) -> None:
         self.model = MiniLM(Path(__file__).parent / "model")
 
-    def predict(
+    def run(
         self,
         text: str = Input(description="Sentence or paragraph; what goes beyond 256 tokens is cut off"),
         normalize: bool = Input(description="Scale the embedding to length 1", default=True),

@@ -1,22 +1,16 @@
 """docs/reference is what scripts/write_reference.py makes of the code, and its variables are those that are read."""
 
 import ast
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+import write_reference as writing
 
 from cogpack.cli import run
 from cogpack.cli.variables import COGS, GROUPS, OURS, all_variables
 
 ROOT = Path(__file__).parents[2]
-_spec = importlib.util.spec_from_file_location("write_reference", ROOT / "scripts/write_reference.py")
-assert _spec is not None
-assert _spec.loader is not None
-writing = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(writing)
-
 WRITTEN_BY_US = {
     *("COG_LOG_LEVEL", "COG_MAX_CONCURRENCY", "COG_PREDICT_TYPE_STUB", "COG_TRAIN_TYPE_STUB"),  # into containers
     "COG_WEIGHTS",  # what -e gives to a container
@@ -29,6 +23,12 @@ WRITTEN_BY_US = {
 def test_a_page_of_the_reference_is_what_the_code_says(name: str) -> None:
     written = (ROOT / "docs/reference" / name).read_text(encoding="utf-8")
     assert written == writing.PAGES[name](), "write it: python scripts/write_reference.py"
+
+
+@pytest.mark.parametrize("name", writing.TABLES)
+def test_the_tables_of_a_page_are_what_the_code_says(name: str) -> None:
+    page = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert writing.TABLES[name](page) == page, "write it: python scripts/write_reference.py"
 
 
 def test_every_variable_of_ours_and_of_cog_that_the_code_names_is_told_and_every_told_one_is_named() -> None:

@@ -33,7 +33,7 @@ def module(path: Path) -> ModuleType:
 def test_an_example_is_read_without_a_warning(name: str) -> None:
     project = find_project(EXAMPLES / name)
     assert project.config.notes == ()
-    assert project.config.predict == "predict.py:Predictor"
+    assert project.config.predict == "predict.py:Runner"
     assert project.source.read("predict.py")
 
 

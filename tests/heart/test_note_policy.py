@@ -214,12 +214,6 @@ def test_notes_do_not_make_a_lock_stale(world: World) -> None:
     assert "stale" not in ok(project.cogpack("plan", "--locked")).err
 
 
-def test_the_list_of_codes_in_the_docs_is_that_of_the_program() -> None:
-    rows = re.findall(r"^\| `([a-z-]+)` \| (.*) \|$", (ROOT / "docs" / "notes.md").read_text(), re.MULTILINE)
-    known = [(code.value, code.meaning) for code in Code]
-    assert rows == known, "the rows of docs/notes.md are one for each code of cogpack/notes.py, in its order"
-
-
 def test_a_deprecated_key_is_told_where_the_lock_is_made_or_looked_at_and_denied_everywhere(world: World) -> None:
     project = world.project()
     config = (project.root / "cog.yaml").read_text()

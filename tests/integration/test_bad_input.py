@@ -45,7 +45,7 @@ def test_a_missing_predictor(hello: Project) -> None:
 
 def test_a_type_that_no_schema_has(hello: Project) -> None:
     (hello.root / "predict.py").write_text(
-        "import decimal\nclass Predictor:\n    def predict(self, x: decimal.Decimal) -> str:\n        return ''\n"
+        "import decimal\nclass Runner:\n    def run(self, x: decimal.Decimal) -> str:\n        return ''\n"
     )
     refused(hello.cogpack("build", "-o", "out", ok=False), 2, "predict.py:3", "x")
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 PREDICTOR = '''
 import ctypes, json, lzma, os, shlex, sqlite3, ssl, subprocess, sys, sysconfig, zoneinfo
 import cog
-from cog import BasePredictor
+from cog import BaseRunner
 
 EXTENSION = """
 #include <Python.h>
@@ -24,8 +24,8 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "built", 0, -1, 0};
 PyMODINIT_FUNC PyInit_built(void) { return PyModule_Create(&module); }
 """
 
-class Predictor(BasePredictor):
-    def predict(self) -> str:
+class Runner(BaseRunner):
+    def run(self) -> str:
         with open("/tmp/built.c", "w") as file:
             file.write(EXTENSION)
         words = shlex.split(sysconfig.get_config_var("LDSHARED")) + shlex.split(sysconfig.get_config_var("CCSHARED"))

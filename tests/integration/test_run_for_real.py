@@ -83,9 +83,9 @@ def test_the_playground_follows_the_real_server_while_it_works(hello: Project, t
         pytest.skip("this machine lets nobody make namespaces")
     (hello.root / "predict.py").write_text("""
 import os, time
-from cog import BasePredictor, ConcatenateIterator
-class Predictor(BasePredictor):
-    def predict(self, text: str) -> ConcatenateIterator[str]:
+from cog import BaseRunner, ConcatenateIterator
+class Runner(BaseRunner):
+    def run(self, text: str) -> ConcatenateIterator[str]:
         print("asked")
         yield text
         while not os.path.exists("go"):
@@ -128,19 +128,19 @@ import urllib.request
 import zipfile
 from pathlib import Path as HostPath
 
-from cog import BasePredictor, BaseModel, ConcatenateIterator, Input, Path
+from cog import BaseRunner, BaseModel, ConcatenateIterator, Input, Path
 
 WEIGHTS = HostPath.home() / ".cache/weights"
 
 
-class Predictor(BasePredictor):
+class Runner(BaseRunner):
     def setup(self, weights: Path = None) -> None:
         self.trained = HostPath(weights).read_text() if weights else ""
         if not self.trained and not WEIGHTS.exists():
             WEIGHTS.parent.mkdir(exist_ok=True)
             urllib.request.urlretrieve(os.environ["WEIGHTS_URL"], WEIGHTS)
 
-    def predict(self, count: int = Input(default=3), wait: bool = Input(default=None)) -> ConcatenateIterator[str]:
+    def run(self, count: int = Input(default=3), wait: bool = Input(default=None)) -> ConcatenateIterator[str]:
         try:
             for number in range(count):
                 print("at", number)

@@ -160,7 +160,7 @@ def check(client: httpx.Client, url: str) -> None:
 def test_every_kind_of_input_is_taken_as_its_schema_says(hello: Project, tmp_path: Path) -> None:
     if all(probe(tmp_path).refusal(rung, owners=False) for rung in (Rung.ROOT, Rung.USERNS)):
         pytest.skip("this machine lets nobody make namespaces")
-    (hello.root / "predict.py").write_text(MODEL.replace("class Runner", "class Predictor"))
+    (hello.root / "predict.py").write_text(MODEL)
     described = json.loads(hello.cogpack("schema").stdout)
     command = [sys.executable, "-m", "cogpack", "serve", "-p", "0"]
     with subprocess.Popen(

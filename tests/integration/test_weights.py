@@ -42,9 +42,9 @@ def opaque(hello: Project) -> Project:
     (hello.root / "predict.py").write_text(
         "import hashlib\n"
         "from pathlib import Path\n"
-        "from cog import BasePredictor\n\n\n"
-        "class Predictor(BasePredictor):\n"
-        "    def predict(self, text: str) -> str:\n"
+        "from cog import BaseRunner\n\n\n"
+        "class Runner(BaseRunner):\n"
+        "    def run(self, text: str) -> str:\n"
         "        return hashlib.sha256((Path(__file__).parent / text).read_bytes()).hexdigest()\n"
     )
     hello.configure(weights={"split": "opaque", "layer_size": MiB})
@@ -216,10 +216,10 @@ def test_code_that_loads_the_file_itself_runs_unmodified(
     (model.root / "requirements.txt").write_text("cog\nsafetensors\nnumpy\n")
     (model.root / "model" / "model.safetensors").write_bytes(holding(("w", "F32", bytes(4 * MiB))))
     (model.root / "predict.py").write_text(
-        "from cog import BasePredictor\n"
+        "from cog import BaseRunner\n"
         "from safetensors.numpy import load_file\n\n\n"
-        "class Predictor(BasePredictor):\n"
-        "    def predict(self, text: str) -> str:\n"
+        "class Runner(BaseRunner):\n"
+        "    def run(self, text: str) -> str:\n"
         "        return str(load_file('model/model.safetensors')[text].sum())\n"
     )
     image = f"{registry}/loads/model:v1"

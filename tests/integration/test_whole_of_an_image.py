@@ -63,7 +63,7 @@ def test_ldconfig_dpkg_and_apt_find_nothing_to_change(
         "system_packages": [*chain.from_iterable(PACKAGES.get(part, ()) for part in parts)],
         "run": [STEP] if "step" in parts else [],
     }
-    config = {"build": build, "predict": "predict.py:Predictor", "cogpack": {"recommends": False}}
+    config = {"build": build, "run": "predict.py:Runner", "cogpack": {"recommends": False}}
     (root / "cog.yaml").write_text(json.dumps(config))
     (root / "requirements.txt").write_text(WHEEL if "cuda" in parts else "")
     project = Project(root, dict(clean_environment))

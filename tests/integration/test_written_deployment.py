@@ -30,7 +30,7 @@ from pathlib import Path as HostPath
 from cog import BaseRunner, Path
 
 
-class Predictor(BaseRunner):
+class Runner(BaseRunner):
     def setup(self):
         hub = HostPath(os.environ["HF_HOME"], "hub/models--me--x")
         (hub / "blobs").mkdir(parents=True)
