@@ -1,7 +1,8 @@
 """The config label names CUDA and cuDNN of an image with a GPU, as Cog's does: by it others choose a machine.
 
-What cog.yaml names stays, as with Cog. Else Cog writes those of the base that it chose for torch. Here they are those
-in the image: of its wheels, or of a base whose variables tell them. Where there is none, none is named.
+What cog.yaml names stays, as with Cog. Else Cog writes those of the base that it chose for torch; here they are those of
+the image's wheels, or of a base whose variables tell them. Where nothing in the image tells, they are what Cog takes where
+nothing asks for another, since its readers expect both.
 """
 
 import re
@@ -14,9 +15,11 @@ from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import RegistryBase
 from cogpack.locking.deviations import cuda_of, cudnn_of
 
+_COGS = (11, 8)
+"""The CUDA that Cog takes where no requirement asks for one."""
 _WITH_CUDNN_9 = (12, 3)
 """From this CUDA on, Cog's bases have cuDNN 9, before it 8 (NVIDIA's tags of `nvidia/cuda`)."""
-_VERSION = re.compile(r"\d+(?:\.\d+)*")
+_VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9}){0,9}")
 
 
 def with_cuda(config: Config, decisions: Decisions) -> Config:
@@ -24,28 +27,24 @@ def with_cuda(config: Config, decisions: Decisions) -> Config:
     if not config.gpu:
         return config
     variables = decisions.base.variables if isinstance(decisions.base, RegistryBase) else {}
-    return msgspec.structs.replace(
-        config,
-        cuda=config.cuda or _cuda(decisions, variables),
-        cudnn=config.cudnn or _cudnn(decisions, variables),
-    )
+    cuda = config.cuda or ".".join(map(str, _cuda(decisions, variables)[:2]))
+    return msgspec.structs.replace(config, cuda=cuda, cudnn=config.cudnn or _cudnn(decisions, variables, cuda))
 
 
-def _cuda(decisions: Decisions, variables: Mapping[str, str]) -> str | None:
+def _cuda(decisions: Decisions, variables: Mapping[str, str]) -> tuple[int, ...]:
     """Give the newest that wheels bring, else the base's."""
-    versions = [_numbers(version) for _, version in cuda_of(decisions)] or [_numbers(variables.get("CUDA_VERSION", ""))]
-    return ".".join(map(str, max(versions)[:2])) or None
+    found = [_numbers(version) for _, version in cuda_of(decisions)]
+    return max(found, default=()) or _numbers(variables.get("CUDA_VERSION", "")) or _COGS
 
 
-def _cudnn(decisions: Decisions, variables: Mapping[str, str]) -> str | None:
-    found = [_numbers(version) for _, version in cudnn_of(decisions)]
-    if not found and (bundled := [_numbers(version) for name, version in cuda_of(decisions) if name == "torch"]):
-        return "9" if max(bundled) >= _WITH_CUDNN_9 else "8"  # it holds its own, and does not say which
-    of_base = variables.get("NV_CUDNN_VERSION") or variables.get("CUDNN_VERSION") or ""
-    return ".".join(map(str, max(found or [_numbers(of_base)])[:1])) or None
+def _cudnn(decisions: Decisions, variables: Mapping[str, str], cuda: str) -> str:
+    """Give the major version; a torch that holds its own does not say which."""
+    found = max((_numbers(version) for _, version in cudnn_of(decisions)), default=())
+    found = found or _numbers(variables.get("NV_CUDNN_VERSION") or variables.get("CUDNN_VERSION") or "")
+    return str(found[0]) if found else "9" if _numbers(cuda) >= _WITH_CUDNN_9 else "8"
 
 
 def _numbers(version: str) -> tuple[int, ...]:
     """Read what a version begins with; () where that is no number, as in what a base says."""
     found = _VERSION.match(version)
-    return tuple(int(part) for part in found[0].split(".")) if found and len(found[0]) < 40 else ()
+    return tuple(map(int, found[0].split("."))) if found else ()

@@ -48,14 +48,15 @@ NVIDIA = ("CUDA_VERSION=12.2.2", "NV_CUDNN_VERSION=8.9.6.50")
         ("gpu: false", TORCH, NVIDIA, (None, None)),
         ("gpu: true", "torch 2.0.1+cu118", (), ("11.8", "8")),
         ("gpu: true", "torch 2.9.0+cu130", (), ("13.0", "9")),
-        ("gpu: true", "nvidia-cuda-runtime-cu12 12.9.79, nvidia-cuda-runtime 13.0.96", (), ("13.0", None)),
-        ("gpu: true", "numpy 2.0", (), (None, None)),
+        ("gpu: true", "nvidia-cuda-runtime-cu12 12.9.79, nvidia-cuda-runtime 13.0.96", (), ("13.0", "9")),
+        ("gpu: true", "numpy 2.0", (), ("11.8", "8")),
+        ("gpu: true, cuda: '12.8'", "numpy 2.0", (), ("12.8", "9")),
         ("gpu: true", "numpy 2.0", NVIDIA, ("12.2", "8")),
         ("gpu: true", TORCH, NVIDIA, ("12.4", "9")),
-        ("gpu: true", "numpy 2.0", ("CUDA_VERSION=", "CUDNN_VERSION=latest"), (None, None)),
+        ("gpu: true", "numpy 2.0", ("CUDA_VERSION=", "CUDNN_VERSION=latest"), ("11.8", "8")),
     ],
 )
-def test_the_label_names_what_is_written_else_what_wheels_bring_else_what_the_base_tells(
+def test_the_label_names_what_is_written_else_of_wheels_else_of_the_base_else_what_cog_would_take(
     written: str, wheels: str, variables: tuple[str, ...], expected: tuple[str | None, str | None]
 ) -> None:
     assert labelled(written, wheels, *variables) == expected
