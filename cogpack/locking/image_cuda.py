@@ -1,8 +1,8 @@
 """The config label names CUDA and cuDNN of an image with a GPU, as Cog's does: by it others choose a machine.
 
-What cog.yaml names stays, as with Cog. Else Cog writes those of the base that it chose for torch; here they are those of
-the image's wheels, or of a base whose variables tell them. Where nothing in the image tells, they are what Cog takes where
-nothing asks for another, since its readers expect both.
+What cog.yaml names stays, as with Cog. Else Cog writes those of the base that it chose for torch; here they are those
+of the image's wheels, or of a base whose variables tell them. Where nothing in the image tells, they are what Cog takes
+where nothing asks for another, since its readers expect both.
 """
 
 import re
