@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 HEAD = """\
 import os
 from enum import Enum
-from typing import Annotated, Any, List, Optional, TypedDict, Union
+from typing import Annotated, Any, List, Literal, Optional, TypedDict, Union
 import cog
 from cog import BaseRunner, Input, Opaque, Path, Secret
 class Kind(str, Enum):
@@ -111,6 +111,10 @@ ROWS = [
     Row("either: str | float", (("a", "a"), (1.5, 1.5), (2, 2)), (True, {})),
     row("either_or_none: Union[int, str, None] = None", 3, 1.5, [], without=None),
     Row("either_list: list[int] | list[float]", (([1], [1]), ([1.5], [1.5])), (["a"], 1)),
+    row("literal: Literal['a', 'b'] = 'a'", "b", "c", 1, without="a"),
+    row("literal_number: Literal[1, 2]", 1, 3, "1"),
+    row("literals: list[Literal['a', 'b']]", ["b"], ["c"], "a"),
+    row("literal_or_number: int | Literal['auto'] = 'auto'", 3, "other", without="auto"),
     row("told: Told", {"a": "x"}, "x"),
     row("many_told: list[Told] | None = None", [{"a": "x"}], [1], without=None),
     row("opaque: Annotated[Image, Opaque]", {"a": 1}, 3),
