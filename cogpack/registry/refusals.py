@@ -57,7 +57,7 @@ def refusal(
         return DeniedError(f"{host} refused {doing} {repository} ({words})", next_step=f"cogpack login {host}")
     # Harbor has a word of its own for a project that is not there; what else could not be found where a POST goes?
     if status == 404 and any(code in ("NAME_UNKNOWN", "NAME_INVALID") or method == "POST" for code, _ in found):
-        create = profile(host).create.format(repository=repository.partition("/")[2])
+        create = creation(repository)
         return InputError(
             f"{host} has no repository {repository} ({words})",
             next_step=f"create it ({create}), or correct the name"
@@ -80,6 +80,12 @@ def refusal(
         f"{where} ({status})" + (f", server {headers['server']:.60}" if "server" in headers else ""),
         next_step="check that the name is a container registry's and the repository allows this",
     )
+
+
+def creation(repository: str) -> str:
+    """Say how a repository is made there before the first push; "" where a push makes it."""
+    host, _, name = repository.partition("/")
+    return profile(host).create.format(repository=name)
 
 
 def wants_tls(host: str, url: str, status: int, body: bytes) -> InputError | None:

@@ -11,7 +11,7 @@ from cogpack.oci import MANIFEST_LIMIT
 from cogpack.reference import Reference
 from cogpack.registry.auth.authorizer import Authorizer, Tokens
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.refusals import ExpiredError, reason, refusal
+from cogpack.registry.refusals import ExpiredError, creation, reason, refusal
 
 _HUB = "registry-1.docker.io"
 REDIRECTED = (307, 308)
@@ -169,7 +169,10 @@ class Requests:
 
     def refusal(self, method: str, url: str, status: int, body: bytes, headers: Mapping[str, str]) -> CogpackError:
         if status in (401, 403) and self._is_registry(url):
-            return self._authorizer.denied(reason(status, body))
+            error = self._authorizer.denied(reason(status, body))
+            if status == 403 and self._doing == "push to" and (create := creation(self.name)):
+                error.next_step += f"; where it is not there yet: {create}"  # some refuse that so, too
+            return error
         return refusal(method, url, status, body, repository=self.name, doing=self._doing, headers=headers)
 
     def _is_registry(self, url: str) -> bool:

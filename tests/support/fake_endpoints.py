@@ -41,6 +41,8 @@ class Endpoints:
     def handle(self, seen: Seen) -> Answer:
         if seen.path.endswith("/token"):
             return 200, {"Content-Type": "application/json"}, self._registry.token(seen.query)
+        if page := self._registry.pages.get(seen.path):
+            return page(b"".join(self._body()))
         if seen.path in ("/v2", "/v2/"):
             return 200, {}, b"{}"
         repository = seen.repository

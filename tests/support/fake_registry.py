@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 
 from support.counted import Counted
 from support.fake_connection import Connection
-from support.fake_endpoints import Session
+from support.fake_endpoints import Answer, Session
 from support.faults import Fault, Seen
 from support.personalities import DIST3, Personality, error
 
@@ -46,6 +46,8 @@ class FakeRegistry:
         """Where blob GETs are redirected to, "" for nowhere."""
         self.locate: Callable[[str], str] = lambda path: path
         """From a session's path and query to the Location that is given."""
+        self.pages: dict[str, Callable[[bytes], Answer]] = {}
+        """What it has beside the specification, by path: from a request's body to the answer."""
         self.moved: Callable[[int], None] = lambda size: None
         """Told of each block of a body, that came or is about to go."""
         self.address = ""
@@ -139,7 +141,7 @@ class FakeRegistry:
 
     def refuses(self, seen: Seen) -> tuple[int, dict[str, str], bytes] | None:
         """The 401 that a request gets, if it has no right."""
-        if not self.auth or seen.path.endswith("/token"):
+        if not self.auth or seen.path.endswith("/token") or seen.path in self.pages:
             return None
         sent = seen.headers.get("authorization", "")
         if self.auth == "basic":
