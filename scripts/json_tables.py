@@ -121,6 +121,11 @@ def rows(kind: type[msgspec.Struct]) -> dict[str, str]:
     return dict(_fields(info, ""))
 
 
+def top_fields(command: str) -> set[str]:
+    """Give the fields of a command's whole document."""
+    return {"schema_version", "notes"} | {name for name in rows(RESULTS[command]) if "." not in name}
+
+
 def _fields(info: inspect.StructType, prefix: str) -> Iterator[tuple[str, str]]:
     for field in info.fields:
         word, below, sign = _type(field.type)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from json_tables import RESULTS, top_fields
 from support.world import World, install_docker, noise, ok
-from test_json_reference import RESULTS, top
 
 from cogpack import __version__
 
@@ -132,7 +132,7 @@ def test_each_command_prints_the_document_that_is_written_down(world: World, mon
     for words in runs:
         name = next(name for name in RESULTS if f"{words} ".startswith(f"{name} "))
         found = one(ok(project.cogpack(*words.replace("REF", image).split(), "--json")).out)
-        assert found.keys() == top(name), words
+        assert found.keys() == top_fields(name), words
         seen.add(name)
     without_a_model = {"run", "predict", "train", "serve"}  # this world's base has no programs
     assert set(RESULTS) - seen == {"login", "weights split", "weights join"} | without_a_model
