@@ -15,9 +15,9 @@ from typing import Self, TypeAlias
 import httpx
 
 from cogpack.http.deadlines import READ, WRITE, Deadlines
-from cogpack.http.nested import NestedTLS
+from cogpack.http.tls import TLS
 
-Socket: TypeAlias = socket.socket | ssl.SSLSocket | NestedTLS
+Socket: TypeAlias = socket.socket | TLS
 
 _PIECE = 64 * 1024
 """Bytes handed to a socket at a time: TLS tells nothing of a piece before all of it is gone."""
@@ -68,8 +68,6 @@ class Connection:
             except OSError as error:
                 raise _refused_us(error) or httpx.ReadError(_said(error)) from error
             else:
-                if isinstance(self._socket, ssl.SSLSocket):
-                    found = self._more(found, size)
                 _count(deadlines, len(found))
                 return found
 
@@ -109,20 +107,6 @@ class Connection:
             filled += size
             _count(deadlines, size)
         return filled
-
-    def _more(self, found: bytes, max_bytes: int) -> bytes:
-        """Join what is there: TLS gives a record of 16 KiB at a time, and each block costs those who pass it on."""
-        parts, size = [found], len(found)
-        try:
-            while found and size < max_bytes:
-                found = self._socket.recv(max_bytes - size)
-                parts.append(found)
-                size += len(found)
-        except _NOT_YET:
-            pass
-        except OSError as error:  # told by the next read: what came before it may be the answer
-            self._broken = error
-        return b"".join(parts)
 
     def write(self, buffer: bytes, deadlines: Deadlines) -> None:
         """Send all of `buffer`; `WriteError` also where an answer or the end comes first, which can then be read."""
@@ -172,12 +156,7 @@ class Connection:
         deadlines.connecting()
         context.set_alpn_protocols(["http/1.1"])
         try:
-            if isinstance(self._socket, socket.socket) and not isinstance(self._socket, ssl.SSLSocket):
-                secured: ssl.SSLSocket | NestedTLS = context.wrap_socket(
-                    self._socket, server_hostname=name, do_handshake_on_connect=False
-                )
-            else:
-                secured = NestedTLS(context, self._socket, name)
+            secured = TLS(context, self._socket, name)
             self._socket = secured
             while True:
                 try:
@@ -210,7 +189,8 @@ class Connection:
     @property
     def is_over(self) -> bool:
         """Whether an idle connection has ended: one that is readable has, or what comes of it is no answer to us."""
-        return self._socket.fileno() < 0 or _readable(self._socket)
+        unread = isinstance(self._socket, TLS) and self._socket.has_more
+        return unread or self._socket.fileno() < 0 or _readable(self._socket)
 
 
 def _connect(address: str, port: int, deadlines: Deadlines) -> socket.socket:

@@ -1,0 +1,119 @@
+"""`TLS` over a socket that never blocks, or over TLS: a tunnel through a proxy that is itself spoken to so."""
+
+import contextlib
+import ssl
+from typing import Any, Protocol
+
+_FILL = 256 * 1024
+"""Bytes taken from the socket at a time."""
+
+
+class _Socket(Protocol):
+    def fileno(self) -> int: ...
+    def recv(self, size: int, /) -> bytes: ...
+    def send(self, data: memoryview, /) -> int: ...
+    def close(self) -> None: ...
+
+
+class TLS:
+    """Behaves as a non-blocking `ssl.SSLSocket` does, and takes many records from its socket at once.
+
+    That one asks the system twice for each record of 16 KiB, gives one at a time, and can't be wrapped again.
+    """
+
+    def __init__(self, context: ssl.SSLContext, inner: _Socket, name: str) -> None:
+        self._inner = inner
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self._pending = memoryview(b"")
+        self._broken: ssl.SSLError | None = None
+
+    def fileno(self) -> int:
+        return self._inner.fileno()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something has come that was not read."""
+        return self._incoming.pending > 0 or self._tls.pending() > 0
+
+    def do_handshake(self) -> None:
+        while True:
+            self._flush()
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._fill()
+            except ssl.SSLError:
+                with contextlib.suppress(OSError):
+                    self._flush()  # they are told why
+                raise
+            else:
+                break
+        self._flush()
+
+    def send(self, data: memoryview) -> int:
+        self._flush()
+        sent = self._tls.write(data)
+        with contextlib.suppress(ssl.SSLWantWriteError, ssl.SSLWantReadError):  # it is taken: the next call goes on
+            self._flush()
+        return sent
+
+    def recv(self, size: int) -> bytes:
+        view = memoryview(bytearray(size))
+        return view[: self.recv_into(view)].tobytes()
+
+    def recv_into(self, view: memoryview) -> int:
+        """Read what is there into `view`; answers how many bytes, 0 at the end."""
+        if self._broken:
+            raise self._broken
+        try:
+            self._flush()
+        except OSError as error:  # they may have answered all the same, and ended or stopped reading
+            unsent: OSError | None = error
+        else:
+            unsent = None
+        filled = 0
+        while filled < len(view):
+            try:
+                filled += self._read(view[filled:])
+            except ssl.SSLWantReadError:
+                if filled:
+                    break
+                try:
+                    self._fill()
+                except (BlockingIOError, ssl.SSLWantReadError) as error:
+                    raise unsent or error from None
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                break
+            except ssl.SSLError as error:
+                if not filled:
+                    raise
+                self._broken = error  # told by the next call: what came before it may be the answer
+                break
+        return filled
+
+    def _read(self, view: memoryview) -> int:
+        read: Any = self._tls.read  # answers a number where it is given a buffer, as that of SSLSocket
+        size: int = read(len(view), view)
+        return size
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def _flush(self) -> None:
+        """Send what is to be sent; `SSLWantWriteError` where the socket does not take all of it."""
+        try:
+            while self._pending or self._outgoing.pending:
+                if not self._pending:
+                    self._pending = memoryview(self._outgoing.read())
+                self._pending = self._pending[self._inner.send(self._pending) :]
+        except BlockingIOError as error:
+            raise ssl.SSLWantWriteError from error
+
+    def _fill(self) -> None:
+        if found := self._inner.recv(_FILL):
+            self._incoming.write(found)
+        else:
+            self._incoming.write_eof()
