@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 from measuring import HERE, ROOT
+from plots import plots
 from report import Report, page
 
 BENCHMARKS = {
@@ -28,6 +29,14 @@ BENCHMARKS = {
 }
 """By name: what it is called with, and what for --quick."""
 LARGE = {"cuda": (["--runs", "1"], ["--runs", "1", "--only", "cogpack push"])}
+
+
+def written(results: Path, target: Path) -> dict[Path, str]:
+    """The page `target` of all that is in `results`, and the plots beside it, by their paths."""
+    found = [results / f"{name}.json" for name in BENCHMARKS | LARGE]
+    reports = [msgspec.json.decode(path.read_bytes(), type=Report) for path in found if path.exists()]
+    drawn = plots(reports)
+    return {target: page(reports, drawn)} | {target.parent / name: text for name, text in drawn.items()}
 
 
 def main() -> None:
@@ -55,8 +64,8 @@ def main() -> None:
         print(f"\n{name}", flush=True)
         if subprocess.run(command, check=False, env=os.environ | {"PYTHONUNBUFFERED": "1"}).returncode:
             failed.append(name)
-    found = [results / f"{name}.json" for name in every]
-    target.write_text(page([msgspec.json.decode(path.read_bytes(), type=Report) for path in found if path.exists()]))
+    for path, text in written(results, target).items():
+        path.write_text(text)
     print(f"\n{target}")
     if failed:
         sys.exit(f"not measured: {', '.join(failed)}")

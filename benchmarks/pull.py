@@ -1,6 +1,6 @@
 """How fast a plain `docker pull` brings weights, by how they lie in layers; one table and one plot.
 
-    python benchmarks/pull.py [--gib 4] [--files 1] [--rate 40] [--runs 3] [--plot pull.svg] [--json FILE]
+    python benchmarks/pull.py [--gib 4] [--files 1] [--rate 40] [--runs 3] [--json FILE]
 
 Needs root and Debian's docker.io, docker-registry and aria2. Weights are generated (bfloat16, normally distributed, so
 that they compress as real ones do), pushed to a docker-registry on loopback and pulled by a Docker daemon with an empty
@@ -16,7 +16,7 @@ import os
 import shutil
 import statistics
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -102,34 +102,11 @@ def aria2(scratch: Path, image: str) -> Figures:
     return found
 
 
-def plot(rows: Mapping[str, Sequence[float]], limit: float, path: Path, title: str) -> None:
-    """Bars of medians with their range, and a line at the limit."""
-    longest = max(max(seconds) for seconds in rows.values())
-    scale, height = 560 / longest, 34 * len(rows) + 60
-    out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="860" height="{height}" font-family="sans-serif">',
-        f'<rect width="860" height="{height}" fill="white"/><text x="10" y="20" font-weight="bold">{title}</text>',
-    ]
-    for index, (name, seconds) in enumerate(rows.items()):
-        top, middle = 34 * index + 36, statistics.median(seconds)
-        colour = "#2a7" if name == OURS else "#89a"
-        out.append(f'<text x="10" y="{top + 16}">{name}</text>')
-        out.append(f'<rect x="180" y="{top}" width="{middle * scale:.1f}" height="22" fill="{colour}"/>')
-        left, right = (180 + value * scale for value in (min(seconds), max(seconds)))
-        out.append(f'<path d="M{left:.1f} {top + 11}H{right:.1f}" stroke="black"/>')
-        out.append(f'<text x="{right + 8:.1f}" y="{top + 16}">{middle:.1f} s</text>')
-    x = 180 + limit * scale
-    out.append(f'<path d="M{x:.1f} 30V{height - 20}" stroke="#c33" stroke-dasharray="4 3"/>')
-    out.append(f'<text x="{x + 4:.1f}" y="{height - 8}" fill="#c33">limit {limit:.1f} s</text></svg>')
-    path.write_text("\n".join(out))
-
-
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--gib", type=float, default=1)
     parser.add_argument("--files", type=int, default=1)
     parser.add_argument("--rate", type=float, default=40, help="MB/s of each connection")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the table there, as SVG")
     arguments = parser.parse_args()
     measured = Measured()
     with scratch_directory(arguments.scratch) as scratch:
@@ -181,8 +158,6 @@ def main() -> None:
     measured.report(
         [Table(title, tuple(rows), OURS, size, note)], arguments.json, ("docker", "docker-registry", "aria2c")
     )
-    if arguments.plot:
-        plot({row.name: [run.seconds for run in row.runs] for row in rows}, limit, arguments.plot, title)
 
 
 if __name__ == "__main__":

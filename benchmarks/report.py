@@ -1,7 +1,4 @@
-"""What benchmarks found, as JSON with the machine that it was found on; printed as tables, and as docs/benchmarks.md.
-
-python benchmarks/report.py RESULTS... > docs/benchmarks.md
-"""
+"""What benchmarks found, with the machine that it was found on: as JSON, as tables, and as docs/benchmarks.md."""
 
 import argparse
 import datetime as dt
@@ -218,8 +215,8 @@ took twice as long as cogpack. Rows in italics are limits: nobody could do with 
 """
 
 
-def page(reports: Sequence[Report]) -> str:
-    """docs/benchmarks.md."""
+def page(reports: Sequence[Report], plots: Collection[str] = ()) -> str:
+    """docs/benchmarks.md; `plots`: what lies beside it, `benchmarks-NAME.svg` of the benchmark NAME."""
     out = [_HEAD, "## What we lose\n"]
     lost = [(report, table, row, part) for report in reports for table in report.tables for row, part in table.lost]
     out += [
@@ -237,6 +234,8 @@ def page(reports: Sequence[Report]) -> str:
                 break_on_hyphens=False,
             ),
         ]
+        if (plot := f"benchmarks-{report.name}.svg") in plots:
+            out.append(f"\n![{report.title}]({plot})")
         for table in report.tables:
             limits = {row.name for row in table.rows if row.limit}
             head, *rows = table.cells()
@@ -255,14 +254,3 @@ def _facts(machine: Machine) -> str:
         f"{machine.processor}, {machine.cores} cores, {machine.memory_gib:g} GiB, Linux {machine.kernel}{programs}; "
         f"load {machine.load[0]:.1f} before and {machine.load[1]:.1f} after"
     )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", type=Path, nargs="+", help="files that benchmarks wrote by --json")
-    arguments = parser.parse_args()
-    print(page([msgspec.json.decode(path.read_bytes(), type=Report) for path in arguments.results]), end="")
-
-
-if __name__ == "__main__":
-    main()

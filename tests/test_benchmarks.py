@@ -1,5 +1,6 @@
 """No benchmark is run by the suite: each must at least start with the code as it is."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,12 @@ def test_a_benchmark_starts(path: Path) -> None:
     done = subprocess.run([sys.executable, str(path), "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "usage: " in done.stdout
+
+
+def test_the_page_and_its_plots_are_what_the_results_say() -> None:
+    found = runpy.run_path(str(ROOT / "benchmarks/__main__.py"), run_name="benchmarks")
+    for path, text in found["written"](ROOT / "benchmarks/results", ROOT / "docs/benchmarks.md").items():
+        assert path.read_text() == text, f"{path.name}: make bench writes another"
 
 
 def runs(*seconds: float) -> tuple[Figures, ...]:
