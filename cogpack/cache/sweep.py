@@ -32,7 +32,9 @@ _FILES = {
         rf"|libraries/{_HEX2}/(?:{_HEX}\.[0-9]+-[0-9a-f]{{8}}|{_PART})"
     ),
     "bytecode": re.compile(rf"bytecode/{_HEX2}/(?:{_HEX}|{_PART})"),
-    "Debian indexes": re.compile(rf"debs/(?:{_HEX}\.[0-9]+(?:-[0-9a-f]{{8}})?\.(?:records|table)|{_PART})"),
+    "Debian indexes": re.compile(
+        rf"debs/(?:{_HEX}\.(?:[0-9]+(?:-[0-9a-f]{{8}})?\.(?:records|table)|release|signature|index|keys)|{_PART})"
+    ),
     "lists of bases": re.compile(rf"bases/(?:{_HEX}\.[0-9]+-[0-9a-f]{{8}}|{_PART})"),
     "layers of build.run": re.compile(rf"steps/(?:{_HEX}(?:\.lock|\.result)?|rate|{_PART})"),
     "scratch": re.compile(rf"\.spool-\w{{8}}|{_PART}|trees/mounts-[0-9a-f]{{32}}"),

@@ -197,6 +197,9 @@ def fetch(arguments: argparse.Namespace) -> None:
         found = fetch(session, arguments.output, weights=arguments.weights)
         held = f"{count_text(len(found.files), 'file')}, {size_text(found.size)}"
         session.progress.summary(f"{moved_text('added', found.added, time.monotonic() - began)}; {held} in all")
+        if found.signed:
+            packages = count_text(found.signed, "Debian package")
+            session.progress.summary(f"{packages} signed for by their archives, as files in it show")
         if found.left:
             left = count_text(found.left, "managed weight")
             session.progress.summary(f"without {left}: --weights brings {'it' if found.left == 1 else 'them'}, too")
@@ -323,6 +326,9 @@ def verify(arguments: argparse.Namespace) -> None:
         verified = verify(session, arguments.target, run_steps=arguments.run_steps)
         layers, took = count_text(verified.layers, "layer"), time_text(time.monotonic() - began)
         session.progress.summary(f"identical: {layers} rebuilt from the lock in {took}, byte for byte what is there")
+        if verified.signed is not None:
+            packages = count_text(verified.signed, "Debian package")
+            session.progress.summary(f"{packages} signed for by their archives, as the depot shows")
         for one in verified.built:
             session.progress.summary(str(one))
         for name in verified.not_replayed:

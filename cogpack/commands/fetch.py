@@ -1,6 +1,7 @@
 """`cogpack fetch` brings all that a lock names into a depot, of which images are made without a network."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -8,12 +9,14 @@ import msgspec
 from cogpack.artifacts import Input
 from cogpack.depot import NAME, Depot, described
 from cogpack.digest import Digest, sha256
-from cogpack.errors import UnavailableError
+from cogpack.errors import DeniedError, MismatchError, UnavailableError
 from cogpack.lockfile import FILE, encode_lock
 from cogpack.oci import TITLE, Descriptor, encode
-from cogpack.planning.outside import Streamed, streamed_files, tools
+from cogpack.planning.outside import Streamed, sources, streamed_files, tools
 from cogpack.planning.prepare import open_project, prepare_each
+from cogpack.planning.signatures import Signed, signed_packages
 from cogpack.session import Session
+from cogpack.text import count_text
 from cogpack.threads import each
 
 
@@ -28,7 +31,8 @@ class FetchedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     """Tells what a depot has of a lock. `name`: of the list of these `files` in it; `size`: of all, and `added` of
-    those that it didn't have before; `left`: managed weights that were not asked for."""
+    those that it didn't have before; `left`: managed weights that were not asked for; `signed`: Debian packages that
+    archives have signed for, by files that are among these."""
 
     directory: str
     name: str
@@ -36,6 +40,7 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     added: int
     left: int
+    signed: int
 
 
 def fetch(session: Session, output: Path, *, weights: bool = False) -> Fetched:
@@ -49,9 +54,14 @@ def fetch(session: Session, output: Path, *, weights: bool = False) -> Fetched:
     each = prepare_each(session, project, writes=True)
     streamed = [file for one in each for file in streamed_files(session, one, weights=weights)]
     lock, platforms = each[0].lock, project.config.pack.platforms
+    signed = [found for one in each for found in signed_packages(session, one)]
     filling = _Filling(session, Depot.create(output))
     filling.take_kept([one for prepared in each for its in prepared.plan.inputs.values() for one in its])
     filling.take_streamed(streamed)
+    for archive in signed:
+        filling.take_signed(archive)
+    for source in (source for one in each for source in sources(session, one)):
+        filling.take_source(source)
     try:
         filling.take_kept([tool for one in each for tool in tools(session, one)])
     except UnavailableError as error:  # no lock names them, and most machines can do without
@@ -67,6 +77,7 @@ def fetch(session: Session, output: Path, *, weights: bool = False) -> Fetched:
         size=sum(file.size for file in filling.told),
         added=sum(file.size for file in filling.told if file.added),
         left=0 if weights else len(lock.weights),
+        signed=sum(archive.packages for archive in signed if not archive.lacking),
     )
 
 
@@ -92,6 +103,30 @@ class _Filling:
                 self._depot.share(path, file)
             self._list(file, one.artifact.title or one.artifact.name, added=one in missing)
 
+    def take_signed(self, archive: Signed) -> None:
+        """Take the files by which an archive has signed for its packages."""
+        if archive.lacking:
+            packages = count_text(archive.packages, "package")
+            text = f"without what shows that {archive.archive} has signed for {packages}: {archive.lacking}"
+            self._session.progress.summary(text)
+        self.take_streamed(
+            [
+                Streamed(what=file.file.what, file=file.descriptor, name=file.name, blocks=partial(_whole, file.data))
+                for file in archive.files
+            ]
+        )
+
+    def take_source(self, source: Input | Streamed) -> None:
+        """Take what a wheel was built of, where that is still to be had."""
+        try:
+            if isinstance(source, Streamed):
+                self.take_streamed([source])
+            else:
+                source.file()  # not with others: what can't be had would end those, too
+                self.take_kept([source])
+        except (DeniedError, MismatchError, UnavailableError) as error:
+            self._session.progress.summary(f"without the source of a wheel that is here: {error.message}")
+
     def take_streamed(self, files: Sequence[Streamed]) -> None:
         """Take files as they come, several at a time."""
         wanted = list({one.name or (one.file.digest if one.file else ""): one for one in files}.values())
@@ -109,7 +144,7 @@ class _Filling:
         self._depot.publish(name, [listed, *self._files.values()], {TITLE: title})
 
     def _present(self, one: Streamed) -> Descriptor | None:
-        if one.file is None:
+        if one.file is None or one.name:
             return self._depot.named(one.name)
         return one.file if self._depot.has(one.file) else None
 
@@ -130,3 +165,7 @@ class _Filling:
     def _list(self, file: Descriptor, what: str, *, added: bool) -> None:
         if self._files.setdefault(file.digest, file) is file:
             self.told.append(FetchedFile(what=what, digest=file.digest, size=file.size, added=added))
+
+
+def _whole(data: bytes) -> Iterator[bytes]:
+    yield data

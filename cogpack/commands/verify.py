@@ -20,6 +20,7 @@ from cogpack.opening import parse_reference
 from cogpack.planning.delivery.transfer import Moved, Resources, each_once, transfer
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import Prepared, open_project, prepare_each, settle
+from cogpack.planning.signatures import signed_packages
 from cogpack.reference import Reference
 from cogpack.session import Session
 from cogpack.untar import Untar
@@ -28,13 +29,15 @@ from cogpack.untar import Untar
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
     """`digest`: of the manifest, or of the index of several platforms' images; `layers`: how many there are, those that
     images share once; `not_replayed`: the names of those that were taken as the lock has them; `built`: the wheels that
-    were built of sources."""
+    were built of sources; `signed`: Debian packages that archives have signed for, as the depot of `--offline` shows;
+    None without one."""
 
     reference: str
     digest: Digest
     layers: int = msgspec.field(name="layer_count")
     not_replayed: tuple[str, ...] = ()
     built: tuple[WheelBuild, ...] = ()
+    signed: int | None = None
 
 
 class _HashOnly:
@@ -84,6 +87,7 @@ def verify(session: Session, target: str, *, run_steps: bool = False) -> Verifie
             f"{reference} is one image, and the project is for {' and '.join(project.config.pack.platforms)}",
             next_step=f"say for which it is: --platform {project.config.pack.platforms[0]}",
         )
+    signed = _signed(session, each) if session.depot else None
     rebuilt: list[Rebuilt] = []
     for prepared in each:
         of_it = _of_platform(reference, images, found, prepared.plan.platform) if is_index else found
@@ -103,7 +107,17 @@ def verify(session: Session, target: str, *, run_steps: bool = False) -> Verifie
         layers=len(each_once(its.layers for its in rebuilt)),
         not_replayed=tuple(dict.fromkeys(name for its in rebuilt for name in its.not_replayed)),
         built=WheelBuild.all_of_each(prepared.lock, project.config.pack.platforms),
+        signed=signed,
     )
+
+
+def _signed(session: Session, each: Sequence[Prepared]) -> int:
+    """Count the packages that the depot's signatures are for; a `MismatchError` of one that they are not for."""
+    found = [archive for one in each for archive in signed_packages(session, one)]
+    for archive in found:
+        if archive.lacking:
+            session.progress.summary(f"not seen whether {archive.archive} has signed: {archive.lacking}")
+    return sum(archive.packages for archive in found if not archive.lacking)
 
 
 class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):

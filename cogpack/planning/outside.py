@@ -13,8 +13,11 @@ from cogpack.errors import MismatchError
 from cogpack.git.mirror import Mirrors, pack_name
 from cogpack.layers.built import BaseLayer
 from cogpack.layers.weights.remote import Reader
-from cogpack.lockfile import FILE, LockedClone, LockedSubmodule
+from cogpack.lockfile import FILE, GitSource, IndexSource, LockedClone, LockedSubmodule, UrlSource
 from cogpack.locking.lines.pin_clones import make_mirrors, pinned_objects
+from cogpack.locking.sources.bring import Sources
+from cogpack.locking.wheels.built import source_input
+from cogpack.locking.wheels.requirements import indexes_of
 from cogpack.oci import Descriptor
 from cogpack.planning.emulator import emulator_input
 from cogpack.planning.prepare import Prepared
@@ -22,6 +25,7 @@ from cogpack.planning.proot import proot_inputs
 from cogpack.planning.recipes.hub import open_hub_file
 from cogpack.planning.recipes.weights import open_weight
 from cogpack.planning.steps.layer import StepsLayer
+from cogpack.resolve.pip import Pages
 from cogpack.session import Session
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -46,6 +50,26 @@ def tools(session: Session, prepared: Prepared) -> Iterator[Input]:
     yield from proot_inputs(session, mirror, _MACHINES[architecture])
     if architecture == "arm64" and (prepared.plan.changes or bytecode):
         yield emulator_input(session, mirror)
+
+
+def sources(session: Session, prepared: Prepared) -> Iterator[Input | Streamed]:
+    """Give what wheels were built of, but what lies in the project, or in the image as a clone: no image needs it that
+    has the wheels."""
+    project, decisions = prepared.project, prepared.decisions
+    indexes = indexes_of(session, project, project.requirements(), decisions.torch_index)
+    pages = Pages(session.http, indexes)
+    brought = Sources(session, project)
+    names = {wheel.filename: wheel.name for wheel in (*decisions.wheels, *decisions.replaced)}
+    for build in decisions.builds:
+        match build.source:
+            case IndexSource() as pin:
+                one = source_input(session, pages, names[build.wheel], pin)
+                yield msgspec.structs.replace(one, hiding=indexes.hiding)
+            case UrlSource() as pin:
+                yield brought.archive(pin)
+            case GitSource(clone=None) as pin:
+                name = pack_name([pin.commit], 1)
+                yield Streamed(what=f"source: {pin}", file=None, name=name, blocks=partial(brought.pack, pin))
 
 
 def streamed_files(session: Session, prepared: Prepared, *, weights: bool) -> Iterator[Streamed]:

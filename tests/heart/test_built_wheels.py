@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from support import plain
 from support.building import FakeBuilder
+from support.fake_http import serving
+from support.git_server import git_server
 from support.wheels import make_wheel
 from support.world import Project, World, ok
 
@@ -188,9 +190,42 @@ def test_a_build_that_comes_out_otherwise_is_exit_3_and_names_the_files(
     assert "cogpack lock -P old" in done.err
 
 
-def test_a_depot_has_the_wheel_and_nothing_is_built_of_it(project: Project, workshop: Workshop) -> None:
-    ok(project.cogpack("fetch", "-o", "../depot"))
+def test_a_depot_has_the_wheel_and_its_source_and_nothing_is_built_of_it(project: Project, workshop: Workshop) -> None:
+    files = ok(project.cogpack("fetch", "-o", "../depot", "--json")).json["files"]
+    sdist = hashlib.sha256((project.world.wheels / "old-1.0.tar.gz").read_bytes()).hexdigest()
+    assert {file["what"]: file["digest"] for file in files}["source of old"] == f"sha256:{sdist}"
     other_machine(project)
     shutil.rmtree(project.world.wheels)
     workshop.open = False
+    ok(project.cogpack("build", "-o", "../layout", "--offline", "../depot"))
+
+
+def test_a_depot_has_the_commit_and_the_archive_that_requirements_name(project: Project, workshop: Workshop) -> None:
+    world = project.world
+    source(world.directory, "far", "1.0", "FAR = 1\n")
+    archive = (world.directory / "far-1.0.tar.gz").read_bytes()
+    with git_server(world.directory / "served") as server, serving(lambda _: (200, {}, archive)) as web:
+        text = b'[project]\nname = "repo"\nversion = "1.0"\n'
+        commit = server.commit("repo", {"pyproject.toml": text, "repo.py": b""})
+        lines = f"repo @ git+{server.address}/repo\nfar @ {web.url}/far-1.0.tar.gz\nplain<2\n"
+        project.write("requirements.txt", f"--no-index\n{lines}")
+        files = ok(project.cogpack("fetch", "-o", "../depot", "--json")).json["files"]
+    assert {file["what"] for file in files} >= {f"source: git+{server.address}/repo@{commit}", "far-1.0.tar.gz"}
+    digests = {file["digest"] for file in files}
+    assert f"sha256:{hashlib.sha256(archive).hexdigest()}" in digests
+    workshop.open = False
+    other_machine(project)
+    ok(project.cogpack("build", "-o", "../layout", "--offline", "../depot"))
+
+
+def test_a_source_that_is_gone_is_told_and_the_depot_is_whole_without_it(project: Project, workshop: Workshop) -> None:
+    ok(project.cogpack("push", project.target()))
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", f"image: {project.target()}\n{config}")
+    (project.world.wheels / "old-1.0.tar.gz").unlink()
+    other_machine(project)
+    told = ok(project.cogpack("fetch", "-o", "../depot")).err
+    assert "without the source of a wheel that is here: old-1.0.tar.gz" in told
+    workshop.open = False
+    other_machine(project)
     ok(project.cogpack("build", "-o", "../layout", "--offline", "../depot"))

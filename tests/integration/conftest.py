@@ -1,5 +1,6 @@
 """One cache for all end-to-end tests, so that packages and wheels are downloaded once a run."""
 
+import gzip
 import json
 import os
 import shutil
@@ -53,6 +54,17 @@ class Project:
         """The same project as a fresh checkout elsewhere would have it."""
         shutil.copytree(self.root, target, ignore=None if lock else shutil.ignore_patterns("cogpack.lock"))
         return Project(target, dict(self.environment), self.pack)
+
+
+def lowest_layer(layout: Path) -> bytes:
+    """The Debian base that an image in a layout stands on."""
+
+    def blob(digest: str) -> bytes:
+        return (layout / "blobs" / digest.replace(":", "/")).read_bytes()
+
+    index = json.loads((layout / "index.json").read_bytes())
+    manifest = json.loads(blob(index["manifests"][0]["digest"]))
+    return gzip.decompress(blob(manifest["layers"][0]["digest"]))
 
 
 @pytest.fixture(scope="session")

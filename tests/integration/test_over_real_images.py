@@ -1,12 +1,11 @@
 """Packages over images of a registry: real Debian's, asked of the real dpkg, apt and ldconfig that are in them."""
 
-import gzip
 import json
 import os
 from pathlib import Path
 
 import pytest
-from integration.conftest import Project
+from integration.conftest import Project, lowest_layer
 from support.world import push_image
 
 from cogpack.registry.server import Server
@@ -34,17 +33,6 @@ AUDIT = " && ".join(
     ]
 )
 """A command of build.run, which sees the image as it is."""
-
-
-def lowest_layer(layout: Path) -> bytes:
-    """The Debian base that an image in a layout stands on."""
-
-    def blob(digest: str) -> bytes:
-        return (layout / "blobs" / digest.replace(":", "/")).read_bytes()
-
-    index = json.loads((layout / "index.json").read_bytes())
-    manifest = json.loads(blob(index["manifests"][0]["digest"]))
-    return gzip.decompress(blob(manifest["layers"][0]["digest"]))
 
 
 @pytest.mark.parametrize("suite", ["trixie", "bookworm"])

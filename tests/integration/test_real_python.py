@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from integration.conftest import Project
-from support.interpreters import archive_from, downloads_list
+from support.interpreters import archive_from, downloads_list, installed
 
 from cogpack.sandbox.rungs.choice import Rung, probe
 
@@ -48,19 +48,11 @@ class Runner(BaseRunner):
 '''
 
 
-def interpreter(minor: str) -> Path:
-    """Find one that was built for a directory of its own, which has a library there."""
-    for root in sorted(Path.home().glob(f".pyenv/versions/{minor}.*")):
-        if (root / "lib" / f"libpython{minor}.so.1.0").exists():
-            return root
-    pytest.skip(f"no CPython {minor} of pyenv is here to make an archive of")
-
-
 def test_a_model_is_served_by_it_and_an_extension_is_built_for_it(hello: Project, tmp_path: Path) -> None:
     minor = "3.12"
     if all(probe(tmp_path).refusal(rung, owners=False) for rung in (Rung.ROOT, Rung.USERNS, Rung.CHROOT)):
         pytest.skip("this machine runs no containers without proot")
-    root = interpreter(minor)
+    root = installed(minor)
     (tmp_path / f"{root.name}.tar.gz").write_bytes(data := archive_from(root, minor))
     (tmp_path / "list.json").write_bytes(downloads_list({root.name: data}, at=tmp_path.as_uri()))
     config = re.sub(r"python_version: .*", f'python_version: "{minor}"', (hello.root / "cog.yaml").read_text())

@@ -12,6 +12,8 @@ import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import pytest
+
 from cogpack.digest import sha256
 
 GITHUB = "https://github.com/astral-sh/python-build-standalone/releases/download"
@@ -68,6 +70,14 @@ def few_files(minor: str = "3.12") -> dict[str, bytes | str]:
 
 def small_archive(minor: str = "3.12") -> bytes:
     return archive_of(few_files(minor), programs={f"python/bin/python{minor}"})
+
+
+def installed(minor: str) -> Path:
+    """Find one of this machine that was built for a directory of its own, which has a library there."""
+    for root in sorted(Path.home().glob(f".pyenv/versions/{minor}.*")):
+        if (root / "lib" / f"libpython{minor}.so.1.0").exists():
+            return root
+    pytest.skip(f"no CPython {minor} of pyenv is here to make an archive of")
 
 
 def archive_from(root: Path, minor: str) -> bytes:

@@ -1,11 +1,11 @@
 """What a requirement names by its place is pinned, and what is pinned is brought here, ready to be built."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from cogpack.artifacts import Artifact, NotAFileError, bring
+from cogpack.artifacts import Artifact, Input, NotAFileError, bring
 from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.git.logins import login_variables
@@ -64,12 +64,27 @@ class Sources:
                     self._repositories.write(pin, into)
                     return into
                 case UrlSource():
-                    artifact = Artifact(_name_of(pin.url), Digest(f"sha256:{pin.sha256}"), pin.size)
-                    return self._session.store.verified(artifact, lambda: [self._address(pin.url)])[0]
+                    return Path(self.archive(pin).file().path)
                 case ProjectSource():
                     return self._of_project(pin, into)
                 case IndexSource():
                     raise AssertionError(pin)  # `resolve` has these
+
+    def archive(self, pin: UrlSource) -> Input:
+        """Say how an archive is had that is named by its address."""
+        artifact = Artifact(_name_of(pin.url), Digest(f"sha256:{pin.sha256}"), pin.size)
+        return Input(
+            supply=self._session.supply,
+            artifact=artifact,
+            noun="source",
+            urls=lambda: [self._address(pin.url)],
+            hiding=lambda: self._indexes.hiding(),
+        )
+
+    def pack(self, pin: GitSource) -> Iterator[bytes]:
+        """Give a commit as a depot keeps it, by `pack_name`."""
+        with self._indexes.hiding():
+            yield from self._repositories.pack(pin)
 
     def _of_project(self, pin: ProjectSource, into: Path) -> Path:
         local = LocalPath(path=pin.path)

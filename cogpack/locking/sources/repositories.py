@@ -84,6 +84,10 @@ class Repositories:
             raise InputError(f"{address.bare}: it has {what}", next_step="correct what follows the @")
         return found
 
+    def pack(self, pin: GitSource) -> Iterator[bytes]:
+        """Give a pack of a pinned commit, without its history."""
+        return self._mirrors.pack(pin.url, [pin.commit], 1)
+
     def write(self, pin: GitSource, into: Path) -> None:
         """Write the files of a pinned commit, and of its submodules, below `into`, which is empty."""
         self._write(pin.url, pin.commit, into, 0)

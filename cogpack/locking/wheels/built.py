@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from cogpack.artifacts import Artifact, NotAFileError, bring
+from cogpack.artifacts import Artifact, Input, NotAFileError, bring
 from cogpack.digest import Digest
 from cogpack.disk import writing
 from cogpack.errors import InputError
@@ -104,10 +104,15 @@ def first_fetch(session: Session, indexes: Indexes, title: str, offer: Offer) ->
 
 def fetch_source(session: Session, pages: Pages, name: str, source: IndexSource) -> Path:
     """Fetch a source archive, unless it is here. `UnavailableError` where no index has it any more."""
+    return Path(source_input(session, pages, name, source).file().path)
+
+
+def source_input(session: Session, pages: Pages, name: str, source: IndexSource) -> Input:
+    """Say how a source archive is had that indexes have."""
 
     def addresses() -> list[str]:
         found = pages.find(name, source.filename, source.sha256)
         return [found] if found else []
 
     artifact = Artifact(source.filename, Digest(f"sha256:{source.sha256}"), source.size, f"source of {name}")
-    return session.store.verified(artifact, addresses)[0]
+    return Input(supply=session.supply, artifact=artifact, noun="source", urls=addresses)

@@ -11,7 +11,7 @@ import posixpath
 import re
 import weakref
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -26,6 +26,7 @@ from cogpack.sizes import BLOCK
 
 _PROVIDED = re.compile(r"(?:^|,)\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
+_HASHED = re.compile(rb"^SHA256: *([0-9a-f]{64})$", re.MULTILINE)
 _SIZE = re.compile(r"[0-9]{1,15}")
 _HASH = 32  # bytes of the records' hash, before the table
 _MEMORY = 256 * 1024 * 1024  # for the xz dictionary
@@ -168,6 +169,13 @@ def parse_index(
             f"{records}: not what was written a moment ago", next_step="find out what else writes to the cache"
         )
     return index
+
+
+def listed(data: bytes, *, url: str, size: int, wanted: Collection[str]) -> Iterator[IndexedPackage]:
+    """Give what such an index says of the packages with one of the `wanted` sha256 (hex), without keeping anything."""
+    for stanza in _stanzas(_unpack(data, url=url, size=size)):
+        if (found := _HASHED.search(stanza)) and found[1].decode() in wanted:
+            yield _package(stanza, url)
 
 
 def _encode(packages: Iterable[IndexedPackage], table: _Table, hasher: blake3) -> Iterator[bytes]:

@@ -20,6 +20,7 @@ OTHER = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SIZE = re.compile(r"[0-9]{1,15}")
+_KINDS = (".xz", ".gz", "")
 
 
 class IndexFile(msgspec.Struct, frozen=True):
@@ -40,6 +41,12 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     automatic: bool  # or its packages are taken only where they are asked for (`NotAutomatic`)
     apart: bool  # packages of the architecture "all" have an index of their own, and are in no other
     files: dict[str, IndexFile]  # path below the directory of the suite
+
+    def packed(self, place: str) -> str | None:
+        """Tell how the index in a directory is packed, by the end of its name; None where there is none."""
+        if f"{place}Packages" not in self.files:
+            return None
+        return next((kind for kind in _KINDS if f"{place}Packages{kind}" in self.files), None)
 
 
 def verify_release(

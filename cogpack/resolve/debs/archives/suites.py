@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from cogpack.disk import write_hint
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianRelease
@@ -17,11 +18,11 @@ from cogpack.resolve.debs.archives.archive import Archive, debian_archives, dire
 from cogpack.resolve.debs.archives.index import DebianIndex, open_index, parse_index
 from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.release_file import FRESH, OTHER, IndexFile, Release, verify_release
+from cogpack.resolve.debs.archives.signed import RELEASE_LIMIT, Kind, kept_at
 from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.archives.urls import snapshot_url
 from cogpack.seal import Seal
 
-_INRELEASE_LIMIT = 4 * 1024 * 1024
 _INDEX_LIMIT = 64 * 1024 * 1024
 _TEXT_LIMIT = 1024 * 1024 * 1024
 # Debian's snapshot service takes a copy every six hours, and a time before the copy was taken leads to the copy before;
@@ -29,7 +30,6 @@ _TEXT_LIMIT = 1024 * 1024 * 1024
 _SNAPSHOT_DELAY = timedelta(hours=12)
 _BEHIND = timedelta(days=1)
 """By which mirrors of one archive, and those behind one name, may differ."""
-_KINDS = (".xz", ".gz", "")
 
 
 class Suite(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,14 +85,18 @@ class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
         url = archive.url(f"{directory(suite)}InRelease")
         with _named(archive):
             try:
-                data, signature = _get(self.http, url, _INRELEASE_LIMIT), None
+                data, signature = _get(self.http, url, RELEASE_LIMIT), None
             except _AbsentError:
                 if archive.is_debians:
                     raise
                 url = archive.url(f"{directory(suite)}Release")
-                data = _get(self.http, url, _INRELEASE_LIMIT)
-                signature = _get(self.http, f"{url}.gpg", _INRELEASE_LIMIT)
+                data = _get(self.http, url, RELEASE_LIMIT)
+                signature = _get(self.http, f"{url}.gpg", RELEASE_LIMIT)
             release = verify_release(data, url=url, suite=called, keys=archive.keys, now=now, signature=signature)
+        self._keep("release", release.sha256, data)
+        self._keep("keys", hashlib.sha256(archive.keys.data).hexdigest(), archive.keys.data)
+        if signature is not None:
+            self._keep("signature", release.sha256, signature)
         if archive.snapshot and release.date > archive.snapshot.moment:
             raise MismatchError(
                 f"{archive.uri}: expected {suite} as it was then, found that of {release.date:%Y-%m-%d %H:%M}",
@@ -124,7 +128,7 @@ class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
             places = [f"{component}/binary-{self.arch}/"]
             if release.apart:
                 places.append(f"{component}/binary-all/")
-            there = [place for place in places if _listed(release, place) is not None]
+            there = [place for place in places if release.packed(place) is not None]
             if not there:
                 raise InputError(
                     f"{_called(archive, suite)} has no packages for {self.arch}"
@@ -135,7 +139,7 @@ class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
 
     def _index(self, archive: Archive, suite: str, release: Release, place: str) -> DebianIndex:
         cache = self.cache / "debs"
-        kind = _listed(release, place)
+        kind = release.packed(place)
         if kind is None:
             raise MismatchError(f"{_called(archive, suite)}: its Release names no index", next_step=OTHER)
         text, name = release.files[f"{place}Packages"], f"{place}Packages{kind}"
@@ -153,16 +157,15 @@ class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
             urls.append(kept)
         url, data = _first(self.http, urls, packed)
         self.task.advance(len(data))
+        self._keep("index", packed.sha256, data)
         return parse_index(
             data, url=url, size=text.size, directory=cache, sha256=packed.sha256, seal=self.seal, arch=self.arch
         )
 
-
-def _listed(release: Release, place: str) -> str | None:
-    """Tell how the index in a directory is packed, by the end of its name; None where there is none."""
-    if f"{place}Packages" not in release.files:
-        return None
-    return next((kind for kind in _KINDS if f"{place}Packages{kind}" in release.files), None)
+    def _keep(self, kind: Kind, pin: str, data: bytes) -> None:
+        """Keep what shows later that the archive has signed."""
+        if not (path := kept_at(self.cache, kind, pin)).exists():
+            write_hint(path, data, self.http.progress.note)
 
 
 def _called(archive: Archive, suite: str) -> str:
