@@ -49,9 +49,11 @@ def test_every_key_of_ours_is_in_it_and_the_parser_knows_every_key_in_it() -> No
             assert is_taken(text), key
 
 
-def test_the_settings_of_the_readme_and_of_init_are_valid() -> None:
-    (settings,) = re.findall(r"```yaml\n(cogpack:.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    for text in (settings, (ROOT / "cogpack/templates/project/cog.yaml").read_text()):
+def test_the_settings_of_documents_and_of_init_are_valid() -> None:
+    texts = [(ROOT / name).read_text() for name in ("README.md", "docs/settings.md")]
+    documented = [re.findall(r"```yaml\n(cogpack:.*?)```", text, re.DOTALL) for text in texts]
+    assert [len(found) for found in documented] == [1, 1]
+    for text in (*documented[0], *documented[1], (ROOT / "cogpack/templates/project/cog.yaml").read_text()):
         VALIDATOR.validate(as_json(text))
         assert is_taken(text)
 
