@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # what asks anybody for anything is imported where it is firs
     from cogpack.registry.push.blob_origins import BlobOrigins
     from cogpack.registry.repository import Repository
     from cogpack.resolve.weights import Servers
+    from cogpack.resolve.wheels.relay import Relay
     from cogpack.sinks.copies import Copies
 
 __all__ = ["Session", "Settings"]
@@ -148,6 +149,15 @@ class Session:
         )
         self._closing.callback(http.close)
         return http
+
+    @_once
+    def relay(self) -> "Relay":
+        """Where uv reads pages of mapped indexes."""
+        from cogpack.resolve.wheels.relay import Relay
+
+        relay = Relay(self.http, self.seal.word("relay"))
+        self._closing.callback(relay.close)
+        return relay
 
     @_once
     def credentials(self) -> "Credentials":

@@ -63,7 +63,7 @@ class Proxy:
         files = [
             {
                 "filename": path.name,
-                "url": f"{self.fake.url}/files/{path.name}",
+                "url": f"{FILES}/{path.name}",
                 "hashes": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
                 "size": path.stat().st_size,
             }
@@ -148,7 +148,7 @@ def test_a_project_behind_a_map_is_locked_and_built_as_without_it(world: World, 
         locks.add((made.root / "cogpack.lock").read_text())
     (lock,) = locks
     assert len(digests) == 1
-    # uv asks without a login first, and looks into the file after a refusal.
+    # What uv asks for itself it asks without a login first, and looks into the file after a refusal.
     assert [request.path for request in proxy.strangers if request.headers["user-agent"] == "cogpack"] == []
     assert proxy.fake.address not in lock
     assert f"{FILES}/two-1.0-py3-none-any.whl" in lock

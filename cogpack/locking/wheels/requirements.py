@@ -48,6 +48,7 @@ def indexes_of(session: Session, project: Project, requirements: Requirements, t
         project.root,
         torch=TorchIndex.named(torch),
         url_map=session.http.url_map,
+        relay=session.relay,
     )
 
 

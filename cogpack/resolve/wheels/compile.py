@@ -62,7 +62,7 @@ def compile_lock(
             nothing = (f"{name} ; python_version < '0'" for name in without)
             _write_lines(work / "overrides.txt", (*nothing, *map(indexes.asked_line, overrides)))
             if indexes.torch and of_torch:
-                (work / _TORCH).write_bytes(_from_index(of_torch, indexes.asked(indexes.torch.address)))
+                (work / _TORCH).write_bytes(_from_index(of_torch, indexes.read_at(indexes.torch.address)))
             # The output file of an earlier run is uv's way to prefer without requiring.
             (work / _LOCK).write_bytes(_preferred(preferences))
         command = [uv_program(), "--no-config", "pip", "compile", "requirements.in"]
@@ -86,6 +86,8 @@ def compile_lock(
         }
         done, said = _run(command, work, environment)
         said = indexes.told(said)
+        if indexes.relay and (error := indexes.relay.failure()):
+            raise error
         if not done:
             raise failure(said, target)
         return _read((work / _LOCK).read_bytes(), target), list(warned(said))

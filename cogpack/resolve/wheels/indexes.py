@@ -15,6 +15,7 @@ from cogpack.notes import Code, Note
 from cogpack.redaction import learn_url
 from cogpack.requirements import LocalPath, Requirements
 from cogpack.requirements.model import anonymous
+from cogpack.resolve.wheels.relay import Relay
 from cogpack.resolve.wheels.torch import TorchIndex
 from cogpack.resolve.wheels.variables import check_address, expanded, hidden
 
@@ -28,8 +29,9 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
 
     `torch`: PyTorch's index, from which torch and its like come. `directories`: of wheels; `direct`: addresses of
     single wheels; `environment`: what uv sees of ours; `secrets`: all of ours, for `${NAME}` in addresses; never shown.
-    `notes`: of places that are not there. `url_map`: where addresses are really asked for, by uv too; what a mapped one
-    has of logins stays here.
+    `notes`: of places that are not there. `url_map`: where addresses are really asked for; what a mapped one has of
+    logins stays here. `relay`: where uv reads pages of mapped ones; without it, it asks for those itself, and for what
+    they name where they say.
     """
 
     default: str | None = None
@@ -44,6 +46,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Mapping[str, str] = {}
     notes: tuple[Note, ...] = ()
     url_map: UrlMap = NO_MAP
+    relay: Relay | None = None
 
     @classmethod
     def from_environment(
@@ -54,6 +57,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         *,
         torch: TorchIndex | None = None,
         url_map: UrlMap = NO_MAP,
+        relay: Relay | None = None,
     ) -> "Indexes":
         """Read uv's variables, then pip's; an index of a requirements file goes before both. `root`: of the project.
 
@@ -92,6 +96,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
             secrets=environment,
             notes=notes,
             url_map=url_map,
+            relay=relay if url_map.rules else None,
         )
 
     def variables(self) -> dict[str, str]:
@@ -101,15 +106,18 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         if system_bundle() and not {"SSL_CERT_FILE", "SSL_CERT_DIR"} & found.keys():
             found["UV_SYSTEM_CERTS"] = "1"  # else it knows public authorities only
         if self.default or self.url_map.find(_OF_UV):
-            found["UV_DEFAULT_INDEX"] = self.asked(self.default or _OF_UV)
+            found["UV_DEFAULT_INDEX"] = self.read_at(self.default or _OF_UV)
         if self.extra:
-            found["UV_INDEX"] = " ".join(map(self.asked, self.extra))
+            found["UV_INDEX"] = " ".join(map(self.read_at, self.extra))
         for label in [_named(address)[0] for address in (self.default or "", *self.extra) if self._is_mapped(address)]:
             for part in ("USERNAME", "PASSWORD") if label else ():
                 found.pop(f"{_variable(label)}_{part}", None)
         # As addresses, in which a comma is no comma.
-        if links := [*map(self.asked, self.find_links), *(Path(path).as_uri() for path in self.directories)]:
+        if links := [*map(self.read_at, self.find_links), *(Path(path).as_uri() for path in self.directories)]:
             found["UV_FIND_LINKS"] = ",".join(links)
+        if self.relay:
+            others = {found.pop(name, "") for name in ("NO_PROXY", "no_proxy")}
+            found["NO_PROXY"] = ",".join(filter(None, (*sorted(others), "127.0.0.1")))
         return found
 
     def arguments(self) -> list[str]:
@@ -154,6 +162,14 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         mapped = self.url_map.of(url)
         return f"{label}={mapped}" if label else mapped
 
+    def read_at(self, address: str) -> str:
+        """Give `address` (`URL` or `NAME=URL`), of an index or a page of links, as uv is to read it."""
+        if not (self.relay and self._is_mapped(address)):
+            return self.asked(address)
+        label, url = _named(self.expanded(address))
+        read = self.relay.address(anonymous(url), self.authorised)
+        return f"{label}={read}" if label else read
+
     def asked_line(self, requirement: str) -> str:
         """Give a line of requirements, `NAME @ URL` among them, as uv is to read it."""
         return _DIRECT.sub(lambda found: f"{found[1]}{self.url_map.of(found[2])}", requirement)
@@ -196,9 +212,10 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         for address in (self.default or _OF_UV, *self.extra, *torch, *self.find_links, *self.direct):
             ours, asked = anonymous(_named(address)[1]), _named(self.asked(address))[1]
             if self._is_mapped(address):
+                read = _named(self.read_at(address))[1] if address not in self.direct else asked
                 text = re.sub(
-                    rf"{re.escape(asked)}(?![\w.-])([^\s`'\"),;\]]*)",
-                    lambda found, ours=ours: f"{ours}{found[1]} (through {found[0]})",  # type: ignore[misc]
+                    rf"(?:{re.escape(asked)}|{re.escape(read)})(?![\w.-])([^\s`'\"),;\]]*)",
+                    lambda found, ours=ours, asked=asked: f"{ours}{found[1]} (through {asked}{found[1]})",  # type: ignore[misc]
                     text,
                 )
         return text

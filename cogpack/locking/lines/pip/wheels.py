@@ -29,6 +29,7 @@ class LineIndexes:
                 Requirements(options=effect.options),
                 self._project.root,
                 url_map=self._session.http.url_map,
+                relay=self._session.relay,
             )
             pages = Pages(self._session.http, indexes, self._project.config.pack.exclude_newer)
             self._known[options] = indexes, pages

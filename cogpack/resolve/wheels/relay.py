@@ -1,0 +1,169 @@
+"""uv reads pages of mapped indexes from here, on loopback: it knows no map, and would ask for the files that a page
+names where the page says. Here a page names the addresses that are asked for them, and is itself asked for as all else
+is: by the map, with the login of the host that it leads to.
+
+The address has a word that only this user knows, and is the same in each run as long as its port is free: by it uv
+keeps what it read.
+"""
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from html import escape, unescape
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urljoin
+
+from cogpack.errors import CogpackError, UnavailableError
+from cogpack.http import RETRIED, Http
+
+_LOOPBACK = "127.0.0.1"
+_FIRST_PORT, _PORTS = 20_000, 10_000
+"""Below those that systems give away, so that none of this run is likely to be taken in the next."""
+_MOST = 128 * 1024 * 1024
+"""Bytes of a page."""
+_HREF = re.compile(r"""(<a\b[^>]*?\bhref\s*=\s*)(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
+_BASE = re.compile(r"""<base\b[^>]*?\bhref\s*=\s*(?:"([^"]*)"|'([^']*)')[^>]*>""", re.IGNORECASE)
+_JSON = re.compile(r"application/(?:[\w.+-]+\+)?json\b", re.IGNORECASE)
+_KEPT = ("content-type", "cache-control")
+_Answer = tuple[int, dict[str, str], bytes]
+
+
+class Relay:
+    """Serves pages of the indexes that an address was asked for, until it is closed. `word`: secret, the same in each
+    run."""
+
+    def __init__(self, http: Http, word: str) -> None:
+        self._http = http
+        self._word = word
+        self._lock = threading.Lock()
+        self._server: _Server | None = None
+        self._indexes: dict[str, tuple[str, Callable[[str], str]]] = {}
+        self._failed: CogpackError | None = None
+
+    def address(self, index: str, authorised: Callable[[str], str]) -> str:
+        """Give where the pages of `index`, as the user has it, are read. `authorised` gives an address with the login
+        that there is for it."""
+        name = hashlib.sha256(index.encode()).hexdigest()[:12]
+        with self._lock:
+            self._indexes[name] = index.rstrip("/"), authorised
+            if self._server is None:
+                self._server = _Server(self._answer, self._word)
+            return f"http://{_LOOPBACK}:{self._server.server_port}/{self._word}/{name}"
+
+    def failure(self) -> CogpackError | None:
+        """Give why a page could not be had since it was asked last: who reads is told that there is none."""
+        with self._lock:
+            found, self._failed = self._failed, None
+            return found
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.end()
+
+    def _answer(self, path: str, accept: str) -> _Answer:
+        name, slash, rest = path.removeprefix(f"/{self._word}/").partition("/")
+        with self._lock:
+            known = self._indexes.get(name) if path.startswith(f"/{self._word}/") else None
+        if known is None:
+            return HTTPStatus.NOT_FOUND, {}, b""
+        index, authorised = known
+        try:
+            return self._page(authorised(f"{index}{slash}{rest}"), accept)
+        except CogpackError as error:
+            with self._lock:
+                self._failed = self._failed or error
+            return HTTPStatus.NOT_FOUND, {}, b""
+
+    def _page(self, url: str, accept: str) -> _Answer:
+        found = self._http.request(
+            "GET", url, origin=url, headers={"Accept": accept}, limit=_MOST, tries="few", follow=True
+        )
+        if found.status in RETRIED:
+            raise UnavailableError(
+                f"{self._http.shown(found.url)}: HTTP {found.status}", next_step="check the index, then run it again"
+            )
+        headers = {name: found.headers[name] for name in _KEPT if name in found.headers}
+        if found.status != HTTPStatus.OK:
+            return found.status, headers, b""
+        body = found.body.decode("utf-8", "surrogateescape")
+        base = self._http.url_map.of(found.url)
+        if _JSON.match(found.headers.get("content-type", "")):
+            body = self._of_json(body, base)
+        else:
+            body = self._of_html(body, base)
+        return HTTPStatus.OK, headers, body.encode("utf-8", "surrogateescape")
+
+    def _of_json(self, body: str, base: str) -> str:
+        """Write PEP 691's form anew; what is none is left to who reads it."""
+        with suppress(ValueError, TypeError, KeyError):
+            page = json.loads(body)
+            for file in page["files"]:
+                file["url"] = self._asked(file["url"], base)
+            return json.dumps(page)
+        return body
+
+    def _of_html(self, body: str, base: str) -> str:
+        """Write PEP 503's form anew, and pages of links."""
+        if found := _BASE.search(body):
+            base = urljoin(base, unescape(found[1] or found[2] or ""))
+            body = body.replace(found[0], "", 1)
+
+        def asked(found: re.Match[str]) -> str:
+            return f'{found[1]}"{escape(self._asked(unescape(found[2] or found[3] or ""), base))}"'
+
+        return _HREF.sub(asked, body)
+
+    def _asked(self, link: str, base: str) -> str:
+        """Give what is asked for `link`; one that can't be read stays, for who reads it to complain of."""
+        with suppress(ValueError):
+            return self._http.url_map.of(urljoin(base, link))
+        return link
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, answer: Callable[[str, str], _Answer], word: str) -> None:
+        self.answer = answer
+        usual = _FIRST_PORT + int.from_bytes(hashlib.sha256(word.encode()).digest()[:4]) % _PORTS
+        try:
+            super().__init__((_LOOPBACK, usual), _Exchange)
+        except OSError:  # another run's
+            super().__init__((_LOOPBACK, 0), _Exchange)
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="relay", daemon=True)
+        self._thread.start()
+
+    def server_bind(self) -> None:
+        # The base class's own would ask DNS for this machine's name.
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = self.socket.getsockname()[:2]
+
+    def end(self) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell nobody: who asked is gone."""
+
+
+class _Exchange(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        status, headers, body = self.server.answer(self.path, self.headers.get("Accept", "*/*"))
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
