@@ -105,7 +105,10 @@ class Code(enum.StrEnum):
     OLD_SOURCE = "old-source", "A source was built with other tools than it asks for: it is older than those of today."
     OUTAGE = "outage", "A server does not answer; it is asked again for some minutes."
     OWN_OUTPUT = "own-output", "What a run of cogpack writes lies in the project and was left out of the image."
-    PACKAGE_OF_WHEELS = "package-of-wheels", "Debian has no package of this name: a wheel brings what is in it."
+    PACKAGE_OF_WHEELS = (
+        "package-of-wheels",
+        "A package is left out: a wheel, or the Python that is laid over the base, brings what is in it.",
+    )
     PACKAGE_RENAMED = "package-renamed", "Debian has a package under another name, which is taken instead."
     PASSING_INDEX = "passing-index", "Wheels come from an index that deletes them after a time, as nightly builds."
     PLAIN_PATH = "plain-path", "An input is a pathlib path: coglet hands the URL over as text."

@@ -77,8 +77,8 @@ def plan(arguments: argparse.Namespace) -> None:
                 session.progress.summary(str(one))
             for line in planned.recommended.lines() if planned.recommended else ():
                 session.progress.summary(line)
-            if planned.compiler:
-                session.progress.summary(planned.compiler)
+            for line in planned.unasked:
+                session.progress.summary(line)
             if planned.driver:
                 session.progress.summary(planned.driver.line())
             if planned.isolation:

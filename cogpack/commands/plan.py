@@ -16,10 +16,10 @@ from cogpack.layers.layer import Layer, key_of
 from cogpack.layers.weights import WEIGHTS, WORTH, Weight, largest
 from cogpack.layers.weights.probe import NOTHING
 from cogpack.lockfile import Decisions
-from cogpack.locking.compiler import compiler_line
 from cogpack.locking.lines.told import told_of
 from cogpack.locking.minimum_driver import MinimumDriver, minimum_driver
 from cogpack.locking.recommended import Recommended, recommended
+from cogpack.locking.unasked import unasked_lines
 from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
 from cogpack.planning.delivery.asked import AskedTarget, moves
@@ -105,7 +105,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     `isolation`: where steps are yet to be run, how this machine would, and what it would not keep them from; `laid`:
     there, about the bytes that the files take on the disk which they see, and `laying` the seconds until they are
     there, by what this machine did last; `recommended`: where packages of Debian may bring what they only recommend,
-    what that is; `driver`: NVIDIA's, where wheels bring CUDA; `compiler`: what was added of one, and why; `built`: the
+    what that is; `driver`: NVIDIA's, where wheels bring CUDA; `unasked`: what was added of Debian that nobody
+    asked for, and why; `built`: the
     wheels that were built of sources."""
 
     layers: tuple[PlannedLayer, ...]
@@ -116,7 +117,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     laying: float | None = None
     recommended: Recommended | None = None
     driver: MinimumDriver | None = None
-    compiler: str | None = None
+    unasked: tuple[str, ...] = ()
     built: tuple[WheelBuild, ...] = ()
     files: tuple[PlannedFile, ...] | None = None
 
@@ -164,7 +165,7 @@ def plan(
         laying=round(last.runner.laying.seconds(most), 1) if last else None,
         recommended=next(filter(None, (recommended(one.base) for one in decisions)), None),
         driver=next(filter(None, map(minimum_driver, decisions)), None),
-        compiler=next(filter(None, map(compiler_line, decisions)), None),
+        unasked=tuple(dict.fromkeys(line for one in decisions for line in unasked_lines(one))),
         built=WheelBuild.all_of_each(each[0].lock, platforms),
         files=listed,
     )

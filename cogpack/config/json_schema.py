@@ -281,7 +281,11 @@ _OURS: Mapping[str, Schema] = {
     "recommends": _switch("What system_packages recommend is installed, too.", default=_PACK.recommends),
     "init": _switch("The first process is tini, where the base has it.", default=_PACK.init),
     "user": _text('Whom the model runs as: UID or "UID:GID".', pattern="^ *[0-9]{1,9}(:[0-9]{1,9})? *$"),
-    "tools": _words("Whose packages the image has beside these: what Cog's images have unasked.", ("cog",)),
+    "tools": _words(
+        "Which packages of Cog's own image it has unasked: all of them, none, or those that are found to be wanted.",
+        ("auto", "cog", "none"),
+        default="auto",
+    ),
     "notes": {
         "description": "Which notes end a command, and which do not.",
         "type": "object",

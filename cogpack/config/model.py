@@ -147,7 +147,8 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     where sources become wheels. `bytecode`: whether the image has that of its Python files; None: where it can.
     `compiler`: whether it has one for a model that compiles when it runs; None: where that is found.
     `shared_layers`: where other models' layers are found. `recommends`: what `system_packages` recommend is installed
-    as well. `tools`: whose packages the image has beside these. `notes`: those that are denied or allowed.
+    as well. `tools`: which of those that Cog's images have unasked the image has
+    beside these, all or none; None: those that are found to be wanted. `notes`: those that are denied or allowed.
     """
 
     base: str | None = None
@@ -178,7 +179,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     recommends: bool = True
     init: bool = True
     user: str | None = None
-    tools: Literal["cog"] | None = None
+    tools: Literal["cog", "none"] | None = None
     notes: Rules = Rules()
     shared_layers: SharedLayers = SharedLayers()
     weights: PackWeights = PackWeights()

@@ -18,13 +18,13 @@ from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import Base, SystemPackages
 from cogpack.lockfile.builds import LockedBuild
 from cogpack.lockfile.clones import LockedClone
-from cogpack.lockfile.compiler import LockedCompiler
 from cogpack.lockfile.hub import LockedHubFile, LockedHubRevision
 from cogpack.lockfile.interpreter import LockedInterpreter, Python
 from cogpack.lockfile.line_pins import LockedFetch, LockedPlace, LockedSandboxed
 from cogpack.lockfile.pip_lines import LockedBreak, LockedPipLine
 from cogpack.lockfile.table import DAMAGED, FILE, LockedDiffID, LockedDigest, LockedPath, LockedSize, LockTable
 from cogpack.lockfile.toolkit import LockedToolkit
+from cogpack.lockfile.unasked import LockedUnasked
 from cogpack.model_files import Rule
 from cogpack.oci import Descriptor, LayerInfo
 
@@ -122,7 +122,7 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     don't tell that they are run; `places`: what a base from a registry has where known lines write; `fetches`: what
     they fetch, by address; `clones`: what they clone; `steps`: None until they were run; `dpkg`: the same of packages
     that dpkg installs. `torch_index`: where torch and its like come from, `pypi` or an index of PyTorch's by its name.
-    `compiler`: what was added for who compiles when the model runs;
+    `compiler`: what was added for who compiles when the model runs; `tools`: what Cog's images have, and it wants;
     `bytecode`: the Python whose bytecode the image has of its Python files, such as cpython-3.13.5; None: it has none.
 
     `wheels`: of the image; `replaced`: those that pip lines of `build.run` have taken away, `pip_lines`: how, and
@@ -136,7 +136,8 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     created: _Time | None = None
     torch_index: _TorchIndex | None = None
     bytecode: _Release | None = None
-    compiler: LockedCompiler | None = None
+    compiler: LockedUnasked | None = None
+    tools: tuple[LockedUnasked, ...] = ()
     wheels: Annotated[tuple[LockedWheel, ...], msgspec.Meta(min_length=1)]
     builds: tuple[LockedBuild, ...] = ()
     build_requirements: tuple[LockedWheel, ...] = ()

@@ -13,12 +13,14 @@ CUDA_HOME = "/usr/local/cuda"
 class LockedToolkit(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """Is what sources are compiled with, at `/usr/local/cuda`. `cuda`: "12.4"; `architectures`: of GPUs that code is
     made for, as TORCH_CUDA_ARCH_LIST has them; `compiler`: of C++, the newest that this nvcc takes; `packages`: all
-    over the base where wheels are built, None where the image has the same."""
+    over the base where wheels are built, None where the image has the same; `wheels`: the requirement by which builds
+    have nvcc and its headers, "" where these are among the packages."""
 
     cuda: Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,2}\.[0-9]{1,2}\Z")]
     architectures: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-zA-Z.;+ ]{1,200}\Z")]
     compiler: Annotated[str, msgspec.Meta(pattern=r"\Ag\+\+-[0-9]{1,2}\Z")]
     packages: SystemPackages | None = None
+    wheels: str = ""
 
     @property
     def variables(self) -> dict[str, str]:

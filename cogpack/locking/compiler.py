@@ -7,21 +7,18 @@ knows here, and nothing is added to it.
 """
 
 import fnmatch
-from collections.abc import Iterator
 
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import DebianBase
-from cogpack.lockfile.compiler import LockedCompiler
+from cogpack.lockfile.unasked import LockedUnasked
 from cogpack.locking.missing_packages import is_named, sources_of
-from cogpack.notes import Code, Note
 from cogpack.project import Project
-from cogpack.text import count_text, size_text
 
 _COMPILING = ("fla-core", "liger-kernel", "unsloth", "vllm")
 """Wheels with functions for `triton.jit`: 0.6.0, 0.8.5, 2026.10.9, 0.21.0."""
 
 
-def compiler_for(project: Project, decisions: Decisions) -> LockedCompiler | None:
+def compiler_for(project: Project, decisions: Decisions) -> LockedUnasked | None:
     """Decide it for an image of these `decisions`; what they have of a compiler unasked doesn't count as there."""
     base, config = decisions.base, project.config
     if not isinstance(base, DebianBase) or config.pack.compiler is False or config.pack.cuda_toolkit == "image":
@@ -36,36 +33,7 @@ def compiler_for(project: Project, decisions: Decisions) -> LockedCompiler | Non
         if not (package in asked or fnmatch.filter(asked, other) or is_named(package, config))
     )
     why = "" if not lacking else "cog.yaml wants it" if config.pack.compiler else _why(project, decisions)
-    return LockedCompiler(packages=lacking, why=why) if why else None
-
-
-def other_compiler(project: Project, decisions: Decisions) -> bool:
-    """Tell whether an image of these `decisions` is to have another one by now: sources are no input of the lock."""
-    needed = compiler_for(project, decisions)
-    return _packages(needed) != _packages(decisions.compiler)
-
-
-def compiler_notes(project: Project, decisions: Decisions) -> Iterator[Note]:
-    """Tell of what lacks, by sources that are newer than the lock."""
-    needed = compiler_for(project, decisions)
-    if needed and (lacking := set(needed.packages).difference(_packages(decisions.compiler))):
-        names = " and ".join(sorted(lacking))
-        yield Note(Code.MISSING_PACKAGE, f"{needed.why}, and the lock has no {names} for it: cogpack lock adds it")
-
-
-def _packages(compiler: LockedCompiler | None) -> tuple[str, ...]:
-    return compiler.packages if compiler else ()
-
-
-def compiler_line(decisions: Decisions) -> str:
-    """Tell it, with what it takes; "" where there is none unasked."""
-    if decisions.compiler is None:
-        return ""
-    over = decisions.base.system_packages
-    sizes = [deb.size for deb in over.packages if deb.name in over.compiler]
-    names = " and ".join(decisions.compiler.packages)
-    took = f"{count_text(len(sizes), 'package')}, {size_text(sum(sizes))}"
-    return f"{names} added ({took}): {decisions.compiler.why}; cogpack: {{compiler: false}} leaves that out"
+    return LockedUnasked(packages=lacking, why=why) if why else None
 
 
 def _why(project: Project, decisions: Decisions) -> str:

@@ -1,5 +1,6 @@
-"""`cogpack.cuda_toolkit`: NVIDIA's compiler and headers come as Debian packages of NVIDIA's archive, of the CUDA that
-the image's torch is for, with the newest C++ compiler that this nvcc takes."""
+"""`cogpack.cuda_toolkit`: NVIDIA's compiler and headers, of the CUDA that the image's torch is for, with the newest C++
+compiler that this nvcc takes. From CUDA 13 on they are wheels of the index, which builds require; the image, and builds
+for an older CUDA, have them as Debian packages of NVIDIA's archive."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -25,6 +26,12 @@ _ARCHIVES = {"amd64": "ubuntu2204/x86_64", "arm64": "ubuntu2204/sbsa"}
 
 _LIBRARIES = ("cublas", "cufft", "curand", "cusolver", "cusparse")
 """Whose headers those of torch include (ATen/cuda/CUDAContextLight.h, CUDASparse.h, cpp_extension's users)."""
+
+_FIRST_OF_WHEELS = 13
+"""The CUDA whose wheels have nvcc: those of 12 have no more of it than ptxas, libnvvm and libdevice (cuda-toolkit
+13.0.2, nvidia-cuda-nvcc-cu12 12.9.86, read 2026-11-29)."""
+_WHEELS = ("cccl", "crt", *_LIBRARIES, "cudart", "nvcc", "nvrtc", "nvtx", "nvvm", "profiler")
+"""Extras of cuda-toolkit: what the packages below have."""
 
 _COMPILERS: tuple[tuple[tuple[int, int], int], ...] = (
     ((13, 0), 15),
@@ -88,7 +95,8 @@ def decide_toolkit(
     if kept and kept.toolkit and kept.toolkit.cuda == cuda:
         before, pinned = kept.build_base, kept.toolkit.compiler
         compilers.sort(key=lambda name: name != pinned)
-    more = _with_toolkit(config, base, cuda, compilers[0])
+    wheels = _wheels(config, cuda)
+    more = _with_toolkit(config, base, "" if wheels else cuda, compilers[0])
     archives = read_archives(session, project, before, more)
     decide = partial(decide, more, archives=archives, instead={compilers[0]: compilers[1:]})
     with_it = before
@@ -103,6 +111,7 @@ def decide_toolkit(
         architectures=dict(config.environment).get(ARCHITECTURES) or _of(_ARCHITECTURES, cuda, config),
         compiler=next((name for name in compilers if name in there), compilers[0]),
         packages=over if config.pack.cuda_toolkit == "build" else None,
+        wheels=wheels,
     )
     return Toolkit(base=with_it, locked=locked)
 
@@ -112,22 +121,30 @@ def _own(base: Base) -> SharedBase | SharedImage:
     return SharedBase(name, base) if isinstance(base, DebianBase) else SharedImage(name, base)
 
 
+def _wheels(config: Config, cuda: str) -> str:
+    """Give the requirement that builds have nvcc by; "" where it comes as packages."""
+    if config.pack.cuda_toolkit != "build" or int(cuda.partition(".")[0]) < _FIRST_OF_WHEELS or _names_archive(config):
+        return ""
+    return f"cuda-toolkit[{','.join(sorted(_WHEELS))}]=={cuda}.*"
+
+
+def _names_archive(config: Config) -> bool:
+    """Tell whether one of cog.yaml's archives is NVIDIA's, or a copy of it."""
+    return any(f"/{REPOSITORIES.partition('.com/')[2]}/" in f"{archive.uri}/" for archive in config.pack.apt)
+
+
 def _with_toolkit(config: Config, base: Base, cuda: str, compiler: str) -> Config:
-    """Give what to ask for, as if it stood in cog.yaml."""
+    """Give what to ask for, as if it stood in cog.yaml. `cuda`: "" where nothing of NVIDIA's is among it."""
     version = cuda.replace(".", "-")
-    wanted = [
-        f"cuda-minimal-build-{version}",
-        *(f"lib{name}-dev-{version}" for name in _LIBRARIES),
-        f"cuda-nvrtc-dev-{version}",
-        f"cuda-profiler-api-{version}",
-        f"cuda-nvtx-{version}",
-        compiler,
-        "ninja-build",
-    ]
+    wanted = [compiler, "ninja-build"]
+    if cuda:
+        names = ["cuda-minimal-build", *(f"lib{name}-dev" for name in _LIBRARIES)]
+        names += ["cuda-nvrtc-dev", "cuda-profiler-api", "cuda-nvtx"]
+        wanted = [*(f"{name}-{version}" for name in names), *wanted]
     if isinstance(base, DebianBase):
         wanted.append(f"libpython{base.python}-dev")
     wanted = [name for name in wanted if name not in config.system_packages]
-    own = any(f"/{REPOSITORIES.partition('.com/')[2]}/" in f"{archive.uri}/" for archive in config.pack.apt)
+    own = not cuda or _names_archive(config)
     uri = f"{REPOSITORIES}/{_ARCHIVES[base.arch]}"
     archive = AptArchive(uri=uri, suites=("./",), key=f"{uri}/{_KEY}", fingerprint=_FINGERPRINT)
     archives = config.pack.apt if own else (*config.pack.apt, archive)

@@ -16,7 +16,6 @@ from cogpack.lockfile import (
     read_lock,
 )
 from cogpack.locking.changes import build_lines, change_lines, changes, holdings, unlike_versions
-from cogpack.locking.compiler import compiler_line, compiler_notes, other_compiler
 from cogpack.locking.deviations import check_cuda, notes_of
 from cogpack.locking.executable_stacks import stack_notes
 from cogpack.locking.lines.lacking import lacks_pins
@@ -25,6 +24,7 @@ from cogpack.locking.minimum_driver import minimum_driver
 from cogpack.locking.missing_imports import local_modules, look_at_imports
 from cogpack.locking.recommended import recommended
 from cogpack.locking.shared_versions import moved_locks
+from cogpack.locking.unasked import other_unasked, unasked_lines, unasked_notes
 from cogpack.locking.weights.remote import changed_uses
 from cogpack.locking.wheels.building import Building
 from cogpack.locking.wheels.clashes import check_clashes, clash_notes
@@ -93,8 +93,7 @@ def lock(
         lines.append(f"{what}: {holdings(made.platforms[platform])}, in {took}")
         if extra := recommended(made.platforms[platform].base):
             lines += extra.lines()
-        if added := compiler_line(made.platforms[platform]):
-            lines.append(added)
+        lines += unasked_lines(made.platforms[platform])
         if driver := minimum_driver(made.platforms[platform]):
             lines.append(driver.line())
         for line in lines:
@@ -119,7 +118,8 @@ def check_lock(session: Session, project: Project) -> Lock:
         moved = (name for one, decisions in _decided(project, found) for name in moved_locks(one, decisions))
         stale = list(dict.fromkeys(moved))
     if not stale and found.format == max(session.formats):
-        stale = ["compiler"] if any(other_compiler(*one) for one in _decided(project, found)) else []
+        other = (name for one in _decided(project, found) for name in other_unasked(*one))
+        stale = list(dict.fromkeys(other))
     if stale or _lacking(project, found):
         raise _stale(project, found, stale)
     return found
@@ -164,7 +164,7 @@ def _tell(session: Session, project: Project, lock: Lock) -> None:
             *stack_notes(one.config, decisions),
             *clash_notes(one, decisions),
             *break_notes(one, decisions),
-            *compiler_notes(one, decisions),
+            *unasked_notes(one, decisions),
         )
     )
     for note in dict.fromkeys(notes):

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -21,16 +21,15 @@ from cogpack.lockfile import (
     input_digests,
 )
 from cogpack.lockfile.base_kinds import DebianBase
-from cogpack.lockfile.compiler import LockedCompiler
 from cogpack.locking.archives import read_archives
 from cogpack.locking.build_compiler import BuildCompiler
-from cogpack.locking.compiler import compiler_for
 from cogpack.locking.cuda_toolkit import decide_toolkit
-from cogpack.locking.decide_base import decide_base, is_asked_for, usual_suite
+from cogpack.locking.decide_base import decide_base, is_asked_for
 from cogpack.locking.decide_bytecode import decide_bytecode
 from cogpack.locking.decide_interpreter import decide_interpreter
 from cogpack.locking.deviations import check_cuda, check_left_to_wheels
-from cogpack.locking.executable_stacks import find_executable_stacks, refuses_executable_stacks, suite_for
+from cogpack.locking.executable_stacks import find_executable_stacks, refuses_executable_stacks
+from cogpack.locking.fitting import decide_fitting
 from cogpack.locking.lines.decide import decide_lines
 from cogpack.locking.lines.renewals import NO_KEY, check_step, without_lines, without_step
 from cogpack.locking.lines.versions_as_files import versions_as_files
@@ -41,6 +40,7 @@ from cogpack.locking.shared_base import read_shared_base
 from cogpack.locking.slim import check_slim
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.direct import DirectWheels
+from cogpack.locking.unasked import Unasked
 from cogpack.locking.weights.remote import pin_weights
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.clashes import check_clashes, compare_wheels
@@ -157,7 +157,7 @@ def resolve_lock(
             seeds={**before, **seeds},
             beside=beside,
         )
-        decided[platform] = _of_fitting_suite(session, one, kept, decide, told=bool(decided))
+        decided[platform] = decide_fitting(session, one, kept, decide, told=bool(decided))
     return Lock(
         version=VERSION,
         requires=f"cogpack>={max(REQUIRES, rules.since, key=Version)}",
@@ -179,24 +179,6 @@ def _renewed(
     return kept if upgrade_step is None else without_step(kept, project.config, upgrade_step)
 
 
-def _of_fitting_suite(
-    session: Session, project: Project, kept: Decisions | None, decide: Callable[..., Decisions], *, told: bool
-) -> Decisions:
-    """Decide once more where the wheels want another suite of Debian, and where they or the sources want a compiler.
-    `told`: notes so far are not told again."""
-    usual = usual_suite(project.config)
-    compiler = kept.compiler if kept else None
-    suite = suite_for(project.config, usual, kept)
-    decided = decide(suite, compiler=compiler, told=tuple(session.notes.all) if told else ())
-    wanted = suite_for(project.config, usual, decided)
-    if wanted and isinstance(decided.base, DebianBase) and decided.base.suite != wanted:
-        session.progress.summary(f"Debian {decided.base.suite} does not go with the wheels: {wanted} is taken")
-        decided = decide(wanted, compiler=compiler, told=tuple(session.notes.all))
-    if (needed := compiler_for(project, decided)) != compiler:
-        decided = decide(wanted, compiler=needed, told=tuple(session.notes.all))
-    return decided
-
-
 def _decide(
     session: Session,
     project: Project,
@@ -204,7 +186,7 @@ def _decide(
     building: Building | None,
     suite: Suite | None,
     *,
-    compiler: LockedCompiler | None,
+    unasked: Unasked,
     told: Sequence[Note] = (),
     same_format: bool,
     last: Decisions | None,
@@ -215,13 +197,14 @@ def _decide(
 ) -> Decisions:
     """`cuda`: torch's, where it is known;
     `suite`: of Debian, where wheels may want another than the usual one, and are looked into for that;
-    `compiler`: what is to be there of one; `told`: notes that are not told again; `beside`: what was decided for
-    another platform; `same_format`: the rules by which `kept` was decided are those that hold; `last`: those of the
-    lock there was."""
+    `unasked`: what is there though nobody asked for it; `told`: notes that are not told again; `beside`: what was
+    decided for another platform; `same_format`: the rules by which `kept` was decided are those that hold;
+    `last`: those of the lock there was."""
     config = project.config
     platform = Platform.parse(config.pack.platform)
     listed: list[BaseFiles] = []
     decide = partial(decide_base, session, platform=platform, suite=suite, listed=listed.append)
+    decide = partial(decide, tools=unasked.tool_packages)
     if config.pack.cuda_toolkit:
         check_torch(project)
     shared, before = read_shared_base(project), kept.base if kept else None
@@ -236,7 +219,7 @@ def _decide(
             archives=read_archives(session, project, before),
             last=last.base if last else None,
             upgrade_system=upgrade_system,
-            compiler=compiler.packages if compiler else (),
+            compiler=unasked.compiler_packages,
         )
     interpreter = decide_interpreter(session, config, platform, base, kept.interpreter if kept else None)
     python = interpreter.python if interpreter else base.own_python
@@ -251,7 +234,7 @@ def _decide(
     base = below if in_image else base
     at_builds = partial(decide, config, archives=read_archives(session, project, base))
     with_compiler = BuildCompiler(
-        base, own=interpreter is None, kept=kept, compiler=compiler.packages if compiler else (), decide=at_builds
+        base, own=interpreter is None, kept=kept, compiler=unasked.compiler_packages, decide=at_builds
     )
     ground = Ground(
         base=below,
@@ -286,7 +269,8 @@ def _decide(
     decided = Decisions(
         base=base,
         interpreter=interpreter,
-        compiler=compiler,
+        compiler=unasked.compiler,
+        tools=unasked.tools,
         torch_index=resolved.torch_index,
         bytecode=decide_bytecode(config, base, interpreter),
         wheels=wheels,
@@ -317,7 +301,7 @@ def _decide(
             kept,
             building,
             suite,
-            compiler=compiler,
+            unasked=unasked,
             told=told,
             same_format=same_format,
             last=last,

@@ -25,6 +25,7 @@ from cogpack.resolve.debs import (
     deb_urls,
     is_answered,
     locked_archive,
+    of_interpreter,
     of_wheels,
     parse_request,
     resolve_debs,
@@ -46,6 +47,7 @@ def decide_base(
     last: Base | None = None,
     upgrade_system: bool = False,
     compiler: Sequence[str] = (),
+    tools: Sequence[str] = (),
     instead: Mapping[str, Sequence[str]] = {},
     listed: Callable[[BaseFiles], object] = lambda _: None,
 ) -> Base:
@@ -54,8 +56,8 @@ def decide_base(
     `suite`: of Debian, where another than usual has to be; `shared`: the base of another lock that it names;
     `archives`: those beside Debian's; `last`: the one of the lock that there was, whatever of it is kept;
     `listed` is given the files of an image that is read for it; `upgrade_system`: `kept` with what the security archive
-    has newer; `compiler`: packages of Debian's that nobody asked for; `instead`: by package, what will do over an image
-    whose archives have none of that name.
+    has newer; `compiler` and `tools`: packages of Debian's that nobody asked for; `instead`: by package, what will do
+    over an image whose archives have none of that name.
     """
     snapshot = Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC))
     if config.pack.base is None:
@@ -63,9 +65,9 @@ def decide_base(
         suite = config.pack.debian.suite or suite or usual_suite(config)
         of = shared if isinstance(shared, SharedBase) else None
         seen = _releases(last)
-        decide = partial(
-            _debian, session, config, platform, suite, shared=of, archives=archives, snapshot=snapshot, seen=seen
-        )
+        tools = COG_TOOLS if config.pack.tools == "cog" else tools
+        decide = partial(_debian, session, config, platform, suite, shared=of, archives=archives, snapshot=snapshot)
+        decide = partial(decide, seen=seen, tools=tools)
         found = decide(debian, upgrade_system=upgrade_system, compiler=compiler)
         if found is debian:
             return found
@@ -74,7 +76,7 @@ def decide_base(
             without = {deb.name for deb in decide(found).installed}
             names = tuple(deb.name for deb in over.packages if deb.name not in without)
             over = msgspec.structs.replace(over, compiler=names)
-        if config.pack.tools:
+        if tools:
             alone = {deb.name for deb in decide(found, asked=()).installed}
             over = msgspec.structs.replace(over, tools=tuple(deb.name for deb in over.packages if deb.name in alone))
         return msgspec.structs.replace(found, system_packages=over)
@@ -208,6 +210,7 @@ def _debian(
     seen: Sequence[DebianRelease],
     upgrade_system: bool = False,
     compiler: Sequence[str] = (),
+    tools: Sequence[str],
     asked: Sequence[str] | None = None,
 ) -> DebianBase:
     """Decide it. `asked`: packages instead of `build.system_packages`."""
@@ -224,8 +227,10 @@ def _debian(
         )
     if kept and (kept.suite, kept.slim, kept.arch) != (suite, slim, platform.architecture):
         kept = None
-    tools = COG_TOOLS if config.pack.tools else ()
-    wanted = list(dict.fromkeys([*(config.system_packages if asked is None else asked), *tools, *compiler]))
+    named = config.system_packages if asked is None else asked
+    if PYTHONS[suite] != config.python_minor:
+        named = [name for name in named if not of_interpreter(name, config.python_minor)]
+    wanted = list(dict.fromkeys([*named, *tools, *compiler]))
     requested = {deb.name: deb.version for deb in kept.installed if deb.requested} if kept else {}
     answered = [name for name in wanted if not of_wheels(name) or parse_request(name).name in requested]
     mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
@@ -263,6 +268,7 @@ def _debian(
             request: config.where(f"build.system_packages[{index}]")
             for index, request in reversed(list(enumerate(config.system_packages)))
         },
+        unasked=[name for name in (*tools, *compiler) if name not in config.system_packages],
         examine=lambda found, places: left_to_dpkg(session, found, snapshot or mirror, places),
         http=session.http,
         cache=session.cache,

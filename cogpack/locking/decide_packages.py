@@ -51,7 +51,7 @@ def decide_packages(
     kept or not: of those of the image that it took on, none goes back; `upgrade_system`: `kept` with what they have
     newer for security, of the image, too; `instead`: by package, others that will do where there is none of that
     name."""
-    tools = COG_TOOLS if config.pack.tools else ()
+    tools = COG_TOOLS if config.pack.tools == "cog" else ()
     wanted = [*config.system_packages, *(name for name in tools if name not in config.system_packages)]
     image = _Image(session, config, base, archives, snapshot, seen, files, instead)
     newer = {deb.name for one in (kept, last) if one for deb in one.packages if deb.instead_of}
@@ -131,8 +131,8 @@ class _Image:
     def resolved(self, wanted: Sequence[str], newer: Collection[str]) -> SystemPackages:
         """Resolve what is `wanted`. `newer`: those of the image that a lock has newer."""
         config, session = self._config, self._session
-        places = dict.fromkeys(COG_TOOLS, config.where("cogpack.tools")) if config.pack.tools else {}
-        places |= {
+        unasked = [name for name in wanted if name not in config.system_packages]
+        places = dict.fromkeys(unasked, config.where("cogpack.tools")) | {
             request: config.where(f"build.system_packages[{index}]")
             for index, request in reversed(list(enumerate(config.system_packages)))
         }
@@ -143,6 +143,7 @@ class _Image:
             cache=session.cache,
             seal=session.seal,
             places=places,
+            unasked=unasked,
             recommends=config.pack.recommends,
             archives=self._archives,
             examine=self._examine,

@@ -9,7 +9,7 @@ from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import DebianBase, RegistryBase
 from cogpack.notes import Code, Note
 from cogpack.requirements import has_sets
-from cogpack.resolve.debs import NvidiaLibrary, of_wheels, parse_request
+from cogpack.resolve.debs import NvidiaLibrary, of_interpreter, of_wheels, parse_request
 
 _CUDA = re.compile(r"nvidia-cuda-runtime(?:-cu\d+)?")
 _CUDNN = re.compile(r"nvidia-cudnn-cu\d+")
@@ -25,6 +25,12 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
         if by := [wheel for wheel in decisions.wheels if wanted.is_by(wheel.name, wheel.version)]:
             text = f"{name} is left out: {wanted.title} is brought by {by[0].name} {by[0].version}"
             yield Note(Code.PACKAGE_OF_WHEELS, f"{place}: {text}")
+    base = decisions.base
+    if decisions.interpreter and isinstance(base, DebianBase) and base.python != config.python_minor:
+        for index, name in enumerate(config.system_packages):
+            if of_interpreter(name, config.python_minor):
+                text = f"{name} is left out: CPython {decisions.interpreter.version} comes with what is in it"
+                yield Note(Code.PACKAGE_OF_WHEELS, f"{config.where(f'build.system_packages[{index}]')}: {text}")
     for name in ("extras", "dependency_groups"):
         if getattr(config.pack, name) and not has_sets(config.python_requirements or ""):
             text = "has no effect: build.python_requirements names no pyproject.toml, pylock.toml or uv.lock"
@@ -34,7 +40,7 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
         text = "has no effect: over an image of a registry, name g++ in build.system_packages"
         yield Note(Code.UNUSED_SETTING, f"{config.where('cogpack.compiler')}: {text}")
     unused: dict[str, object] = {}
-    if not config.system_packages and not pack.tools:
+    if not config.system_packages and pack.tools != "cog":
         unused = {"debian_mirror": pack.debian_mirror and not pack.apt, "recommends": not pack.recommends}
         unused["debian_snapshot"] = pack.debian_snapshot and not pack.apt
     for name in (name for name, written in unused.items() if pack.base and written):

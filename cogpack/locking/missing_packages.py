@@ -1,5 +1,5 @@
 """What sources start, and what wheels start or load, is looked for among the packages of the image, once they are
-decided: what is missing would be told by a model that runs, and Cog's own images have much of it that nobody asked for.
+decided: what is missing would be told by a model that runs. What Cog's own images have of it is added.
 
 Of an image of a registry nobody knows here what it has, and nothing is told.
 """
@@ -8,12 +8,14 @@ import fnmatch
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+import msgspec
+
 from cogpack.config import Config
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.notes import Code, Note
 from cogpack.project import Project
-from cogpack.resolve.debs import COG_TOOLS, PROGRAMS, WANTS
+from cogpack.resolve.debs import COG_TOOLS, PROGRAMS, WANTS, WITH_COG_TOOLS
 from cogpack.runtime.started import Sources, Started, read_sources
 
 _ALSO: Mapping[str, Sequence[str]] = {
@@ -52,16 +54,23 @@ def missing_packages(project: Project, decisions: Decisions) -> Iterator[Note]:
         text = f"{first.place}: {first.name} starts a shell{also}, and there is none in debian:slim"
         advice = f"write base: debian:{decisions.base.suite}, or add dash to build.system_packages"
         yield Note(Code.NO_SHELL, f"{text} ({config.where('cogpack.base')}): {advice}")
-    found: dict[tuple[str, ...], list[str]] = {}
-    for packages, why in _wanted(decisions, sources, installed):
-        if lacking := tuple(package for package in packages if not is_named(package, config)):
-            found.setdefault(lacking, []).append(why)
-    for packages, reasons in found.items():
-        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-        advice = f"add {' and '.join(packages)} to build.system_packages"
-        if set(packages) <= set(COG_TOOLS):
-            advice += ", or cogpack: {tools: cog} for all that Cog's images have"
-        yield Note(Code.MISSING_PACKAGE, f"{reasons[0]}{more}, which no package of the image has: {advice}")
+    found: dict[tuple[str, ...], list[Wish]] = {}
+    for wish in wishes(decisions, sources):
+        lacking = tuple(one[0] for one in wish.packages if not (has_one(installed, one) or is_named(one[0], config)))
+        if lacking and not is_added(lacking, config):
+            found.setdefault(lacking, []).append(wish)
+    for packages, wanting in found.items():
+        more = f" (and {len(wanting) - 1} more)" if len(wanting) > 1 else ""
+        advice = f"add system_packages: [{', '.join(packages)}] under build"
+        if config.pack.tools == "none" and set(packages) <= {*COG_TOOLS, *WITH_COG_TOOLS}:
+            advice += f", or leave out {config.where('cogpack.tools')}"
+        text = f"{wanting[0].place}{wanting[0].does}{more}, which no package of the image has"
+        yield Note(Code.MISSING_PACKAGE, f"{text}: {advice}")
+
+
+def is_added(packages: Sequence[str], config: Config) -> bool:
+    """Tell whether they come unasked where they lack: Cog's images have them all."""
+    return config.pack.tools is None and set(packages) <= {*COG_TOOLS, *WITH_COG_TOOLS}
 
 
 def sources_of(project: Project) -> Sources:
@@ -74,17 +83,23 @@ def roots_of(config: Config) -> list[str]:
     return [reference.partition(":")[0] for reference in (config.predict, config.train) if reference]
 
 
-def _wanted(
-    decisions: Decisions, sources: Sources, installed: Collection[str]
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Give packages that are not installed, each time with who wants them and for what."""
+class Wish(msgspec.Struct, frozen=True):
+    """Is what a project wants of the system: of each tuple of `packages` any one will do, of which the first is taken.
+    `does`: who wants it, and for what; `place`: begins that where sources say so, as in "predict.py:3: "."""
+
+    packages: tuple[tuple[str, ...], ...]
+    does: str
+    place: str = ""
+
+
+def wishes(decisions: Decisions, sources: Sources) -> Iterator[Wish]:
+    """Give all, whatever the image has."""
     wheels = {wheel.name: wheel for wheel in decisions.wheels}
     for started in sources.programs:
         package = PROGRAMS.get(started.name)
-        if package is None or (started.name in _OF_WHEELS and started.name in wheels):
-            continue
-        if not _has(installed, (package, *_ALSO.get(started.name, ()))):
-            yield (package,), f"{started.place}: runs {started.name}"
+        if package and not (started.name in _OF_WHEELS and started.name in wheels):
+            packages = (package, *_ALSO.get(started.name, ()))
+            yield Wish((packages,), f"runs {started.name}", f"{started.place}: ")
     imported: dict[str, Started] = {}
     for module in sources.modules:
         imported.setdefault(module.name, module)
@@ -92,14 +107,14 @@ def _wanted(
         wheel, by = wheels.get(name), imported.get(want.module)
         if wheel is None or (want.pure and not wheel.filename.endswith("-any.whl")):
             continue
-        if lacking := tuple(packages[0] for packages in want.packages if not _has(installed, packages)):
-            if by:
-                yield lacking, f"{by.place}: imports {want.module}, which {want.does}"
-            elif want.always:
-                yield lacking, f"{name} {wheel.version} {want.does}"
+        if by:
+            yield Wish(tuple(want.packages), f"imports {want.module}, which {want.does}", f"{by.place}: ")
+        elif want.always:
+            yield Wish(tuple(want.packages), f"{name} {wheel.version} {want.does}")
 
 
-def _has(installed: Collection[str], patterns: Sequence[str]) -> bool:
+def has_one(installed: Collection[str], patterns: Sequence[str]) -> bool:
+    """Tell whether a package has one of these names."""
     return any(fnmatch.filter(installed, pattern) for pattern in patterns)
 
 

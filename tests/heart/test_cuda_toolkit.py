@@ -9,7 +9,7 @@ from support.debian_archive import Signer
 from support.debian_mirror import Archive, mirroring, stanza
 from support.nvidia import nvidias
 from support.wheels import make_wheel
-from support.world import Project, World, ok
+from support.world import CLOSED, Project, World, ok
 
 from cogpack.config import parse_config
 from cogpack.errors import InputError
@@ -110,6 +110,36 @@ def test_the_compiler_of_torchs_cuda_is_where_wheels_are_built_and_not_in_the_im
     project.write("requirements.txt", "--no-index\ntorch==2.7.1\n./src\nbeside\n")
     ok(project.cogpack("lock", **environment))
     assert (decided(project).toolkit, len(grounds)) == (moved.toolkit, built)
+
+
+def test_the_compiler_of_cuda_13_comes_in_wheels_and_of_no_archive_of_nvidias(
+    world: World, archive: Archive, grounds: list[Ground]
+) -> None:
+    make_wheel(world.wheels, "torch", "2.11.0", files={"torch/version.py": b"cuda = '13.0'\n"})
+    made = world.project(requirements="--no-index\ntorch==2.11.0\n./src\n")
+    made.write("src/pyproject.toml", '[project]\nname = "ops"\nversion = "1.0"\n[tool.wants]\ntorch = true\n')
+    made.write(
+        "cog.yaml",
+        'build:\n  gpu: true\n  python_version: "3.13"\n  python_requirements: requirements.txt\n'
+        'predict: "predict.py:Predictor"\ncogpack: {cuda_toolkit: build}\n',
+    )
+    ok(made.cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url))
+    found = decided(made)
+    assert found.toolkit
+    assert (found.toolkit.cuda, found.toolkit.compiler) == ("13.0", "g++-14")
+    assert found.toolkit.wheels.startswith("cuda-toolkit[cccl,crt,cublas,cudart,")
+    assert found.toolkit.wheels.endswith(",nvcc,nvrtc,nvtx,nvvm,profiler]==13.0.*")
+    assert grounds[-1].toolkit == found.toolkit
+    assert {deb.name for deb in grounds[-1].base.system_packages.packages} == {
+        "g++-14",
+        "libpython3.13-dev",
+        "ninja-build",
+    }
+    made.write("cog.yaml", (made.root / "cog.yaml").read_text().replace("build}", "image}"))
+    failed = made.cogpack(
+        "lock", COGPACK_DEBIAN_MIRROR=archive.url, COGPACK_URL_MAP=f"https://developer.download.nvidia.com={CLOSED}"
+    )
+    assert failed.code == 5, "which the image has of NVIDIA's archive"
 
 
 def test_the_compiler_in_the_image_is_found_by_torch_and_the_shell(

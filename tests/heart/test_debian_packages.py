@@ -203,6 +203,50 @@ def test_the_tools_of_cog_are_one_layer_whatever_else_is_asked_for(
     assert not any(name.startswith("packages:") for name in third)
 
 
+def test_what_a_wheel_loads_and_cogs_images_have_is_in_the_image_unasked_in_a_layer_that_others_share(
+    world: World, archive: Archive
+) -> None:
+    archive.fill()
+    archive.add("libgl1", depends="libglx0", files={"usr/lib/libGL.so.1": "1"})
+    archive.add("libglx0", files={"usr/lib/libGLX.so.0": "1"})
+    archive.add("libglib2.0-0t64", files={"usr/lib/libglib-2.0.so.0": "1"})
+    archive.add("app", depends="libglx0", files={"usr/bin/app": "1"})
+    archive.finish()
+    make_wheel(world.wheels, "opencv-python", "4.8.1.78")
+    environment = {"COGPACK_DEBIAN_MIRROR": archive.url}
+    layers = []
+    for number, packages in enumerate(((), ("app",))):
+        made = project(world, *packages)
+        made.write("requirements.txt", "--no-index\nopencv-python\n")
+        config = (made.root / "cog.yaml").read_text().replace("  system_packages:\npredict", "predict")
+        made.write("cog.yaml", f"{config}cogpack: {{bytecode: false}}\n")
+        done = ok(made.cogpack("push", f"{world.registry}/me/model{number}:v1", **environment))
+        assert "libgl1 and libglib2.0-0 added (3 packages, " in done.err
+        assert (
+            "): opencv-python 4.8.1.78 loads libGL.so.1 and libgthread-2.0.so.0; "
+            "cogpack: {tools: none} leaves that out" in done.err
+        )
+        assert "package-renamed" not in done.err
+        planned = ok(made.cogpack("plan", f"{world.registry}/me/model{number}:v1", "--json", **environment)).json
+        assert len(planned["unasked"]) == 1
+        layers.append({one["name"]: one["key"] for one in planned["layers"]})
+        assert "usr/lib/libGL.so.1" in world.files(f"me/model{number}", "v1")
+    first, second = layers
+    (tools,) = (name for name in first if name.startswith("tools:"))
+    assert first[tools] == second[tools]
+    before = (made.root / "cogpack.lock").read_bytes()
+    ok(made.cogpack("lock", COGPACK_DEBIAN_MIRROR="http://127.0.0.1:9"))
+    assert (made.root / "cogpack.lock").read_bytes() == before, "what is pinned stays, and nobody is asked"
+    ok(made.cogpack("lock", "--check"))
+    made.write("predict.py", "import os\nos.system('ffmpeg x')\n" + (made.root / "predict.py").read_text())
+    stale = made.cogpack("lock", "--check")
+    assert (stale.code, "another set of tools" in stale.err) == (3, True)
+    made.write("cog.yaml", f"{config}cogpack: {{tools: none}}\n")
+    done = ok(made.cogpack("lock", **environment))
+    assert "add system_packages: [libgl1, libglib2.0-0] under build" in done.err
+    assert "libgl1" not in (made.root / "cogpack.lock").read_text().partition("[results]")[0]
+
+
 def test_upgrade_system_names_each_package_that_moved_and_keeps_all_other_pins(world: World, archive: Archive) -> None:
     archive.add("app", depends="middle")
     archive.add("middle")

@@ -9,8 +9,9 @@ from locking.test_deviations import wheel
 
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import Base
-from cogpack.lockfile.compiler import LockedCompiler
-from cogpack.locking.compiler import compiler_for, compiler_line, compiler_notes, other_compiler
+from cogpack.lockfile.unasked import LockedUnasked
+from cogpack.locking.compiler import compiler_for
+from cogpack.locking.unasked import other_unasked, unasked_lines, unasked_notes
 from cogpack.notes import Code
 from cogpack.project import find_project
 
@@ -20,7 +21,7 @@ BOTH = ("g++", "libpython3.13-dev")
 
 def decided(
     root: Path, source: str, *names: str, base: Base | None = None, setting: str = "", build: str = ""
-) -> LockedCompiler | None:
+) -> LockedUnasked | None:
     (root / "cog.yaml").write_text(f"predict: predict.py:P\n{build}{setting and f'cogpack: {{compiler: {setting}}}'}\n")
     (root / "predict.py").write_text(source)
     wheels = tuple(wheel(name, "1") for name in ("cog", *names))
@@ -39,7 +40,7 @@ def decided(
 def test_what_compiles_at_run_time_has_a_compiler_and_pythons_headers(
     tmp_path: Path, source: str, wheels: list[str], why: str
 ) -> None:
-    assert decided(tmp_path, source, *wheels) == LockedCompiler(packages=BOTH, why=f"{why} when the model runs")
+    assert decided(tmp_path, source, *wheels) == LockedUnasked(packages=BOTH, why=f"{why} when the model runs")
     assert decided(tmp_path, source, *wheels, setting="auto") is not None
     assert decided(tmp_path, source, *wheels, setting="false") is None
     assert decided(tmp_path, source, *wheels, base=IMAGE) is None
@@ -50,7 +51,7 @@ def test_who_has_torch_and_compiles_nothing_has_no_compiler_unless_it_is_asked_f
     source = "import re\nimport torch\nre.compile('x')\nmodel.compile()\n"
     assert decided(tmp_path, source, "torch", "triton") is None
     found = decided(tmp_path, source, "torch", "triton", setting="true")
-    assert found == LockedCompiler(packages=BOTH, why="cog.yaml wants it")
+    assert found == LockedUnasked(packages=BOTH, why="cog.yaml wants it")
 
 
 def test_what_was_asked_for_or_a_command_brings_is_not_added_again(tmp_path: Path) -> None:
@@ -69,8 +70,10 @@ def test_what_was_added_before_does_not_count_as_there_and_is_told_with_its_size
     found = decided(tmp_path, COMPILED, "torch", base=base)
     assert found is not None
     decisions = Decisions(base=base, wheels=(wheel("cog", "1"),), clashes=(), compiler=found)
-    assert compiler_line(decisions).startswith("g++ and libpython3.13-dev added (2 packages, ")
-    assert compiler_line(msgspec.structs.replace(decisions, compiler=None)) == ""
+    (line,) = unasked_lines(decisions)
+    assert line.startswith("g++ and libpython3.13-dev added (2 packages, ")
+    assert line.endswith("when the model runs; cogpack: {compiler: false} leaves that out")
+    assert unasked_lines(msgspec.structs.replace(decisions, compiler=None)) == []
 
 
 def test_sources_that_have_changed_since_the_lock_are_told_to_want_another_compiler(tmp_path: Path) -> None:
@@ -78,13 +81,13 @@ def test_sources_that_have_changed_since_the_lock_are_told_to_want_another_compi
     needed = decided(tmp_path, COMPILED, "torch")
     without = Decisions(base=requested("libc6"), wheels=wheels, clashes=())
     project = find_project(tmp_path)
-    assert other_compiler(project, without)
-    (note,) = compiler_notes(project, without)
+    assert other_unasked(project, without) == ["compiler"]
+    (note,) = unasked_notes(project, without)
     assert note.code is Code.MISSING_PACKAGE
     assert note.text.endswith("and the lock has no g++ and libpython3.13-dev for it: cogpack lock adds it")
     locked = msgspec.structs.replace(without, compiler=needed)
-    assert not other_compiler(project, locked)
-    assert not list(compiler_notes(project, locked))
+    assert other_unasked(project, locked) == []
+    assert not list(unasked_notes(project, locked))
     (tmp_path / "predict.py").write_text("import torch\n")
-    assert other_compiler(project, locked)
-    assert not list(compiler_notes(project, locked))
+    assert other_unasked(project, locked) == ["compiler"]
+    assert not list(unasked_notes(project, locked))

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 
 from cogpack.config import parse_config
@@ -121,6 +122,18 @@ def test_a_setting_for_packages_that_nobody_asks_for_is_told(setting: str) -> No
     (note,) = told(f"cogpack:\n  base: python:3.12-slim\n  {setting}\n", upon=base())
     key, _, _ = setting.partition(" ")
     assert note.text.startswith(f"cog.yaml:3:{len(key) + 4}: cogpack.{key} has no effect")
+
+
+def test_packages_of_the_python_that_is_laid_over_the_base_are_told_to_be_left_out() -> None:
+    text = "build:\n  python_version: '{}'\n  system_packages:\n    - git\n    - python{}-dev\n"
+    laid = msgspec.structs.replace(LAID, version="3.12.9")
+    (note,) = told(text.format("3.12", "3.12"), laid=laid)
+    assert note.code is Code.PACKAGE_OF_WHEELS
+    assert note.text == (
+        "cog.yaml:5:7: build.system_packages[1]: python3.12-dev is left out: CPython 3.12.9 comes with what is in it"
+    )
+    assert told(text.format("3.12", "3.13"), laid=laid) == []
+    assert [one.code for one in told(text.format("3.13.1", "3.13"), laid=LAID)] == [Code.PYTHON_PATCH]
 
 
 PACKAGES = "build:\n  system_packages:\n    - ffmpeg\n    - cudnn9-cuda-12\n    - libnccl2\n"

@@ -17,8 +17,13 @@ from cogpack.resolve.debs import COG_TOOLS, PROGRAMS, WANTS
 SDK = wheel("cog", "0.23.1")
 
 
-def told(root: Path, source: str, *wheels: LockedWheel, base: Base | None = None, build: str = "") -> list[str]:
-    (root / "cog.yaml").write_text(f"predict: predict.py:P\n{build}")
+NONE = "cogpack: {tools: none}\n"
+
+
+def told(
+    root: Path, source: str, *wheels: LockedWheel, base: Base | None = None, build: str = "", pack: str = NONE
+) -> list[str]:
+    (root / "cog.yaml").write_text(f"predict: predict.py:P\n{pack}{build}")
     (root / "predict.py").write_text(source)
     decisions = Decisions(base=base or requested("libc6"), wheels=(SDK, *wheels), clashes=())
     notes = list(missing_packages(find_project(root), decisions))
@@ -31,9 +36,12 @@ def test_a_program_that_sources_start_is_told_with_its_package_once(tmp_path: Pa
     assert told(tmp_path, source) == [
         (
             "predict.py:2:1: runs ffprobe (and 1 more), which no package of the image has: "
-            "add ffmpeg to build.system_packages, or cogpack: {tools: cog} for all that Cog's images have"
+            "add system_packages: [ffmpeg] under build, or leave out cog.yaml:2:18: cogpack.tools"
         ),
-        "predict.py:4:1: runs pdftotext, which no package of the image has: add poppler-utils to build.system_packages",
+        (
+            "predict.py:4:1: runs pdftotext, which no package of the image has: "
+            "add system_packages: [poppler-utils] under build"
+        ),
     ]
 
 
@@ -56,15 +64,19 @@ def test_what_a_command_of_build_run_may_bring_is_not_told(tmp_path: Path) -> No
 
 def test_what_a_wheel_starts_is_told_where_sources_import_it(tmp_path: Path) -> None:
     wheels = wheel("pydub", "0.25.1"), wheel("gitpython", "3.1.43"), wheel("opencv-python", "4.8.1.78")
-    ffmpeg = "predict.py:1:1: imports pydub, which runs ffmpeg, which no package of the image has: add ffmpeg"
-    opencv = "opencv-python 4.8.1.78 loads libGL.so.1 and libgthread-2.0.so.0, which no package of the image has: add "
+    lacks = "which no package of the image has: add system_packages: "
+    ffmpeg = f"predict.py:1:1: imports pydub, which runs ffmpeg, {lacks}[ffmpeg]"
+    opencv = f"opencv-python 4.8.1.78 loads libGL.so.1 and libgthread-2.0.so.0, {lacks}"
     found = told(tmp_path, "from pydub import AudioSegment\n", *wheels)
-    assert [text.partition(" to build.")[0] for text in found] == [f"{opencv}libgl1 and libglib2.0-0", ffmpeg]
+    assert [text.partition(" under build")[0] for text in found] == [
+        f"{opencv}[libgl1, libglib2.0-0]",
+        ffmpeg,
+    ]
     found = told(tmp_path, "import cv2\n", *wheels, base=requested("libglib2.0-0t64"))
-    assert [text.partition(" to build.")[0] for text in found] == [
+    assert [text.partition(" under build")[0] for text in found] == [
         (
-            "predict.py:1:8: imports cv2, which loads libGL.so.1 and libgthread-2.0.so.0, "
-            "which no package of the image has: add libgl1"
+            "predict.py:1:1: imports cv2, which loads libGL.so.1 and libgthread-2.0.so.0, "
+            "which no package of the image has: add system_packages: [libgl1]"
         )
     ]
 
@@ -74,6 +86,13 @@ def test_a_library_that_most_wheels_of_a_name_bring_is_missed_in_the_others_only
     native = msgspec.structs.replace(whole, filename="soundfile-0.13.1-py2.py3-none-manylinux_2_28_x86_64.whl")
     assert len(told(tmp_path, "", whole)) == 1
     assert told(tmp_path, "", native) == []
+
+
+def test_what_cogs_images_have_is_added_and_no_note(tmp_path: Path) -> None:
+    source = "import os, cv2\nos.system('ffmpeg x')\nos.system('pdftotext x')\n"
+    assert len(told(tmp_path, source, wheel("opencv-python", "4.8.1.78"))) == 3
+    (text,) = told(tmp_path, source, wheel("opencv-python", "4.8.1.78"), pack="")
+    assert text.endswith("which no package of the image has: add system_packages: [poppler-utils] under build")
 
 
 def test_of_an_image_of_a_registry_nothing_is_told(tmp_path: Path) -> None:
@@ -102,11 +121,11 @@ def test_a_shell_that_sources_start_is_told_over_a_base_without_one(tmp_path: Pa
     text = f"predict.py:2:1: {words} starts a shell, and there is none in debian:slim (cog.yaml:3:9: cogpack.base): "
     advice = "write base: debian:trixie, or add dash to build.system_packages"
     base, others = (msgspec.structs.replace(requested(name), slim=True) for name in ("libc6", "dash"))
-    assert told(tmp_path, source, base=base, build=slim) == [text + advice]
-    (told_of_both,) = told(tmp_path, f"{source}{line}\n", base=base, build=slim)
+    assert told(tmp_path, source, base=base, pack=slim) == [text + advice]
+    (told_of_both,) = told(tmp_path, f"{source}{line}\n", base=base, pack=slim)
     assert " starts a shell (and 1 more), and there" in told_of_both
     for other in (others, requested("libc6")):
-        assert told(tmp_path, source, base=other, build=slim) == []
+        assert told(tmp_path, source, base=other, pack=slim) == []
 
 
 def test_what_needs_no_shell_is_started_without_a_word(tmp_path: Path) -> None:

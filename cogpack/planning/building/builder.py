@@ -158,7 +158,8 @@ class _Tries:
         source = self._source
         archive = pack(source, self._place)
         system = read_build_system(archive, source)
-        lines = list(system.requires)
+        toolkit = self._ground.toolkit
+        lines = [*system.requires, *([toolkit.wheels] if toolkit and toolkit.wheels else [])]
         for _ in range(_TRIES):
             self.wheels = self._resolved(lines) if pinned is None else pinned
             inputs = self._requirements.inputs(self.wheels, self._source.neighbours)
@@ -175,7 +176,8 @@ class _Tries:
                 known=tuple(lines) if pinned is None else None,
                 python=self._ground.target.python,
                 isolated=self._isolated,
-                variables=self._ground.toolkit.build_variables if self._ground.toolkit else {},
+                variables=toolkit.build_variables if toolkit else {},
+                toolkit_of_wheels=bool(toolkit and toolkit.wheels),
                 exec_into_locals=any(repair.exec_into_locals for repair in self.repairs),
                 python_headers="" if self._ground.interpreter else "python3-dev",
                 place=self._place,

@@ -20,6 +20,7 @@ from cogpack.layers.layer import Form
 from cogpack.layers.wheels import VenvSource, WheelsSource
 from cogpack.locking.wheels.building import Ground
 from cogpack.planning.building.job import ARCHIVE, FRONT_END, Done, Job, collected
+from cogpack.planning.building.toolkit_links import toolkit_links
 from cogpack.planning.private_guest import Way, run_privately, way_of
 from cogpack.planning.recipes.base import plan_base
 from cogpack.planning.recipes.maker import LayerMaker
@@ -143,6 +144,8 @@ class Guests:
 
     def _run(self, job: Job, place: Path) -> Done:
         recipes = [self._venv, *([Recipe(WheelsSource(job.wheels), self._venv.inherited)] if job.wheels else [])]
+        if job.toolkit_of_wheels:
+            recipes.append(Recipe(toolkit_links(job.wheels), self._venv.inherited))
         archive = f"{standins.RUNTIME}/{ARCHIVE}"
         request = job.request(f"/{archive}", f"/{_PLACE}", dies=False)
         told = Said(partial(tell, job.title))

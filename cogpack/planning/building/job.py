@@ -51,7 +51,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     requirements, `installed`: their names; `known`: the requirements that they fulfil, None where no others are to be
     asked for; `python`: the minor version; `python_headers`: the Debian package of its headers, "" where they are
     there; `variables`: more than all builds have; `exec_into_locals`: exec is as it was before Python 3.13; not
-    `isolated`: the image's wheels are there.
+    `isolated`: the image's wheels are there; `toolkit_of_wheels`: CUDA's compiler is among the wheels.
     """
 
     title: str
@@ -65,6 +65,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     python_headers: str
     exec_into_locals: bool = False
     isolated: bool = True
+    toolkit_of_wheels: bool = False
     variables: Mapping[str, str] = {}
     place: Path
 

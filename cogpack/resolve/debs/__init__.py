@@ -11,11 +11,11 @@ from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.archives.urls import deb_urls, pool_urls
 from cogpack.resolve.debs.bases import BASE_PACKAGES
-from cogpack.resolve.debs.names.elsewhere import NvidiaLibrary, of_wheels
+from cogpack.resolve.debs.names.elsewhere import NvidiaLibrary, of_interpreter, of_wheels
 from cogpack.resolve.debs.names.libraries import PACKAGES_OF_LIBRARIES
 from cogpack.resolve.debs.names.programs import PROGRAMS
 from cogpack.resolve.debs.names.renamed import is_answered
-from cogpack.resolve.debs.names.tools import COG_TOOLS
+from cogpack.resolve.debs.names.tools import COG_TOOLS, WITH_COG_TOOLS
 from cogpack.resolve.debs.names.wheels import WANTS
 from cogpack.resolve.debs.resolver import Brought, resolve_debs
 from cogpack.resolve.debs.security import upgrade_security
@@ -28,6 +28,7 @@ __all__ = [
     "PACKAGES_OF_LIBRARIES",
     "PROGRAMS",
     "WANTS",
+    "WITH_COG_TOOLS",
     "Archive",
     "Brought",
     "DebianMirror",
@@ -39,6 +40,7 @@ __all__ = [
     "deb_urls",
     "is_answered",
     "locked_archive",
+    "of_interpreter",
     "of_wheels",
     "parse_request",
     "pool_urls",

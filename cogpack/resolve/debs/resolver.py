@@ -53,6 +53,7 @@ def resolve_debs(
     seal: Seal,
     mirror: DebianMirror,
     places: Mapping[str, str] = {},
+    unasked: Collection[str] = (),
     slim: bool = False,
     recommends: bool = False,
     archives: Sequence[Archive] = (),
@@ -64,11 +65,11 @@ def resolve_debs(
 ) -> DebianBase:
     """Choose the base and what the user's `requests` (as `Request` has them) need, of `suite` for `arch`.
 
-    `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `slim`: of the base
-    there is only what Python needs; `recommends`: what they recommend comes, too; `archives`: have packages beside
-    Debian's, for all but the base; `examine` looks at what was chosen; `kept`: is stood upon, where it can be;
-    `snapshot`: all of Debian's is of that time, and not of the mirror's present; `seen`: the Releases of the lock that
-    there was, whatever is kept of it; `now` dates the check of the Releases' age.
+    `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `unasked`: those that
+    nobody wrote; `slim`: of the base there is only what Python needs; `recommends`: what they recommend comes, too;
+    `archives`: have packages beside Debian's, for all but the base; `examine` looks at what was chosen; `kept`: is
+    stood upon, where it can be; `snapshot`: all of Debian's is of that time, and not of the mirror's present; `seen`:
+    the Releases of the lock that there was, whatever is kept of it; `now` dates the check of the Releases' age.
     """
     if wrong := [misnamed(request, places) for request in requests if not is_request(request)]:
         raise together(wrong)
@@ -81,7 +82,7 @@ def resolve_debs(
     suites += reader.read(archives)
     universe = Universe(*indexes_of(suites))
     requests = [one for one in requests if not of_wheels(one) or universe.candidates(parse_request(one).name)]
-    requests, places = renewed(universe, requests, places, f"Debian {suite} has", http.progress)
+    requests, places = renewed(universe, requests, places, f"Debian {suite} has", http.progress, unasked)
     if wrong := list(faults(universe, requests, places)):
         raise together(wrong)
     try:
@@ -143,10 +144,15 @@ def resolve_debs(
 
 
 def renewed(
-    universe: Universe, requests: Sequence[str], places: Mapping[str, str], whose: str, progress: Progress
+    universe: Universe,
+    requests: Sequence[str],
+    places: Mapping[str, str],
+    whose: str,
+    progress: Progress,
+    unasked: Collection[str] = (),
 ) -> tuple[Sequence[str], Mapping[str, str]]:
     """Put into `requests` and their `places` what took the place of packages that there are not. `whose`: begins
-    what is told of that, as in "Debian trixie has"."""
+    what is told of that, as in "Debian trixie has", but of those that are `unasked`."""
     found: list[str] = []
     where = dict(places)
     for request in requests:
@@ -154,6 +160,7 @@ def renewed(
         found += names or [request]
         if names:
             where |= {name: places[request] for name in names if request in places and name not in places}
+        if names and request not in unasked:
             text = f"{places.get(request, _KEY)}: {whose} no {request}, but {' and '.join(names)}"
             progress.note(Note(Code.PACKAGE_RENAMED, f"{text}: taken instead"))
     return found, where

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
 
@@ -122,6 +122,33 @@ def test_a_build_with_the_compiler_of_cuda_is_told_where_it_is_and_for_which_gpu
     lines = found.path.read_bytes().split(b"\n")
     assert {b"CUDA_HOME=/usr/local/cuda", b"CXX=/usr/bin/g++-13", b"TORCH_CUDA_ARCH_LIST=8.0;9.0+PTX"} <= set(lines)
     assert any(line.startswith(b"PATH=") and line.endswith(b":/usr/local/cuda/bin") for line in lines)
+
+
+def test_a_build_with_the_compiler_of_cuda_in_wheels_has_these(opened: Session, tmp_path: Path) -> None:
+    jobs: list[Job] = []
+
+    class Recording(msgspec.Struct):
+        pure = False
+
+        def run(self, job: Job) -> Done:
+            jobs.append(job)
+            return Done(status=1, said=["ValueError: no"])
+
+    toolkit = LockedToolkit(cuda="13.0", architectures="9.0", compiler="g++-14", wheels="cuda-toolkit[nvcc]==13.0.*")
+    index = tmp_path / "index"
+    index.mkdir()
+    make_wheel(
+        index, "cuda-toolkit", "13.0.2", requires=('nvidia-cuda-nvcc==13.0.88.*; extra == "nvcc"',), extras=("nvcc",)
+    )
+    make_wheel(index, "nvidia-cuda-nvcc", "13.0.88")
+    opened.environment |= {"UV_FIND_LINKS": str(index), "UV_DEFAULT_INDEX": index.as_uri()}
+    one = source(make_sdist(tmp_path / "a.gz", source_files()))
+    found = SourceBuilder(opened, find_described(opened))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builder, "guest_environment", lambda *_: nullcontext(Recording()))
+        (failed,) = found.build([one], msgspec.structs.replace(GROUND, toolkit=toolkit))
+    assert isinstance(failed, InputError)
+    assert [(job.installed, job.toolkit_of_wheels) for job in jobs] == [(("cuda-toolkit", "nvidia-cuda-nvcc"), True)]
 
 
 class Compiling(msgspec.Struct):

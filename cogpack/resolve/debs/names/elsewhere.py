@@ -55,6 +55,7 @@ _NO_COMPILER = (
 _BOOKWORM = "bookworm has it: base: debian:bookworm under cogpack"
 _OF_THE_HOST = "leave it out: the driver of the machine that runs the image brings it"
 _THIRD_PARTY = "it is of its maker's own archive: name that under cogpack.apt"
+_PYTHON = re.compile(r"(?:lib)?python(3\.\d+)(?:-(?:dev|venv|distutils|minimal|full))?")
 _ADVICE: Sequence[tuple[re.Pattern[str], str]] = tuple(
     (re.compile(pattern), advice)
     for pattern, advice in (
@@ -80,7 +81,7 @@ _ADVICE: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"libgconf-2-4|gconf-service", f"leave it out: no Chrome of today wants it; {_BOOKWORM}"),
         (r"wkhtmltopdf", f"name chromium, or require the wheel weasyprint: its makers gave it up; {_BOOKWORM}"),
         (
-            r"(?:lib)?python3\.\d+(?:-(?:dev|venv|distutils|minimal|full))?",
+            _PYTHON.pattern,
             "leave it out: a Python that Debian has not comes with its headers and all its modules",
         ),
         (r"language-pack-[a-z-]+", "name locales-all, which has all of them; C.UTF-8 needs none"),
@@ -92,6 +93,12 @@ def of_wheels(request: str) -> NvidiaLibrary | None:
     """Find what wheels bring instead of this package, which no suite of Debian's has."""
     name = parse_request(request).name
     return next((found for pattern, found in _WHEELS if pattern.fullmatch(name)), None)
+
+
+def of_interpreter(request: str, python: str) -> bool:
+    """Tell whether a `python`, "3.10", that is laid over the base brings what this package has."""
+    found = _PYTHON.fullmatch(parse_request(request).name)
+    return found is not None and found[1] == python
 
 
 def advice(name: str) -> str | None:

@@ -35,6 +35,7 @@ PACKAGES_OF_LIBRARIES: Mapping[str, str] = {
     "libgfortran.so.5": "libgfortran5",
     "libglib-2.0.so.0": "libglib2.0-0",
     "libgomp.so.1": "libgomp1",
+    "libgobject-2.0.so.0": "libglib2.0-0",
     "libgthread-2.0.so.0": "libglib2.0-0",
     "libgtk-3.so.0": "libgtk-3-0",
     "libhwloc.so.15": "libhwloc15",

@@ -7,3 +7,6 @@ COG_TOOLS = (
     *("sox", "unzip", "wget", "zip", "zstd"),
 )
 """The packages of Cog's base image (its pkg/dockerfile/base.go, `baseImageSystemPackages`, read at 6110c91)."""
+
+WITH_COG_TOOLS = ("libexpat1", "libx11-6")
+"""What these need in each suite, and wheels want: libfontconfig1 and libxext6 depend on them."""

@@ -23,6 +23,7 @@ class Want(msgspec.Struct, frozen=True):
 _GLIB = ("libglib2.0-0", "libglib2.0-0t64")
 _OPENCV = Want("cv2", "loads libGL.so.1 and libgthread-2.0.so.0", (("libgl1",), _GLIB), always=True)
 _FFMPEG = (("ffmpeg",),)
+_X11 = ("libx11-6",)
 
 WANTS: Mapping[str, Want] = {
     # Read in the wheels named, 2026-11-29: the file that does it.
@@ -37,15 +38,24 @@ WANTS: Mapping[str, Want] = {
     "pdf2image": Want("pdf2image", "runs pdftoppm", (("poppler-utils",),)),  # 1.17.0, pdf2image.py
     "phonemizer": Want("phonemizer", "loads libespeak-ng", (("espeak-ng", "libespeak-ng1", "espeak"),)),  # 3.4.0
     "pydub": Want("pydub", "runs ffmpeg", _FFMPEG),  # 0.25.1, utils.py: get_encoder_name
+    "pygame": Want("pygame", "loads libX11.so.6 and libgthread-2.0.so.0", (_X11, _GLIB)),  # 2.6.1, scrap and mixer
+    "pymeshlab": Want("pymeshlab", "loads libGL.so.1", (("libgl1",),), always=True),  # 2023.12.post3, DT_NEEDED
     "pypandoc": Want("pypandoc", "runs pandoc", (("pandoc",),)),  # 1.17; pypandoc_binary has its own
     "pytesseract": Want("pytesseract", "runs tesseract", (("tesseract-ocr",),)),  # 0.3.13, pytesseract.py
     "python-magic": Want("magic", "loads libmagic.so.1", (("libmagic1", "libmagic1t64"),)),  # 0.4.27, loader.py
     "pyttsx3": Want("pyttsx3", "loads libespeak-ng", (("espeak-ng", "libespeak-ng1"),)),  # 2.99
     "pyzbar": Want("pyzbar", "loads libzbar.so.0", (("libzbar0", "libzbar0t64"),)),  # 0.1.9, zbar_library.py
+    "rdkit": Want(  # 2026.9.1, DT_NEEDED of what draws
+        "rdkit", "loads libXrender.so.1", (("libxrender1",), ("libxext6",), _X11, ("libexpat1",))
+    ),
     "sounddevice": Want("sounddevice", "loads libportaudio", (("libportaudio2",),), always=True),  # 0.5.6
     "soundfile": Want("soundfile", "loads libsndfile.so.1", (("libsndfile1",),), always=True, pure=True),  # 0.14.0
     "sox": Want("sox", "runs sox", (("sox",),)),  # 1.4.1, core.py
     "tabula-py": Want("tabula", "runs java", (("default-jre-headless", "openjdk-*"),)),  # 2.10.0, backend.py
+    "taichi": Want("taichi", "loads libX11.so.6", (_X11,), always=True),  # 1.7.4, DT_NEEDED
+    "vtk": Want(  # 9.3.1, DT_NEEDED
+        "vtk", "loads libGL.so.1 and libXrender.so.1", (("libgl1",), _X11, ("libxrender1",)), always=True
+    ),
     "wand": Want("wand", "loads libMagickWand", (("libmagickwand-dev", "libmagickwand-*"),)),  # 0.7.2, api.py
     "weasyprint": Want("weasyprint", "loads libpango", (("libpangoft2-1.0-0",),)),  # 70.0, text/ffi.py
 }

@@ -52,6 +52,7 @@ def resolve_over(
     cache: Path,
     seal: Seal,
     places: Mapping[str, str] = {},
+    unasked: Collection[str] = (),
     recommends: bool = False,
     archives: Sequence[Archive] = (),
     examine: Examine | None = None,
@@ -77,7 +78,7 @@ def resolve_over(
     requests = [one for one in requests if not of_wheels(one) or universe.candidates(parse_request(one).name)]
     base = [Candidate(package, len(suites)) for package in there.all()]
     whose = f"the archives of {image.name} have"
-    requests, places = renewed(universe, requests, places, whose, http.progress)
+    requests, places = renewed(universe, requests, places, whose, http.progress, unasked)
     if wrong := list(faults(universe, requests, places)):
         raise together(wrong)
     try:

@@ -1,0 +1,103 @@
+"""What an image has of Debian though nobody asked for it: what its sources and wheels want and Cog's own image has, so
+that a project which runs there runs here, and a compiler where one is wanted.
+
+Sources are no input of a lock: what they want by now is compared with what it has.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from cogpack.lockfile import Decisions
+from cogpack.lockfile.base_kinds import DebianBase
+from cogpack.lockfile.unasked import LockedUnasked
+from cogpack.locking.compiler import compiler_for
+from cogpack.locking.missing_packages import Wish, has_one, is_added, is_named, sources_of, wishes
+from cogpack.notes import Code, Note
+from cogpack.project import Project
+from cogpack.text import count_text, size_text
+
+
+class Unasked(msgspec.Struct, frozen=True):
+    """Is both, as the lock has them."""
+
+    compiler: LockedUnasked | None = None
+    tools: tuple[LockedUnasked, ...] = ()
+
+    @property
+    def compiler_packages(self) -> tuple[str, ...]:
+        return self.compiler.packages if self.compiler else ()
+
+    @property
+    def tool_packages(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for one in self.tools for name in one.packages))
+
+    @property
+    def packages(self) -> frozenset[str]:
+        return frozenset((*self.compiler_packages, *self.tool_packages))
+
+
+def unasked_of(decisions: Decisions | None) -> Unasked:
+    """Give what a lock has."""
+    return Unasked(decisions.compiler, decisions.tools) if decisions else Unasked()
+
+
+def unasked_for(project: Project, decisions: Decisions) -> Unasked:
+    """Decide it for an image of these `decisions`. What they have of tools unasked stays as long as anything wants
+    it."""
+    return Unasked(compiler_for(project, decisions), tuple(_tools(project, decisions)))
+
+
+def _tools(project: Project, decisions: Decisions) -> Iterator[LockedUnasked]:
+    base, config = decisions.base, project.config
+    if not isinstance(base, DebianBase) or config.pack.tools:
+        return
+    before = unasked_of(decisions).tool_packages
+    installed = {deb.name for deb in base.installed}
+    found: dict[tuple[str, ...], Wish] = {}
+    for wish in wishes(decisions, sources_of(project)):
+        lacking = (one[0] for one in wish.packages if one[0] in before or not has_one(installed, one))
+        names = tuple(name for name in lacking if not is_named(name, config))
+        if names and is_added(names, config):
+            found.setdefault(names, wish)
+    told: set[str] = set()
+    for names, wish in found.items():
+        if not told.issuperset(names):
+            told.update(names)
+            where = f"{wish.place.partition(':')[0]} " if wish.place else ""
+            yield LockedUnasked(packages=names, why=f"{where}{wish.does}")
+
+
+def other_unasked(project: Project, decisions: Decisions) -> Sequence[str]:
+    """Name what an image of these `decisions` is to have otherwise by now."""
+    needed, has = unasked_for(project, decisions), unasked_of(decisions)
+    compiler = set(needed.compiler_packages) != set(has.compiler_packages)
+    tools = set(needed.tool_packages) != set(has.tool_packages)
+    return [*(["compiler"] if compiler else []), *(["set of tools"] if tools else [])]
+
+
+def unasked_notes(project: Project, decisions: Decisions) -> Iterator[Note]:
+    """Tell of what lacks, by sources that are newer than the lock."""
+    needed, has = unasked_for(project, decisions), unasked_of(decisions).packages
+    for one in (*([needed.compiler] if needed.compiler else []), *needed.tools):
+        if lacking := sorted(set(one.packages).difference(has)):
+            text = f"{one.why}, and the lock has no {' and '.join(lacking)} for it: cogpack lock adds it"
+            yield Note(Code.MISSING_PACKAGE, text)
+
+
+def unasked_lines(decisions: Decisions) -> list[str]:
+    """Tell each, with what it takes."""
+    over = decisions.base.system_packages
+    lines = []
+    if one := decisions.compiler:
+        lines.append(_line([one], [deb.size for deb in over.packages if deb.name in over.compiler], "compiler: false"))
+    if decisions.tools:
+        sizes = [deb.size for deb in over.packages if deb.name in over.tools]
+        lines.append(_line(decisions.tools, sizes, "tools: none"))
+    return lines
+
+
+def _line(added: Sequence[LockedUnasked], sizes: Sequence[int], no: str) -> str:
+    names = " and ".join(dict.fromkeys(name for one in added for name in one.packages))
+    took = f"{count_text(len(sizes), 'package')}, {size_text(sum(sizes))}"
+    return f"{names} added ({took}): {'; '.join(one.why for one in added)}; cogpack: {{{no}}} leaves that out"
