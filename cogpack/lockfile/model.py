@@ -118,17 +118,16 @@ class LockedSteps(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 
 class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """All that is decided for one platform. `interpreter`: what is laid over the base, of which the image has another
-    CPython than the base's own; `created`: seconds since 1970; `sandboxed`: steps of which the lines alone
-    don't tell that they are run; `places`: what a base from a registry has where known lines write; `fetches`: what
-    they fetch, by address; `clones`: what they clone; `steps`: None until they were run; `dpkg`: the same of packages
-    that dpkg installs. `torch_index`: where torch and its like come from, `pypi` or an index of PyTorch's by its name.
-    `compiler`: what was added for who compiles when the model runs; `tools`: what Cog's images have, and it wants;
-    `bytecode`: the Python whose bytecode the image has of its Python files, such as cpython-3.13.5; None: it has none.
+    CPython than the base's own; `created`: seconds since 1970; `sandboxed`: steps of which the lines alone don't tell
+    that they are run; `places`: what a base from a registry has where known lines write; `fetches`: what they fetch, by
+    address; `clones`: what they clone; `steps`: None until they were run; `dpkg`: the same of packages that dpkg
+    installs. `torch_index`: where torch and its like come from, `pypi` or an index of PyTorch's by its name.
+    `compiler`: what was added for who compiles when the model runs, `tools`: of what Cog's images have; `bytecode`: the
+    Python whose bytecode the image has of its Python files, such as cpython-3.13.5; None: it has none.
 
     `wheels`: of the image; `replaced`: those that pip lines of `build.run` have taken away, `pip_lines`: how, and
-    `breaks`: what they broke; `builds`: what those of them were built of that nobody publishes, and
-    `build_requirements`: the wheels that this took; `toolkit`: the compiler of CUDA that it was done with;
-    `build_compiler`: what lies over the base where sources are built that want a compiler, and the image has none.
+    `breaks`: what they broke; `builds`: what those were built of that nobody publishes, `build_requirements`: the wheels
+    that this took, `toolkit`: with which compiler of CUDA, `build_compiler`: what lies over the base for it otherwise.
     """
 
     base: Base

@@ -7,7 +7,6 @@ keeps what it read.
 """
 
 import hashlib
-import json
 import re
 import threading
 from collections.abc import Callable
@@ -18,8 +17,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urljoin
 
-from cogpack.errors import CogpackError, UnavailableError
+from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.http import RETRIED, Http
+from cogpack.oci import decode, encode
 
 _LOOPBACK = "127.0.0.1"
 _FIRST_PORT, _PORTS = 20_000, 10_000
@@ -90,21 +90,19 @@ class Relay:
         headers = {name: found.headers[name] for name in _KEPT if name in found.headers}
         if found.status != HTTPStatus.OK:
             return found.status, headers, b""
-        body = found.body.decode("utf-8", "surrogateescape")
         base = self._http.url_map.of(found.url)
         if _JSON.match(found.headers.get("content-type", "")):
-            body = self._of_json(body, base)
-        else:
-            body = self._of_html(body, base)
-        return HTTPStatus.OK, headers, body.encode("utf-8", "surrogateescape")
+            return HTTPStatus.OK, headers, self._of_json(found.body, base)
+        page = self._of_html(found.body.decode("utf-8", "surrogateescape"), base)
+        return HTTPStatus.OK, headers, page.encode("utf-8", "surrogateescape")
 
-    def _of_json(self, body: str, base: str) -> str:
+    def _of_json(self, body: bytes, base: str) -> bytes:
         """Write PEP 691's form anew; what is none is left to who reads it."""
-        with suppress(ValueError, TypeError, KeyError):
-            page = json.loads(body)
+        with suppress(InputError, TypeError, KeyError):
+            page = decode(body, dict[str, Any], where=base)
             for file in page["files"]:
                 file["url"] = self._asked(file["url"], base)
-            return json.dumps(page)
+            return encode(page)
         return body
 
     def _of_html(self, body: str, base: str) -> str:
