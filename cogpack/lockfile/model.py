@@ -126,8 +126,8 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     Python whose bytecode the image has of its Python files, such as cpython-3.13.5; None: it has none.
 
     `wheels`: of the image; `replaced`: those that pip lines of `build.run` have taken away, `pip_lines`: how, and
-    `breaks`: what they broke; `builds`: what those were built of that nobody publishes, `build_requirements`: the wheels
-    that this took, `toolkit`: with which compiler of CUDA, `build_compiler`: what lies over the base for it otherwise.
+    `breaks`: what they broke; `builds`: what those were built of that nobody publishes, `build_requirements`: the
+    wheels that this took, `toolkit`: with which compiler of CUDA, `build_compiler`: what lies over the base for it.
     """
 
     base: Base
