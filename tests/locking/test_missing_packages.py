@@ -75,7 +75,7 @@ def test_what_a_wheel_starts_is_told_where_sources_import_it(tmp_path: Path) -> 
     found = told(tmp_path, "import cv2\n", *wheels, base=requested("libglib2.0-0t64"))
     assert [text.partition(" under build")[0] for text in found] == [
         (
-            "predict.py:1:1: imports cv2, which loads libGL.so.1 and libgthread-2.0.so.0, "
+            "predict.py:1:8: imports cv2, which loads libGL.so.1 and libgthread-2.0.so.0, "
             "which no package of the image has: add system_packages: [libgl1]"
         )
     ]
