@@ -11,6 +11,7 @@ import msgspec
 from msgspec import inspect
 
 from cogpack.commands.bench import PullBench
+from cogpack.commands.bench_push import PushBench
 from cogpack.commands.build import Built
 from cogpack.commands.cache import CacheCleaned, CachePlace, CacheSize
 from cogpack.commands.copy import Copied
@@ -65,6 +66,7 @@ RESULTS: Mapping[str, type[msgspec.Struct]] = {
     "auth explain": Explained,
     "registry probe": Probed,
     "bench pull": PullBench,
+    "bench push": PushBench,
     "cache dir": CachePlace,
     "cache size": CacheSize,
     "cache prune": CacheCleaned,

@@ -33,7 +33,10 @@ KEPT = {
     "exec": ("test_the_status_and_both_streams_are_the_commands_own",),
     "fetch": ("test_an_image_of_a_registrys_base_and_wheels_is_the_same_without_a_server",),
     "export": ("test_the_wheels_of_a_lock_are_told_in_both_forms",),
-    "bench": ("test_what_was_found_is_told_on_a_page_and_for_programs_and_nothing_is_left",),
+    "bench": (
+        "test_what_was_found_is_told_on_a_page_and_for_programs_and_nothing_is_left",
+        "test_what_a_push_takes_is_told_on_a_page_and_for_programs_and_nothing_is_left",
+    ),
     "sbom": ("test_all_that_an_image_is_made_of_is_in_its_documents",),
     "copy": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
 }
@@ -41,6 +44,7 @@ _MODULES = (
     "sbom",
     "export",
     "bench_pull",
+    "bench_push",
     "unread_project",
     "life_of_an_image",
     "depots",

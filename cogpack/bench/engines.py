@@ -3,25 +3,20 @@
 What is in them is like weights in bfloat16; nobody has such layers yet, and they are removed afterwards.
 """
 
-import math
 import os
-import random
 import shutil
-import struct
 import subprocess
 import tarfile
-import tempfile
 import time
 import zlib
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
 import msgspec
 
 from cogpack import zstd
+from cogpack.bench.machine import weight_like
 from cogpack.bench.model import Form
 from cogpack.digest import sha256
-from cogpack.disk import writing
 from cogpack.errors import UnavailableError
 from cogpack.oci import (
     OCI_CONFIG,
@@ -37,7 +32,6 @@ from cogpack.sizes import MiB
 
 _SIZE = 64 * MiB
 """Of a layer that an engine is given."""
-_PATTERN = 4 * MiB
 _SECONDS = 300.0
 _ASKED = 30
 _MEDIA_TYPES: dict[Form, str] = {"tar": OCI_LAYER, "gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD}
@@ -179,30 +173,12 @@ def _tar() -> Iterator[bytes]:
     entry = tarfile.TarInfo("weights")
     entry.size = _SIZE
     yield entry.tobuf(tarfile.USTAR_FORMAT)
-    some = random.Random(os.urandom(8))  # noqa: S311 - keeps no secret
-    numbers = (some.gauss(0.0, 0.02) for _ in range(_PATTERN // 64))
-    # The upper halves of floats are bfloat16; low bytes are as random as real ones, signs and exponents are alike.
-    upper = [struct.pack(">f", number)[0] for number in numbers]
-    high = bytes(upper) * 32
-    for _ in range(_SIZE // _PATTERN):
-        block = bytearray(_PATTERN)
-        block[0::2] = os.urandom(_PATTERN // 2)
-        block[1::2] = high[: _PATTERN // 2]
-        yield bytes(block)
+    made = 0
+    while made < _SIZE:
+        block = weight_like()
+        made += len(block)
+        yield block
     yield bytes(2 * tarfile.BLOCKSIZE)
-
-
-def measure_disk(directory: Path, *, size: int = 128 * MiB) -> float:
-    """Tell how many bytes a second the disk of `directory` takes, until they are on it."""
-    block = os.urandom(MiB)
-    with writing(directory), tempfile.TemporaryFile(dir=directory) as file:
-        began = time.monotonic()
-        for _ in range(size // MiB):
-            file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
-        seconds = time.monotonic() - began
-    return size / seconds if seconds else math.inf
 
 
 _ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "amd64")

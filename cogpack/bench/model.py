@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
+from cogpack.bench.flows import follow
 from cogpack.oci import OCI_LAYER_GZIP, OCI_LAYER_ZSTD, Descriptor, oci_layer_type
 
 Form: TypeAlias = Literal["tar", "gzip", "zstd"]
@@ -21,7 +22,7 @@ Wall: TypeAlias = Literal["streams", "network", "unpack", "disk"]
 _FORMS: dict[str, Form] = {OCI_LAYER_GZIP: "gzip", OCI_LAYER_ZSTD: "zstd"}
 WEIGHT_RATIOS: dict[Form, float] = {"tar": 1.0, "gzip": 0.79, "zstd": 0.78}
 """What codecs leave of weights in bfloat16 (docs/weights.md)."""
-_FILES: dict[Form, float] = {"tar": 1.0, "gzip": 0.4, "zstd": 0.35}
+FILE_RATIOS: dict[Form, float] = {"tar": 1.0, "gzip": 0.4, "zstd": 0.35}
 """What they leave of programs and libraries, about."""
 
 WALLS: tuple[Wall, ...] = get_args(Wall)
@@ -136,30 +137,12 @@ def _coming(layers: Sequence[Layer], client: Client, host: Host) -> list[tuple[f
     """Tell of each layer when it is asked for and when it has come."""
     if client.ranges:
         return _by_ranges(layers, client, host)
-    rate = host.stream
-    comes = [(0.0, 0.0)] * len(layers)
-    left: dict[int, float] = {}
-    waits: dict[int, float] = {}
-    now, following = 0.0, 0
-    while following < len(layers) or left:
-        while following < len(layers) and len(left) < client.streams:
-            comes[following] = (now, now)
-            left[following] = float(layers[following].size)
-            waits[following] = now + host.first_byte
-            following += 1
-        flowing = [at for at in left if waits[at] <= now]
-        pace = min(rate, host.network / len(flowing)) if flowing and host.network else rate
-        # Until one begins or ends, each comes at the same pace.
-        steps = [waits[at] - now for at in left if waits[at] > now]
-        steps += [left[at] / pace if pace else math.inf for at in flowing]
-        step = min(steps)
-        now += step
-        for at in flowing:
-            left[at] -= step * pace if step else 0.0
-            if left[at] <= 1e-6 * layers[at].size or math.isinf(pace):
-                del left[at]
-                comes[at] = (comes[at][0], now)
-    return comes
+
+    def pace(coming: Sequence[int]) -> list[float]:
+        return [min(host.stream, (host.network or math.inf) / len(coming))] * len(coming)
+
+    steps = follow([layer.size for layer in layers], at_once=client.streams, pace=pace, before=host.first_byte)
+    return [(step.asked, step.moved) for step in steps]
 
 
 def _by_ranges(layers: Sequence[Layer], client: Client, host: Host) -> list[tuple[float, float]]:
@@ -188,6 +171,6 @@ def layers_of(layers: Sequence[tuple[str, Descriptor]], weights: Collection[str]
     for name, found in layers:
         form = _FORMS.get(oci_layer_type(found.media_type), "tar")
         inside = found.digest in weights
-        ratio = (WEIGHT_RATIOS if inside else _FILES)[form]
+        ratio = (WEIGHT_RATIOS if inside else FILE_RATIOS)[form]
         made.append(Layer(name or found.digest[7:19], found.size, round(found.size / ratio), form, weights=inside))
     return tuple(made)

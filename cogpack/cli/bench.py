@@ -1,4 +1,4 @@
-"""`cogpack bench pull` for people: what was measured, what follows, and why."""
+"""`cogpack bench` for people: what was measured, what follows, and why."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,11 @@ from cogpack.cli.running import Answer, with_session
 from cogpack.errors import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cogpack.bench.lanes import Lane
     from cogpack.commands.bench import OtherLayout, PullBench
+    from cogpack.commands.bench_push import PushBench
     from cogpack.session import Session
 
 
@@ -28,16 +32,35 @@ def bench_pull(arguments: argparse.Namespace) -> None:
         )
         if arguments.html:
             from cogpack.cli.bench_page import bench_page
-            from cogpack.disk import write_whole
-            from cogpack.redaction import redact_result
 
-            write_whole(arguments.html, [redact_result(bench_page(found)).encode()])
-        return Answer(found, "\n".join(_lines(found)))
+            _write(arguments.html, bench_page(found))
+        return Answer(found, "\n".join(_pull_lines(found)))
 
     with_session(arguments, act)
 
 
-def _lines(found: "PullBench") -> Iterator[str]:
+def bench_push(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.bench_push import bench_push
+
+    def act(session: "Session") -> Answer:
+        found = bench_push(session, arguments.target, room=arguments.budget, commit=arguments.commit)
+        if arguments.html:
+            from cogpack.cli.bench_push_page import bench_push_page
+
+            _write(arguments.html, bench_push_page(found))
+        return Answer(found, "\n".join(_push_lines(found)))
+
+    with_session(arguments, act)
+
+
+def _write(path: "Path", page: str) -> None:
+    from cogpack.disk import write_whole
+    from cogpack.redaction import redact_result
+
+    write_whole(path, [redact_result(page).encode()])
+
+
+def _pull_lines(found: "PullBench") -> Iterator[str]:
     from cogpack.cli.bench_text import machine_text, network_text, verdict
     from cogpack.text import count_text, size_text, time_text
 
@@ -46,10 +69,7 @@ def _lines(found: "PullBench") -> Iterator[str]:
     yield f"{size_text(found.size)} in {count_text(len(found.layers), 'layer')}, {size_text(weights)} of them weights"
     yield ""
     yield f"network  {network_text(found)}"
-    yield from _columns(
-        ["connections", *(str(lane.connections) for lane in found.network.lanes)],
-        ["MB/s", *(f"{lane.rate / 1e6:.1f}" for lane in found.network.lanes)],
-    )
+    yield from _rates(found.network.lanes)
     yield f"machine  {machine_text(found)}"
     yield ""
     measured = {pull.client: pull for pull in found.measured}
@@ -72,10 +92,52 @@ def _lines(found: "PullBench") -> Iterator[str]:
     yield verdict(found)
 
 
+def _push_lines(found: "PushBench") -> Iterator[str]:
+    from cogpack.cli.bench_push_text import (
+        finishing_text,
+        left_lines,
+        machine_text,
+        network_text,
+        shapes_text,
+        verdict,
+        what_text,
+    )
+    from cogpack.text import time_text
+
+    yield found.repository
+    yield what_text(found)
+    yield ""
+    yield f"network  {network_text(found)}"
+    yield f"bodies   {shapes_text(found)}"
+    yield f"the end of a layer  {finishing_text(found)}"
+    yield from _rates(found.uploads.lanes)
+    yield f"machine  {machine_text(found)}"
+    yield ""
+    rows = [["push by", "calculated", "held up by"]]
+    rows += [[f"-j {other.jobs}", time_text(other.seconds), other.wall or ""] for other in found.jobs]
+    rows.append(["limit", time_text(found.limit), ""])
+    yield from _columns(*rows)
+    yield ""
+    if made := found.measured:
+        told = f"{time_text(made.seconds)}; calculated {time_text(made.calculated)} ({100 * made.error:+.0f} %)"
+        yield f"rehearsed by -j {found.push.jobs}, without the ends of layers: {told}"
+    for why in found.unmeasured:
+        yield f"not rehearsed: {why}"
+    yield from left_lines(found)
+    yield verdict(found)
+
+
 def _layout(layout: "OtherLayout") -> list[str]:
     from cogpack.text import size_text, time_text
 
     return [layout.name, str(layout.layers), size_text(layout.size), time_text(layout.seconds), layout.wall or ""]
+
+
+def _rates(lanes: "Sequence[Lane]") -> Iterator[str]:
+    yield from _columns(
+        ["connections", *(str(lane.connections) for lane in lanes)],
+        ["MB/s", *(f"{lane.rate / 1e6:.1f}" for lane in lanes)],
+    )
 
 
 def _columns(*rows: Sequence[str]) -> Iterator[str]:

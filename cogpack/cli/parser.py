@@ -5,7 +5,7 @@ from functools import cache, partial
 from cogpack import __version__
 from cogpack.cli import acts, difference, doctors, helping, registries
 from cogpack.cli import cache as cache_acts
-from cogpack.cli.bench import bench_pull
+from cogpack.cli.bench import bench_pull, bench_push
 from cogpack.cli.container_grammar import add_containers
 from cogpack.cli.grammar import Act, Grammar
 from cogpack.cli.options import (
@@ -145,6 +145,20 @@ def _benches(top: Grammar) -> None:
     pull.add_argument("--html", type=place, metavar="FILE", help="write a page with plots, too")
     connections(pull)
     pull.share(OUTPUT, CONNECTION)
+
+    push = bench.command(
+        "push",
+        "Measure the way to a repository, and tell what a push takes and what holds it up.",
+        bench_push,
+        example="cogpack bench push ghcr.io/me/model",
+    )
+    push.add_argument("target", metavar="HOST/NAME", help="a repository that you may push to; it stays as it is")
+    text = "bytes that may be sent, in uploads that are cancelled [2GB]"
+    push.add_argument("--budget", type=room, default=2 * 10**9, metavar="SIZE", help=text)
+    text = "have one blob of 16 MiB made, too, and delete it: to see what storing takes"
+    push.add_argument("--commit", action="store_true", help=text)
+    push.add_argument("--html", type=place, metavar="FILE", help="write a page with plots, too")
+    push.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
 
 def _registries(top: Grammar) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import msgspec
 
 from cogpack.bench.clients import CONTAINERD, DOCKER, PODMAN, STOCK, ours
-from cogpack.bench.engines import ENGINES, Engine, find_engine, measure_disk, measure_unpack, run
+from cogpack.bench.engines import ENGINES, Engine, find_engine, measure_unpack, run
+from cogpack.bench.lanes import SECONDS, Lane
 from cogpack.bench.layouts import others
+from cogpack.bench.machine import measure_writing
 from cogpack.bench.model import Client, Form, Host, Layer, Pull, Wall, calculate, layers_of, limit
-from cogpack.bench.network import Lane, Network, measure_network
+from cogpack.bench.network import Network, measure_network
 from cogpack.commands.pull import all_blobs, pull
 from cogpack.digest import Digest
 from cogpack.disk import writing
@@ -79,8 +81,8 @@ class Measures(msgspec.Struct, frozen=True):
     """How an engine and a disk are measured."""
 
     unpack: Callable[..., dict[Form, float]] = measure_unpack
-    disk: Callable[[Path], float] = measure_disk
-    seconds: float = 2.0
+    disk: Callable[[Path], float] = measure_writing
+    seconds: float = SECONDS
 
 
 MEASURES = Measures()

@@ -140,13 +140,13 @@ class Requests:
             )
         return self.http.redirect(url, urljoin(url, location))
 
-    def cancel(self, location: str) -> None:
+    def cancel(self, location: str, *scopes: str) -> None:
         """Free what the server holds of an upload; it would expire by itself, so nothing depends on this.
 
-        A registry may want the right to delete for it, which is not asked for.
+        A registry may want the right to delete for it, which is not asked for but by `scopes`.
         """
         with suppress(CogpackError):
-            header = self._authorizer.header() if self._is_registry(location) else None
+            header = self._authorizer.header(*scopes) if self._is_registry(location) else None
             headers = {"Authorization": header} if header else {}
             self.http.send_and_forget("DELETE", location, origin=self.base, headers=headers)
 

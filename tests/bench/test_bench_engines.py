@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cogpack.bench.engines import ENGINES, measure_disk, measure_unpack
+from cogpack.bench.engines import ENGINES, measure_unpack
+from cogpack.bench.machine import measure_reading, measure_writing
 from cogpack.progress import Cancellation
 
 
@@ -28,5 +29,6 @@ def test_an_engine_unpacks_what_it_pulls_and_is_asked_to_remove_it(
 
 
 def test_the_disk_is_left_as_it_was(tmp_path: Path) -> None:
-    assert measure_disk(tmp_path, size=2**20) > 0
+    assert measure_writing(tmp_path, size=2**20) > 0
+    assert measure_reading(tmp_path, size=2**20) > 0
     assert not [*tmp_path.iterdir()]

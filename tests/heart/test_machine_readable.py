@@ -125,7 +125,7 @@ def test_each_command_prints_the_document_that_is_written_down(world: World, mon
         "diff REF .", "doctor", "copy REF ../copied",
         "pull REF -o ../pulled", "weights ls", "weights verify REF --against model/w.pt", "weights pull REF -o ../w",
         "logout localhost:9", "auth explain localhost:9", f"registry probe {world.registry}/me/probe",
-        "bench pull REF --engine none --budget 1MB",
+        "bench pull REF --engine none --budget 1MB", f"bench push {world.registry}/me/bench --budget 1MB",
         "cache dir", "cache size", "cache prune", "cache clean",
     ]  # fmt: skip
     seen = set()

@@ -1,4 +1,5 @@
-"""A front on loopback that passes on what a server says only so quickly: on each connection, and on all together."""
+"""A front on loopback that passes on only so quickly what a server says, or what it is told: on each connection, and on
+all together."""
 
 import socket
 import socketserver
@@ -28,28 +29,34 @@ class _Pace:
 
 
 @contextmanager
-def throttled(server: str, *, stream: float | None = None, total: float | None = None) -> Iterator[str]:
-    """`server`: HOST:PORT; `stream`: bytes a second of a connection, `total`: of all. Yields its own HOST:PORT."""
+def throttled(
+    server: str, *, stream: float | None = None, total: float | None = None, upward: bool = False
+) -> Iterator[str]:
+    """`server`: HOST:PORT; `stream`: bytes a second of a connection, `total`: of all; `upward`: of what it is told.
+    Yields its own HOST:PORT."""
     host, _, port = server.rpartition(":")
     everybody = _Pace(total)
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            own = _Pace(stream)
             with socket.create_connection((host, int(port))) as upstream, suppress(OSError):
                 thread = threading.Thread(target=self._up, args=(upstream,), daemon=True)
                 thread.start()
-                while block := upstream.recv(_BLOCK):
-                    own.wait(len(block))
-                    everybody.wait(len(block))
-                    self.request.sendall(block)
+                self._pass_on(upstream, self.request, slowly=not upward)
 
         def _up(self, upstream: socket.socket) -> None:
             with suppress(OSError):
-                while block := self.request.recv(_BLOCK):
-                    upstream.sendall(block)
+                self._pass_on(self.request, upstream, slowly=upward)
             with suppress(OSError):
                 upstream.shutdown(socket.SHUT_RDWR)
+
+        def _pass_on(self, source: socket.socket, to: socket.socket, *, slowly: bool) -> None:
+            own = _Pace(stream)
+            while block := source.recv(_BLOCK):
+                if slowly:
+                    own.wait(len(block))
+                    everybody.wait(len(block))
+                to.sendall(block)
 
     class Listener(socketserver.ThreadingTCPServer):
         daemon_threads = True
