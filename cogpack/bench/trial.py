@@ -20,7 +20,7 @@ from cogpack.errors import CogpackError
 from cogpack.oci import Descriptor
 from cogpack.progress import Cancelled
 from cogpack.registry.profiles import Shape
-from cogpack.registry.push.protocol import Answer
+from cogpack.registry.push.protocol import Answer, BrokenError
 from cogpack.registry.push.requests import HttpUploadRequests
 from cogpack.registry.push.shapes import Shapes
 from cogpack.registry.refusals import codes
@@ -128,12 +128,13 @@ class Place:
         return self._delete(sha256(secrets.token_bytes(32)))
 
     def remove(self, digest: Digest) -> None:
-        """Delete a blob of ours."""
+        """Delete a blob of ours, if it is there."""
+        url = self.requests.url("blobs", digest)
         try:
-            if not self._delete(digest):
+            if not self._delete(digest) and self.requests.request("HEAD", url, tries="few").status != 404:
                 self.left.append(digest)
         except Cancelled:
-            self.requests.cancel(self.requests.url("blobs", digest), self._scope)
+            self.requests.cancel(url, self._scope)
             raise
 
     def _delete(self, digest: Digest) -> bool:
@@ -240,13 +241,17 @@ class Trial:
         """End the upload by a digest that nothing has. A registry that takes it checks none: then that is deleted."""
         wrong = sha256(secrets.token_bytes(32))
         url = self._requests.address(self.url, wrong)
-        answer = (
-            self._requests.send_body("PUT", url, start=0, length=length, ranged=False)
-            if length
-            else self._requests.commit(url)
-        )
-        self._place.went(answer)
         self.asked = True
+        try:
+            answer = (
+                self._requests.send_body("PUT", url, start=0, length=length, ranged=False)
+                if length
+                else self._requests.commit(url)
+            )
+        except BrokenError:  # who knows
+            self._place.remove(wrong)
+            raise
+        self._place.went(answer)
         if answer.status in GOOD:
             self._place.remove(wrong)
             return

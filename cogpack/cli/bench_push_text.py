@@ -30,12 +30,11 @@ def verdict(found: "PushBench") -> str:
     said = f"the push is held up by {{}}; without that, {share:.0f} % of the time would be saved"
     match push.wall:
         case "streams":
-            few = min(push.jobs, len(found.layers))
-            said = said.format(f"its few streams, {few} of {size_text(uploads.stream)}/s each")
+            said = said.format(f"its few streams, of {size_text(uploads.stream)}/s each")
             better = min(found.jobs, key=lambda other: (other.seconds, other.jobs))
             if better.seconds < _BETTER * push.seconds:
                 return f"{said}. More at once: -j {better.jobs}, {time_text(better.seconds)}"
-            return f"{said}. More layers of the weights would be more streams: cogpack.weights.layer_size"
+            return f"{said}. More and smaller layers would be more streams: cogpack.weights.layer_size"
         case "network":
             return said.format(f"the network, {size_text(uploads.total or 0)}/s in all")
         case "registry":
