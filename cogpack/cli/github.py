@@ -10,8 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cogpack.cli.excerpts import PLACE, find_place
-
 if TYPE_CHECKING:
     from cogpack.cli.json_output import Failure
     from cogpack.commands.build import Built
@@ -33,6 +31,8 @@ def error_line(failed: "Failure", root: Path | None, environment: Mapping[str, s
 
 def note_line(note: "Note", root: Path | None, environment: Mapping[str, str] = os.environ) -> str:
     """Return an annotation: what stands at a line of a file is a warning there; all else is a notice."""
+    from cogpack.cli.excerpts import PLACE
+
     kind = "warning" if PLACE.match(note.text) else "notice"
     return _command(kind, note.text, note.code, root, environment)
 
@@ -51,6 +51,8 @@ def _escaped(text: str, more: str = "") -> str:
 
 def _place(text: str, root: Path | None, environment: Mapping[str, str]) -> dict[str, str]:
     """Return file, line and column, the file relative to the checkout; nothing where it is not in that."""
+    from cogpack.cli.excerpts import find_place
+
     workspace = Path(os.path.realpath(environment.get("GITHUB_WORKSPACE") or "."))
     found = find_place(text, root)
     if found is None or not found.path.is_relative_to(workspace):

@@ -114,11 +114,12 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
 
 def _note_line(arguments: argparse.Namespace) -> "Callable[[Note], str]":
     from cogpack.cli import github
-    from cogpack.cli.excerpts import project_root
     from cogpack.console.lines import noted
 
     if not github.is_here():
         return noted
+    from cogpack.cli.excerpts import project_root
+
     root = project_root(arguments.directory, arguments.file)
     return lambda note: github.note_line(note, root)
 

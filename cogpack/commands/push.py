@@ -16,7 +16,6 @@ from cogpack.planning.delivery.targets import push_targets
 from cogpack.planning.known import look_up, record_results
 from cogpack.planning.plan import weights_plan
 from cogpack.planning.prepare import open_project, prepare_each, settle, with_told_libraries
-from cogpack.planning.shared_layers import Publisher
 from cogpack.session import Session
 
 
@@ -71,7 +70,11 @@ def push(
     """
     project = open_project(session)
     named = push_targets(session, targets, tags, project)
-    publisher = Publisher(session, project) if publish_layers else None
+    publisher = None
+    if publish_layers:
+        from cogpack.planning.shared_layers import Publisher
+
+        publisher = Publisher(session, project)
     session.homes = tuple(target.repository for target in named)
     each = prepare_each(session, project, writes=True)
     if weights_only:

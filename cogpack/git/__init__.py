@@ -5,24 +5,29 @@ says it has, and what `git clone` makes of it · `objects`: commits, trees and t
 copy, verified · `submodules` and `attributes`: what a tree says of itself.
 """
 
-from cogpack.git.objects import (
-    EXECUTABLE,
-    FILE,
-    GITLINK,
-    SYMLINK,
-    TREE,
-    Commit,
-    Kind,
-    NotExactError,
-    TreeEntry,
-    checked_entries,
-    is_special_link,
-    parse_commit,
-    parse_tag,
-    raw_entries,
-)
-from cogpack.git.program import Git
-from cogpack.git.reader import Objects
+from typing import TYPE_CHECKING
+
+from cogpack.lazily import on_demand
+
+if TYPE_CHECKING:
+    from cogpack.git.objects import (
+        EXECUTABLE,
+        FILE,
+        GITLINK,
+        SYMLINK,
+        TREE,
+        Commit,
+        Kind,
+        NotExactError,
+        TreeEntry,
+        checked_entries,
+        is_special_link,
+        parse_commit,
+        parse_tag,
+        raw_entries,
+    )
+    from cogpack.git.program import Git
+    from cogpack.git.reader import Objects
 
 __all__ = [
     "EXECUTABLE",
@@ -42,3 +47,28 @@ __all__ = [
     "parse_tag",
     "raw_entries",
 ]
+
+if not TYPE_CHECKING:  # to them a name that is not above is a mistake
+    __getattr__ = on_demand(
+        __name__,
+        {
+            "objects": (
+                "EXECUTABLE",
+                "FILE",
+                "GITLINK",
+                "SYMLINK",
+                "TREE",
+                "Commit",
+                "Kind",
+                "NotExactError",
+                "TreeEntry",
+                "checked_entries",
+                "is_special_link",
+                "parse_commit",
+                "parse_tag",
+                "raw_entries",
+            ),
+            "program": ("Git",),
+            "reader": ("Objects",),
+        },
+    )

@@ -18,7 +18,7 @@ import deflate as libdeflate
 from cogpack import inflate, zstd
 from cogpack.digest import Hasher
 from cogpack.errors import InputError, MismatchError
-from cogpack.layers import deflate, tar
+from cogpack.layers import tar
 from cogpack.layers.content import Content, RawDeflate
 from cogpack.oci import OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD
 from cogpack.sizes import BLOCK
@@ -55,6 +55,8 @@ class SplicedGzip:
     media_type = OCI_LAYER_GZIP
 
     def encode(self, segments: Iterable[tar.Segment], plain: Hasher) -> Iterator[bytes]:
+        from cogpack.layers import deflate
+
         headers = bytearray()
         for segment in segments:
             if isinstance(segment, bytes):
@@ -176,6 +178,8 @@ class Gzip(_Framed):
         _require("deflate", version("deflate"), _DEFLATE_VERSION)
 
     def compress(self, piece: bytes | bytearray) -> bytes:
+        from cogpack.layers import deflate
+
         body = bytes(libdeflate.deflate_compress(piece, 6))
         return deflate.HEADER + body + deflate.trailer(inflate.crc32(piece), len(piece))
 

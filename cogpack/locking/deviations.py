@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from cogpack.config import Config
 from cogpack.errors import InputError, together
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import DebianBase, RegistryBase
 from cogpack.notes import Code, Note
-from cogpack.requirements import has_sets
-from cogpack.resolve.debs import NvidiaLibrary, of_interpreter, of_wheels, parse_request
+
+if TYPE_CHECKING:
+    from cogpack.resolve.debs import NvidiaLibrary
+
 
 _CUDA = re.compile(r"nvidia-cuda-runtime(?:-cu\d+)?")
 _CUDNN = re.compile(r"nvidia-cudnn-cu\d+")
@@ -27,12 +30,18 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
             yield Note(Code.PACKAGE_OF_WHEELS, f"{place}: {text}")
     base = decisions.base
     if decisions.interpreter and isinstance(base, DebianBase) and base.python != config.python_minor:
+        from cogpack.resolve.debs import of_interpreter
+
         for index, name in enumerate(config.system_packages):
             if of_interpreter(name, config.python_minor):
                 text = f"{name} is left out: CPython {decisions.interpreter.version} comes with what is in it"
                 yield Note(Code.PACKAGE_OF_WHEELS, f"{config.where(f'build.system_packages[{index}]')}: {text}")
     for name in ("extras", "dependency_groups"):
-        if getattr(config.pack, name) and not has_sets(config.python_requirements or ""):
+        if getattr(config.pack, name):
+            from cogpack.requirements import has_sets
+
+            if has_sets(config.python_requirements or ""):
+                continue
             text = "has no effect: build.python_requirements names no pyproject.toml, pylock.toml or uv.lock"
             yield Note(Code.UNUSED_SETTING, f"{config.where(f'cogpack.{name}')}: {text}")
     pack = config.pack
@@ -81,13 +90,15 @@ def check_left_to_wheels(config: Config, decisions: Decisions) -> None:
         raise together(lacking)
 
 
-def _left_to_wheels(config: Config, decisions: Decisions) -> Iterator[tuple[str, str, NvidiaLibrary]]:
+def _left_to_wheels(config: Config, decisions: Decisions) -> "Iterator[tuple[str, str, NvidiaLibrary]]":
     """Give place and name of each package that wheels stand for, and no archive has."""
     base = decisions.base
     over = base.system_packages
     below = base.packages if isinstance(base, DebianBase) else over.present
     installed = {one.name for one in (*below, *over.packages)}
     for index, name in enumerate(config.system_packages):
+        from cogpack.resolve.debs import of_wheels, parse_request
+
         if (wanted := of_wheels(name)) and parse_request(name).name not in installed:
             yield config.where(f"build.system_packages[{index}]"), name, wanted
 

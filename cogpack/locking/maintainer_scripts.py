@@ -7,23 +7,25 @@ they say is only a reason to run them: the layer is made of the whole package, w
 
 import io
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cogpack.artifacts import Artifact
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.layers.content import LocalFile
 from cogpack.layers.debs import DebFile
-from cogpack.layers.debs.configure import check_scripts, check_upgrade, is_stood_in_for
 from cogpack.layers.debs.deb.archive import control_end, read_control
 from cogpack.lockfile.base_kinds import LockedDeb
 from cogpack.locking.recommended import LEAVES_OUT
 from cogpack.notes import Code, Note
-from cogpack.resolve.debs import Brought
 from cogpack.session import Session
 from cogpack.text import count_text
 from cogpack.threads import each
 from cogpack.trace import TRACE
+
+if TYPE_CHECKING:
+    from cogpack.resolve.debs import Brought
+
 
 _HEAD = 16 * 1024
 """Bytes of a package that are read first; most control archives end within."""
@@ -58,16 +60,18 @@ class _Mirror(Protocol):
 
 
 def left_to_dpkg(
-    session: Session, packages: Sequence[Brought], mirror: _Mirror, places: Mapping[str, str]
+    session: Session, packages: "Sequence[Brought]", mirror: _Mirror, places: Mapping[str, str]
 ) -> Collection[str]:
     """Give those of `packages` whose scripts do more than is known, and say of each that is needed what. `places`: by
     requested package."""
+    from cogpack.layers.debs.configure import check_scripts, check_upgrade, is_stood_in_for
+
     unknown = [found for found in packages if found.old or found.deb.is_foreign or not is_stood_in_for(found.deb.name)]
     if not unknown:
         return ()
     task = session.progress.task(f"maintainer scripts of {count_text(len(unknown), 'package')}", None, "read")
 
-    def look(found: Brought) -> InputError | str:
+    def look(found: "Brought") -> InputError | str:
         try:
             control = _control(session, found.deb, mirror)
         except CogpackError as error:
@@ -101,7 +105,7 @@ def left_to_dpkg(
     return [found.deb.name for found, _ in left]
 
 
-def _placed(error: InputError, found: Brought, places: Mapping[str, str]) -> str:
+def _placed(error: InputError, found: "Brought", places: Mapping[str, str]) -> str:
     asked, *brought = found.chain
     where = f"{places.get(asked, 'build.system_packages')}: "
     way = f"{asked} brings {', which brings '.join(brought)}: " if brought else ""

@@ -10,13 +10,13 @@ import re
 import shlex
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from packaging.utils import canonicalize_name
 
 from cogpack.config import step_places
 from cogpack.errors import CogpackError
-from cogpack.layers.wheels.modules import SiteModules
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.lockfile.base_kinds import RegistryBase
 from cogpack.locking.lines.read import image_of, read_lines
@@ -26,15 +26,18 @@ from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.resolve.wheels import DISTRIBUTIONS
 from cogpack.run_lines import touched
-from cogpack.run_lines.site import within
+from cogpack.run_lines.effects import within
 from cogpack.runtime.contract import SOURCE, WORKING_DIRECTORY
 from cogpack.runtime.imports import Import, ImportedFiles, Imports, is_standard, left_python, read_imports
 from cogpack.session import Session
 from cogpack.threads import each
 
+if TYPE_CHECKING:
+    from cogpack.layers.wheels.modules import SiteModules
+
 _JOBS = 16
 
-ModulesOf = Callable[[Sequence[LockedWheel]], SiteModules | None]
+ModulesOf: TypeAlias = "Callable[[Sequence[LockedWheel]], SiteModules | None]"
 """Gives the modules of wheels; None where nobody here knows them."""
 
 _BRINGS_NONE = frozenset(
@@ -79,7 +82,9 @@ class Looked(msgspec.Struct, frozen=True):
 def read_modules(outlines: Outlines, session: Session) -> ModulesOf:
     """Say how those of wheels are read where these are."""
 
-    def modules_of(wheels: Sequence[LockedWheel]) -> SiteModules:
+    def modules_of(wheels: Sequence[LockedWheel]) -> "SiteModules":
+        from cogpack.layers.wheels.modules import SiteModules
+
         found = each(outlines.of, wheels, jobs=_JOBS, name="wheel", cancellation=session.cancellation, caught=True)
         return SiteModules(outline for _, outline in found)
 
@@ -89,7 +94,7 @@ def read_modules(outlines: Outlines, session: Session) -> ModulesOf:
 def local_modules(session: Session, project: Project) -> ModulesOf:
     """Say how they are read of wheels that are here: nobody is asked for others."""
 
-    def modules_of(wheels: Sequence[LockedWheel]) -> SiteModules | None:
+    def modules_of(wheels: Sequence[LockedWheel]) -> "SiteModules | None":
         if not all(wheel.path or session.store.find(wheel_artifact(wheel)) for wheel in wheels):
             return None
         return read_modules(Outlines(session, project, lambda wheel: wheel.filename), session)(wheels)
@@ -99,6 +104,7 @@ def local_modules(session: Session, project: Project) -> ModulesOf:
 
 def look_at_imports(project: Project, decisions: Decisions, modules_of: ModulesOf) -> Looked:
     """Look for each module that is imported; a note of one that is not there has where that is done first."""
+
     files = _Files(project)
     imports = read_imports(files, roots_of(project.config))
     names = {wheel.name for wheel in decisions.wheels}
@@ -131,7 +137,7 @@ def look_at_imports(project: Project, decisions: Decisions, modules_of: ModulesO
     return Looked(tuple(notes))
 
 
-def _lacking(files: ImportedFiles, modules: SiteModules, one: Import) -> str:
+def _lacking(files: ImportedFiles, modules: "SiteModules", one: Import) -> str:
     """Name what is not there: the module, or all that it is in."""
     first = one.module.partition(".")[0]
     if one.level or first in files.names(""):

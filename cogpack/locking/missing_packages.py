@@ -7,6 +7,7 @@ Of an image of a registry nobody knows here what it has, and nothing is told.
 import fnmatch
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,7 +17,9 @@ from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.resolve.debs import COG_TOOLS, PROGRAMS, WANTS, WITH_COG_TOOLS
-from cogpack.runtime.started import Sources, Started, read_sources
+
+if TYPE_CHECKING:
+    from cogpack.runtime.started import Sources, Started
 
 _ALSO: Mapping[str, Sequence[str]] = {
     "7z": ("7zip",),
@@ -73,8 +76,10 @@ def is_added(packages: Sequence[str], config: Config) -> bool:
     return config.pack.tools is None and set(packages) <= {*COG_TOOLS, *WITH_COG_TOOLS}
 
 
-def sources_of(project: Project) -> Sources:
+def sources_of(project: Project) -> "Sources":
     """Read the predictor's sources, and the trainer's."""
+    from cogpack.runtime.started import read_sources
+
     return read_sources(project.source, roots_of(project.config))
 
 
@@ -92,7 +97,7 @@ class Wish(msgspec.Struct, frozen=True):
     place: str = ""
 
 
-def wishes(decisions: Decisions, sources: Sources) -> Iterator[Wish]:
+def wishes(decisions: Decisions, sources: "Sources") -> Iterator[Wish]:
     """Give all, whatever the image has."""
     wheels = {wheel.name: wheel for wheel in decisions.wheels}
     for started in sources.programs:

@@ -19,7 +19,6 @@ from cogpack.layers.bytecode import Packs, minor_of
 from cogpack.lockfile import FILE
 from cogpack.planning.own_python import ENVIRONMENT, OPTIONS, PROGRAM, OwnPython
 from cogpack.planning.steps.steps import Runner
-from cogpack.resolve.wheels.compile import uv_program
 from cogpack.session import Session
 from cogpack.trace import TRACE
 
@@ -132,6 +131,8 @@ class Compiler:
 
 def _candidates(release: str, environment: Mapping[str, str]) -> Iterator[str]:
     """Give Pythons of this machine that may be of that release."""
+    from cogpack.resolve.wheels.compile import uv_program
+
     path = environment.get("PATH", os.defpath)
     for name in (getattr(sys, "_base_executable", sys.executable), f"python{minor_of(release)}", "python3"):
         if name and (found := shutil.which(name, path=path)):

@@ -9,6 +9,7 @@ source, so that of a file that they replace is not used.
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, takewhile
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -39,13 +40,16 @@ from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.recipes.python import plan_environment, plan_interpreter
 from cogpack.planning.recipes.run import plan_run
 from cogpack.planning.recipes.weights import Gathered, check_places
-from cogpack.planning.steps.changes import Coding, StepChanges
 from cogpack.planning.steps.layer import OpenLayer, StepsLayer
 from cogpack.planning.steps.steps import Seen, Steps, dpkg_steps, make_steps
 from cogpack.project import ProjectFile
 from cogpack.runtime import contract
 from cogpack.runtime.contract import project_path
 from cogpack.runtime.schema import Described
+
+if TYPE_CHECKING:
+    from cogpack.planning.steps.changes import Coding, StepChanges
+
 
 PROJECT = "project"
 """The name of the layer with the project's own files."""
@@ -68,8 +72,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     weights: Mapping[str, tuple[Placed, ...]] = {}
     lines: Lines = Lines()
     seen: tuple[Seen, ...] = ()
-    dpkg: StepChanges | None = None
-    steps: StepChanges | None = None
+    dpkg: "StepChanges | None" = None
+    steps: "StepChanges | None" = None
     ran: tuple[StepsLayer | OpenLayer, ...] = ()
     bytecode: BytecodeLayers = BytecodeLayers()
     libraries: Libraries | None = None
@@ -83,7 +87,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     marks: Marks = Marks()
 
     @property
-    def changes(self) -> tuple[StepChanges, ...]:
+    def changes(self) -> "tuple[StepChanges, ...]":
         """What is run, in order: the later sees what the earlier changes."""
         return tuple(one for one in (self.dpkg, self.steps) if one is not None)
 
@@ -149,8 +153,8 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
     wheel: Callable[[LockedWheel], Input]
     libraries: LibrarySupply
     bytecode: PacksFor
-    dpkg: Callable[[Steps, Coding], StepChanges]
-    steps: Callable[[Steps, Coding], StepChanges]
+    dpkg: "Callable[[Steps, Coding], StepChanges]"
+    steps: "Callable[[Steps, Coding], StepChanges]"
     fetched: Fetched
     hub_file: OpenHubFile
     cloned: Cloned
@@ -264,8 +268,8 @@ def _weights(
 
 
 def _changes(
-    steps: Steps | None, config: Config, maker: LayerMaker, changes: Callable[[Steps, Coding], StepChanges]
-) -> StepChanges | None:
+    steps: Steps | None, config: Config, maker: LayerMaker, changes: "Callable[[Steps, Coding], StepChanges]"
+) -> "StepChanges | None":
     probed = probing(config)
 
     def coding(kind: StepsLayerKind, ratio: int | None) -> Codec:
@@ -274,11 +278,11 @@ def _changes(
     return changes(steps, coding) if steps else None
 
 
-def _ran(steps: StepChanges, maker: LayerMaker) -> tuple[StepsLayer | OpenLayer, ...]:
+def _ran(steps: "StepChanges", maker: LayerMaker) -> tuple[StepsLayer | OpenLayer, ...]:
     return steps.layers or (OpenLayer(steps.steps.name, layer_key(steps.steps.key, maker.compressed)),)
 
 
-def _keys(changes: StepChanges | None, layers: Sequence[StepsLayer | OpenLayer]) -> Sequence[str]:
+def _keys(changes: "StepChanges | None", layers: Sequence[StepsLayer | OpenLayer]) -> Sequence[str]:
     return [layer.key for layer in layers] + ([changes.steps.key] if changes else [])
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from blake3 import blake3
@@ -21,11 +22,13 @@ from cogpack.planning.labels import check_marks, read_marks
 from cogpack.planning.plan import Plan, make_plan
 from cogpack.planning.recipes.libraries import is_library_cache
 from cogpack.planning.recipes.weights import Gathered, gather, weight_notes
-from cogpack.planning.steps.changes import StepChanges, check_secrets, check_steps
 from cogpack.planning.supply import suppliers
 from cogpack.project import Project, each_platform
 from cogpack.runtime.schema import Described
 from cogpack.session import Session
+
+if TYPE_CHECKING:
+    from cogpack.planning.steps.changes import StepChanges
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +105,8 @@ def prepare_each(session: Session, project: Project, *, writes: bool, locked: bo
     for note in notes:
         session.progress.note(note)
     for changes in chain.from_iterable(one.plan.changes for one in prepared):
+        from cogpack.planning.steps.changes import check_steps
+
         check_steps(changes, pinned=pinned, runs=writes)
     marks = read_marks(session, project, lock)
     session.notes.check()
@@ -121,14 +126,16 @@ def settle(session: Session, prepared: Prepared, *, again: bool = False) -> Prep
     return prepared
 
 
-def run_steps(session: Session, plan: Plan, steps: StepChanges, *, held: bool = True) -> LockedSteps:
+def run_steps(session: Session, plan: Plan, steps: "StepChanges", *, held: bool = True) -> LockedSteps:
     """Run commands, over all that they see; `held`: to what is known of what they change."""
+    from cogpack.planning.steps.changes import check_secrets
+
     check_secrets(steps)
     session.supply.wait(plan.inputs[steps.steps.key])
     return steps.run(plan.taken, held=held)
 
 
-def with_changes(session: Session, prepared: Prepared, changes: StepChanges, found: LockedSteps) -> Prepared:
+def with_changes(session: Session, prepared: Prepared, changes: "StepChanges", found: LockedSteps) -> Prepared:
     """Plan the image anew, now that it is `found` what commands change."""
     if changes.known == found:
         return prepared

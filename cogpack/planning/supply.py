@@ -19,18 +19,26 @@ from cogpack.images.ground import apply_layer, ground_of, weigh
 from cogpack.images.listings import Listed
 from cogpack.images.root_file_system import RootFileSystem, too_many
 from cogpack.layers.built import BaseLayer
-from cogpack.layers.clones import CloneSource
 from cogpack.layers.entry import Entry
 from cogpack.layers.files import Placed, drain
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.layers.weights.remote import Reader
-from cogpack.lockfile import FILE, Decisions, Lock, LockedFetch, LockedHubFile, LockedInterpreter, LockedWheel
+from cogpack.lockfile import (
+    FILE,
+    Decisions,
+    Lock,
+    LockedClone,
+    LockedFetch,
+    LockedHubFile,
+    LockedInterpreter,
+    LockedSteps,
+    LockedWheel,
+)
 from cogpack.lockfile.base_kinds import Base, DebianRelease, LockedDeb
 from cogpack.locking.lines.pin_clones import make_mirrors, open_pinned
 from cogpack.locking.maintainer_scripts import deb_artifact
-from cogpack.locking.wheels.addresses import wheel_addresses
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.built import BuiltWheels
 from cogpack.locking.wheels.outlines import wheel_artifact
@@ -42,20 +50,20 @@ from cogpack.planning.plan import Suppliers
 from cogpack.planning.recipes.base import BaseSupply
 from cogpack.planning.recipes.hub import open_hub_file
 from cogpack.planning.recipes.libraries import LibrarySupply
-from cogpack.planning.steps.changes import Recorded, StepChanges
 from cogpack.planning.steps.laying import Laying
-from cogpack.planning.steps.steps import Home, Runner
+from cogpack.planning.steps.steps import Home, Runner, Steps
 from cogpack.progress import counted
 from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
 from cogpack.resolve.debs import DebianMirror, deb_urls
-from cogpack.resolve.interpreter import interpreter_urls, unreachable
-from cogpack.resolve.pip import Pages
-from cogpack.resolve.wheels import Indexes
 from cogpack.runtime.contract import project_path
 from cogpack.session import Session
 
 if TYPE_CHECKING:
+    from cogpack.layers.clones import CloneSource
+    from cogpack.planning.steps.changes import Coding, StepChanges
+    from cogpack.resolve.pip import Pages
+    from cogpack.resolve.wheels import Indexes
     from cogpack.sandbox.rungs.proot import Proot
 
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
@@ -78,6 +86,18 @@ def suppliers(
         drain(file, task.advance)
         task.done("compared")
 
+    def changes(steps: Steps, coding: "Coding", recorded: LockedSteps | None, runner: Runner) -> "StepChanges":
+        from cogpack.planning.steps.changes import Recorded, StepChanges
+
+        return StepChanges(steps, coding, Recorded(recorded, lock.results), session.formats[lock.format], runner)
+
+    opened = open_pinned(make_mirrors(session))
+
+    def cloned(pin: LockedClone, path: str) -> "CloneSource":
+        from cogpack.layers.clones import CloneSource
+
+        return CloneSource(pin, path, opened=opened, spool=session.cache, check=session.cancellation.check)
+
     runner = runner_of(session, project, decisions.base)
     wheels = _Wheels(session, project, decisions, building)
     return Suppliers(
@@ -87,28 +107,17 @@ def suppliers(
         libraries=LibrarySupply(
             wheels=session.wheel_libraries, members=partial(_members, session), cancellation=session.cancellation
         ),
-        bytecode=lambda release, own: packs_of(
-            session,
-            Compiler(session, release, own, runner),
-        ),
-        steps=lambda steps, coding: StepChanges(
-            steps, coding, Recorded(decisions.steps, lock.results), session.formats[lock.format], runner
-        ),
-        dpkg=lambda steps, coding: StepChanges(
+        bytecode=lambda release, own: packs_of(session, Compiler(session, release, own, runner)),
+        steps=lambda steps, coding: changes(steps, coding, decisions.steps, runner),
+        dpkg=lambda steps, coding: changes(
             steps,
             coding,
-            Recorded(decisions.dpkg, lock.results),
-            session.formats[lock.format],
+            decisions.dpkg,
             msgspec.structs.replace(runner, places=(project.config.where("build.system_packages"),)),
         ),
         fetched=partial(_fetched, session, step_places(project.config)),
         hub_file=partial(_hub_file, session),
-        cloned=partial(
-            CloneSource,
-            opened=open_pinned(make_mirrors(session)),
-            spool=session.cache,
-            check=session.cancellation.check,
-        ),
+        cloned=cloned,
         file=local,
         part=fingerprints.when_read,
         probe=lambda content, header: int(
@@ -194,6 +203,8 @@ def _hub_file(session: Session, file: LockedHubFile) -> Reader:
 
 
 def interpreter_input(session: Session, config: Config, locked: LockedInterpreter) -> Input:
+    from cogpack.resolve.interpreter import interpreter_urls
+
     name = unquote(urlsplit(locked.url).path.rpartition("/")[2])
     return Input(
         supply=session.supply,
@@ -206,6 +217,8 @@ def interpreter_input(session: Session, config: Config, locked: LockedInterprete
 
 @contextmanager
 def _of_publisher(version: str, config: Config) -> Iterator[None]:
+    from cogpack.resolve.interpreter import unreachable
+
     try:
         yield
     except (DeniedError, UnavailableError) as error:
@@ -250,7 +263,7 @@ class _Wheels:
             decisions,
             building,
             Ground.of(decisions, Platform.parse(project.config.pack.platform)),
-            lambda: Pages(session.http, self._indexes),
+            self._pages,
         )
         self._lock = threading.Lock()
 
@@ -264,8 +277,13 @@ class _Wheels:
             made=self._built.has(wheel),
         )
 
+    def _pages(self) -> "Pages":
+        from cogpack.resolve.pip import Pages
+
+        return Pages(self._session.http, self._indexes)
+
     @cached_property
-    def _indexes(self) -> Indexes:
+    def _indexes(self) -> "Indexes":
         return indexes_of(self._session, self._project, self._project.requirements(), self._decisions.torch_index)
 
     def _urls(self, wheel: LockedWheel) -> list[str]:
@@ -280,6 +298,8 @@ class _Wheels:
 
     @cached_property
     def _listed(self) -> dict[str, list[str]]:
+        from cogpack.locking.wheels.addresses import wheel_addresses
+
         missing = [
             wheel
             for wheel in self._decisions.wheels

@@ -6,7 +6,6 @@ from typing import TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
-from packaging.markers import Marker
 
 from cogpack.notes import Note
 from cogpack.requirements.environment import marker_environment
@@ -136,6 +135,8 @@ class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
 
     def applies(self, environment: Mapping[str, str]) -> bool:
         """Tell whether it is required where markers have these values."""
+        from packaging.markers import Marker
+
         return not self.marker or Marker(self.marker).evaluate({**environment, "extra": ""})
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from cogpack.run_lines.effects import (
     Effect,
     Fetch,
     HubDownload,
+    Known,
     Link,
     MakeDirectories,
     PipInstall,
@@ -24,8 +25,7 @@ from cogpack.run_lines.effects import (
     told,
     touched,
 )
-from cogpack.run_lines.expansion import Surroundings
-from cogpack.run_lines.known import Known, without_cache_mounts
+from cogpack.run_lines.surroundings import Surroundings
 
 __all__ = [
     "Clone",
@@ -50,5 +50,4 @@ __all__ = [
     "settled_steps",
     "told",
     "touched",
-    "without_cache_mounts",
 ]

@@ -8,16 +8,16 @@ names are, as nothing that runs before can tell them from files that were always
 import posixpath
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from cogpack.config import RunStep
-from cogpack.run_lines.effects import Clone, Fetch, MakeDirectories, SetMode, touched
-from cogpack.run_lines.expansion import Surroundings, commands
-from cogpack.run_lines.known import Known, Unknown, meaning, without_cache_mounts
-from cogpack.run_lines.shell import Refusal, RefusedError, parse
-from cogpack.run_lines.site import Site, within
+from cogpack.run_lines.effects import Clone, Fetch, Known, MakeDirectories, SetMode, Unknown, touched, within
+from cogpack.run_lines.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from cogpack.run_lines.site import Site
 
 
 class Sandboxed(msgspec.Struct, frozen=True, tag=True):
@@ -56,6 +56,10 @@ def classify(
 ) -> tuple[Decision, ...]:
     """Decide for each step, in order. `sandboxed`: why, of steps that are run although what they do can be read, by
     index."""
+    if not steps:
+        return ()
+    from cogpack.run_lines.site import Site  # with it, the grammar of the shell
+
     found: list[Decision] = []
     site = Site(surroundings=surroundings)
     first: int | None = None
@@ -78,7 +82,9 @@ def classify(
     return tuple(found)
 
 
-def _alone(step: RunStep, site: Site) -> Decision:
+def _alone(step: RunStep, site: "Site") -> Decision:
+    from cogpack.run_lines.known import meaning
+
     if impossible := _impossible(step.command, site.surroundings):
         return impossible
     if step.secrets:
@@ -129,6 +135,10 @@ def _names(line: str, path: str, start: str) -> bool:
 
 def _impossible(line: str, surroundings: Surroundings) -> Impossible | None:
     """Look at those commands only whose failure is the line's."""
+    from cogpack.run_lines.expansion import commands
+    from cogpack.run_lines.known import without_cache_mounts
+    from cogpack.run_lines.shell import Refusal, RefusedError, parse
+
     line = without_cache_mounts(line)
     if re.match(r"\s*--security=insecure\s", line):
         return Impossible("--security=insecure: the step wants more rights than any build here gives")

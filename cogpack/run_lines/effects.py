@@ -169,6 +169,19 @@ class StepEffect(msgspec.Struct, frozen=True):
     effect: Effect
 
 
+class Known(msgspec.Struct, frozen=True, tag=True):
+    """Says what a line does; nothing, if `effects` is empty."""
+
+    effects: tuple[Effect, ...]
+
+
+class Unknown(msgspec.Struct, frozen=True, tag=True):
+    """Says why a line's effect isn't known. `program`: of the command that it fails at, as the line names it."""
+
+    why: str
+    program: str = ""
+
+
 def settled(effects: Iterable[Effect]) -> tuple[Effect, ...]:
     """Give the same effects with each `SetMode` done to the file that it means, which keeps it when it is
     written again, and one `Clone` of each directory."""
@@ -241,3 +254,8 @@ def touched(effect: Effect) -> tuple[str, ...]:
             return (directory or cache,)
         case PipInstall() | PipUninstall():
             return ()
+
+
+def within(path: str, root: str) -> bool:
+    """Tell whether `path` is `root` or lies below it."""
+    return path == root or path.startswith(root.rstrip("/") + "/")

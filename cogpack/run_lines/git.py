@@ -6,9 +6,9 @@ import msgspec
 
 from cogpack.run_lines.addresses import address
 from cogpack.run_lines.arguments import NotKnownError, Table
-from cogpack.run_lines.effects import Clone, Effect
+from cogpack.run_lines.effects import Clone, Effect, within
 from cogpack.run_lines.expansion import Command
-from cogpack.run_lines.site import Site, absolute, within
+from cogpack.run_lines.site import Site, absolute
 
 _CLONE = Table(
     "git clone",

@@ -5,29 +5,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-import msgspec
-
 from cogpack.run_lines import downloads, files, git, hub
 from cogpack.run_lines.arguments import NotKnownError
-from cogpack.run_lines.effects import Effect, settled
+from cogpack.run_lines.effects import Effect, Known, Unknown, settled
 from cogpack.run_lines.expansion import Command, commands
 from cogpack.run_lines.pip import pip
 from cogpack.run_lines.shell import Refusal, RefusedError, parse
 from cogpack.run_lines.site import Reader, Site
-
-
-class Known(msgspec.Struct, frozen=True, tag=True):
-    """Says what a line does; nothing, if `effects` is empty."""
-
-    effects: tuple[Effect, ...]
-
-
-class Unknown(msgspec.Struct, frozen=True, tag=True):
-    """Says why a line's effect isn't known. `program`: of the command that it fails at, as the line names it."""
-
-    why: str
-    program: str = ""
-
 
 Meaning: TypeAlias = Known | Unknown
 

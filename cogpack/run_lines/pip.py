@@ -10,9 +10,9 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from cogpack.requirements import Options
 from cogpack.run_lines.addresses import address, last_part
 from cogpack.run_lines.arguments import NotKnownError, Table
-from cogpack.run_lines.effects import Effect, PipInstall, PipRequirement, PipUninstall
+from cogpack.run_lines.effects import Effect, PipInstall, PipRequirement, PipUninstall, within
 from cogpack.run_lines.expansion import Command
-from cogpack.run_lines.site import Site, absolute, within
+from cogpack.run_lines.site import Site, absolute
 
 _GENERAL = """
     -q --quiet

@@ -19,8 +19,10 @@ from cogpack.run_lines.effects import (
     SetMode,
     WriteText,
     touched,
+    within,
 )
-from cogpack.run_lines.expansion import Command, Surroundings
+from cogpack.run_lines.expansion import Command
+from cogpack.run_lines.surroundings import Surroundings
 
 _NOT_OF_THE_IMAGE = ("/dev", "/proc", "/run", "/sys")
 """What a running container mounts over, or what its start empties."""
@@ -116,8 +118,3 @@ def absolute(directory: str, text: str) -> str:
     if ".." in parts:
         raise NotKnownError(f"{text} has .. in it, which leads where links do")
     return "/" + "/".join(part for part in parts if part not in ("", "."))
-
-
-def within(path: str, root: str) -> bool:
-    """Tell whether `path` is `root` or lies below it."""
-    return path == root or path.startswith(root.rstrip("/") + "/")

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from cogpack.run_lines.expansion import Command, Surroundings, commands
+from cogpack.run_lines.expansion import Command, commands
 from cogpack.run_lines.shell import Refusal, RefusedError, Script, parse
+from cogpack.run_lines.surroundings import Surroundings
 
 SHELLS = [shell for shell in ("dash", "bash") if shutil.which(shell)]
 ENVIRONMENT = {"HOME": "/home of nobody", "SET": "set", "EMPTY": "", "SPACED": "two words", "STAR": "*"}

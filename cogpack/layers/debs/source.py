@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 
 from cogpack.digest import sha256
 from cogpack.layers.debs.apt_sources import AptSource, write_sources
-from cogpack.layers.debs.configure import configure
 from cogpack.layers.debs.database import write_database, write_policy
 from cogpack.layers.debs.deb.package import DebFile
 from cogpack.layers.debs.deb.unpacking import Unpacking
@@ -57,6 +56,8 @@ class DebianSource:
         return self._made_of([deb for deb in self.debs if deb.name not in names], over)
 
     def _made_of(self, base: Sequence[DebFile], over: Sequence[DebFile]) -> Tree:
+        from cogpack.layers.debs.configure import configure
+
         packages = self.unpacking.read([*base, *over])
         tree = merge(packages[: len(base)], packages[len(base) :], self.arch)
         configure(tree, packages, self.arch)

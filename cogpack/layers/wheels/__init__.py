@@ -6,12 +6,17 @@ layer · `venv`: the environment without wheels · `clashes`, `order`: paths tha
 `libraries`: what they have for the dynamic linker · `modules`: what they have for `import`.
 """
 
-from cogpack.layers.wheels.clashes import ClashesSource, find_clashes, is_hidden
-from cogpack.layers.wheels.groups import group
-from cogpack.layers.wheels.libraries import WheelLibraries, WheelLibrary
-from cogpack.layers.wheels.outline import Outline
-from cogpack.layers.wheels.source import WheelFile, WheelsSource
-from cogpack.layers.wheels.venv import VenvSource, local_names
+from typing import TYPE_CHECKING
+
+from cogpack.lazily import on_demand
+
+if TYPE_CHECKING:
+    from cogpack.layers.wheels.clashes import ClashesSource, find_clashes
+    from cogpack.layers.wheels.groups import group, is_hidden
+    from cogpack.layers.wheels.libraries import WheelLibraries, WheelLibrary
+    from cogpack.layers.wheels.outline import Outline
+    from cogpack.layers.wheels.source import WheelFile, WheelsSource
+    from cogpack.layers.wheels.venv import VenvSource, local_names
 
 __all__ = [
     "ClashesSource",
@@ -26,3 +31,16 @@ __all__ = [
     "is_hidden",
     "local_names",
 ]
+
+if not TYPE_CHECKING:  # to them a name that is not above is a mistake
+    __getattr__ = on_demand(
+        __name__,
+        {
+            "clashes": ("ClashesSource", "find_clashes"),
+            "groups": ("group", "is_hidden"),
+            "libraries": ("WheelLibraries", "WheelLibrary"),
+            "outline": ("Outline",),
+            "source": ("WheelFile", "WheelsSource"),
+            "venv": ("VenvSource", "local_names"),
+        },
+    )

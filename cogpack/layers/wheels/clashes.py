@@ -131,13 +131,6 @@ def _means_the_same(path: str, holders: Iterable[Outline]) -> bool:
     return all(one == other for one, other in pairwise(programs))
 
 
-def is_hidden(clash: LockedClash, groups: Sequence[Iterable[str]]) -> bool:
-    """Tell whether another wheel's files are seen, where `groups` of file names are layers, bottom first."""
-    names = {clash.wheel, *clash.over}
-    top = next(here for group in reversed(groups) if (here := names.intersection(group)))
-    return min(top) != clash.wheel
-
-
 class ClashesSource:
     """Gives files of wheels, as a layer, that other wheels' layers would hide."""
 

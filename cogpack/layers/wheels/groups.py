@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from packaging.utils import canonicalize_name
 
+from cogpack.lockfile import LockedClash
+
 MAX_GROUPS = 64
 
 _FRAMEWORKS = ("triton", "torch", "tensorflow", "jaxlib")
@@ -55,3 +57,10 @@ def _order(filename: str) -> tuple[int, str, str]:
     if name in _COMMON:
         return 10 + _COMMON.index(name), name, filename
     return 30 if name == "coglet" else 20, name, filename
+
+
+def is_hidden(clash: LockedClash, groups: Sequence[Iterable[str]]) -> bool:
+    """Tell whether another wheel's files are seen, where `groups` of file names are layers, bottom first."""
+    names = {clash.wheel, *clash.over}
+    top = next(here for group in reversed(groups) if (here := names.intersection(group)))
+    return min(top) != clash.wheel

@@ -20,7 +20,6 @@ from cogpack.errors import CogpackError
 from cogpack.layers.content import Content, read_anywhere
 from cogpack.layers.entry import File
 from cogpack.layers.watched import Watched
-from cogpack.layers.wheels.placing import wheel_files
 from cogpack.layers.wheels.source import WheelFile
 from cogpack.seal import THIS_RUN, Seal
 
@@ -188,6 +187,8 @@ class _Watch:
 
 
 def _read(wheel: WheelFile) -> tuple[WheelLibrary, ...]:
+    from cogpack.layers.wheels.placing import wheel_files
+
     found: list[WheelLibrary] = []
     for file in sorted(wheel_files(wheel.locate(), wheel.filename), key=lambda file: file.path):
         if _LIBRARY.fullmatch(file.path):

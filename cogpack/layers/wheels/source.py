@@ -9,7 +9,6 @@ from cogpack.digest import sha256
 from cogpack.layers.content import LocalFile
 from cogpack.layers.entry import Entry, File
 from cogpack.layers.wheels.groups import title
-from cogpack.layers.wheels.placing import wheel_files
 from cogpack.layers.wheels.venv import PYTHON, SITE
 from cogpack.oci import encode
 
@@ -56,6 +55,8 @@ class WheelsSource:
 
         Where another wheel should have it, a layer above says so (`ClashesSource`).
         """
+        from cogpack.layers.wheels.placing import wheel_files
+
         found: dict[str, File] = {}
         for wheel in self.wheels:
             files = wheel_files(wheel.locate(), wheel.filename, wheel.direct_url)

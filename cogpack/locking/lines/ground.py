@@ -8,8 +8,7 @@ from cogpack.layers.entry import Directory, parents
 from cogpack.layers.wheels import local_names
 from cogpack.lockfile import FILE, LockedPlace
 from cogpack.lockfile.base_kinds import Base, DebianBase
-from cogpack.run_lines.expansion import ROOT
-from cogpack.run_lines.site import within
+from cogpack.run_lines.effects import within
 
 Look: TypeAlias = Callable[[str], LockedPlace | None]
 """Tells what the base has at a path without links before its last name, and without its first slash; None where that
@@ -41,6 +40,8 @@ _THE_ADMINISTRATORS = (
 
 def debian_place(path: str) -> LockedPlace | None:
     """Tell what any Debian base has at `path`, whatever packages are in it."""
+    from cogpack.run_lines.surroundings import ROOT
+
     if path in _DEBIAN:
         return LockedPlace(path=path, mode=_DEBIAN[path])
     if path in _DEBIAN_LINKS:

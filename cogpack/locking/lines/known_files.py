@@ -14,7 +14,7 @@ from cogpack.layers.entry import Directory, parents
 from cogpack.lockfile import LockedPlace, LockedSandboxed
 from cogpack.locking.lines.ground import Look
 from cogpack.run_lines import Clone, Fetch, HubDownload, Link, MakeDirectories, StepEffect, WriteText
-from cogpack.run_lines.site import within
+from cogpack.run_lines.effects import within
 from cogpack.runtime import contract
 from cogpack.symlinks import follow
 

@@ -25,7 +25,7 @@ from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.locking.lines.known_files import KnownClone
 from cogpack.locking.lines.read import Lines
 from cogpack.run_lines import Clone
-from cogpack.run_lines.site import within
+from cogpack.run_lines.effects import within
 from cogpack.session import Session
 from cogpack.symlinks import follow
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from cogpack.lockfile import LockedSandboxed
 from cogpack.locking.lines.ground import Look
 from cogpack.run_lines import Clone, Effect, Fetch, MakeDirectories, PipInstall, PipUninstall, StepEffect, touched
-from cogpack.run_lines.site import within
+from cogpack.run_lines.effects import within
 
 _PIP = (
     *("/etc/pip.conf", "/etc/xdg/pip/pip.conf", "/opt/venv/pip.conf"),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from cogpack.artifacts import Artifact, Input, NotAFileError, bring
@@ -12,11 +13,13 @@ from cogpack.git.logins import login_variables
 from cogpack.lockfile import BuildSource, GitSource, IndexSource, ProjectSource, UrlSource
 from cogpack.locking.lines.pin_clones import make_git, make_mirrors
 from cogpack.locking.sources.large_files import large_files
-from cogpack.locking.sources.repositories import Repositories
 from cogpack.project import Project
 from cogpack.requirements import ArchiveAddress, GitAddress, LocalPath, SourceLine
-from cogpack.resolve.wheels import Indexes
 from cogpack.session import Session
+
+if TYPE_CHECKING:
+    from cogpack.locking.sources.repositories import Repositories
+    from cogpack.resolve.wheels import Indexes
 
 
 class Sources:
@@ -116,13 +119,17 @@ class Sources:
         return self._project.inputs()
 
     @cached_property
-    def _indexes(self) -> Indexes:
+    def _indexes(self) -> "Indexes":
+        from cogpack.resolve.wheels import Indexes
+
         session, project = self._session, self._project
         url_map = session.http.url_map
         return Indexes.from_environment(session.environment, project.requirements(), project.root, url_map=url_map)
 
     @cached_property
-    def _repositories(self) -> Repositories:
+    def _repositories(self) -> "Repositories":
+        from cogpack.locking.sources.repositories import Repositories
+
         session = self._session
         return Repositories(
             make_git(session),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from packaging.utils import parse_wheel_filename
@@ -12,7 +12,10 @@ from cogpack.lockfile import Decisions, LockedBuild, LockedInterpreter, LockedTo
 from cogpack.lockfile.base_kinds import Base
 from cogpack.notes import Note
 from cogpack.oci import Platform
-from cogpack.resolve.wheels import Neighbours, TargetPython
+from cogpack.resolve.wheels import TargetPython
+
+if TYPE_CHECKING:
+    from cogpack.resolve.wheels import Neighbours
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +32,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     subdirectory: str = ""
     name: str = ""
     version: str = ""
-    neighbours: Neighbours | None = None
+    neighbours: "Neighbours | None" = None
     isolated: bool = True
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from cogpack.artifacts import Artifact, Input, NotAFileError, bring
@@ -14,14 +15,15 @@ from cogpack.disk import writing
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
 from cogpack.locking.sources.bring import Sources
-from cogpack.locking.sources.direct import finished, source_of
 from cogpack.locking.wheels.building import Building, Built, Ground, Source
 from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.locking.wheels.rebuilt import built_again
 from cogpack.project import Project
-from cogpack.resolve.pip import Offer, Pages
-from cogpack.resolve.wheels import Indexes
 from cogpack.session import Session
+
+if TYPE_CHECKING:
+    from cogpack.resolve.pip import Offer, Pages
+    from cogpack.resolve.wheels import Indexes
 
 
 class BuiltWheels:
@@ -34,7 +36,7 @@ class BuiltWheels:
         decisions: Decisions,
         building: Building,
         ground: Ground,
-        pages: Callable[[], Pages],
+        pages: "Callable[[], Pages]",
     ) -> None:
         self._session = session
         self._sources = Sources(session, project)
@@ -55,6 +57,8 @@ class BuiltWheels:
         return built_again(wheel, build, partial(self._built_again, wheel, build))
 
     def _built_again(self, wheel: LockedWheel, build: LockedBuild) -> Built:
+        from cogpack.locking.sources.direct import finished, source_of
+
         requires = [self._requirements[name] for name in build.requires]
         for one in filter(self.has, requires):
             self.bring(one)
@@ -82,7 +86,7 @@ def scratch_directory(session: Session, prefix: str) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def first_fetch(session: Session, indexes: Indexes, title: str, offer: Offer) -> tuple[IndexSource, Path]:
+def first_fetch(session: Session, indexes: "Indexes", title: str, offer: "Offer") -> tuple[IndexSource, Path]:
     """Bring a source archive that an index offers; one of which nobody says the hash is what comes now."""
     address = indexes.authorised(offer.url)
     if offer.sha256 is not None:
@@ -102,7 +106,7 @@ def first_fetch(session: Session, indexes: Indexes, title: str, offer: Offer) ->
     return IndexSource(filename=offer.filename, sha256=sha256, size=path.stat().st_size), path
 
 
-def fetch_source(session: Session, pages: Pages, name: str, source: IndexSource) -> Path:
+def fetch_source(session: Session, pages: "Pages", name: str, source: IndexSource) -> Path:
     """Fetch a source archive, unless it is here. `UnavailableError` where no index has it any more."""
     return Path(source_input(session, pages, name, source).file().path)
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.layers.wheels import find_clashes
 from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import Decisions, LockedClash, LockedPipLine, LockedWheel
 from cogpack.locking.wheels.outlines import Outlines
@@ -32,6 +31,8 @@ def compare_wheels(
 
     What `kept` says of just these wheels and this Python still holds. What `lines` lay is laid last, in their order.
     """
+    from cogpack.layers.wheels import find_clashes
+
     if kept and kept.python.minor == target.python and kept.pip_lines == tuple(lines):
         sizes = {wheel.sha256: wheel.size for wheel in kept.wheels}
         sized = tuple(

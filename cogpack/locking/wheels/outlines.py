@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -10,12 +11,14 @@ import msgspec
 from cogpack.artifacts import Artifact
 from cogpack.digest import Digest
 from cogpack.errors import InputError
-from cogpack.layers.wheels import Outline
-from cogpack.layers.wheels.archive import ReadAt
 from cogpack.lockfile import LockedWheel
 from cogpack.project import Project
 from cogpack.remote import Glances, NoRangesError, RemoteFile, remote_size
 from cogpack.session import Session
+
+if TYPE_CHECKING:
+    from cogpack.layers.wheels import Outline
+    from cogpack.layers.wheels.archive import ReadAt
 
 
 def wheel_artifact(wheel: LockedWheel) -> Artifact:
@@ -32,8 +35,10 @@ class Outlines:
         self._read: dict[str, tuple[int, Outline]] = {}
         self._lock = threading.Lock()
 
-    def of(self, wheel: LockedWheel) -> tuple[LockedWheel, Outline]:
+    def of(self, wheel: LockedWheel) -> "tuple[LockedWheel, Outline]":
         """Give the wheel, with its size, and its outline."""
+        from cogpack.layers.wheels import Outline
+
         with self._lock:
             found = self._read.get(wheel.sha256)
         if found is None:
@@ -44,7 +49,7 @@ class Outlines:
         size, outline = found
         return msgspec.structs.replace(wheel, size=size) if wheel.size is None else wheel, outline
 
-    def _opened(self, wheel: LockedWheel) -> tuple[ReadAt, int]:
+    def _opened(self, wheel: LockedWheel) -> "tuple[ReadAt, int]":
         """Tell how to read it, and its bytes in all."""
         store, artifact = self._session.store, wheel_artifact(wheel)
         if store.find(artifact):
@@ -58,7 +63,7 @@ class Outlines:
             return local_reader(store.fetch(artifact, lambda: [address]))
 
 
-def address_reader(session: Session, address: str, size: int | None) -> tuple[ReadAt, int]:
+def address_reader(session: Session, address: str, size: int | None) -> "tuple[ReadAt, int]":
     """Tell how to read the file at `address`, a server's or this machine's, and its bytes; `NoRangesError` where it
     would have to come whole."""
     parts = urlsplit(address)
@@ -70,7 +75,7 @@ def address_reader(session: Session, address: str, size: int | None) -> tuple[Re
     return glances, size
 
 
-def local_reader(path: Path) -> tuple[ReadAt, int]:
+def local_reader(path: Path) -> "tuple[ReadAt, int]":
     def read(offset: int, size: int) -> bytes:
         with path.open("rb") as file:
             file.seek(offset)

@@ -3,27 +3,28 @@
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from cogpack.errors import CogpackError, InputError, together
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.locking.shared_versions import shared_versions
-from cogpack.locking.sources.beside import beside, named_sources
-from cogpack.locking.sources.direct import DirectWheels
 from cogpack.locking.wheels.building import Building, Ground
-from cogpack.locking.wheels.cuda import with_cuda
-from cogpack.locking.wheels.source_archives import open_sources
 from cogpack.notes import Code, Note
 from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.requirements import Requirements
-from cogpack.resolve.wheels import Indexes, Neighbours, Resolved, TargetPython, resolve_wheels
+from cogpack.resolve.wheels import TargetPython
 from cogpack.resolve.wheels.choice import named_hashes
-from cogpack.resolve.wheels.torch import BUILT, TorchIndex, choose_torch, passing_notes, without_torch_indexes
 from cogpack.runtime import contract
 from cogpack.session import Session
 from cogpack.text import count_text
+
+if TYPE_CHECKING:
+    from cogpack.locking.sources.direct import DirectWheels
+    from cogpack.resolve.wheels import Indexes, Neighbours, Resolved
+
 
 _END = re.compile(r"[\s\[=<>!~;@,(]")
 """Behind the name of a requirement."""
@@ -40,8 +41,11 @@ _NEWEST_GLIBC = "2.41"
 """Of the bases that there are: what has no wheel for it has none for any."""
 
 
-def indexes_of(session: Session, project: Project, requirements: Requirements, torch: str | None) -> Indexes:
+def indexes_of(session: Session, project: Project, requirements: Requirements, torch: str | None) -> "Indexes":
     """Tell where to look. `torch`: the index of torch that the lock names, if any."""
+    from cogpack.resolve.wheels import Indexes
+    from cogpack.resolve.wheels.torch import TorchIndex, without_torch_indexes
+
     return Indexes.from_environment(
         session.environment,
         without_torch_indexes(requirements) if torch else requirements,
@@ -58,18 +62,24 @@ def resolve_requirements(
     requirements: Requirements,
     target: TargetPython,
     kept: Decisions | None,
-    direct: DirectWheels | None = None,
+    direct: "DirectWheels | None" = None,
     building: Building | None = None,
     ground: Ground | None = None,
     *,
     seeds: Mapping[str, str] = {},
-) -> Resolved:
+) -> "Resolved":
     """Resolve them, with those that every image has. What one should know of the choice is in the notes.
 
     `direct`: makes the wheels of those that name their source; without it, these are passed over. `building`, over
     `ground`: of what indexes only have as source; without `ground` nothing is built, and what is answered only tells
     that there are sources. `seeds`: versions that go before those of `kept`.
     """
+    from cogpack.locking.sources.beside import beside, named_sources
+    from cogpack.locking.wheels.cuda import with_cuda
+    from cogpack.locking.wheels.source_archives import open_sources
+    from cogpack.resolve.wheels import resolve_wheels
+    from cogpack.resolve.wheels.torch import BUILT, choose_torch, passing_notes
+
     config = project.config
     shared = shared_versions(project)
     requirements = msgspec.structs.replace(requirements, constrained=(*requirements.constrained, *shared))
@@ -91,7 +101,7 @@ def resolve_requirements(
         pinned = {wheel.name for wheel in preferences if not (wheel.url or wheel.path)}
         foremost = {name: version for name, version in own.items() if name not in pinned} | dict(seeds)
 
-        def resolve(more: Sequence[str]) -> Resolved:
+        def resolve(more: Sequence[str]) -> "Resolved":
             return resolve_wheels(
                 [*requirements.lines, *more, *named.lines, contract.sdk_requirement(config), "coglet", "pip"],
                 constraints=requirements.constraints,
@@ -147,15 +157,19 @@ def _without(name: str, python: str) -> Note:
     )
 
 
-def _neighbours(project: Project, resolved: Resolved) -> Neighbours:
+def _neighbours(project: Project, resolved: "Resolved") -> "Neighbours":
+    from cogpack.resolve.wheels import Neighbours
+
     def address(wheel: LockedWheel) -> str:
         return str(project.root / wheel.path) if wheel.path else resolved.addresses.get(wheel.sha256) or wheel.url or ""
 
     return Neighbours(wheels=resolved.wheels, address=address)
 
 
-def _check_torch(before: Neighbours, resolved: Resolved, direct: DirectWheels | None) -> None:
+def _check_torch(before: "Neighbours", resolved: "Resolved", direct: "DirectWheels | None") -> None:
     """Refuse that what a source was compiled against is moved by what it requires itself."""
+    from cogpack.resolve.wheels.torch import BUILT
+
     assert direct is not None
     after = {wheel.name: wheel for wheel in resolved.wheels}
     for wheel in before.wheels:

@@ -12,13 +12,11 @@ from cogpack.errors import CogpackError
 from cogpack.images.attached import SPDX_TYPE, Attachment, put_attachments
 from cogpack.images.referrers import EMPTY_CONFIG
 from cogpack.lockfile import FILE, LOCK_TYPE, AttachedLock, Lock
-from cogpack.locking.attached import attached_lock, told_by
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor
 from cogpack.planning.delivery.delivery import Brought, Delivery
 from cogpack.planning.prepare import Prepared, with_steps
 from cogpack.registry.credentials import replicate
-from cogpack.sbom import spdx_document
 from cogpack.session import Session
 
 
@@ -75,6 +73,8 @@ class Attaching:
 
     def _made(self, platform: str, name: str) -> tuple[Attachment, ...]:
         """Make what is attached to the image of a platform, or of all."""
+        from cogpack.locking.attached import attached_lock, told_by
+
         if platform not in self._locks:
             self._locks[platform] = attached_lock(self._lock(platform), told=told_by(self._each[0].project))
         return attachments(self._locks[platform], name)
@@ -91,6 +91,8 @@ class Attaching:
 
 def attachments(lock: AttachedLock, name: str) -> tuple[Attachment, ...]:
     """Make what is attached to an image that is called `name`: the lock first, for who finds the document has it."""
+    from cogpack.sbom import spdx_document
+
     return (
         Attachment(kind=LOCK_TYPE, title=FILE, data=lock.encode()),
         Attachment(kind=SPDX_TYPE, title=f"{name}.spdx.json", data=spdx_document(name, lock.lock)),

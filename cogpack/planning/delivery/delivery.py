@@ -16,7 +16,6 @@ from cogpack.planning.delivery.transfer import Moved, Resources, each_once, know
 from cogpack.planning.known import PresentImage, present_image
 from cogpack.planning.plan import Plan
 from cogpack.progress import asking
-from cogpack.registry.credentials.clouds import aws
 from cogpack.registry.profiles import profile
 from cogpack.session import Session
 from cogpack.sinks.registry import RegistrySink
@@ -93,6 +92,8 @@ class Delivery:
                 self._session.progress.note(Note(Code.LAYER_ABOVE_LIMIT, text))
 
     def create_repository(self) -> None:
+        from cogpack.registry.credentials.clouds import aws
+
         where = self.target.repository
         if aws.create_repository(where.registry, where.repository):
             self._session.progress.note(Note(Code.REPOSITORY_MADE, f"made the repository {where.name}"))

@@ -14,7 +14,6 @@ from cogpack.images.assemble import BaseImage
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Codec
 from cogpack.layers.debs import AptSource, DebFile, DebianSource, PackageSource, PackagesSource, Unpacking
-from cogpack.layers.debs.over.source import OverImageSource
 from cogpack.layers.entry import Entry
 from cogpack.layers.layer import Form, key_of
 from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedArchive, LockedDeb, RegistryBase
@@ -156,6 +155,8 @@ def _source(archive: LockedArchive) -> AptSource:
 
 
 def _registry(base: RegistryBase, supply: BaseSupply, codec: Codec, rules: ImageRules) -> PlannedBase:
+    from cogpack.layers.debs.over.source import OverImageSource
+
     reference = Reference.parse(base.reference)
     layers = tuple(
         BaseLayer(

@@ -23,7 +23,6 @@ from cogpack.layers.entry import File, HardLink
 from cogpack.layers.layer import LayerSource, key_of
 from cogpack.layers.wheels import WheelFile, WheelsSource
 from cogpack.layers.wheels.groups import is_cuda
-from cogpack.layers.wheels.placing import wheel_files
 from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import Decisions
 from cogpack.planning.own_python import OwnPython
@@ -155,6 +154,8 @@ def _wheel_unit(wheel: WheelFile, release: str, python: str) -> Unit:
     imported = _imported(release)
 
     def files() -> Iterable[SourceFile]:
+        from cogpack.layers.wheels.placing import wheel_files
+
         for file in wheel_files(wheel.locate(), wheel.filename):
             if is_module(file.path, SITE):
                 yield SourceFile(file.path, imported + file.path.removeprefix(SITE), file.content)

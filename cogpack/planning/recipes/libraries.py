@@ -23,7 +23,6 @@ from cogpack.layers.library_cache import LibraryCacheSource, has_system_librarie
 from cogpack.layers.spool import Once
 from cogpack.layers.wheels import WheelFile, WheelLibraries, WheelLibrary
 from cogpack.layers.wheels.libraries import Unresolved
-from cogpack.layers.wheels.unresolved import System, unresolved
 from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import LockedClash, LockedWheel
 from cogpack.oci import encode
@@ -107,6 +106,8 @@ class Libraries:
     def lacking(self, *, fetch: bool = False) -> tuple[Unresolved, ...] | None:
         """Find what modules of wheels are linked with and nobody has. Without `fetch`, None where not all is here that
         tells it: who made the layers of the others has looked."""
+        from cogpack.layers.wheels.unresolved import System, unresolved
+
         if not self._whole:
             return None
         found = [(wheel, one) for wheel, one in self._wheels if not wheel.filename.endswith("-any.whl")]

@@ -4,7 +4,7 @@ Commands that are run see all of it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 import msgspec
 
@@ -13,7 +13,6 @@ from cogpack.config import Config
 from cogpack.digest import sha256
 from cogpack.errors import MismatchError
 from cogpack.layers.built import BuiltLayer
-from cogpack.layers.clones import CloneSource
 from cogpack.layers.content import Bytes
 from cogpack.layers.entry import Directory, File, Symlink
 from cogpack.layers.given import GivenSource
@@ -29,10 +28,13 @@ from cogpack.locking.weights.remote import probing
 from cogpack.planning.recipes.hub import OpenHubFile, hub_layers
 from cogpack.planning.recipes.maker import LayerMaker
 
+if TYPE_CHECKING:
+    from cogpack.layers.clones import CloneSource
+
 _LARGE = 32
 """Large files that have layers of their own; of more, neighbours share."""
 
-Cloned = Callable[[LockedClone, str], CloneSource]
+Cloned: TypeAlias = "Callable[[LockedClone, str], CloneSource]"
 """How a clone at a path is had."""
 Fetched = Callable[[LockedFetch, int], Input]
 """How a fetched file is had; told the index of the step that fetches it."""

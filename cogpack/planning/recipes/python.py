@@ -9,9 +9,8 @@ from cogpack.artifacts import Input
 from cogpack.formats import ImageRules
 from cogpack.layers.built import BuiltLayer, layer_key
 from cogpack.layers.compression import SplicedGzip, Zstd
-from cogpack.layers.cpython import CPythonSource
 from cogpack.layers.layer import key_of
-from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
+from cogpack.layers.wheels import VenvSource, WheelFile, WheelsSource, group, is_hidden
 from cogpack.layers.wheels.source import Watching
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
 from cogpack.planning.recipes.base import BaseSupply
@@ -35,6 +34,8 @@ def plan_interpreter(
     """Plan the layer. `archive`: how it is had."""
     if interpreter is None:
         return InterpreterLayers()
+    from cogpack.layers.cpython import CPythonSource
+
     found = archive(interpreter)
     layer = maker.compress(
         CPythonSource(
@@ -100,11 +101,16 @@ def plan_environment(
         for clash in decisions.clashes
         if is_hidden(clash, groups)
     ]
+    clashes: tuple[BuiltLayer, ...] = ()
+    if hidden:
+        from cogpack.layers.wheels import ClashesSource
+
+        clashes = (maker.splice(ClashesSource(hidden)),)
     return EnvironmentLayers(
         venv=maker.compress(venv),
         large=tuple(layers[: len(large)]),
         small=tuple(layers[len(large) :]),
-        clashes=(maker.splice(ClashesSource(hidden)),) if hidden else (),
+        clashes=clashes,
         inputs={
             key_of(layer): tuple(inputs[name] for name in names) for layer, names in zip(layers, groups, strict=True)
         },

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,15 +15,16 @@ from cogpack.layers.wheels import WheelLibrary
 from cogpack.lockfile import Decisions
 from cogpack.notes import Code, Note
 from cogpack.planning.plan import Plan
-from cogpack.planning.shared_layers.offer import DAMAGED, Contents, Offer, read_contents, read_offer, tag_of
-from cogpack.planning.shared_layers.sharing import shared_of
-from cogpack.planning.shared_layers.signing import read_keys, signer_of
 from cogpack.progress import asking
 from cogpack.project import Project
 from cogpack.reference import Reference
 from cogpack.registry.repository import Repository
 from cogpack.session import Session
 from cogpack.threads import each
+
+if TYPE_CHECKING:
+    from cogpack.planning.shared_layers.offer import Contents, Offer
+
 
 _AT_A_TIME = 8
 _SIGN = "name the certificate of who published it under cogpack.shared_layers.keys"
@@ -31,7 +33,7 @@ _SIGN = "name the certificate of who published it under cogpack.shared_layers.ke
 class _Heard(msgspec.Struct, frozen=True):
     """Is an offer whose blob is there. `signer`: a fingerprint, "" where no key that counts signed it."""
 
-    offer: Offer
+    offer: "Offer"
     signer: str
 
 
@@ -44,6 +46,8 @@ def hear_offers(session: Session, project: Project, plan: Plan, decisions: Decis
     shared = project.config.pack.shared_layers
     if shared.source is None or session.depot is not None:
         return known
+    from cogpack.planning.shared_layers.sharing import shared_of
+
     home = Reference.parse(shared.source)
     layers = shared_of(plan, decisions)
     unknown = [layer for layer in layers if (found := known.of(layer)) is None or not found.trusted]
@@ -74,6 +78,8 @@ class _Hearing:
     """Asks one repository, and keeps what is to be told of it. One that can't be asked once is not asked again."""
 
     def __init__(self, session: Session, project: Project, home: Reference) -> None:
+        from cogpack.planning.shared_layers.signing import read_keys
+
         self._session = session
         self._home = home
         self._repository: Repository = session.repository(home, patient=False)
@@ -87,6 +93,9 @@ class _Hearing:
         return each(self._ask, layers, jobs=_AT_A_TIME, name="offer", cancellation=cancellation) if layers else ()
 
     def _ask(self, layer: BuiltLayer) -> _Heard | None:
+        from cogpack.planning.shared_layers.offer import DAMAGED, read_offer, tag_of
+        from cogpack.planning.shared_layers.signing import signer_of
+
         if self._away is not None:
             return None
         tag = tag_of(key_of(layer))
@@ -121,14 +130,16 @@ class _Hearing:
             text = f"{self._home.name} alone says what these layers come out as: {', '.join(vouched)}"
             note(Note(Code.SHARED_VOUCHED, f"{text}; trust: keys, under cogpack.shared_layers, takes no such word"))
 
-    def learn(self, offer: Offer, wheels: Sequence[str]) -> None:
+    def learn(self, offer: "Offer", wheels: Sequence[str]) -> None:
         """Have it known what the libraries are of the wheels that a signed offer's layer is made of, once asked."""
         contents = Once(partial(self._contents, offer))
         for digest in wheels:
             sha256 = digest.removeprefix("sha256:")
             self._session.wheel_libraries.told(sha256, partial(_libraries, contents, sha256))
 
-    def _contents(self, offer: Offer) -> Contents | None:
+    def _contents(self, offer: "Offer") -> "Contents | None":
+        from cogpack.planning.shared_layers.offer import read_contents
+
         try:
             with self._repository.blob(offer.contents) as blocks:
                 return read_contents(blocks, where=f"{self._home.name}@{offer.contents.digest}")

@@ -2,6 +2,7 @@
 with a word. So it is a note."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -11,10 +12,13 @@ from cogpack.lockfile import FILE, Decisions, LockedBreak, LockedPipLine, Locked
 from cogpack.locking.wheels.outlines import Outlines
 from cogpack.notes import Code, Note
 from cogpack.project import Project
-from cogpack.resolve.pip import Metadata, UnforeseenError, read_metadata
 from cogpack.session import Session
 from cogpack.text import count_text
 from cogpack.threads import each
+
+if TYPE_CHECKING:
+    from cogpack.resolve.pip import Metadata
+
 
 _JOBS = 16
 
@@ -31,11 +35,13 @@ def find_breaks(
 
     What is broken is laid at the door of the last line that touched one side of it.
     """
+    from cogpack.resolve.pip import Metadata, UnforeseenError, read_metadata
+
     if not any(line.wheels or line.removed for line in lines):
         return ()
     task = session.progress.task(f"what {count_text(len(wheels), 'wheel')} require", None, "look for")
 
-    def said(wheel: LockedWheel) -> Metadata:
+    def said(wheel: LockedWheel) -> "Metadata":
         try:
             return read_metadata(outlines.of(wheel)[1].metadata())
         except UnforeseenError:  # pip skips it, with a warning

@@ -14,7 +14,7 @@ from cogpack.requirements.sources import SourceFaultError, read_source
 from cogpack.resolve.pip import UnforeseenError
 from cogpack.resolve.wheels import Neighbours
 from cogpack.run_lines import PipInstall, PipRequirement
-from cogpack.run_lines.site import within
+from cogpack.run_lines.effects import within
 
 _ERROR = re.compile(r"\s*(?:error|fatal error|[A-Za-z_.]*(?:Error|Exception))\b.*: ")
 

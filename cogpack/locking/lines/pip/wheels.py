@@ -1,16 +1,19 @@
 """Wheels that pip lines laid are found again: each line's own indexes are asked, for its packages only."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cogpack.lockfile import Decisions, LockedPipLine, LockedWheel
 from cogpack.locking.lines.read import read_lines
 from cogpack.oci import encode
 from cogpack.project import Project
 from cogpack.requirements import Requirements
-from cogpack.resolve.pip import Pages
-from cogpack.resolve.wheels import Indexes
 from cogpack.run_lines import PipInstall, PipUninstall, StepEffect
 from cogpack.session import Session
+
+if TYPE_CHECKING:
+    from cogpack.resolve.pip import Pages
+    from cogpack.resolve.wheels import Indexes
 
 
 class LineIndexes:
@@ -21,7 +24,10 @@ class LineIndexes:
         self._project = project
         self._known: dict[bytes, tuple[Indexes, Pages]] = {}
 
-    def of(self, effect: PipInstall) -> tuple[Indexes, Pages]:
+    def of(self, effect: PipInstall) -> "tuple[Indexes, Pages]":
+        from cogpack.resolve.pip import Pages
+        from cogpack.resolve.wheels import Indexes
+
         options = encode(effect.options)
         if options not in self._known:
             indexes = Indexes.from_environment(
