@@ -49,16 +49,16 @@ class Seal:
 
     def open(self, name: str, sealed: bytes) -> bytes | None:
         """Return what was given to `close` under this name by somebody with this key; None for anything else."""
-        tag, data = sealed[:_TAG], sealed[_TAG:]
-        return data if secrets.compare_digest(tag, self._tag(name, data)) else None
+        tag, data = sealed[:_TAG], memoryview(sealed)[_TAG:]
+        return bytes(data) if secrets.compare_digest(tag, self._tag(name, data)) else None
 
     def word(self, text: str) -> str:
         """Return a name that only who has the key can tell beforehand: 16 hex digits."""
         return self._tag(text, b"").hex()[:16]
 
-    def _tag(self, name: str, data: bytes) -> bytes:
+    def _tag(self, name: str, data: bytes | memoryview) -> bytes:
         words = name.encode("utf-8", "surrogateescape")
-        return blake3(len(words).to_bytes(8, "big") + words + data, key=self._key).digest()
+        return blake3(len(words).to_bytes(8, "big") + words, key=self._key).update(data).digest()
 
 
 def _kept(path: Path) -> bytes | None:

@@ -9,7 +9,8 @@ import msgspec
 
 from cogpack.artifacts.downloads import Artifact, Store
 from cogpack.digest import Digest
-from cogpack.layers.content import LocalFile, Stat
+from cogpack.file_stat import packed
+from cogpack.layers.content import LocalFile
 from cogpack.progress import Cancellation, Progress, Task
 from cogpack.text import count_text
 
@@ -109,7 +110,7 @@ class Supply:
         self._cancellation.check()  # a layer of many packages opens one after the other before its first byte
         with one.hiding():
             path, found = self._store.verified(one.artifact, one.urls)
-        return LocalFile(path, Stat.from_result(found))
+        return LocalFile(path, packed(found))
 
     def _bring(self, one: Input, line: "_Line | None") -> None:
         with one.hiding():

@@ -1,6 +1,7 @@
 """The two layers there are: one that we make from a source, and one of a base image, passed on as it is."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from cogpack.decompress import decompressed
@@ -10,6 +11,7 @@ from cogpack.layers import tar
 from cogpack.layers.compression import Codec
 from cogpack.layers.entry import Directory, complete
 from cogpack.layers.layer import Consume, Form, LayerSource
+from cogpack.layers.spool import Kept, Spooled
 from cogpack.oci import OCI_LAYER, Descriptor, LayerInfo, encode
 from cogpack.reference import Reference
 
@@ -44,7 +46,8 @@ class BuiltLayer:
 
     `inherited`: directories of lower layers with other than the usual owner and mode (see `entry.complete`); part of
     the key, since they are written again. `remote`: reading the source is a download; `ratio`: of weights, thousandths
-    that zstd leaves in a probe; not `remembered`: it is made before its target is asked for it.
+    that zstd leaves in a probe; not `remembered`: it is made before its target is asked for it. `spool`: a directory
+    where its bytes are kept, once they are made, for whoever wants them next.
     """
 
     info = None
@@ -59,6 +62,7 @@ class BuiltLayer:
         remote: bool = False,
         ratio: int | None = None,
         remembered: bool = True,
+        spool: Path | None = None,
     ) -> None:
         self.name = source.name
         self.source = source
@@ -70,6 +74,8 @@ class BuiltLayer:
         self.costly = codec.media_type != OCI_LAYER or remote
         self._codec = codec
         self._key: Digest | None = None
+        self._spool = spool
+        self._kept: tuple[Spooled, LayerInfo] | None = None
 
     @property
     def key(self) -> str | None:
@@ -95,13 +101,25 @@ class BuiltLayer:
 
     def _pass(self, passes: _Passes, form: Form) -> Iterator[bytes]:
         plain, stored = Hasher(), Hasher()
+        if self._kept is not None and form is Form.STORED:
+            again, info = self._kept
+            yield from stored.watch(tar.read(again))
+            if stored.digest != info.descriptor.digest:
+                raise MismatchError(f"{self.name}: the bytes that were kept have changed", next_step="check the disk")
+            passes.infos.append(info)
+            return
         segments = self._segments()
-        yield from stored.watch(tar.blocks(segments) if self._is_plain(form) else self._codec.encode(segments, plain))
+        blocks = stored.watch(tar.blocks(segments) if self._is_plain(form) else self._codec.encode(segments, plain))
+        kept = Kept(self._spool) if self._spool is not None and form is Form.STORED else None
+        yield from blocks if kept is None else kept.watch(blocks)
         if self._is_plain(form):
             plain = stored
         media_type = OCI_LAYER if form is Form.PLAIN else self._codec.media_type
         descriptor = Descriptor(media_type=media_type, digest=stored.digest, size=stored.size)
-        passes.infos.append(LayerInfo(descriptor, DiffID(plain.digest)))
+        info = LayerInfo(descriptor, DiffID(plain.digest))
+        if kept is not None and (content := kept.content()) is not None:
+            self._kept = content, info
+        passes.infos.append(info)
 
     def _segments(self) -> Iterator[tar.Segment]:
         return tar.segments(complete(self.source.entries(), self.inherited))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 import msgspec
 
 from cogpack.errors import CogpackError, InputError, MismatchError
+from cogpack.file_stat import Stat, packed, size_of, stat_of
 from cogpack.sizes import BLOCK
 
 if TYPE_CHECKING:
@@ -49,6 +50,15 @@ class Content(Protocol):
     def deflated(self) -> RawDeflate | None: ...
 
 
+class AtOnce:
+    """Is content of which there may be very many: what is small is read without a stream."""
+
+    __slots__ = ()
+
+    def at_once(self) -> bytes | None:
+        """Read all of it; None of what is too large."""
+
+
 class Bytes(msgspec.Struct, frozen=True):
     """Is content that is in memory: generated and small files."""
 
@@ -65,28 +75,7 @@ class Bytes(msgspec.Struct, frozen=True):
         return None
 
 
-class Stat(msgspec.Struct, frozen=True):
-    """Tells whether a file is still the same one, by the fields that git compares."""
-
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-    device: int
-
-    @classmethod
-    def of(cls, path: str | Path) -> "Stat":
-        try:
-            return cls.from_result(os.lstat(path))
-        except OSError as error:
-            raise _unreadable(path, error) from error
-
-    @classmethod
-    def from_result(cls, found: os.stat_result) -> "Stat":
-        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
-
-
-class LocalFile(msgspec.Struct, frozen=True):
+class LocalFile(msgspec.Struct, frozen=True, gc=False):
     """Is the content of a file here. Opening and closing it check that it is still the file that was listed."""
 
     path: str | Path
@@ -94,7 +83,7 @@ class LocalFile(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, path: str | Path) -> "LocalFile":
-        return cls(path, Stat.of(path))
+        return cls(path, _stat(path))
 
     @classmethod
     def named(cls, path: Path) -> "LocalFile":
@@ -109,30 +98,34 @@ class LocalFile(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        return self.stat.size
+        return size_of(self.stat)
 
     def open(self) -> BinaryIO:
         return _Unchanged(self.path, self.stat)
 
     def whole(self) -> bytes:
-        """Read all of it, checked as by opening and closing it: for small files, of which there may be very many."""
+        """Read all of it: for small files, of which there may be very many. What it is after that tells whether it is
+        still the file that was listed."""
+        size = self.size
         try:
             descriptor = _open_at_once(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise _unreadable(self.path, error) from error
         try:
-            if Stat.from_result(os.fstat(descriptor)) != self.stat:
+            try:
+                data = os.read(descriptor, size + 1)
+                while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
+                    data += more
+            except OSError as error:
+                raise (_failing(self.path, error) if self._is(descriptor) else _changed(self.path)) from error
+            if len(data) != size or not self._is(descriptor):
                 raise _changed(self.path)
-            data = os.read(descriptor, self.size + 1)
-            while len(data) < self.size and (more := os.read(descriptor, self.size + 1 - len(data))):
-                data += more
-        except OSError as error:
-            raise _failing(self.path, error) from error
         finally:
             os.close(descriptor)
-        if len(data) != self.size or Stat.of(self.path) != self.stat:
-            raise _changed(self.path)
         return data
+
+    def _is(self, descriptor: int) -> bool:
+        return packed(os.fstat(descriptor)) == self.stat
 
     def buffered(self) -> io.BufferedReader:
         """Open it for many small reads; `read` gives as much as it is asked for."""
@@ -149,7 +142,7 @@ class _Unchanged(io.FileIO):
             super().__init__(path, "rb", opener=_open_at_once)
         except OSError as error:
             raise _unreadable(path, error) from error
-        if Stat.from_result(os.fstat(self.fileno())) != stat:
+        if packed(os.fstat(self.fileno())) != stat:
             super().close()
             raise _changed(path)
         self._sound = True
@@ -170,8 +163,15 @@ class _Unchanged(io.FileIO):
         if not self.closed:
             super().close()
             given_up = isinstance(sys.exception(), GeneratorExit)  # then nobody uses what was read
-            if self._sound and not given_up and Stat.of(self._path) != self._stat:
+            if self._sound and not given_up and _stat(self._path) != self._stat:
                 raise _changed(self._path)
+
+
+def _stat(path: str | Path) -> Stat:
+    try:
+        return stat_of(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def _open_at_once(path: str | Path, flags: int) -> int:

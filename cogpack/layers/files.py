@@ -25,6 +25,8 @@ _RECIPE = "files"
 _LINKED = "files 2"
 """Parts of the key: others whenever the same files would give other entries; `_LINKED` where equal ones are links."""
 
+_AT_ONCE = 1000
+
 LEAST = 1024 * 1024
 """Bytes from which it is worth it to store equal files once."""
 
@@ -36,7 +38,7 @@ class Hashed(Content, Protocol):
     def blake3(self) -> str | None: ...
 
 
-class Placed(msgspec.Struct, frozen=True):
+class Placed(msgspec.Struct, frozen=True, gc=False):
     """Says where in the image a file goes. `ratio`: of a weight, thousandths of it that zstd leaves in a probe."""
 
     path: str
@@ -112,9 +114,17 @@ class FilesSource:
     def key(self) -> str | None:
         if any(file.content.blake3 is None for file in self._files):
             return None
-        files = sorted((file.path, file.content.blake3, file.executable) for file in self._files)
+        files = sorted(self._files, key=lambda file: file.path)
         recipe = _LINKED if equals(self._files) else _RECIPE
-        return blake3(encode([recipe, files, sorted(self._directories), sorted(self._symlinks)])).hexdigest()
+        # JSON of all of it, without having that at once: there may be very many files.
+        digest, between = blake3(b"[%b,[" % encode(recipe)), b""
+        for at in range(0, len(files), _AT_ONCE):
+            part = [(file.path, file.content.blake3, file.executable) for file in files[at : at + _AT_ONCE]]
+            digest.update(between + encode(part)[1:-1])
+            between = b","
+        return digest.update(
+            b"],%b,%b]" % (encode(sorted(self._directories)), encode(sorted(self._symlinks)))
+        ).hexdigest()
 
     def entries(self) -> Iterable[Entry]:
         for path in self._directories:

@@ -7,7 +7,7 @@ well before the hash was remembered: git's rule for entries as young as its inde
 import io
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -17,7 +17,8 @@ from blake3 import blake3
 
 from cogpack.digest import Digest, Hasher, parse_digest
 from cogpack.disk import write_hint
-from cogpack.layers.content import Bytes, Content, LocalFile, RawDeflate, Slices, Stat, places
+from cogpack.file_stat import LENGTH, Stat, touched_ns
+from cogpack.layers.content import AtOnce, Bytes, Content, LocalFile, RawDeflate, Slices, places
 from cogpack.notes import Note
 from cogpack.oci import encode
 from cogpack.seal import THIS_RUN, Seal
@@ -37,41 +38,38 @@ _SAMPLE = 4096
 _EMPTY = blake3().hexdigest()
 
 
-class _Remembered(msgspec.Struct, frozen=True, array_like=True):
-    stat: Stat
-    digest: str
-    at_ns: int
-
-
-class Fingerprinted:
+class Fingerprinted(AtOnce):
     """Is content whose blake3 is known, or is learned on the way when it is read whole for the first time.
 
     `blake3`: in hex; None until then.
     """
 
-    __slots__ = ("_content", "_learned", "blake3")  # a project may have very many
+    __slots__ = ("_content", "_learned", "blake3", "size")  # a project may have very many
 
-    def __init__(self, content: Content, blake3: str | None, learned: Callable[[str], object] | None = None) -> None:
+    def __init__(
+        self, content: Content, blake3: str | None, learned: Callable[[Content, str], object] | None = None
+    ) -> None:
         self._content = content
         self._learned = learned
         self.blake3 = blake3
+        self.size = content.size
 
     def __repr__(self) -> str:
         return repr(self._content)
 
-    @property
-    def size(self) -> int:
-        return self._content.size
+    def at_once(self) -> bytes | None:
+        if self.size > _SMALL or not isinstance(self._content, LocalFile):
+            return None
+        data = self._content.whole()
+        if self.blake3 is None:
+            self._learn(blake3(data).hexdigest())
+        return data
 
     def open(self) -> BinaryIO:
-        content = self._content
-        if isinstance(content, LocalFile) and content.size <= _SMALL:
-            data = content.whole()
-            if self.blake3 is None:
-                self._learn(blake3(data).hexdigest())
+        if (data := self.at_once()) is not None:
             return io.BytesIO(data)
-        stream = content.open()
-        return stream if self.blake3 is not None else cast("BinaryIO", _Watched(stream, content.size, self._learn))
+        stream = self._content.open()
+        return stream if self.blake3 is not None else cast("BinaryIO", _Watched(stream, self.size, self._learn))
 
     def deflated(self) -> RawDeflate | None:
         return self._content.deflated()
@@ -88,7 +86,7 @@ class Fingerprinted:
     def _learn(self, digest: str) -> None:
         self.blake3 = digest
         if self._learned:
-            self._learned(digest)
+            self._learned(self._content, digest)
             self._learned = None
 
 
@@ -151,21 +149,31 @@ class Fingerprints:
     ) -> None:
         self._store = store
         self._seal = seal
-        self._name = f"fingerprints {store.name}"
+        self._name = f"fingerprints 2 {store.name}"
         self._note = note
-        self._clock = clock
-        self._seen: dict[bytes, _Remembered] = {}  # by the path's bytes: not every path is text
-        self._taken: dict[tuple[bytes, Stat], Fingerprinted] = {}
+        self._started = clock()
+        self._seen: dict[str, bytes] = {}
+        """What is to be remembered of a file, by its path: its status, and what was found of it then."""
+        self._taken: dict[tuple[str, Stat], Fingerprinted] = {}
+        self._known: dict[str, bytes] = {}
+        """The same, of files that were not seen yet."""
         self._changed = False
-        self._known: Mapping[bytes, _Remembered] = {}
+        self._saved = 0
         if not trusting:
             return
         with suppress(OSError):  # none yet, or half of one, or somebody else's: all is hashed anew
             if (data := seal.open(self._name, store.read_bytes())) is not None:
-                self._known = msgspec.msgpack.decode(data, type=dict[bytes, _Remembered])
+                known = msgspec.msgpack.decode(data, type=dict[bytes, bytes])  # not every path is text
+                self._known = {os.fsdecode(name): found for name, found in known.items()}
+                self._saved = len(self._known)
 
-    def of(self, path: str | Path) -> Fingerprinted:
-        """Take the file as it is now; it is read here and at once if it is not remembered: for small files."""
+    def of(self, path: str | Path, stat: Stat | None = None) -> Fingerprinted:
+        """Take the file as it is now; it is read here and at once if it is not remembered: for small files.
+
+        `stat`: what it was like a moment ago; who remembers it so does not look again.
+        """
+        if stat is not None and (known := self._recall(str(path), stat)) is not None:
+            return Fingerprinted(LocalFile(path, stat), known)
         found = self.when_read(LocalFile.of(path))
         if found.blake3 is None:
             with found.open() as stream:
@@ -188,22 +196,24 @@ class Fingerprints:
     def remember(self, content: LocalFile | Slices, what: str, find: Callable[[], str]) -> str:
         """Answer the question `what` about `content`; `find` is asked only where that is not remembered."""
         name, stat = _named(content)
-        name += b"\0" + what.encode()
+        name += f"\0{what}"
         if (known := self._recall(name, stat)) is not None:
-            return known.digest
-        return self._learn(name, stat, self._clock(), find())
-
-    def _learn(self, name: bytes, stat: Stat, started: int, found: str) -> str:
-        self._seen[name] = _Remembered(stat, found, started)
-        self._changed = True
+            return known
+        found = find()
+        self._learn(name, stat, found)
         return found
 
-    def _recall(self, name: bytes, stat: Stat) -> _Remembered | None:
-        known = self._known.get(name)
-        if known is None or known.stat != stat or _is_young(stat, known.at_ns):
+    def _learn(self, name: str, stat: Stat, found: str) -> None:
+        if not self._is_young(stat):
+            self._seen[name] = stat + found.encode()
+            self._changed = True
+
+    def _recall(self, name: str, stat: Stat) -> str | None:
+        known = self._known.pop(name, None) or self._seen.get(name)
+        if known is None or not known.startswith(stat):
             return None
         self._seen[name] = known
-        return known
+        return known[LENGTH:].decode()
 
     def when_read(self, content: LocalFile | Slices) -> Fingerprinted:
         """Take `content` as it is now; if its hash is not remembered, it is known once somebody has read all of it, to
@@ -212,35 +222,39 @@ class Fingerprints:
             return Fingerprinted(content, _EMPTY)
         name, stat = _named(content)
         if (known := self._recall(name, stat)) is not None:
-            if isinstance(content, LocalFile):
-                content = LocalFile(content.path, known.stat)  # the same, once
-            return Fingerprinted(content, known.digest)
+            return Fingerprinted(content, known)
         if (taken := self._taken.get((name, stat))) is not None:
             return taken
-        started = self._clock()
-        found = Fingerprinted(content, None, lambda digest: self._learn(name, stat, started, digest))
-        if not _is_young(stat, started):
+        found = Fingerprinted(content, None, self._read)
+        if not self._is_young(stat):
             self._taken[name, stat] = found
         return found
 
+    def _read(self, content: Content, digest: str) -> None:
+        assert isinstance(content, LocalFile | Slices)
+        name, stat = _named(content)
+        self._taken.pop((name, stat), None)
+        self._learn(name, stat, digest)
+
+    def _is_young(self, stat: Stat) -> bool:
+        """Tell whether a file may be written to again after it was read, and look the same."""
+        return touched_ns(stat) >= self._started - _YOUNG
+
     def save(self) -> None:
         """Remember the files seen since loading, and only those."""
-        if self._changed or len(self._seen) != len(self._known):
-            sealed = self._seal.close(self._name, msgspec.msgpack.encode(self._seen))
+        if self._changed or len(self._seen) != self._saved:
+            seen = {os.fsencode(name): found for name, found in self._seen.items()}
+            sealed = self._seal.close(self._name, msgspec.msgpack.encode(seen))
             write_hint(self._store, sealed, self._note)
+            self._changed, self._saved = False, len(self._seen)
 
 
-def _is_young(stat: Stat, at_ns: int) -> bool:
-    """Tell whether a file may have been written to again after that moment, and look the same."""
-    return max(stat.mtime_ns, stat.ctime_ns) >= at_ns - _YOUNG
-
-
-def _named(content: LocalFile | Slices) -> tuple[bytes, Stat]:
+def _named(content: LocalFile | Slices) -> tuple[str, Stat]:
     """Tell what it is remembered by, and what must be the same for that."""
     if isinstance(content, LocalFile):
-        return os.fsencode(content.path), content.stat
-    part = blake3(encode([content.head, content.ranges])).digest()
-    return os.fsencode(content.file.path) + b"\0" + part, content.file.stat
+        return str(content.path), content.stat
+    part = blake3(encode([content.head, content.ranges])).hexdigest()
+    return f"{content.file.path}\0{part}", content.file.stat
 
 
 def hasher(size: int) -> blake3:

@@ -5,16 +5,21 @@ import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar, cast
 
 import msgspec
 
 from cogpack.disk import writing
+from cogpack.errors import InputError
 from cogpack.layers.content import RawDeflate
 
 T = TypeVar("T")
+
+_MOST = 256 * 1024 * 1024
+"""Bytes that are kept of what could be made again."""
 
 
 class Spool:
@@ -52,6 +57,32 @@ class Spool:
 
     def read(self, place: int, size: int) -> bytes:
         return os.pread(self._file, size, place)
+
+
+class Kept:
+    """Keeps all that goes by, as long as it is little enough and the disk takes it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._size = 0
+        self._spool: Spool | None = None
+        with suppress(InputError):
+            self._spool = Spool(directory)
+
+    def watch(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        for block in blocks:
+            self._size += len(block)
+            if self._size > _MOST:
+                self._spool = None
+            if self._spool is not None:
+                try:
+                    self._spool.write([block], len(block))
+                except InputError:
+                    self._spool = None
+            yield block
+
+    def content(self) -> "Spooled | None":
+        """Give all of it; None where it is not here."""
+        return Spooled(self._spool, 0, self._size) if self._spool is not None else None
 
 
 class Spooled(msgspec.Struct, frozen=True):

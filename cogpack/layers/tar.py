@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from cogpack.encodings import is_utf8
 from cogpack.errors import InputError, MismatchError
-from cogpack.layers.content import Content
+from cogpack.layers.content import AtOnce, Content
 from cogpack.layers.entry import Directory, Entry, Fifo, File, HardLink, Symlink, Whiteout
 from cogpack.sizes import BLOCK
 
@@ -36,18 +36,13 @@ def segments(entries: Iterable[Entry]) -> Iterator[Segment]:
     for entry in entries:
         match entry:
             case File():
+                size = entry.content.size
                 yield header(
-                    entry.path,
-                    b"0",
-                    mode=entry.mode,
-                    uid=entry.uid,
-                    gid=entry.gid,
-                    size=entry.content.size,
-                    xattrs=entry.xattrs,
+                    entry.path, b"0", mode=entry.mode, uid=entry.uid, gid=entry.gid, size=size, xattrs=entry.xattrs
                 )
-                if entry.content.size:
+                if size:
                     yield entry.content
-                    if padding := -entry.content.size % RECORD:
+                    if padding := -size % RECORD:
                         yield bytes(padding)
             case Directory():
                 yield header(entry.path + "/", b"5", mode=entry.mode, uid=entry.uid, gid=entry.gid)
@@ -71,7 +66,13 @@ def blocks(parts: Iterable[Segment]) -> Iterator[bytes]:
     """Give the plain bytes of the tar, small pieces joined."""
     joined = bytearray()
     for part in parts:
-        for block in (part,) if isinstance(part, bytes) else read(part):
+        pieces: Iterable[bytes]
+        if isinstance(part, bytes):
+            pieces = (part,)
+        else:
+            data = part.at_once() if isinstance(part, AtOnce) else None
+            pieces = read(part) if data is None else (data,)
+        for block in pieces:
             if len(block) >= BLOCK // 4:
                 if joined:
                     yield bytes(joined)

@@ -8,8 +8,8 @@ import os
 import posixpath
 import re
 import shlex
-from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -59,17 +59,24 @@ class _Files:
 
     def __init__(self, project: Project) -> None:
         self._source = project.source
-        below: defaultdict[str, set[str]] = defaultdict(set)
-        for file in project.files():
-            directory, _, name = file.path.rpartition("/")
-            below[directory].add(name)
-        self._below = {directory: frozenset(names) for directory, names in below.items()}
+        self._paths = [file.path for file in project.files()]
+        self._names: dict[str, frozenset[str]] = {}
 
     def read(self, path: str) -> bytes | None:
         return self._source.read(path)
 
     def names(self, directory: str) -> frozenset[str]:
-        return self._below.get(directory, frozenset())
+        if directory not in self._names:
+            self._names[directory] = frozenset(self._found(f"{directory}/" if directory else ""))
+        return self._names[directory]
+
+    def _found(self, prefix: str) -> Iterator[str]:
+        """Find the names behind `prefix`, in the sorted paths; what lies below one of them is leapt over."""
+        at = bisect_left(self._paths, prefix)
+        while at < len(self._paths) and self._paths[at].startswith(prefix):
+            name, below, _ = self._paths[at][len(prefix) :].partition("/")
+            yield name
+            at = bisect_left(self._paths, f"{prefix}{name}0") if below else at + 1  # 0 comes right after /
 
 
 class Looked(msgspec.Struct, frozen=True):

@@ -184,7 +184,7 @@ def make_plan(
     installed = _ran(dpkg, maker) if dpkg else ()
     local = free_local_names(decisions.base, decisions.places, decisions.python.minor) if config.run else ()
     python = plan_environment(decisions, rules, maker, suppliers.wheel, suppliers.libraries.wheels.watched, local=local)
-    project = maker.compress(_project(files, described.document, suppliers), remembered=False)
+    project = maker.project(_project(files, described.document, suppliers), suppliers.base.spool)
     below = (*base.layers, *cpython.layers, *base.packages, *installed, python.venv, *python.large)
     packages = (*chain.from_iterable(base.inputs.values()), *base.dpkg_inputs)
     platform = Platform.parse(config.pack.platform)

@@ -177,12 +177,13 @@ def plan_image(
 ) -> tuple[Plan, Gathered]:
     """Plan the image that the lock makes of the project, by the rules of its format."""
     gathered = gather(session, project, lock)
+    weights = {file.path for file in project.weights}
     plan = make_plan(
         project.config,
         lock.platforms[project.config.pack.platform],
         session.formats[lock.format],
         described,
-        [file for file in project.files() if not project.is_weight(file)],
+        [file for file in project.files() if file.path not in weights],
         gathered,
         suppliers(session, project, lock, fingerprints, building_of(session, project)),
     )

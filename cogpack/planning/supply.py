@@ -78,7 +78,7 @@ def suppliers(
     root = str(project.root)
 
     def local(file: ProjectFile) -> Fingerprinted:
-        return fingerprints.of(f"{root}/{file.path}")  # a Path takes as long as all else
+        return fingerprints.of(f"{root}/{file.path}", file.stat)  # a Path takes as long as all else
 
     def read(file: Placed) -> None:
         """Two weights may be equal; who has them for the first time has to look."""

@@ -18,6 +18,7 @@ import msgspec
 from cogpack.disk import is_unfinished, open_regular
 from cogpack.encodings import is_utf8
 from cogpack.errors import InputError
+from cogpack.file_stat import Stat, packed
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
 from cogpack.project.ignore import Patterns
@@ -41,11 +42,12 @@ Identity: TypeAlias = tuple[int, int]
 """Device and inode."""
 
 
-class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
+class ProjectFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Describes a file, directory or link. `path` is relative POSIX text; `size` (bytes) and `executable` (by its
     owner) are of files, `target` of links.
 
-    `pointer`: of a weight that git-lfs has not fetched; `size` is then that of the file that should be there.
+    `pointer`: of a weight that git-lfs has not fetched; `size` is then that of the file that should be there. `stat`:
+    of a file, when it was listed.
     """
 
     path: str
@@ -54,6 +56,7 @@ class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
     target: str | None = None
     pointer: LfsPointer | None = None
+    stat: Stat | None = None
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -82,8 +85,8 @@ def list_files(
             _check_name(parent, parent.rpartition("/")[2])
             found[parent] = ProjectFile(path=parent, kind="directory")
             parent = parent.rpartition("/")[0]
-    files = sorted(found.values(), key=lambda file: file.path)  # code point order of text is byte order of its UTF-8
-    return Listing(tuple(files), tuple(sorted(walk.notes, key=lambda note: note.text)), tuple(sorted(walk.left_out)))
+    files = tuple(found[path] for path in sorted(found))  # code point order of text is byte order of its UTF-8
+    return Listing(files, tuple(sorted(walk.notes, key=lambda note: note.text)), tuple(sorted(walk.left_out)))
 
 
 def holds(root: str, patterns: Patterns, path: str) -> bool:
@@ -107,7 +110,7 @@ def keeps(root: str, patterns: Patterns, path: str) -> bool:
 
 
 def is_never(name: str, *, at_root: bool) -> bool:
-    return name in _NEVER or (at_root and name in _NEVER_AT_ROOT) or is_unfinished(name)
+    return name in _NEVER or (at_root and name in _NEVER_AT_ROOT) or (name.startswith(".") and is_unfinished(name))
 
 
 def _goes_into(root: str, directory: str, patterns: Patterns, state: int) -> bool:
@@ -140,14 +143,16 @@ class _Walk:
     def files(self) -> Iterator[ProjectFile]:
         """List the files alone, without the directories that hold them."""
         pending = [("", 0)]
+        match, is_any = self._patterns.match, bool(self._patterns)  # of very many files each call counts
         while pending:
             directory, above = pending.pop()
+            prefix = f"{directory}/" if directory else ""
             for entry in _scan(self._root, directory):
-                path = f"{directory}/{entry.name}" if directory else entry.name
                 if is_never(entry.name, at_root=not directory):
                     continue
-                state = self._patterns.match(path, above)
-                ignored = self._patterns.ignores(state)
+                path = prefix + entry.name
+                state = match(path, above) if is_any else 0
+                ignored = is_any and self._patterns.ignores(state)
                 is_directory = entry.is_dir(follow_symlinks=False)
                 if is_directory and not self._is_wanted(path, entry, ignored=ignored):
                     continue
@@ -175,11 +180,17 @@ class _Walk:
     def _own(self, path: str, entry: "os.DirEntry[str]") -> str | None:
         if entry.inode() not in self._inodes:
             return None
-        status = _status(path, entry)
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError as error:
+            raise _unreadable(path, error) from error
         return self._apart.get((status.st_dev, status.st_ino))
 
     def _file(self, path: str, entry: "os.DirEntry[str]") -> ProjectFile | None:
-        status = _status(path, entry)
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError as error:
+            raise _unreadable(path, error) from error
         if stat.S_ISLNK(status.st_mode):
             if self._caches.leads_there(path):
                 return None
@@ -193,13 +204,19 @@ class _Walk:
             kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
             self.notes.append(Note(Code.SPECIAL_FILE, f"{path}: {kind}, left out"))
             return None
-        if own := self._apart.get((status.st_dev, status.st_ino)):
+        if status.st_ino in self._inodes and (own := self._apart.get((status.st_dev, status.st_ino))):
             self.notes.append(Note(Code.OWN_OUTPUT, f"{path}: {own}, left out"))
             return None
         if path.endswith(".tar") and _is_image(f"{self._root}/{path}"):
             self.notes.append(Note(Code.OWN_OUTPUT, f"{path}: an archive of an image, left out"))
             return None
-        return ProjectFile(path=path, kind="file", executable=bool(status.st_mode & stat.S_IXUSR), size=status.st_size)
+        return ProjectFile(
+            path=path,
+            kind="file",
+            executable=bool(status.st_mode & stat.S_IXUSR),
+            size=status.st_size,
+            stat=packed(status),
+        )
 
 
 def _is_image(path: str) -> bool:
@@ -209,13 +226,6 @@ def _is_image(path: str) -> bool:
             return file.read(100).partition(b"\0")[0] in _ARCHIVES
     except OSError:  # told when it is read
         return False
-
-
-def _status(path: str, entry: "os.DirEntry[str]") -> os.stat_result:
-    try:
-        return entry.stat(follow_symlinks=False)
-    except OSError as error:
-        raise _unreadable(path, error) from error
 
 
 def own_output() -> dict[Identity, str]:
@@ -231,16 +241,25 @@ def own_output() -> dict[Identity, str]:
     return found
 
 
-def _scan(root: str, directory: str) -> list["os.DirEntry[str]"]:
+def _scan(root: str, directory: str) -> Iterator["os.DirEntry[str]"]:
+    """Give what is in a directory. It is open meanwhile: who asks for a status names no path from the root."""
     try:
-        with os.scandir(f"{root}/{directory}") as entries:
-            return list(entries)
+        descriptor = os.open(f"{root}/{directory}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise _unreadable(directory or ".", error) from error
+    try:
+        try:
+            with os.scandir(descriptor) as entries:
+                found = list(entries)
+        except OSError as error:
+            raise _unreadable(directory or ".", error) from error
+        yield from found
+    finally:
+        os.close(descriptor)
 
 
 def _check_name(path: str, name: str) -> None:
-    if not is_utf8(path):
+    if not (path.isascii() or is_utf8(path)):
         raise InputError(
             f"{os.fsencode(path)!r}: the name is not UTF-8 text",
             next_step="rename the file, or list it in .dockerignore",

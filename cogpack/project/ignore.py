@@ -48,6 +48,9 @@ class Patterns:
         self._kept = sum(1 << index for index, pattern in enumerate(patterns) if pattern.negated)
         self._back = [pattern.fixed for pattern in patterns if pattern.negated]
 
+    def __bool__(self) -> bool:
+        return bool(self._regexes)
+
     def match(self, path: str, above: int = 0) -> int:
         """Tell the state of `path`, given the state `above` of its directory."""
         if not self._regexes or not self._any.fullmatch(path):

@@ -3,8 +3,7 @@
 import difflib
 import os
 import posixpath
-import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +11,11 @@ from pathlib import Path
 import msgspec
 
 from cogpack.cache import TAG, foreign
-from cogpack.config import Config, parse_config
+from cogpack.config import Config
 from cogpack.config.document import MAX_BYTES as MAX_CONFIG_BYTES
 from cogpack.disk import open_regular
 from cogpack.encodings import decode_text
-from cogpack.errors import InputError, NoProjectError, together
-from cogpack.home import gone
+from cogpack.errors import InputError, together
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
 from cogpack.project.files import Identity, Listing, ProjectFile, holds, is_never, keeps, list_files, own_output
@@ -32,7 +30,6 @@ from cogpack.project.weights import WeightRules
 from cogpack.requirements import LocalPath, Requirements, SourceLine
 
 _IGNORE_FILE = ".dockerignore"
-_MAX_PARENTS = 100
 _MAX_SOURCE = 16 * 1024 * 1024
 _MAX_SETTINGS = 64 * 1024
 
@@ -49,9 +46,9 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     cache: Path | None = None
     schema: bytes | None = None
 
-    def files(self) -> list[ProjectFile]:
+    def files(self) -> tuple[ProjectFile, ...]:
         """List what goes into the image, weights included, sorted by the UTF-8 bytes of the paths."""
-        return list(self._files.values())
+        return self._files
 
     def notes(self) -> tuple[Note, ...]:
         """Give notes of what is worth a word about the files."""
@@ -64,6 +61,11 @@ class Project(msgspec.Struct, frozen=True, dict=True):
 
     def is_weight(self, file: ProjectFile) -> bool:
         return self._rules.is_weight(file)
+
+    @cached_property
+    def weights(self) -> tuple[ProjectFile, ...]:
+        """Give those of the files that are weights."""
+        return tuple(filter(self._rules.is_weight, self._files))
 
     def split_rules(self, managed: Mapping[str, Callable[[], bytes]]) -> SplitRules:
         """Make the rules by which weights are split over layers. `managed`: small files of managed weights, by path,
@@ -199,12 +201,17 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return keeps(str(self.root), self._patterns, path) and self._caches.above(path) is None
 
     def _resolved(self, path: str) -> ProjectFile | None:
-        file = self._files.get(self._links.find(path) or "")
+        file = self._by_path.get(self._links.find(path) or "")
         return file if file is not None and file.kind == "file" else None
 
     @cached_property
-    def _files(self) -> dict[str, ProjectFile]:
-        return {file.path: self._rules.find_pointer(str(self.root), file) for file in self._listing.files}
+    def _files(self) -> tuple[ProjectFile, ...]:
+        root = str(self.root)
+        return tuple(self._rules.find_pointer(root, file) for file in self._listing.files)
+
+    @cached_property
+    def _by_path(self) -> dict[str, ProjectFile]:
+        return {file.path: file for file in self._files}
 
     @cached_property
     def _listing(self) -> Listing:
@@ -267,7 +274,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _patterns(self) -> Patterns:
         try:
-            data = _read(self.root / _IGNORE_FILE)
+            data = read_small(self.root / _IGNORE_FILE)
         except FileNotFoundError:
             return Patterns([])
         if len(data) > MAX_CONFIG_BYTES:
@@ -290,51 +297,7 @@ class ProjectSource:
         return self._project.read(path)
 
 
-def find_project(
-    start: Path, file: str = "cog.yaml", *, outputs: Sequence[Path] = (), cache: Path | None = None
-) -> Project:
-    """Find the project whose `file` is in `start` or the nearest directory above; with a slash in `file`, there alone.
-
-    `outputs`: files and directories that this run is to write, and `cache`, another; they are no part of it.
-    """
-    directory = _directory(start)
-    upward = [directory] if "/" in file else [directory, *directory.parents][: _MAX_PARENTS + 1]
-    for candidate in upward:
-        path = candidate / file
-        try:
-            text = _read(path)
-        except FileNotFoundError:
-            continue
-        root = Path(os.path.realpath(path.parent))
-        return Project(root, parse_config(text, path=path.name), path, tuple(outputs), cache)
-    above = "" if "/" in file else " or any directory above"
-    raise NoProjectError(
-        f"no {file} in {start}{above}", next_step="run it in the project's directory, or name the file"
-    )
-
-
-def _directory(start: Path) -> Path:
-    """Give `start` without links; an `InputError` where it is no directory, since one above may be another project."""
-    try:
-        directory = Path(os.path.realpath(start))
-        if stat.S_ISDIR(directory.stat().st_mode):
-            return directory
-        reason = "not a directory"
-    except OSError as error:
-        if not start.is_absolute() and not _has_directory():
-            raise gone() from error
-        reason = "there is no such directory" if isinstance(error, FileNotFoundError) else f"{error.strerror}"
-    raise InputError(f"{start}: {reason}", next_step="name the project's directory, or one below it")
-
-
-def _has_directory() -> bool:
-    try:
-        return bool(Path.cwd())
-    except OSError:
-        return False
-
-
-def _read(path: Path) -> bytes:
+def read_small(path: Path) -> bytes:
     """Read all of a small file, and one byte more of one that is not: its reader refuses it then."""
     try:
         with open_regular(path) as opened:

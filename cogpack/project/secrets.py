@@ -5,6 +5,7 @@ Both must agree. A certificate in a .pem, an .env without a value and an .npmrc 
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 import msgspec
 
@@ -38,7 +39,7 @@ _PRIVATE = rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|\APuTTY-User
 _VALUE = rb"[ \t]*[=:][ \t]*[\"']?(?![$%{<]|\s|[\"'#])"
 """The value of a setting, which is no name of a variable and no `<placeholder>`."""
 
-_KINDS = (
+KINDS = (
     _kind(
         Code.PRIVATE_KEY,
         r"[^/]*\.(?:pem|key|ppk|p8|asc|gpg|pkcs8|cer|crt)|id_[a-z0-9_]+|[^/]*_(?:rsa|dsa|ecdsa|ed25519)",
@@ -102,7 +103,28 @@ _KINDS = (
 )
 
 
-_ANY = re.compile("|".join(f"(?:{kind.names})" for kind in _KINDS), re.DOTALL)
+_ENDS = frozenset(
+    {"pem", "key", "ppk", "p8", "asc", "gpg", "pkcs8", "cer", "crt", "p12", "pfx", "jks", "keystore", "env", "envrc"}
+    | {"netrc", "npmrc", "yarnrc", "yml", "yaml", "pypirc", "conf", "ini", "toml", "condarc", "gitconfig", "json"}
+    | {"git-credentials", "s3cfg", "boto", "dockercfg", "hf_token", "pgpass", "cnf", "vault-token"}
+)
+_KEYS = ("_rsa", "_dsa", "_ecdsa", "_ed25519")
+
+
+@cache
+def _any() -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{kind.names})" for kind in KINDS), re.DOTALL)
+
+
+def is_suspect(path: str) -> bool:
+    """Tell whether names that are looked for end as `path` does, in lower case: of very many files, most do not."""
+    end = path[path.rfind(".") + 1 :]
+    return end in _ENDS or "/" in end or len(end) == len(path) or ".env." in path or end.endswith(_KEYS)
+
+
+def is_of_secrets(path: str) -> bool:
+    """Tell whether secrets have such a name; `path` in lower case."""
+    return is_suspect(path) and _any().fullmatch("/".join(path.rsplit("/", 2)[-2:])) is not None
 
 
 def secret_notes(root: str, files: Iterable[ProjectFile]) -> Iterator[Note]:
@@ -110,10 +132,10 @@ def secret_notes(root: str, files: Iterable[ProjectFile]) -> Iterator[Note]:
     for file in files:
         if file.kind != "file" or not file.size or file.pointer is not None:
             continue
-        tail = "/".join(file.path.lower().rsplit("/", 2)[-2:])
-        if not _ANY.fullmatch(tail):
+        if not is_of_secrets(path := file.path.lower()):
             continue
-        wanted = (kind for kind in _KINDS if re.fullmatch(kind.names, tail, re.DOTALL))
+        tail = "/".join(path.rsplit("/", 2)[-2:])
+        wanted = (kind for kind in KINDS if re.fullmatch(kind.names, tail, re.DOTALL))
         head = _head(root, file.path)
         if (kind := next((kind for kind in wanted if kind.found_in(head)), None)) is not None:
             text = f"{file.path}: {kind.what}, which everybody can read who has the image; list it in .dockerignore"

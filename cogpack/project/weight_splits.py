@@ -7,7 +7,7 @@ too, since its parts have names that code must ask for.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -57,11 +57,18 @@ class SplitRules:
             (parse_globs([glob], where=where), rule, glob) for glob, rule in options.split
         ]
         self._paths = paths
-        self._code = sorted(path for path in paths if path.endswith(_CODE))
-        self._settings = sorted(path for path in small if path.endswith(_SETTINGS) and path != config)
+        self._small = small
         self._linked = linked
         self._read = read
         self._config = config
+
+    @cached_property
+    def _code(self) -> Sequence[str]:
+        return sorted(path for path in self._paths if path.endswith(_CODE))
+
+    @cached_property
+    def _settings(self) -> Sequence[str]:
+        return sorted(path for path in self._small if path.endswith(_SETTINGS) and path != self._config)
 
     def choose(self, path: str, size: int, *, limit: int, attempt: Attempt | None = None) -> SplitChoice:
         """Choose how a file is split. `size`: of it; `limit`: that one layer may have; both in bytes.

@@ -50,8 +50,13 @@ class WeightRules:
         self._include = parse_globs(options.include, where=f"{config}: cogpack.weights.include")
         self._exclude = parse_globs(options.exclude, where=f"{config}: cogpack.weights.exclude")
         self._min_size = MIN_SIZE if options.min_size is None else options.min_size
+        self._asked = bool(options.include)
+        self._least = min(LARGE, self._min_size)
+        """Bytes of the smallest weight that is not named by `include`."""
 
     def is_weight(self, file: ProjectFile) -> bool:
+        if file.size < self._least and not self._asked:  # most files, of which there may be very many
+            return False
         if file.kind != "file" or self._exclude.matches(file.path):
             return False
         large = file.size >= LARGE and _suffix(file.path) not in _SOURCE_SUFFIXES
@@ -59,9 +64,9 @@ class WeightRules:
 
     def find_pointer(self, root: str, file: ProjectFile) -> ProjectFile:
         """Give `file`, with the git-lfs pointer that stands where a weight should be, if one does."""
-        if file.kind != "file" or file.size >= MAX_POINTER:
+        if file.size >= MAX_POINTER or file.kind != "file":
             return file
-        named = is_named(file.path) or self._include.matches(file.path)
+        named = is_named(file.path) or (self._asked and self._include.matches(file.path))
         if not named or self._exclude.matches(file.path):
             return file
         try:
@@ -80,7 +85,10 @@ class WeightRules:
 def unused_patterns(config: Config, files: Iterable[str], weights: Iterable[str]) -> Iterator[Note]:
     """Give the patterns of `cogpack.weights` that ask for something and match nothing: no file of the project, or no
     weights that are split their way. What `exclude` says may be a precaution."""
-    pack, files, weights = config.pack.weights, list(files), list(weights)
+    pack = config.pack.weights
+    if not (pack.include or pack.split):
+        return
+    files, weights = list(files), list(weights)
     asked = [(f"include[{index}]", glob, files, "file") for index, glob in enumerate(pack.include)]
     asked += [(f"split.{glob}", glob, weights, "weights") for glob, _ in pack.split]
     for key, glob, paths, what in asked:
@@ -98,10 +106,10 @@ def not_fetched(file: ProjectFile) -> InputError:
 
 def _suffix(path: str) -> str:
     """Give the suffix in lower case, without the dot; "" for none."""
-    name = path.rpartition("/")[2]
-    return name.rpartition(".")[2].lower() if "." in name else ""
+    at = path.rfind(".")
+    return path[at + 1 :].lower() if at > path.rfind("/") else ""
 
 
 def is_named(path: str) -> bool:
     """Tell whether the name says that it is a weight, whatever the size."""
-    return _suffix(path) in _SUFFIXES or bool(_SHARD.search(path))
+    return _suffix(path) in _SUFFIXES or (".data-" in path and _SHARD.search(path) is not None)

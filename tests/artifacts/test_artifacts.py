@@ -13,8 +13,9 @@ from cogpack.artifacts import Artifact, Store
 from cogpack.depot import file_address
 from cogpack.digest import sha256
 from cogpack.errors import DeniedError, MismatchError, UnavailableError
+from cogpack.file_stat import packed
 from cogpack.http import Http
-from cogpack.layers.content import LocalFile, Stat
+from cogpack.layers.content import LocalFile
 
 DATA = b"wheel" * 100_000
 WHEEL = Artifact("x.whl", sha256(DATA), len(DATA))
@@ -63,7 +64,7 @@ def test_a_file_that_another_process_fetches_meanwhile_stays(store: Store, tmp_p
         if not first:
             with Http() as http, serving(lambda _: (200, {}, DATA)) as quicker:
                 path, found = Store(tmp_path / "store", http).verified(WHEEL, lambda: [quicker.url])
-                first.append(LocalFile(path, Stat.from_result(found)))
+                first.append(LocalFile(path, packed(found)))
         return 200, {}, DATA
 
     with serving(script) as fake:
@@ -273,7 +274,7 @@ def test_a_file_is_hashed_once_in_a_run_and_not_at_all_when_it_was_just_fetched(
 
 def test_a_file_that_is_swapped_after_it_was_hashed_is_refused_when_it_is_opened(filled: Path, later: Store) -> None:
     path, found = later.verified(WHEEL, nowhere)
-    file = LocalFile(path, Stat.from_result(found))
+    file = LocalFile(path, packed(found))
     filled.with_name("new").write_bytes(EVIL)
     filled.with_name("new").replace(filled)
     os.utime(filled, ns=(found.st_atime_ns, found.st_mtime_ns))

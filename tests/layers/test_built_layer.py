@@ -12,6 +12,7 @@ from cogpack.layers.compression import Gzip, SplicedGzip, Uncompressed, Zstd
 from cogpack.layers.content import Bytes, LocalFile
 from cogpack.layers.entry import Directory, Entry, File
 from cogpack.layers.facts import Facts
+from cogpack.layers.files import FilesSource, Placed
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.layer import Body, Form
 from cogpack.oci import Descriptor, LayerInfo
@@ -152,7 +153,7 @@ def test_a_store_that_can_not_be_written_is_a_note(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "f").write_bytes(b"x")
     notes: list[str] = []
-    fingerprints = Fingerprints(tmp_path / "store", note=lambda note: notes.append(note.text))
+    fingerprints = Fingerprints(tmp_path / "store", clock=an_hour_later, note=lambda note: notes.append(note.text))
     fingerprints.of(tmp_path / "f")
     fingerprints.save()
     (note,) = notes
@@ -206,3 +207,21 @@ def test_a_torn_store_of_fingerprints_is_as_none(tmp_path: Path, monkeypatch: py
     (tmp_path / "store").write_bytes(b"\x81")
     (tmp_path / "f").write_bytes(b"x")
     fingerprint(tmp_path / "store", tmp_path / "f", [], monkeypatch)
+
+
+@pytest.mark.parametrize(("most", "passes"), [(1 << 20, 1), (10, 2)])
+def test_bytes_that_are_kept_are_not_made_again_and_too_many_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, passes: int
+) -> None:
+    monkeypatch.setattr("cogpack.layers.spool._MOST", most)
+    (tmp_path / "f").write_bytes(b"text" * 1000)
+    source = FilesSource("files", [Placed("f", Fingerprints(tmp_path / "store").of(tmp_path / "f"))])
+    read: list[str] = []
+    whole = LocalFile.whole
+    monkeypatch.setattr(LocalFile, "whole", lambda self: read.append(str(self.path)) or whole(self))
+    layer = BuiltLayer(source, Gzip(), spool=tmp_path / "spool")
+    made: list[bytes] = []
+    infos = [layer.copy_to(lambda body: made.append(b"".join(body))) for _ in range(2)]
+    assert (infos[0], made[0]) == (infos[1], made[1])
+    assert len(read) == passes
+    assert list((tmp_path / "spool").iterdir()) == [], "it has no name"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.trees import trees
 
 from cogpack.errors import InputError, MismatchError
-from cogpack.layers.content import Bytes, LocalFile, Stat
+from cogpack.layers.content import Bytes, LocalFile
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, complete, parents
 
 X = Bytes(b"x")
@@ -132,7 +132,7 @@ def test_the_order_is_that_of_the_paths_bytes_and_parents_come_first(tree: list[
 
 
 def local(path: Path) -> LocalFile:
-    return LocalFile(path, Stat.of(path))
+    return LocalFile.of(path)
 
 
 def test_a_file_that_stays_the_same_reads_as_often_as_asked(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_file_of_the_same_size_and_time_but_another_inode_is_a_mismatch(tmp_pa
     path.write_bytes(b"abc")
     other.write_bytes(b"xyz")
     content = local(path)
-    os.utime(other, ns=(content.stat.mtime_ns, content.stat.mtime_ns))
+    os.utime(other, ns=(path.stat().st_mtime_ns, path.stat().st_mtime_ns))
     stream = content.open()
     other.replace(path)
     with pytest.raises(MismatchError):

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cogpack.notes import Code
 from cogpack.project import ProjectFile, find_project
-from cogpack.project.secrets import MAX_LOOKED_AT, secret_notes
+from cogpack.project.secrets import KINDS, MAX_LOOKED_AT, is_suspect, secret_notes
 
 KEY = "-----BEGIN {}PRIVATE KEY-----\nMIIEvQ...\n-----END PRIVATE KEY-----\n"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIEvQ...\n-----END CERTIFICATE-----\n"
@@ -101,3 +103,8 @@ def test_what_is_left_out_of_the_image_is_not_told_of(tmp_path: Path) -> None:
 def test_only_files_of_such_names_are_opened() -> None:
     files = [ProjectFile(path=f"data/{n:05}/annotation-{n}.json", kind="file", size=9) for n in range(10_000)]
     assert list(secret_notes("/nowhere", files)) == []
+
+
+@given(st.sampled_from(KINDS).flatmap(lambda kind: st.from_regex(kind.names, fullmatch=True)))
+def test_each_name_that_is_looked_for_passes_the_quick_look(path: str) -> None:
+    assert is_suspect(path.lower())

@@ -35,7 +35,7 @@ def incomplete(paths: AbstractSet[str], read: Callable[[str], bytes | None]) -> 
     `read`: the bytes of a file, None where they are not to be had.
     """
     told: set[str] = set()
-    for path in sorted(path for path in paths if _INDEX.fullmatch(path.rpartition("/")[2])):
+    for path in sorted(path for path in paths if path.endswith(".json") and _INDEX.fullmatch(path.rpartition("/")[2])):
         named = _named(path, read(path) or b"")
         missing = sorted(named - paths)
         # Whoever took the model in another format has the index of this one, and none of its files.
@@ -44,7 +44,7 @@ def incomplete(paths: AbstractSet[str], read: Callable[[str], bytes | None]) -> 
             yield _missing(path, "names", missing)
     groups: dict[tuple[str, str, int], dict[int, str]] = {}
     for path in paths:
-        if found := _PART.fullmatch(path):
+        if "-of-" in path and (found := _PART.fullmatch(path)):
             stem, number, count = (found[name] or found[f"{name}2"] for name in ("stem", "number", "count"))
             groups.setdefault((stem, found["rest"] or "", int(count)), {})[int(number)] = path
     for (stem, rest, count), parts in sorted(groups.items()):

@@ -60,8 +60,7 @@ def pin_weights(
     found = _find(session, project, pinned)
     if not found:
         return ()
-    own = [file for file in project.files() if project.is_weight(file)]
-    local = local_weights(project)
+    own, local = project.weights, local_weights(project)
     size = chosen_layer_size(project, own, local, sum(item.file.size for item in found), rules)
     documents: dict[str, Callable[[], bytes]] = {project_path(weight.path): weight.document for weight in local}
     documents |= {project_path(item.path): partial(_document, session, item) for item in found}

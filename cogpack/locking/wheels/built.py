@@ -111,7 +111,7 @@ def fetch_source(session: Session, pages: "Pages", name: str, source: IndexSourc
     return Path(source_input(session, pages, name, source).file().path)
 
 
-def source_input(session: Session, pages: Pages, name: str, source: IndexSource) -> Input:
+def source_input(session: Session, pages: "Pages", name: str, source: IndexSource) -> Input:
     """Say how a source archive is had that indexes have."""
 
     def addresses() -> list[str]:

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from cogpack.disk import UNFINISHED, DiskError, writing
 from cogpack.errors import InputError
-from cogpack.layers.content import LocalFile, Stat
+from cogpack.layers.content import LocalFile
 from cogpack.layers.wheels import WheelFile
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.building import Built, Ground, Source, WantsCompilerError, WantsWheelsError
@@ -113,7 +113,7 @@ class SourceBuilder:
         try:
             tries = _Tries(source, place, environment, requirements, ground)
             wheel = tries.until_built(pinned)
-            file = LocalFile(wheel, Stat.of(wheel))
+            file = LocalFile.of(wheel)
             if ground.toolkit:
                 check_device_code(file, wheel.name, source)
             found = canonical(file, wheel.name, source, ground.target, pure=environment.pure)
@@ -123,7 +123,7 @@ class SourceBuilder:
         path = session.store.find(artifact)
         assert path is not None
         assert artifact.size is not None
-        own = WheelFile(found.filename, artifact.digest.removeprefix("sha256:"), lambda: LocalFile(path, Stat.of(path)))
+        own = WheelFile(found.filename, artifact.digest.removeprefix("sha256:"), lambda: LocalFile.of(path))
         check_symbols(session, source, own, tries.files, ground.target.arch)
         task.done("built")
         return Built(

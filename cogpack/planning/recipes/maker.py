@@ -1,6 +1,7 @@
 """Layers are made here with what they have in common: codecs, and the base's directories that they write again."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -41,8 +42,13 @@ class LayerMaker(msgspec.Struct, frozen=True, kw_only=True):
             uncommon=uncommon_directories(base),
         )
 
-    def compress(self, source: LayerSource, *, remembered: bool = True) -> BuiltLayer:
-        return BuiltLayer(source, self.compressed, inherited=self.inherited, remembered=remembered)
+    def compress(self, source: LayerSource) -> BuiltLayer:
+        return BuiltLayer(source, self.compressed, inherited=self.inherited)
+
+    def project(self, source: LayerSource, spool: Path) -> BuiltLayer:
+        """Store the project's own files: made before anybody is asked for them, and kept in `spool` for who wants
+        them."""
+        return BuiltLayer(source, self.compressed, inherited=self.inherited, remembered=False, spool=spool)
 
     def splice(self, source: LayerSource) -> BuiltLayer:
         return BuiltLayer(source, self.spliced, inherited=self.inherited)

@@ -44,18 +44,19 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
 
 def gather(session: Session, project: Project, lock: Lock) -> Gathered:
     """Gather the project's own weights, then managed ones in the order of their targets."""
-    files = [file for file in project.files() if project.is_weight(file)]
-    local = local_weights(project)
+    files, local = project.weights, local_weights(project)
     size = chosen_layer_size(
         project, files, local, sum(weight.size for weight in lock.weights), session.formats[lock.format]
     )
-    rules = project.split_rules({project_path(weight.path): weight.document for weight in local})
-    own = [_own(project, lock, rules, file, size) for file in files]
-    managed = [_local(rules, item, size) for item in sorted(local, key=lambda item: item.path)]
-    managed += [
+    found: list[GatheredWeight] = []
+    if files or local:
+        rules = project.split_rules({project_path(weight.path): weight.document for weight in local})
+        found += [_own(project, lock, rules, file, size) for file in files]
+        found += [_local(rules, item, size) for item in sorted(local, key=lambda item: item.path)]
+    found += [
         GatheredWeight(weight=_remote(session, locked), why=f"pinned from {locked.uri}") for locked in lock.weights
     ]
-    return Gathered(weights=(*own, *managed), layer_size=size)
+    return Gathered(weights=tuple(found), layer_size=size)
 
 
 def _own(project: Project, lock: Lock, rules: SplitRules, file: ProjectFile, size: int) -> GatheredWeight:
@@ -116,8 +117,8 @@ def check_places(
     `files`: of the project, but for weights; `parts`: what each weight file became, by its path; `lines`: what
     known lines of `build.run` make, and their indexes; `directories`: that they make.
     """
-    places = [(f"{SOURCE}/{file.path}", file.path) for file in files if file.kind != "directory"]
-    places.append((SCHEMA_PATH, "the model's schema"))
+    own_files = {file.path for file in files if file.kind != "directory"}  # very many: no two of them want one place
+    places = [(SCHEMA_PATH, "the model's schema")]
     for found in gathered.weights:
         weight = found.weight
         name = weight.name if found.file else f"the managed weight {weight.name}"
@@ -125,17 +126,25 @@ def check_places(
         places += [(path, name) for path in sorted(own)]
     places += [(path, f"build.run[{step}]") for path, step in lines]
     taken: dict[str, str] = {}
+
+    def who(path: str) -> str | None:
+        """Tell who has the place."""
+        own = path.removeprefix(f"{SOURCE}/")
+        return own if own in own_files and own != path else taken.get(path)
+
     for path, name in places:
-        if (other := taken.setdefault(path, name)) is not name:
+        if (other := who(path)) is not None:
             raise _hidden(f"/{path}: {other} and {name} both want this place")
-    if hidden := next((path for path in directories if path in taken), None):
-        raise _hidden(f"/{hidden}: {taken[hidden]} and a directory of build.run both want this place")
-    free: set[str] = set()
+        taken[path] = name
+    if hidden := next((path for path in directories if who(path)), None):
+        raise _hidden(f"/{hidden}: {who(hidden)} and a directory of build.run both want this place")
     for path, name in places:
-        directory = path.rpartition("/")[0]
-        if directory not in free and (above := next((above for above in parents(path) if above in taken), None)):
+        if above := next((above for above in parents(path) if who(above)), None):
             raise _hidden(f"/{path}: {name} would lie beneath /{above}, which is no directory")
-        free.add(directory)
+    beneath = tuple(f"{path.removeprefix(f'{SOURCE}/')}/" for path in taken if path.startswith(f"{SOURCE}/"))
+    if file := next((file for file in sorted(own_files) if file.startswith(beneath)), None):
+        above = next(above for above in parents(f"{SOURCE}/{file}") if above in taken)
+        raise _hidden(f"/{SOURCE}/{file}: {file} would lie beneath /{above}, which is no directory")
 
 
 def _hidden(what: str) -> InputError:

@@ -15,7 +15,8 @@ from pathlib import Path
 import msgspec
 
 from cogpack.disk import writing
-from cogpack.layers.content import LocalFile, Stat
+from cogpack.file_stat import pack
+from cogpack.layers.content import LocalFile
 from cogpack.layers.entry import (
     Complete,
     Directory,
@@ -234,7 +235,7 @@ class _Capture:
             os.chmod(full, mode | stat.S_IRUSR)  # noqa: PTH101 - no link, and nobody is there to make it one
             status = Status.of(os.lstat(full))
         content = LocalFile(
-            Path(full), Stat(status.size, status.mtime_ns, status.ctime_ns, status.inode, status.device)
+            Path(full), pack(status.size, status.mtime_ns, status.ctime_ns, status.inode, status.device)
         )
         capability = self._capability(full, status, content)
         return File(path, content, mode, uid, gid, ((CAPABILITY, capability),) if capability else ())

@@ -7,7 +7,7 @@ from support.elf import library
 from support.wheels import make_wheel
 
 from cogpack.errors import InputError
-from cogpack.layers.content import LocalFile, Stat
+from cogpack.layers.content import LocalFile
 from cogpack.locking.wheels.building import Source
 from cogpack.planning.building.device_code import check_device_code
 
@@ -17,7 +17,7 @@ CODE = OF_CUDA + b"\0.shstrtab\0.nv_fatbin\0"
 
 def check(directory: Path, files: dict[str, bytes]) -> None:
     wheel = make_wheel(directory, "ops", files=files, tag="cp313-cp313-linux_x86_64")
-    check_device_code(LocalFile(wheel, Stat.of(wheel)), wheel.name, Source(title="ops 1.0", path=wheel))
+    check_device_code(LocalFile.of(wheel), wheel.name, Source(title="ops 1.0", path=wheel))
 
 
 @pytest.mark.parametrize(
