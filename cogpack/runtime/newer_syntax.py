@@ -10,7 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib.util import decode_source
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import msgspec
 
@@ -26,6 +26,8 @@ _TOKEN = re.compile(
     |(?P<number>[0-9][\w.]*)|(?P<continued>\\\n)|(?P<blank>[ \t\f]+)|(?P<mark>.)""",
     re.DOTALL | re.VERBOSE,
 )
+_DULL = re.compile(r"(?:(?!def\b|class\b)[^\W\d]\w*+(?!['\"])|[0-9][\w.]*|[ \t\f.,=+*/<>%&|^~@-]++)++")
+"""What can be passed over within a statement: no bracket, string, comment or end of a line."""
 _PLAIN = {
     quote: re.compile(rf"(?:\\.|[^\\{'' if len(quote) > 1 else chr(10)}])*?{quote}", re.DOTALL)
     for quote in ("'''", '"""', "'", '"')
@@ -36,8 +38,7 @@ _ALIAS = re.compile(r"type([ \t]+)([^\W\d]\w*)(?=[ \t]*(?:\[|=(?!=)))")
 _NAMED = re.compile(r"[ \t]+[^\W\d]\w*[ \t]*(?=\[)")
 _BRACES = re.compile(r"(\\N\{[^}]*\})|\{\{|\}\}")
 _QUOTES = re.compile(r"\\.|\"", re.DOTALL)
-_SELF_NAMED = re.compile(r"(?<![=!<>])=(?:\s|#[^\n]*)*\Z")
-_COMMENT = re.compile(r"#[^\n]*")
+_SELF_NAMED = re.compile(r"(?<![=!<>])=\s*\Z")
 _STAND_INS = re.compile("[\U000f0000-\U000ffffd]|\\\\U000[fF]")
 """One character in a string stands for a whole f-string; a source that has such itself is not read."""
 _MAX_DEPTH = 20
@@ -94,19 +95,30 @@ class _Older:
 
     def fill(self, tree: ast.AST) -> None:
         """Put the f-strings where one character stands for each."""
-        for node in ast.walk(tree):
-            for name, value in ast.iter_fields(node):
-                if isinstance(value, list) and any(map(self._is_stand_in, value)):
-                    inner = isinstance(node, ast.JoinedStr)
-                    filled = [self._filled(one) if self._is_stand_in(one) else one for one in value]
-                    value[:] = (
-                        part for one in filled for part in (one.values if inner and one not in value else [one])
-                    )
+        pending = [tree] if self._formats else []
+        while pending:
+            node = pending.pop()
+            for name in node._fields:
+                value = getattr(node, name, None)
+                if isinstance(value, list):
+                    if any(map(self._is_stand_in, value)):
+                        inner = isinstance(node, ast.JoinedStr)
+                        value[:] = (part for one in value for part in self._parts(one, inner))
+                    pending += (one for one in value if isinstance(one, ast.AST))
                 elif self._is_stand_in(value):
                     setattr(node, name, self._filled(value))
+                elif isinstance(value, ast.AST):
+                    pending.append(value)
+
+    def _parts(self, node: Any, inner: bool) -> list[Any]:
+        """Give what stands for an item of a list; within an f-string, the parts of one."""
+        if not self._is_stand_in(node):
+            return [node]
+        filled = self._filled(node)
+        return filled.values if inner else [filled]
 
     @staticmethod
-    def _is_stand_in(value: object) -> bool:
+    def _is_stand_in(value: object) -> "TypeGuard[ast.Constant]":
         return isinstance(value, ast.Constant) and isinstance(value.value, str) and bool(_STAND_INS.search(value.value))
 
     def _filled(self, stand_in: ast.Constant) -> ast.JoinedStr:
@@ -126,6 +138,9 @@ class _Older:
         """Give from where to where what else is written, in the order of the text."""
         at, depth, begins = 0, 0, True
         while at < len(self._source):
+            if not begins and (dull := _DULL.match(self._source, at)):
+                at = dull.end()
+                continue
             found = _TOKEN.match(self._source, at)
             assert found is not None  # it takes any character
             end, first, begins = found.end(), begins, begins and found["blank"] is not None
@@ -248,7 +263,7 @@ class _Older:
         """Read a field from behind its brace to behind the other."""
         if depth > _MAX_DEPTH:
             raise _Unread
-        text, begin, brackets, is_newer = self._source, at, 0, False
+        text, begin, brackets, is_newer, expression = self._source, at, 0, False, ""
         while found := _TOKEN.match(text, at):
             mark = found["mark"]
             if not brackets and (mark in ("}", ":") or (mark == "!" and text[at + 1 : at + 2] != "=")):
@@ -256,14 +271,18 @@ class _Older:
             end = found.end()
             if found["quote"]:
                 end, is_new, _ = self._string(found, depth)
-                is_newer |= is_new or quote in text[at:end] or "\\" in text[at:end]
+                inner = text[at:end]
+                is_newer |= is_new or quote in inner or "\\" in inner or (len(quote) == 1 and "\n" in inner)
             elif mark:
                 brackets += (mark in "([{") - (mark in ")]}")
                 if brackets < 0:
                     raise _Unread
+            if found["comment"]:
+                expression, begin = expression + text[begin:at], end
             is_newer |= bool(found["comment"] or found["continued"]) or (mark == "\n" and len(quote) == 1)
             at = end
-        expression, conversion, spec = text[begin:at], -1, None
+        expression += text[begin:at]
+        conversion, spec = -1, None
         if text.startswith("!", at):
             conversion = ord(text[at + 1 : at + 2] or "?")
             at += 2
@@ -285,7 +304,7 @@ class _Older:
                 continue
             expression, conversion = piece.expression, piece.conversion
             if found := _SELF_NAMED.search(expression):
-                yield ast.Constant(expression[: found.start()] + _COMMENT.sub("", found[0]))
+                yield ast.Constant(expression)
                 expression = expression[: found.start()]
                 conversion = ord("r") if conversion < 0 and piece.spec is None else conversion
             older = _Older(f"({expression}\n)", self._python, self._depth + 1)
