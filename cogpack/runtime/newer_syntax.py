@@ -66,9 +66,9 @@ def parse_newer(data: bytes, path: str, *, python: tuple[int, int]) -> tuple[ast
     `SyntaxError` where that is not for being new; `RecursionError`, `MemoryError` as `ast.parse`.
     """
     try:
-        older = _Older(decode_source(data), python)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            older = _Older(decode_source(data), python)
             tree = ast.parse(older.text, path)
             older.fill(tree)
     except (_Unread, ValueError, LookupError) as error:  # SyntaxError is left as it is

@@ -51,6 +51,7 @@ def dumped(found: ast.AST) -> str:
         ('f"\\N{BULLET} \\" {d["a"]}"', 'f"• \\" {d[\'a\']}"'),
         ('f"{3!s  }"', 'f"{3!s}"'),
         ('f"{(lambda x: "a")(1)}"', "f\"{(lambda x: 'a')(1)}\""),
+        ("f'{d['a'] is 1}{'\\d'}'", "f\"{d['a'] is 1}{BACKSLASH}\""),
         ('f"{x["a"]:%H:%M}"', "f\"{x['a']:%H:%M}\""),
         ('f"{{"a": 1}["a"]}"', None),
         ('x if"{"else f"{"a"}"', "x if'{'else f\"{'a'}\""),
@@ -73,7 +74,9 @@ def test_newer_syntax_is_the_same_tree_as_older_syntax(newer: str, older: str | 
         with pytest.raises(SyntaxError):
             tree(newer)
         return
-    expected = dumped(ast.parse(older)).replace("Name(id='NL', ctx=Load())", "Constant(value='\\n')")
+    expected = dumped(ast.parse(older))
+    for name, text in (("NL", "\n"), ("BACKSLASH", "\\d")):
+        expected = expected.replace(f"Name(id='{name}', ctx=Load())", f"Constant(value={text!r})")
     assert dumped(tree(newer)) == expected
 
 
