@@ -71,7 +71,7 @@ class Code(enum.StrEnum):
     )
     LOCK_LACKS_PLATFORM = "lock-lacks-platform", "The lock has other platforms only: this one is resolved."
     LOCK_STALE = "lock-stale", "The lock was made from other inputs and is resolved anew."
-    LOCK_UNREAD = "lock-unread", "The lock can't be read, and the schema was made without its versions."
+    LOCK_UNREAD = "lock-unread", "The lock can't be read; the schema, or what layers hold, is told without it."
     LOCK_UNWRITTEN = "lock-unwritten", "The lock was resolved for this run only: this command writes nothing."
     MIRROR_DOWN = "mirror-down", "A mirror failed and is not asked any more in this run."
     MISSING_EXTRA = "missing-extra", "The chosen version of a package does not have the extra that is asked for."

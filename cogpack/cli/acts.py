@@ -5,6 +5,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cogpack.cli.running import Answer, with_session
@@ -12,7 +13,7 @@ from cogpack.cli.summary import moved_text, some_platforms, suggest
 
 if TYPE_CHECKING:
     from cogpack.commands.inspect import InspectedLayer
-    from cogpack.commands.plan import PlannedFile, PlannedLayer, PlannedStep, PlannedWeight
+    from cogpack.commands.plan import Planned, PlannedFile, PlannedLayer, PlannedStep, PlannedWeight
     from cogpack.planning.moving import MovingLayer
     from cogpack.session import Session
 
@@ -60,15 +61,18 @@ def push(arguments: argparse.Namespace) -> None:
 
 
 def plan(arguments: argparse.Namespace) -> None:
-    from cogpack.cli import html_output
+    import msgspec
+
     from cogpack.commands.plan import plan
     from cogpack.text import size_text, time_text
 
-    html = html_output.asked(arguments)
+    html: Path | None = getattr(arguments, "html", None)
+    listed: bool = getattr(arguments, "files", False)
 
     def act(session: "Session") -> Answer:
-        listed = getattr(arguments, "files", False)
-        planned = plan(session, *arguments.targets, tags=arguments.tag, tag_cache=arguments.tag_cache, files=listed)
+        planned = plan(
+            session, *arguments.targets, tags=arguments.tag, tag_cache=arguments.tag_cache, files=listed or bool(html)
+        )
         if getattr(arguments, "weights_only", False):  # `push --dry-run --weights-only`
             planned = planned.weights_only()
         if not arguments.quiet:
@@ -88,23 +92,30 @@ def plan(arguments: argparse.Namespace) -> None:
                 text = f"the files that they see take about {room} in the cache while they run, and {time} to lay there"
                 session.progress.summary(text)
         if html:
-            name, verdicts = session.settings.directory.resolve().name, [verdict(layer) for layer in planned.layers]
-            return html_output.answer(
-                arguments,
-                html_output.planned_page(
-                    planned,
-                    name=name,
-                    targets=arguments.targets,
-                    total=_sum(planned.layers),
-                    verdicts=verdicts,
-                    notes=session.notes.all,
-                ),
-            )
+            _write_plan(session, html, planned, arguments.targets)
+        if not listed:
+            planned = msgspec.structs.replace(planned, files=None)
         rows = layer_rows(planned.layers) + weight_rows(planned.weights) + step_rows(planned.steps)
         rows += file_rows(planned.files or ())
         return Answer(planned, "\n".join(rows))
 
     with_session(arguments, act)
+
+
+def _write_plan(session: "Session", path: Path, planned: "Planned", targets: Sequence[str]) -> None:
+    from cogpack.cli.plan_page import planned_page
+    from cogpack.pages.page import write_page
+
+    text = planned_page(
+        planned,
+        name=session.settings.directory.resolve().name,
+        targets=targets,
+        total=_sum(planned.layers),
+        verdicts=[verdict(layer) for layer in planned.layers],
+        sizes=[_size(layer) for layer in planned.layers],
+        notes=session.notes.all,
+    )
+    write_page(path, text)
 
 
 def _sum(layers: Sequence["PlannedLayer"]) -> str:
@@ -269,21 +280,23 @@ def sbom(arguments: argparse.Namespace) -> None:
 
 
 def inspect(arguments: argparse.Namespace) -> None:
-    from cogpack.cli import html_output
     from cogpack.cli.schema_text import value_text
     from cogpack.commands.inspect import inspect, lock_of
     from cogpack.text import count_text, size_text
 
-    html = html_output.asked(arguments)
-
     def act(session: "Session") -> Answer:
         if arguments.lock:
             return Answer(None, lock_of(session, arguments.target, platform=arguments.platform).decode().rstrip("\n"))
-        found = inspect(session, arguments.target, platform=arguments.platform)
-        if html:
-            return html_output.answer(
-                arguments, html_output.inspected_page(found, [_origin(one) for one in found.layers])
-            )
+        told = arguments.json or arguments.html is not None
+        found = inspect(session, arguments.target, platform=arguments.platform, items=told)
+        if arguments.html:
+            from cogpack.cli.inspect_page import inspected_page
+            from cogpack.pages.page import write_page
+
+            others = [
+                inspect(session, arguments.target, platform=one) for one in found.platforms if one != found.platform
+            ]
+            write_page(arguments.html, inspected_page(found, [_origin(one) for one in found.layers], others))
         rows = [f"{found.reference}"]
         rows += [f"index     {found.index} ({', '.join(found.platforms)})"] if found.index else []
         rows += [f"digest    {found.digest}"]

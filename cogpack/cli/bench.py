@@ -8,8 +8,6 @@ from cogpack.cli.running import Answer, with_session
 from cogpack.errors import InputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cogpack.bench.lanes import Lane
     from cogpack.commands.bench import OtherLayout, PullBench
     from cogpack.commands.bench_push import PushBench
@@ -32,8 +30,9 @@ def bench_pull(arguments: argparse.Namespace) -> None:
         )
         if arguments.html:
             from cogpack.cli.bench_page import bench_page
+            from cogpack.pages.page import write_page
 
-            _write(arguments.html, bench_page(found))
+            write_page(arguments.html, bench_page(found))
         return Answer(found, "\n".join(_pull_lines(found)))
 
     with_session(arguments, act)
@@ -46,18 +45,12 @@ def bench_push(arguments: argparse.Namespace) -> None:
         found = bench_push(session, arguments.target, room=arguments.budget, commit=arguments.commit)
         if arguments.html:
             from cogpack.cli.bench_push_page import bench_push_page
+            from cogpack.pages.page import write_page
 
-            _write(arguments.html, bench_push_page(found))
+            write_page(arguments.html, bench_push_page(found))
         return Answer(found, "\n".join(_push_lines(found)))
 
     with_session(arguments, act)
-
-
-def _write(path: "Path", page: str) -> None:
-    from cogpack.disk import write_whole
-    from cogpack.redaction import redact_result
-
-    write_whole(path, [redact_result(page).encode()])
 
 
 def _pull_lines(found: "PullBench") -> Iterator[str]:

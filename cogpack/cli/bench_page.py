@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from cogpack.cli.bench_plots import Line, Stretch, bars, rates, row, sizes, timeline
 from cogpack.cli.bench_text import machine_text, network_text, verdict
-from cogpack.pages.elements import Html, element, joined, section
-from cogpack.pages.model_page import header
-from cogpack.pages.page import page
+from cogpack.pages.elements import Html, joined
+from cogpack.pages.model_page import facts_page
+from cogpack.pages.parts import section, told
 from cogpack.text import count_text, size_text, time_text
 
 if TYPE_CHECKING:
@@ -27,36 +27,28 @@ def bench_page(found: "PullBench") -> str:
     sections = [
         section(
             "How long a pull takes",
-            element("p", "Calculated from what was measured; where a pull was made, too, its time stands beside.",
-                    class_="description"),
+            told("Calculated from what was measured; where a pull was made, too, its time stands beside."),
             _pulls(found),
         ),
         section(
             "What the registry brings",
-            element("p", "Megabytes a second of so many connections together. A stock engine opens one a layer, three "
-                    "at a time, or six.", class_="description"),
+            told(
+                "Megabytes a second of so many connections together. A stock engine opens one a layer, three at a time, "
+                "or six."
+            ),
             rates(found.network.lanes),
         ),
         section(
             f"{here.client}, layer by layer",
-            element("p", "Pale: the layer comes. Full: it is unpacked, which waits for all below it.",
-                    class_="description"),
+            told("Pale: the layer comes. Full: it is unpacked, which waits for all below it."),
             timeline([_line(span) for span in here.spans], here.seconds),
         ),
-        section(
-            "The same weights in other layers",
-            element("p", f"What {here.client} would take here.", class_="description"),
-            _layouts(found.layouts, here),
-        )
-        if found.layouts
-        else "",
-        section("Layers by size", sizes((layer.name, layer.form, layer.size) for layer in found.layers)),
-    ]  # fmt: skip
-    return page(
-        f"{found.reference} - bench pull",
-        header("cogpack bench pull", found.reference, facts),
-        element("main", *sections, class_="stack"),
-    )
+    ]
+    if found.layouts:
+        said = told(f"What {here.client} would take here.")
+        sections.append(section("The same weights in other layers", said, _layouts(found.layouts, here)))
+    sections.append(section("Layers by size", sizes((layer.name, layer.form, layer.size) for layer in found.layers)))
+    return facts_page("bench pull", found.reference, facts, sections)
 
 
 def _pulls(found: "PullBench") -> Html:
@@ -75,20 +67,19 @@ def _pulls(found: "PullBench") -> Html:
             off = f"{100 * made.error:+.0f} % is the calculation's error"
             rows.append(row(f"{pull.client}, measured", off, made.seconds, most, "layer-run"))
     rows.append(row("limit", "what no client can beat here", found.limit, most, "layer-other"))
-    more = [element("p", f"Not measured: {why}", class_="description") for why in found.unmeasured]
-    return joined([bars(rows), *more])
+    return joined([bars(rows), *(told(f"Not measured: {why}") for why in found.unmeasured)])
 
 
 def _layouts(layouts: "Sequence[OtherLayout]", here: "Pull") -> Html:
     most = max(here.seconds, *(layout.seconds for layout in layouts))
     rows = [row("as it is", count_text(here.layers, "layer"), here.seconds, most, "layer-run")]
     for layout in layouts:
-        told = f"{count_text(layout.layers, 'layer')}, {size_text(layout.size)}"
-        rows.append(row(layout.name, told, layout.seconds, most, "layer-weights"))
+        said = f"{count_text(layout.layers, 'layer')}, {size_text(layout.size)}"
+        rows.append(row(layout.name, said, layout.seconds, most, "layer-weights"))
     return bars(rows)
 
 
 def _line(span: "Span") -> Line:
-    told = f"{span.name}, {size_text(span.size)}: came at {time_text(span.came)}, unpacked at {time_text(span.done)}"
+    said = f"{span.name}, {size_text(span.size)}: came at {time_text(span.came)}, unpacked at {time_text(span.done)}"
     stretches = (Stretch(span.asked, span.came, "comes"), Stretch(span.begun, span.done, "unpacks"))
-    return Line(told, span.weights, stretches)
+    return Line(said, span.weights, stretches)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from cogpack.pages.elements import Html, element, joined
+from cogpack.pages.parts import Column, Share, bar, table, told
 from cogpack.text import count_text, size_text, time_text
 
 if TYPE_CHECKING:
@@ -32,27 +33,13 @@ class Line(NamedTuple):
     stretches: Sequence[Stretch]
 
 
-def row(name: str, said: str, seconds: float, most: float, kind: str) -> Html:
-    width = 100 * seconds / most if most else 0
-    bar = element(
-        "svg",
-        element("rect", class_=kind, x="0", width=f"{width:.2f}%", height="100%"),
-        class_="bar",
-        role="img",
-        aria_label=f"{name}: {time_text(seconds)}",
-    )
-    told = element("p", said, class_="description") if said else ""
-    return element(
-        "tr",
-        element("td", name, told, class_="long"),
-        element("td", time_text(seconds), class_="number"),
-        element("td", bar, class_="wide"),
-    )
+def row(name: str, said: str, seconds: float, most: float, kind: str) -> Sequence[str]:
+    drawn = bar(f"{name}: {time_text(seconds)}", [Share(kind, seconds)], most)
+    return joined([name, told(said) if said else ""]), drawn, time_text(seconds)
 
 
-def bars(rows: Sequence[Html]) -> Html:
-    table = element("table", element("tbody", *rows), class_="bars")
-    return element("div", table, class_="scroll", tabindex="0", role="region", aria_label="times")
+def bars(rows: Sequence[Sequence[str]]) -> Html:
+    return table("times", (Column("", "long"), Column("", "wide"), Column("", "number")), rows, "bars")
 
 
 def rates(lanes: "Sequence[Lane]") -> Html:
@@ -66,8 +53,8 @@ def rates(lanes: "Sequence[Lane]") -> Html:
     parts = list(_axes(most / 1e6, "MB/s"))
     parts.append(element("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in places), class_="curve"))
     for (x, y), lane in zip(places, lanes, strict=True):
-        told = f"{lane.connections} connections: {size_text(lane.rate)}/s"
-        parts.append(element("circle", element("title", told), cx=f"{x:.1f}", cy=f"{y:.1f}", r="4", class_="dot"))
+        said = f"{lane.connections} connections: {size_text(lane.rate)}/s"
+        parts.append(element("circle", element("title", said), cx=f"{x:.1f}", cy=f"{y:.1f}", r="4", class_="dot"))
         parts.append(
             element(
                 "text", str(lane.connections), x=f"{x:.1f}", y=str(_HEIGHT - 10), class_="axis", text_anchor="middle"
@@ -80,8 +67,8 @@ def _axes(most: float, unit: str) -> Iterator[Html]:
     for part in (0.0, 0.5, 1.0):
         y = 16 + (_HEIGHT - _BOTTOM - 24) * (1 - part)
         yield element("line", x1=str(_LEFT), x2=str(_WIDTH - 16), y1=f"{y:.1f}", y2=f"{y:.1f}", class_="rule")
-        told = f"{most * part:.0f} {unit}" if part else "0"
-        yield element("text", told, x=str(_LEFT - 6), y=f"{y + 4:.1f}", class_="axis", text_anchor="end")
+        said = f"{most * part:.0f} {unit}" if part else "0"
+        yield element("text", said, x=str(_LEFT - 6), y=f"{y + 4:.1f}", class_="axis", text_anchor="end")
 
 
 def timeline(lines: Sequence[Line], seconds: float) -> Html:
@@ -114,7 +101,7 @@ def timeline(lines: Sequence[Line], seconds: float) -> Html:
             )
         )
     more = f"and {count_text(len(lines) - len(shown), 'more layer')}" if len(lines) > len(shown) else ""
-    return joined([plot(parts, height, "layers over time"), element("p", more, class_="description") if more else ""])
+    return joined([plot(parts, height, "layers over time"), told(more) if more else ""])
 
 
 def plot(parts: Sequence[Html], height: int, label: str) -> Html:
@@ -123,16 +110,5 @@ def plot(parts: Sequence[Html], height: int, label: str) -> Html:
 
 def sizes(layers: Iterable[tuple[str, str, int]]) -> Html:
     """List layers by their bytes: of each the name, the form, the size."""
-    body = [
-        element(
-            "tr",
-            element("td", name, class_="long"),
-            element("td", form),
-            element("td", size_text(size), class_="number"),
-        )
-        for name, form, size in sorted(layers, key=lambda layer: -layer[2])
-    ]
-    head = [element("th", "Layer", scope="col"), element("th", "Form", scope="col")]
-    head.append(element("th", "Size", scope="col", class_="number"))
-    table = element("table", element("thead", element("tr", *head)), element("tbody", *body), class_="rows")
-    return element("div", table, class_="scroll", tabindex="0", role="region", aria_label="layers")
+    rows = [(name, form, size_text(size)) for name, form, size in sorted(layers, key=lambda layer: -layer[2])]
+    return table("layers", (Column("Layer", "long"), Column("Form"), Column("Size", "number")), rows)

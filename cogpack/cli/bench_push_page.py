@@ -12,9 +12,9 @@ from cogpack.cli.bench_push_text import (
     verdict,
     what_text,
 )
-from cogpack.pages.elements import Html, element, joined, section
-from cogpack.pages.model_page import header
-from cogpack.pages.page import page
+from cogpack.pages.elements import Html, joined
+from cogpack.pages.model_page import facts_page
+from cogpack.pages.parts import section, told
 from cogpack.text import count_text, size_text, time_text
 
 if TYPE_CHECKING:
@@ -36,34 +36,28 @@ def bench_push_page(found: "PushBench") -> str:
     ]
     reading = f" It begins after {time_text(push.reading)} of reading." if push.reading >= 0.05 else ""
     sections = [
-        _titled(
+        section(
             "How long a push takes",
-            "Calculated from what was measured; a rehearsal stands beside, whose uploads were cancelled.",
+            told("Calculated from what was measured; a rehearsal stands beside, whose uploads were cancelled."),
             _pushes(found),
         ),
-        _titled(
+        section(
             "What the registry takes",
-            "Megabytes a second of so many connections together. A push opens one a layer, "
-            f"{count_text(push.jobs, 'layer')} at a time.",
+            told(
+                "Megabytes a second of so many connections together. A push opens one a layer, "
+                f"{count_text(push.jobs, 'layer')} at a time."
+            ),
             rates(found.uploads.lanes),
         ),
-        _titled(
+        section(
             "Layer by layer",
-            f"Pale: the layer goes. Full: the registry makes a blob of it.{reading}",
+            told(f"Pale: the layer goes. Full: the registry makes a blob of it.{reading}"),
             timeline([_line(span) for span in push.spans], push.seconds),
         ),
-        _titled("With other numbers of layers at a time", "What -j would change.", _jobs(found)),
+        section("With other numbers of layers at a time", told("What -j would change."), _jobs(found)),
         section("Layers by size", sizes((layer.name, layer.making, layer.size) for layer in found.layers)),
     ]
-    return page(
-        f"{found.repository} - bench push",
-        header("cogpack bench push", found.repository, facts),
-        element("main", *sections, class_="stack"),
-    )
-
-
-def _titled(title: str, said: str, drawn: Html) -> Html:
-    return section(title, element("p", said, class_="description"), drawn)
+    return facts_page("bench push", found.repository, facts, sections)
 
 
 def _pushes(found: "PushBench") -> Html:
@@ -76,8 +70,7 @@ def _pushes(found: "PushBench") -> Html:
         off += f"{100 * measured.error:+.0f} %"
         rows.append(row("rehearsed", off, measured.seconds, most, "layer-run"))
     rows.append(row("limit", "what no client can beat here", found.limit, most, "layer-other"))
-    more = [element("p", f"Not rehearsed: {why}", class_="description") for why in found.unmeasured]
-    return joined([bars(rows), *more])
+    return joined([bars(rows), *(told(f"Not rehearsed: {why}") for why in found.unmeasured)])
 
 
 def _jobs(found: "PushBench") -> Html:
@@ -92,5 +85,5 @@ def _jobs(found: "PushBench") -> Html:
 
 
 def _line(span: "PushSpan") -> Line:
-    told = f"{span.name}, {size_text(span.size)}: gone at {time_text(span.sent)}, a blob at {time_text(span.done)}"
-    return Line(told, span.weights, (Stretch(span.begun, span.sent, "comes"), Stretch(span.sent, span.done, "unpacks")))
+    said = f"{span.name}, {size_text(span.size)}: gone at {time_text(span.sent)}, a blob at {time_text(span.done)}"
+    return Line(said, span.weights, (Stretch(span.begun, span.sent, "comes"), Stretch(span.sent, span.done, "unpacks")))

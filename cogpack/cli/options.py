@@ -157,8 +157,8 @@ def which_image(added: argparse._ActionsContainer) -> None:
 
 
 def as_page(added: Grammar) -> None:
-    added.add_argument("--html", action="store_true", help="tell it as a page: one file, which loads nothing")
-    added.add_argument("-o", "--output", type=place, metavar="FILE", help="the page into this file, with --html")
+    text = "draw it on a page, too: one file, which loads nothing"
+    added.add_argument("--html", type=place, metavar="FILE", help=text)
 
 
 def connections(added: Grammar) -> None:

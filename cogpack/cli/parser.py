@@ -142,7 +142,7 @@ def _benches(top: Grammar) -> None:
     pull.add_argument(
         "--budget", type=room, default=2 * 10**9, metavar="SIZE", help="bytes that may come of the registry [2GB]"
     )
-    pull.add_argument("--html", type=place, metavar="FILE", help="write a page with plots, too")
+    as_page(pull)
     connections(pull)
     pull.share(OUTPUT, CONNECTION)
 
@@ -157,7 +157,7 @@ def _benches(top: Grammar) -> None:
     push.add_argument("--budget", type=room, default=2 * 10**9, metavar="SIZE", help=text)
     text = "have one blob of 16 MiB made, too, and delete it: to see what storing takes"
     push.add_argument("--commit", action="store_true", help=text)
-    push.add_argument("--html", type=place, metavar="FILE", help="write a page with plots, too")
+    as_page(push)
     push.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
 

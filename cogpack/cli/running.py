@@ -57,6 +57,7 @@ def heed_signals() -> None:
 def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answer]) -> None:
     """Run `act`, then print what it came to: after the bars are gone, never among them."""
     from cogpack.console import Live, open_progress
+    from cogpack.disk import check_writable
     from cogpack.notes import Code, Note
     from cogpack.policy import rules
     from cogpack.progress import Cancellation
@@ -85,7 +86,9 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
         isolation=arguments.isolation,
         secrets=dict(arguments.secret),
         openapi_schema=arguments.openapi_schema,
-        outputs=tuple(path for name in ("digest_file", "metadata_file") if (path := getattr(arguments, name, None))),
+        outputs=tuple(
+            path for name in ("digest_file", "metadata_file", "html") if (path := getattr(arguments, name, None))
+        ),
         notes=rules(arguments.deny, arguments.allow, where="--deny and --allow"),
     )
     cancellation = Cancellation()
@@ -100,6 +103,8 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
         arguments.watched = isinstance(progress, Live)
         for text in getattr(arguments, "of_cog", ()):
             session.progress.note(Note(Code.COG_OPTION, text))
+        if html := getattr(arguments, "html", None):
+            check_writable(html)
         answer = act(session)
         try:
             session.notes.check()

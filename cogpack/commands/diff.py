@@ -24,13 +24,12 @@ from cogpack.planning.delivery.transfer import finish
 from cogpack.planning.known import look_up
 from cogpack.planning.prepare import open_project, prepare
 from cogpack.project import for_platforms
-from cogpack.runtime.contract import SCHEMA_LABEL
+from cogpack.runtime.contract import FREEZE_LABEL, SCHEMA_LABEL
 from cogpack.session import Session
 
 SMALL = 32 * 1024 * 1024
 """Bytes of layers that are read without being asked for."""
-_FREEZE_LABEL = "run.cog.pip_freeze"
-_APART = (SCHEMA_LABEL, _FREEZE_LABEL)
+_APART = (SCHEMA_LABEL, FREEZE_LABEL)
 """Labels that are compared by what they say."""
 
 
@@ -246,7 +245,7 @@ def _packages(
         found += compare_packages("debian", before, after)
     elif not any(_may_hold_packages(layer) for layer in (*_own(old, new), *_own(new, old))):
         kinds.append("debian")
-    frozen = [side.labels.get(_FREEZE_LABEL) for side in (old, new)]
+    frozen = [side.labels.get(FREEZE_LABEL) for side in (old, new)]
     if frozen[0] is not None and frozen[1] is not None:
         kinds.append("python")
         found += compare_packages("python", frozen_packages(frozen[0]), frozen_packages(frozen[1]))

@@ -1,6 +1,6 @@
 """`cogpack inspect` tells what an image is, from a registry or an OCI layout, without pulling its layers."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,12 +9,14 @@ import msgspec
 from cogpack.commands.results import WheelBuild
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError
-from cogpack.images.attached import attached_file
+from cogpack.images.attached import attached_file, attached_lock_of
 from cogpack.images.image import FoundImage
 from cogpack.layers.facts import Facts
 from cogpack.lockfile import LOCK_TYPE, Decisions, Lock, parse_attached_lock, read_lock
+from cogpack.notes import Code, Note
 from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Execution
 from cogpack.opening import open_image
+from cogpack.planning.layer_items import LayerItem, locked_items
 from cogpack.planning.recipes.python import keys_of_built
 from cogpack.planning.steps.changes import were_run_here
 from cogpack.registry.push.blob_origins import BlobOrigins
@@ -33,7 +35,8 @@ class InspectedLayer(msgspec.Struct, frozen=True, kw_only=True):
     `other` ones; the `lock` of the session's directory, as of commands that were run elsewhere; `base`: they are none
     of ours; `unknown`: the image alone.
     `repositories`: where else this machine has seen the blob; `built`: wheels in it that were built of sources, where
-    that lock says so of its recipe, and it or this machine that these are its bytes.
+    that lock says so of its recipe, and it or this machine that these are its bytes; `items`: what it holds, where that
+    was asked for, and a lock has its recipe: that of the session's directory, or the one that is attached to the image.
     """
 
     name: str
@@ -44,6 +47,7 @@ class InspectedLayer(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin
     repositories: tuple[str, ...]
     built: tuple[WheelBuild, ...] = ()
+    items: tuple[LayerItem, ...] = ()
 
 
 class Referrer(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,9 +84,9 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     """Signatures, SBOMs and the like of this very image; None where the registry does not say."""
 
 
-def inspect(session: Session, target: str, *, platform: str | None = None) -> Inspected:
+def inspect(session: Session, target: str, *, platform: str | None = None, items: bool = False) -> Inspected:
     """Describe `target`: `HOST/NAME[:TAG|@DIGEST]`, or `DIR[:NAME]` of a layout. `platform`: `OS/ARCH`, which image of
-    an index."""
+    an index; `items`: say what each layer holds, for which the lock that is attached to the image may be read."""
     image = open_image(session, target, platform)
     config = image.config()
     platform = f"{config.os}/{config.architecture}" if config.os else ""
@@ -96,7 +100,7 @@ def inspect(session: Session, target: str, *, platform: str | None = None) -> In
         platforms=image.platforms,
         platform=platform,
         size=sum(layer.size for layer in image.manifest.layers),
-        layers=_layers(session, image, config.diff_ids, platform),
+        layers=_layers(session, image, config.diff_ids, platform, items=items),
         environment=tuple(inner.env or ()),
         labels=labels,
         inputs=signature.inputs,
@@ -137,7 +141,9 @@ def _referrers(image: FoundImage) -> tuple[Referrer, ...] | None:
     )
 
 
-def _layers(session: Session, image: FoundImage, diff_ids: Sequence[str], platform: str) -> tuple[InspectedLayer, ...]:
+def _layers(
+    session: Session, image: FoundImage, diff_ids: Sequence[str], platform: str, *, items: bool
+) -> tuple[InspectedLayer, ...]:
     """Tell of all, with what earlier runs left on this machine, which is only read."""
     place = session.kept.place
     facts = Facts(place / "facts", session.seal) if place and (place / "facts").is_dir() else None
@@ -156,6 +162,7 @@ def _layers(session: Session, image: FoundImage, diff_ids: Sequence[str], platfo
     fetched = [found for found in decided if not place or not were_run_here(place / "steps", found)]
     taken = {layer.diff_id for found in fetched for layer in found.layers}
     ours = any(LAYER_KEY in (layer.annotations or {}) for layer in image.manifest.layers)
+    held = _items(session, image, lock, platform) if items and ours else {}
     here = image.address.reference
 
     def told(key: str | None, digest: Digest, diff_id: str) -> Origin:
@@ -185,10 +192,36 @@ def _layers(session: Session, image: FoundImage, diff_ids: Sequence[str], platfo
             origin=origin,
             repositories=seen(found.digest),
             built=built.get(annotations.get(LAYER_KEY, ""), ()) if origin in ("here", "lock") else (),
+            items=held.get(annotations.get(LAYER_KEY, ""), ()),
         )
 
     known = [*diff_ids, *[""] * len(image.layers)]  # a config may list fewer than there are layers
     return tuple(layer(name, found, known[index]) for index, (name, found) in enumerate(image.layers))
+
+
+def _items(
+    session: Session, image: FoundImage, lock: Lock | None, platform: str
+) -> Mapping[str, tuple[LayerItem, ...]]:
+    """Give what layers hold, by their keys: as the lock of the project says that one stands in, and, unless that has
+    all their names, the image's own."""
+
+    def of_lock(found: Lock) -> Mapping[str, tuple[LayerItem, ...]]:
+        rules = session.formats.get(found.format)
+        return locked_items(found.platforms[platform], rules) if rules and platform in found.platforms else {}
+
+    keys = {
+        (layer.annotations or {}).get(LAYER_KEY, "")
+        for name, layer in image.layers
+        if name.startswith(("debian: ", "wheels: "))
+    }
+    held = dict(of_lock(lock)) if lock else {}
+    if not keys <= held.keys():
+        try:
+            attached = attached_lock_of(image.images, image.digest)
+            held |= of_lock(attached.lock) if attached else {}
+        except (CogpackError, ValueError) as error:  # whoever may push may have attached anything
+            session.progress.note(Note(Code.LOCK_UNREAD, f"{error}: what layers hold is told without it"))
+    return held
 
 
 def _built(decisions: Decisions, keys: Collection[str]) -> dict[str, tuple[WheelBuild, ...]]:

@@ -1,7 +1,7 @@
 """`cogpack plan`, `push --dry-run` and `weights ls` tell what a push would do. Nothing is built or sent."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ from cogpack.planning.delivery.asked import AskedTarget, moves
 from cogpack.planning.delivery.model_variables import model_reference
 from cogpack.planning.delivery.targets import PushTarget, is_bare, push_reference, push_targets
 from cogpack.planning.known import look_up
+from cogpack.planning.layer_items import LayerItem, planned_items
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import Prepared, open_project, prepare_each
 from cogpack.planning.steps.changes import StepChanges
@@ -60,9 +61,10 @@ class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
 
     `moves`: None when nothing was asked of a target; `mounts`: every target that lacks it is asked first to mount it
     from another repository of its registry, where this machine knows it to be: then no byte of it moves, unless that
-    registry does not mount. `vouched`: on whose word the digest is known, as "cogpack.lock". `ratio`: of weights that
-    were probed, what zstd leaves of them; `compression`: what was decided, and why; `platforms`: those whose image has
-    it.
+    registry does not mount. `tagged`: the image that each tag names now has it, and who has that need not pull it; None
+    where none names one. `vouched`: on whose word the digest is known, as "cogpack.lock". `ratio`: of weights that
+    were probed, what zstd leaves of them; `compression`: what was decided, and why; `items`: what it holds, where that
+    is known; `platforms`: those whose image has it.
     """
 
     name: str
@@ -72,9 +74,11 @@ class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
     about: int | None
     moves: bool | None
     mounts: bool = False
+    tagged: bool | None = None
     vouched: str = ""
     ratio: float | None = None
     compression: str = ""
+    items: tuple[LayerItem, ...] = ()
     platforms: tuple[str, ...] = ()
 
 
@@ -107,7 +111,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     there, by what this machine did last; `recommended`: where packages of Debian may bring what they only recommend,
     what that is; `driver`: NVIDIA's, where wheels bring CUDA; `unasked`: what was added of Debian that nobody
     asked for, and why; `built`: the
-    wheels that were built of sources."""
+    wheels that were built of sources; `schema`: the model's OpenAPI document."""
 
     layers: tuple[PlannedLayer, ...]
     weights: tuple[PlannedWeight, ...]
@@ -120,6 +124,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     unasked: tuple[str, ...] = ()
     built: tuple[WheelBuild, ...] = ()
     files: tuple[PlannedFile, ...] | None = None
+    schema: dict[str, Any] = {}
 
     def weights_only(self) -> "Planned":
         layers = tuple(layer for layer in self.layers if layer.name.startswith(WEIGHTS))
@@ -168,6 +173,7 @@ def plan(
         unasked=tuple(dict.fromkeys(line for one in decisions for line in unasked_lines(one))),
         built=WheelBuild.all_of_each(each[0].lock, platforms),
         files=listed,
+        schema=msgspec.json.decode(each[0].schema, type=dict[str, Any]),
     )
 
 
@@ -177,10 +183,10 @@ def _layers(each: Sequence[Prepared], known: Sequence[Known], asked: Sequence[As
     for prepared, its in zip(each, known, strict=True):
         platform = prepared.project.config.pack.platform
         before = {layer.key: at for at, layer in enumerate(found)}
-        for layer in prepared.plan.layers:
+        for layer, items in zip(prepared.plan.layers, planned_items(prepared.plan, prepared.decisions), strict=True):
             if (at := before.get(key_of(layer))) is None:
                 told = _planned(layer, its, asked, prepared.plan)
-                found.append(msgspec.structs.replace(told, platforms=(platform,)))
+                found.append(msgspec.structs.replace(told, items=items, platforms=(platform,)))
             elif platform not in found[at].platforms:
                 found[at] = msgspec.structs.replace(found[at], platforms=(*found[at].platforms, platform))
     return found
@@ -238,6 +244,7 @@ def _planned(layer: Layer, known: Known, asked: Sequence[AskedTarget], plan: Pla
     found = known.of(layer)
     blob = found.info.descriptor if found else None
     moving = moves(asked, blob)
+    tagged = [blob is not None and blob.digest in blobs for one in asked for blobs in one.tagged]
     return PlannedLayer(
         name=layer.name,
         key=key_of(layer),
@@ -246,6 +253,7 @@ def _planned(layer: Layer, known: Known, asked: Sequence[AskedTarget], plan: Pla
         about=plan.fetched(layer) or None,  # nothing is fetched for bytecode alone
         moves=moving,
         mounts=moving is True and blob is not None and all(one.mounts(layer, blob) for one in asked),
+        tagged=all(tagged) if tagged else None,
         vouched=found.told_by if found else "",
         ratio=layer.ratio / 1000 if layer.ratio is not None else None,
         compression=_compression(layer.ratio),

@@ -107,15 +107,15 @@ class FilesSource:
         symlinks: Sequence[tuple[str, str]] = (),
     ) -> None:
         self.name = name
-        self._files = files
+        self.files = files
         self._directories = directories
         self._symlinks = symlinks
 
     def key(self) -> str | None:
-        if any(file.content.blake3 is None for file in self._files):
+        if any(file.content.blake3 is None for file in self.files):
             return None
-        files = sorted(self._files, key=lambda file: file.path)
-        recipe = _LINKED if equals(self._files) else _RECIPE
+        files = sorted(self.files, key=lambda file: file.path)
+        recipe = _LINKED if equals(self.files) else _RECIPE
         # JSON of all of it, without having that at once: there may be very many files.
         digest, between = blake3(b"[%b,[" % encode(recipe)), b""
         for at in range(0, len(files), _AT_ONCE):
@@ -131,9 +131,9 @@ class FilesSource:
             yield Directory(path)
         for path, target in self._symlinks:
             yield Symlink(path, target)
-        read_equal(self._files, drain)
-        twice = {file.path: same for same in equals(self._files).values() for file in same}
-        for file in self._files:
+        read_equal(self.files, drain)
+        twice = {file.path: same for same in equals(self.files).values() for file in same}
+        for file in self.files:
             mode = 0o755 if file.executable else 0o644
             same = twice.get(file.path)
             if same is None:

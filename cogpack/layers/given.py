@@ -25,6 +25,10 @@ class GivenSource:
     def is_empty(self) -> bool:
         return not self._files and not self._others
 
+    @property
+    def files(self) -> Sequence[File]:
+        return [file for file, _ in self._files]
+
     def key(self) -> str:
         files = sorted([file.path, file.mode, digest] for file, digest in self._files)
         directories = sorted([each.path, each.mode] for each in self._others if isinstance(each, Directory))
@@ -33,4 +37,4 @@ class GivenSource:
 
     def entries(self) -> Iterable[Entry]:
         yield from self._others
-        yield from (file for file, _ in self._files)
+        yield from self.files

@@ -20,12 +20,12 @@ from cogpack.lockfile import Decisions, Lock
 from cogpack.oci import Descriptor, Execution
 from cogpack.opening import open_image
 from cogpack.progress import counted
+from cogpack.runtime.contract import FREEZE_LABEL
 from cogpack.session import Session
 from cogpack.text import count_text
 from cogpack.threads import each
 from cogpack.untar import Untar
 
-_FREEZE_LABEL = "run.cog.pip_freeze"
 _METADATA = re.compile(
     r"(?P<site>(?:.*/)?(?:site|dist)-packages)/(?P<name>[^/-]+)-(?P<version>[^/-]+)\.dist-info/METADATA"
 )
@@ -49,13 +49,13 @@ def read_image_pins(session: Session, target: str, platform: str) -> ImagePins:
     with suppress(CogpackError):  # of a newer cogpack, or no registry for such things
         if (told := attached_lock_of(image.images, image.digest)) and (pins := _pins(told.lock, platform)):
             return ImagePins(image.name, "its lock", pins)
-    text = ((image.config().config or Execution()).labels or {}).get(_FREEZE_LABEL, "")
+    text = ((image.config().config or Execution()).labels or {}).get(FREEZE_LABEL, "")
     source, found = "its label pip_freeze", _sound(frozen_packages(text))
     if not found:
         source, found = "its layers", _sound(_installed(session, image))
     if not found:
         raise InputError(
-            f"{image.name}: has no label {_FREEZE_LABEL}, and no Python package lies in its layers",
+            f"{image.name}: has no label {FREEZE_LABEL}, and no Python package lies in its layers",
             next_step="name an image that Cog made, or write the versions into the requirements",
         )
     return ImagePins(image.name, source, found)

@@ -27,8 +27,3 @@ def element(tag: str, *children: str, **attributes: str | bool) -> Html:
 def joined(parts: Iterable[str]) -> Html:
     """Put parts behind each other: markup as it is, all else as text."""
     return Html("".join(part if isinstance(part, Html) else escape(part) for part in parts))
-
-
-def section(title: str, *inside: str) -> Html:
-    """Make a part of a page under a heading."""
-    return element("section", element("h2", title), *inside, class_="card")

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from cogpack.disk import write_whole
 from cogpack.pages.elements import Html, element, joined
+from cogpack.redaction import redact_result
 
 _PLACE = Path(__file__).parent
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.mjs";$', re.MULTILINE)
@@ -40,6 +42,11 @@ def page(title: str, *body: Html, script: str | None = None, data: object = None
         parts.append(element("script", _json(data), type="application/json", id="data"))
         parts.append(element("script", Html(code), type="module"))
     return f"<!doctype html>\n{element('html', element('head', head), element('body', *parts), lang='en')}\n"
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page, whole or not at all, without secrets."""
+    write_whole(path, [redact_result(text).encode("utf-8", "replace")])
 
 
 def policy(style: str, code: str | None, *, connects: bool) -> str:

@@ -171,10 +171,12 @@ def record_results(session: Session, images: Sequence[tuple[Prepared, Known]]) -
 
 
 class PresentImage(msgspec.Struct, frozen=True):
-    """Is what a tag names now. `digest`: None where it names nothing; `layers`: what it says of layer keys."""
+    """Is what a tag names now. `digest`: None where it names nothing; `layers`: what it says of layer keys; `blobs`:
+    all its layers, also those of a base."""
 
     digest: Digest | None = None
     layers: Mapping[str, LayerInfo] = {}
+    blobs: frozenset[Digest] = frozenset()
 
 
 def present_image(images: Images, tag: Reference) -> PresentImage:
@@ -185,12 +187,14 @@ def present_image(images: Images, tag: Reference) -> PresentImage:
         return PresentImage()
     try:
         said: dict[str, LayerInfo] = {}
+        blobs: set[Digest] = set()
         for manifest in _manifests(images, found, where=str(tag)):
+            blobs |= {layer.digest for layer in manifest.layers}
             config = images.blob_bytes(manifest.config)
             said |= _said(manifest, read_config(config, ImageConfig, where=str(tag)).diff_ids)
     except InputError:  # somebody else's artifact under this tag: nothing to learn
         return PresentImage(found.digest)
-    return PresentImage(found.digest, said)
+    return PresentImage(found.digest, said, frozenset(blobs))
 
 
 def _manifests(images: Images, found: FoundManifest, *, where: str) -> Iterator[Manifest]:

@@ -26,6 +26,7 @@ PROBE = f"{VENV}/lib/cogpack/probe.py"
 
 CONFIG_LABEL = "run.cog.config"
 DRIVER_LABEL = "dev.cogpack.minimum_driver"
+FREEZE_LABEL = "run.cog.pip_freeze"
 SCHEMA_LABEL = "run.cog.openapi_schema"
 """Label, and annotation of the manifest where it is short enough."""
 
@@ -109,6 +110,6 @@ def labels(
             "run.cog.version": sdk_version,
             CONFIG_LABEL: config_label(msgspec.structs.replace(config, concurrency=config.concurrency or concurrency)),
             SCHEMA_LABEL: schema.decode(),
-            "run.cog.pip_freeze": pip_freeze,
+            FREEZE_LABEL: pip_freeze,
         }
     )

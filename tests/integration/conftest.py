@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.browser import Browser, find_browser
 from support.world import push_base
 
 from cogpack.registry.server import Server
@@ -65,6 +66,15 @@ def lowest_layer(layout: Path) -> bytes:
     index = json.loads((layout / "index.json").read_bytes())
     manifest = json.loads(blob(index["manifests"][0]["digest"]))
     return gzip.decompress(blob(manifest["layers"][0]["digest"]))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = find_browser()
+    if program is None:
+        pytest.skip("no browser here (chromium-headless-shell, chromium) to open a page in")
+    with Browser(tmp_path_factory.mktemp("browser"), program) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.browser import Browser, Tab, find_browser
+from support.browser import Browser, Tab
 from support.bundles import make_bundle
 from support.fake_coglet import FakeCoglet
 
-from cogpack.cli.html_output import inspected_page
+from cogpack.cli.inspect_page import inspected_page
 from cogpack.commands.inspect import Inspected
 from cogpack.digest import Digest, sha256
 from cogpack.running.playground import Playground
@@ -43,15 +43,6 @@ def schema(output: dict[str, Any], *, inputs: dict[str, Any] = INPUTS) -> str:
     ordered = {name: spec | {"x-order": order} for order, (name, spec) in enumerate(inputs.items())}
     schemas = {"Input": {"properties": ordered, "required": ["prompt"] if "prompt" in inputs else []}, "Output": output}
     return json.dumps({"components": {"schemas": schemas}})
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = find_browser()
-    if program is None:
-        pytest.skip("no browser here (chromium-headless-shell, chromium) to open the page in")
-    with Browser(tmp_path_factory.mktemp("browser"), program) as started:
-        yield started
 
 
 def check_harmless(tab: Tab, *own: str) -> None:

@@ -25,6 +25,8 @@ class AskedTarget:
         self._session = session
         self._target = target
         self._there: set[Digest] = set()
+        self.tagged: list[frozenset[Digest]] = []
+        """Of each tag that names an image now, the layers of that."""
         self._images: Images | None = session.images(target.repository)
 
     def present_layers(self) -> Mapping[str, Mapping[str, LayerInfo]]:
@@ -36,6 +38,8 @@ class AskedTarget:
                 with asking(self._session.progress, str(name)):
                     answer = self._ask(partial(present_image, images, name))
                 found[str(name)] = answer.layers if answer else {}
+                if answer and answer.blobs:
+                    self.tagged.append(answer.blobs)
         return found
 
     def lacks(self, blob: Descriptor | None) -> bool | None:
