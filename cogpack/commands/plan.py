@@ -9,6 +9,7 @@ from cogpack import run_lines
 from cogpack.commands.results import WheelBuild
 from cogpack.config import step_places
 from cogpack.digest import Digest
+from cogpack.documents import check
 from cogpack.errors import InputError
 from cogpack.layers.files import LEAST
 from cogpack.layers.known import Known
@@ -173,7 +174,7 @@ def plan(
         unasked=tuple(dict.fromkeys(line for one in decisions for line in unasked_lines(one))),
         built=WheelBuild.all_of_each(each[0].lock, platforms),
         files=listed,
-        schema=msgspec.json.decode(each[0].schema, type=dict[str, Any]),
+        schema=check(each[0].schema, dict[str, Any]),
     )
 
 
