@@ -3,23 +3,15 @@ run."""
 
 import argparse
 import time
-from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cogpack.cli.running import Answer, with_session
-from cogpack.cli.summary import moved_text, some_platforms, suggest
+from cogpack.cli.summary import moved_text, suggest
 
 if TYPE_CHECKING:
     from cogpack.commands.inspect import InspectedLayer
-    from cogpack.commands.plan import Planned, PlannedFile, PlannedLayer, PlannedStep, PlannedWeight
-    from cogpack.planning.moving import MovingLayer
     from cogpack.session import Session
-
-
-_OURS = ("", "cogpack.lock", "the cache")
-"""By whose word a plan need not say that a digest is known."""
 
 
 def push(arguments: argparse.Namespace) -> None:
@@ -63,6 +55,7 @@ def push(arguments: argparse.Namespace) -> None:
 def plan(arguments: argparse.Namespace) -> None:
     import msgspec
 
+    from cogpack.cli.plan_text import file_rows, layer_rows, step_rows, sum_text, weight_rows
     from cogpack.commands.plan import plan
     from cogpack.text import size_text, time_text
 
@@ -76,7 +69,7 @@ def plan(arguments: argparse.Namespace) -> None:
         if getattr(arguments, "weights_only", False):  # `push --dry-run --weights-only`
             planned = planned.weights_only()
         if not arguments.quiet:
-            session.progress.summary(_sum(planned.layers))
+            session.progress.summary(sum_text(planned.layers))
             for one in planned.built:
                 session.progress.summary(str(one))
             for line in planned.recommended.lines() if planned.recommended else ():
@@ -92,7 +85,11 @@ def plan(arguments: argparse.Namespace) -> None:
                 text = f"the files that they see take about {room} in the cache while they run, and {time} to lay there"
                 session.progress.summary(text)
         if html:
-            _write_plan(session, html, planned, arguments.targets)
+            from cogpack.cli.plan_page import planned_page
+            from cogpack.pages.page import write_page
+
+            name = session.settings.directory.resolve().name
+            write_page(html, planned_page(planned, name=name, targets=arguments.targets, notes=session.notes.all))
         if not listed:
             planned = msgspec.structs.replace(planned, files=None)
         rows = layer_rows(planned.layers) + weight_rows(planned.weights) + step_rows(planned.steps)
@@ -100,101 +97,6 @@ def plan(arguments: argparse.Namespace) -> None:
         return Answer(planned, "\n".join(rows))
 
     with_session(arguments, act)
-
-
-def _write_plan(session: "Session", path: Path, planned: "Planned", targets: Sequence[str]) -> None:
-    from cogpack.cli.plan_page import planned_page
-    from cogpack.pages.page import write_page
-
-    text = planned_page(
-        planned,
-        name=session.settings.directory.resolve().name,
-        targets=targets,
-        total=_sum(planned.layers),
-        verdicts=[verdict(layer) for layer in planned.layers],
-        sizes=[_size(layer) for layer in planned.layers],
-        notes=session.notes.all,
-    )
-    write_page(path, text)
-
-
-def _sum(layers: Sequence["PlannedLayer"]) -> str:
-    from cogpack.text import count_text, size_text
-
-    unasked = any(layer.moves is None for layer in layers)
-    mounted = [layer for layer in layers if layer.mounts and not unasked]
-    moving = [layer for layer in layers if layer.moves is not False and layer not in mounted]
-    known = sum(layer.size or layer.about or 0 for layer in moving)
-    about = "" if all(layer.size is not None for layer in moving) else "about "
-    size = f"{about}{size_text(known)}" if known or not about else "of sizes that building will tell"
-    if unasked:
-        return f"{count_text(len(layers), 'layer')}, {size}"
-    verb = "moves" if len(moving) == 1 else "move"
-    line = f"{len(moving)} of {count_text(len(layers), 'layer')} {verb}" + (f", {size}" if moving else "")
-    if not mounted:
-        return line
-    verb, size = "mounts" if len(mounted) == 1 else "mount", size_text(sum(layer.size or 0 for layer in mounted))
-    return f"{line}; {len(mounted)} {verb} from other repositories of the registry if it lets them, {size}"
-
-
-def _size(layer: "PlannedLayer | MovingLayer") -> str:
-    from cogpack.text import size_text
-
-    if layer.size is not None:
-        return size_text(layer.size)
-    return f"about {size_text(layer.about)}" if layer.about else "not built yet"
-
-
-def layer_rows(layers: Sequence["PlannedLayer"]) -> list[str]:
-    rows = []
-    for layer in layers:
-        whose = [f"by {layer.vouched}"] if layer.vouched not in _OURS else []
-        words = [*([layer.compression] if layer.compression else []), *whose, *some_platforms(layer, layers)]
-        why = f" ({'; '.join(words)})" if words else ""
-        rows.append(f"{verdict(layer):<6} {_size(layer):>14}  {(layer.digest or '')[7:19]:<12}  {layer.name}{why}")
-    return rows
-
-
-def verdict(layer: "PlannedLayer") -> str:
-    """Say in a word what a push does with it; nothing where no target was asked."""
-    return "mounts" if layer.mounts else {True: "moves", False: "there", None: ""}[layer.moves]
-
-
-def weight_rows(weights: Sequence["PlannedWeight"]) -> list[str]:
-    from cogpack.text import size_text
-
-    rows = []
-    for file in weights:
-        equal = f"; equal to {file.equal_to}, stored once" if file.equal_to else ""
-        rows.append(f"weight {size_text(file.size):>14}  {file.rule:<12}  {file.path} ({file.why}{equal})")
-        rows += [f"{'':<36}or {other}" for other in file.others]
-    return rows
-
-
-def step_rows(steps: Sequence["PlannedStep"]) -> list[str]:
-    rows = []
-    for number, step in [
-        numbered for _, of_one in groupby(steps, lambda step: step.platform) for numbered in enumerate(of_one, 1)
-    ]:
-        told = f"impossible: {step.impossible}" if step.impossible else ""
-        if step.known:
-            told = f"not run: {'; '.join(step.effect) or 'changes nothing'}"
-        elif step.sandboxed:
-            told = f"sandboxed: {step.sandboxed}"
-        command = " ".join(step.command.split())
-        told = f"{step.platform}: {told}" if step.platform else told
-        place = f"[{number}/{sum(one.platform == step.platform for one in steps)}]"
-        rows.append(f"step   {place:>14}  {'':<12}  {command:.120}{f' ({told})' if told else ''}")
-    return rows
-
-
-def file_rows(files: Sequence["PlannedFile"]) -> list[str]:
-    from cogpack.text import size_text
-
-    links = {file.path: f" -> {file.target}" for file in files if file.target is not None}
-    return [
-        f"{'file':<6} {size_text(file.size):>14}  {'':<12}  {file.path}{links.get(file.path, '')}" for file in files
-    ]
 
 
 def fetch(arguments: argparse.Namespace) -> None:
@@ -221,6 +123,7 @@ def fetch(arguments: argparse.Namespace) -> None:
 
 
 def lock(arguments: argparse.Namespace) -> None:
+    from cogpack.cli.plan_text import moving_rows
     from cogpack.commands.lock import check_libraries, check_lock, check_run, lock
 
     def act(session: "Session") -> Answer:
@@ -249,19 +152,6 @@ def lock(arguments: argparse.Namespace) -> None:
         return Answer(found.document, found.path)
 
     with_session(arguments, act)
-
-
-def moving_rows(layers: "Sequence[MovingLayer]") -> list[str]:
-    from cogpack.text import count_text, size_text
-
-    rows = []
-    for layer in layers:
-        unsure = "" if layer.moves else " (perhaps: no run has read its files yet)"
-        rows.append(f"moves  {_size(layer):>14}  {layer.name}{unsure}")
-    about = "" if all(layer.size is not None and layer.moves for layer in layers) else "about "
-    total = sum(layer.size or layer.about or 0 for layer in layers if layer.moves)
-    moving = sum(layer.moves is True for layer in layers)
-    return [*rows, f"{count_text(moving, 'layer')} {'moves' if moving == 1 else 'move'}, {about}{size_text(total)}"]
 
 
 def export(arguments: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cogpack.cli.image_drawn import DrawnLayer, draw_changes, draw_moved, list_layers
+from cogpack.cli.plan_text import layer_size, sum_text, verdict
 from cogpack.cli.summary import some_platforms
 from cogpack.notes import Note
 from cogpack.pages.elements import Html, element, joined
@@ -21,24 +22,12 @@ _MOST_FILES = 1000
 """Files of the project that are listed; more are told as a number."""
 
 
-def planned_page(
-    planned: "Planned",
-    *,
-    name: str,
-    targets: Sequence[str],
-    total: str,
-    verdicts: Sequence[str],
-    sizes: Sequence[str],
-    notes: Sequence[Note],
-) -> str:
-    """Make the page. `total`, `verdicts`, `sizes`: as the text has them, of all layers and of each."""
-    asked = any(verdicts)
-    drawn = [
-        _drawn(layer, planned.layers, verdict, size)
-        for layer, verdict, size in zip(planned.layers, verdicts, sizes, strict=True)
-    ]
+def planned_page(planned: "Planned", *, name: str, targets: Sequence[str], notes: Sequence[Note]) -> str:
+    """Make the page. `name`: of the project; `targets`: what was asked what it has."""
+    asked = any(verdict(layer) for layer in planned.layers)
+    drawn = [_drawn(layer, planned.layers) for layer in planned.layers]
     platforms = tuple(dict.fromkeys(platform for layer in planned.layers for platform in layer.platforms))
-    facts = [("push" if asked else "size", total)]
+    facts = [("push" if asked else "size", sum_text(planned.layers))]
     facts += [("to", ", ".join(targets))] if targets else []
     facts += [("platform" if len(platforms) == 1 else "platforms", ", ".join(platforms))] if platforms else []
     facts += [("notes", str(len(notes)))] if notes else []
@@ -74,15 +63,15 @@ def planned_page(
     return model_page("plan", shown, facts, above=above, below=below)
 
 
-def _drawn(layer: "PlannedLayer", layers: "Sequence[PlannedLayer]", verdict: str, size: str) -> DrawnLayer:
+def _drawn(layer: "PlannedLayer", layers: "Sequence[PlannedLayer]") -> DrawnLayer:
     said = [*([layer.compression] if layer.compression else []), *some_platforms(layer, layers)]
     return DrawnLayer(
         name=layer.name,
         size=layer.size or layer.about or 0,
-        size_told=size,
+        size_told=layer_size(layer),
         digest=layer.digest or "",
         said="; ".join(said),
-        verdict=verdict,
+        verdict=verdict(layer),
         items=layer.items,
     )
 

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from cogpack.cli.acts import layer_rows, weight_rows
+from cogpack.cli.plan_text import layer_rows, weight_rows
 from cogpack.cli.running import Answer, with_session
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from support.wheels import make_wheel
 from support.world import Project, World, noise, ok
 
-from cogpack.cli.acts import moving_rows
+from cogpack.cli.plan_text import moving_rows
 from cogpack.commands.lock import lock
 from cogpack.commands.push import push
 from cogpack.commands.verify import verify

@@ -26,9 +26,6 @@ def plan_page() -> str:
         found,
         name="sketch",
         targets=["registry.example.com/team/sketch:v8"],
-        total="5 of 16 layers move, about 136 MB",
-        verdicts=["mounts" if one.mounts else "moves" if one.moves else "there" for one in found.layers],
-        sizes=["1 MB"] * len(found.layers),
         notes=[Note(Code.TAG_MOVED, HOSTILE)],
     )
 
