@@ -33,8 +33,8 @@ def bench_page(found: "PullBench") -> str:
         section(
             "What the registry brings",
             told(
-                "Megabytes a second of so many connections together. A stock engine opens one a layer, three at a time, "
-                "or six."
+                "Megabytes a second of so many connections together. A stock engine opens one a layer, three at a "
+                "time, or six."
             ),
             rates(found.network.lanes),
         ),
