@@ -24,6 +24,7 @@ from cogpack.sizes import BLOCK
 _RECIPE = "files"
 _LINKED = "files 2"
 """Parts of the key: others whenever the same files would give other entries; `_LINKED` where equal ones are links."""
+RECIPES = (_RECIPE, _LINKED)
 
 _AT_ONCE = 1000
 

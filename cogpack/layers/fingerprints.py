@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -36,6 +37,16 @@ _SAMPLE = 4096
 """Bytes of a block."""
 
 _EMPTY = blake3().hexdigest()
+
+
+class _Stored(msgspec.Struct, frozen=True, array_like=True):
+    """`keys`: of sources, by what lists their files; `files`: what was found of each, read where it is asked for."""
+
+    keys: dict[str, str]
+    files: msgspec.Raw
+
+
+_NOTHING = _Stored({}, msgspec.Raw(msgspec.msgpack.encode({})))
 
 
 class Fingerprinted(AtOnce):
@@ -149,23 +160,42 @@ class Fingerprints:
     ) -> None:
         self._store = store
         self._seal = seal
-        self._name = f"fingerprints 2 {store.name}"
+        self._name = f"fingerprints 3 {store.name}"
         self._note = note
         self._started = clock()
         self._seen: dict[str, bytes] = {}
         """What is to be remembered of a file, by its path: its status, and what was found of it then."""
         self._taken: dict[tuple[str, Stat], Fingerprinted] = {}
-        self._known: dict[str, bytes] = {}
-        """The same, of files that were not seen yet."""
+        self._keys: dict[str, str] = {}
+        """Keys that this run has asked for."""
+        self._stored = _NOTHING
         self._changed = False
         self._saved = 0
         if not trusting:
             return
         with suppress(OSError):  # none yet, or half of one, or somebody else's: all is hashed anew
             if (data := seal.open(self._name, store.read_bytes())) is not None:
-                known = msgspec.msgpack.decode(data, type=dict[bytes, bytes])  # not every path is text
-                self._known = {os.fsdecode(name): found for name, found in known.items()}
-                self._saved = len(self._known)
+                self._stored = msgspec.msgpack.decode(data, type=_Stored)
+
+    @cached_property
+    def _known(self) -> dict[str, bytes]:
+        """What was remembered of files that were not seen yet."""
+        known = msgspec.msgpack.decode(self._stored.files, type=dict[bytes, bytes])  # not every path is text
+        self._saved = len(known)
+        self._stored = _Stored(self._stored.keys, _NOTHING.files)  # these bytes may be many
+        return {os.fsdecode(name): found for name, found in known.items()}
+
+    def key_of(self, listing: str) -> str | None:
+        """Tell the key of the source of just these files, which nobody need look up then."""
+        if (key := self._stored.keys.get(listing)) is not None:
+            self._keys[listing] = key
+        return key
+
+    def learn_key(self, listing: str, key: str, newest: int) -> None:
+        """Remember it, unless one of the files is young: the `newest` was touched then."""
+        if newest < self._started - _YOUNG and self._keys.get(listing) != key:
+            self._keys[listing] = key
+            self._changed = True
 
     def of(self, path: str | Path, stat: Stat | None = None) -> Fingerprinted:
         """Take the file as it is now; it is read here and at once if it is not remembered: for small files.
@@ -241,12 +271,15 @@ class Fingerprints:
         return touched_ns(stat) >= self._started - _YOUNG
 
     def save(self) -> None:
-        """Remember the files seen since loading, and only those."""
-        if self._changed or len(self._seen) != self._saved:
-            seen = {os.fsencode(name): found for name, found in self._seen.items()}
-            sealed = self._seal.close(self._name, msgspec.msgpack.encode(seen))
-            write_hint(self._store, sealed, self._note)
-            self._changed, self._saved = False, len(self._seen)
+        """Remember the files seen since loading, and only those; all, where files were known by their listing."""
+        unseen = any(listing in self._stored.keys for listing in self._keys)
+        if not self._changed and (unseen or len(self._seen) == self._saved):
+            return
+        kept = {**self._known, **self._seen} if unseen else self._seen
+        files = {os.fsencode(name): found for name, found in kept.items()}
+        stored = msgspec.msgpack.encode((self._keys, files))  # as `_Stored` reads it
+        write_hint(self._store, self._seal.close(self._name, stored), self._note)
+        self._changed, self._saved = False, len(self._seen)
 
 
 def _named(content: LocalFile | Slices) -> tuple[str, Stat]:

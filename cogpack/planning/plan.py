@@ -8,11 +8,13 @@ source, so that of a file that they replace is not used.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from cogpack import __version__
 from cogpack.artifacts import Input
 from cogpack.config import Config
 from cogpack.errors import InputError
@@ -21,9 +23,9 @@ from cogpack.images.assemble import LAYER_LIMIT, BaseImage, Marks, Run
 from cogpack.layers.built import layer_key
 from cogpack.layers.compression import Codec
 from cogpack.layers.content import LocalFile, Slices
-from cogpack.layers.files import FilesSource, Placed, generated
+from cogpack.layers.files import RECIPES, FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
-from cogpack.layers.layer import Layer
+from cogpack.layers.layer import Layer, LayerSource
 from cogpack.layers.weights import WEIGHTS, Probe, arrange
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel, StepsLayerKind
 from cogpack.locking.lines.ground import free_local_names
@@ -43,6 +45,7 @@ from cogpack.planning.recipes.weights import Gathered, check_places
 from cogpack.planning.steps.layer import OpenLayer, StepsLayer
 from cogpack.planning.steps.steps import Seen, Steps, dpkg_steps, make_steps
 from cogpack.project import ProjectFile
+from cogpack.project.files import listing_digest, newest
 from cogpack.runtime import contract
 from cogpack.runtime.contract import project_path
 from cogpack.runtime.schema import Described
@@ -159,6 +162,7 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
     hub_file: OpenHubFile
     cloned: Cloned
     file: Callable[[ProjectFile], Fingerprinted]
+    listed: Callable[[str, str, Callable[[], int], Callable[[], FilesSource]], LayerSource]
     part: Callable[[LocalFile | Slices], Fingerprinted]
     probe: Probe
     read: Callable[[Placed], object]
@@ -290,13 +294,17 @@ def _placed(file: ProjectFile, suppliers: Suppliers) -> Placed:
     return Placed(f"{contract.SOURCE}/{file.path}", suppliers.file(file), file.executable)
 
 
-def _project(files: Sequence[ProjectFile], schema: bytes, suppliers: Suppliers) -> FilesSource:
-    return FilesSource(
-        PROJECT,
-        [
-            *(_placed(file, suppliers) for file in files if file.kind == "file"),
-            generated(contract.SCHEMA_PATH, schema),
-        ],
-        directories=[contract.SOURCE, *(f"{contract.SOURCE}/{f.path}" for f in files if f.kind == "directory")],
-        symlinks=[(f"{contract.SOURCE}/{f.path}", f.target or "") for f in files if f.kind == "symlink"],
-    )
+def _project(files: Sequence[ProjectFile], schema: bytes, suppliers: Suppliers) -> LayerSource:
+    def make() -> FilesSource:
+        return FilesSource(
+            PROJECT,
+            [
+                *(_placed(file, suppliers) for file in files if file.kind == "file"),
+                generated(contract.SCHEMA_PATH, schema),
+            ],
+            directories=[contract.SOURCE, *(f"{contract.SOURCE}/{f.path}" for f in files if f.kind == "directory")],
+            symlinks=[(f"{contract.SOURCE}/{f.path}", f.target or "") for f in files if f.kind == "symlink"],
+        )
+
+    recipe = "\0".join((__version__, *RECIPES, contract.SOURCE, contract.SCHEMA_PATH))
+    return suppliers.listed(PROJECT, listing_digest(files, recipe.encode(), schema), partial(newest, files), make)

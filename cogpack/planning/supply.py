@@ -21,7 +21,8 @@ from cogpack.images.root_file_system import RootFileSystem, too_many
 from cogpack.layers.built import BaseLayer
 from cogpack.layers.entry import Entry
 from cogpack.layers.files import Placed, drain
-from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
+from cogpack.layers.fingerprints import Fingerprints
+from cogpack.layers.listed import ListedFiles
 from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.layers.weights.remote import Reader
@@ -53,7 +54,7 @@ from cogpack.planning.recipes.libraries import LibrarySupply
 from cogpack.planning.steps.laying import Laying
 from cogpack.planning.steps.steps import Home, Runner, Steps
 from cogpack.progress import counted
-from cogpack.project import Project, ProjectFile
+from cogpack.project import Project
 from cogpack.reference import Reference
 from cogpack.resolve.debs import DebianMirror, deb_urls
 from cogpack.runtime.contract import project_path
@@ -76,9 +77,6 @@ def suppliers(
     nobody publishes."""
     decisions = lock.platforms[project.config.pack.platform]
     root = str(project.root)
-
-    def local(file: ProjectFile) -> Fingerprinted:
-        return fingerprints.of(f"{root}/{file.path}", file.stat)  # a Path takes as long as all else
 
     def read(file: Placed) -> None:
         """Two weights may be equal; who has them for the first time has to look."""
@@ -118,7 +116,8 @@ def suppliers(
         fetched=partial(_fetched, session, step_places(project.config)),
         hub_file=partial(_hub_file, session),
         cloned=cloned,
-        file=local,
+        file=lambda file: fingerprints.of(f"{root}/{file.path}", file.stat),  # a Path takes as long as all else
+        listed=partial(ListedFiles, fingerprints),
         part=fingerprints.when_read,
         probe=lambda content, header: int(
             fingerprints.remember(content, PROFILE, lambda: str(probe_local(content, header)))

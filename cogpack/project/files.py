@@ -10,15 +10,17 @@ it.
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Literal, TypeAlias
 
 import msgspec
+from blake3 import blake3
 
 from cogpack.disk import is_unfinished, open_regular
 from cogpack.encodings import is_utf8
 from cogpack.errors import InputError
-from cogpack.file_stat import Stat, packed
+from cogpack.file_stat import Stat, packed, touched_ns
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
 from cogpack.project.ignore import Patterns
@@ -37,6 +39,8 @@ _ARCHIVES = (b"layers/0.tar", b"oci-layout")
 """First members of the archives that `sinks/archive` and `sinks/stored` write."""
 
 _KINDS = {stat.S_IFSOCK: "a socket", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+_PATH = attrgetter("path")
 
 Identity: TypeAlias = tuple[int, int]
 """Device and inode."""
@@ -79,14 +83,30 @@ def list_files(
     """
     caches.check()
     walk = _Walk(root, patterns, links, caches, apart)
-    found = {file.path: file for file in walk.files()}
-    for parent in dict.fromkeys(path.rpartition("/")[0] for path in found):
-        while parent and parent not in found:
+    files = walk.files()
+    parents: set[str] = set()
+    for parent in walk.holding:
+        while parent and parent not in parents:
             _check_name(parent, parent.rpartition("/")[2])
-            found[parent] = ProjectFile(path=parent, kind="directory")
+            parents.add(parent)
             parent = parent.rpartition("/")[0]
-    files = tuple(found[path] for path in sorted(found))  # code point order of text is byte order of its UTF-8
-    return Listing(files, tuple(sorted(walk.notes, key=lambda note: note.text)), tuple(sorted(walk.left_out)))
+    files += (ProjectFile(path=parent, kind="directory") for parent in parents)
+    files.sort(key=_PATH)  # code point order of text is byte order of its UTF-8
+    return Listing(tuple(files), tuple(sorted(walk.notes, key=lambda note: note.text)), tuple(sorted(walk.left_out)))
+
+
+def listing_digest(files: Sequence[ProjectFile], *more: bytes) -> str:
+    """Hash all that tells whether files are what they were, and `more`, in hex."""
+    names = "\0".join(f"{file.path}\0{file.kind[0]}{file.executable:d}{file.target or ''}" for file in files)
+    digest = blake3()
+    for part in (names.encode("utf-8", "surrogateescape"), b"".join(file.stat or b"" for file in files), *more):
+        digest.update(len(part).to_bytes(8, "big")).update(part)
+    return digest.hexdigest()
+
+
+def newest(files: Sequence[ProjectFile]) -> int:
+    """Tell when the last of them was touched, in nanoseconds since 1970."""
+    return max((touched_ns(file.stat) for file in files if file.stat), default=0)
 
 
 def holds(root: str, patterns: Patterns, path: str) -> bool:
@@ -133,6 +153,8 @@ class _Walk:
         self.notes: list[Note] = []
         self.left_out: list[str] = []
         """Caches."""
+        self.holding: list[str] = []
+        """Directories with files that are kept."""
         self._root = root
         self._patterns = patterns
         self._links = links
@@ -140,13 +162,14 @@ class _Walk:
         self._apart = apart
         self._inodes = {inode for _, inode in apart}
 
-    def files(self) -> Iterator[ProjectFile]:
+    def files(self) -> list[ProjectFile]:
         """List the files alone, without the directories that hold them."""
+        found: list[ProjectFile] = []
         pending = [("", 0)]
         match, is_any = self._patterns.match, bool(self._patterns)  # of very many files each call counts
         while pending:
             directory, above = pending.pop()
-            prefix = f"{directory}/" if directory else ""
+            prefix, before = f"{directory}/" if directory else "", len(found)
             for entry in _scan(self._root, directory):
                 if is_never(entry.name, at_root=not directory):
                     continue
@@ -163,7 +186,10 @@ class _Walk:
                 if not ignored and not is_directory:
                     _check_name(path, entry.name)
                     if (file := self._file(path, entry)) is not None:
-                        yield file
+                        found.append(file)
+            if len(found) > before:
+                self.holding.append(directory)
+        return found
 
     def _is_wanted(self, path: str, entry: "os.DirEntry[str]", *, ignored: bool) -> bool:
         """Tell whether a directory is part of the project: no cache, no place of this run's own, nor an image that was

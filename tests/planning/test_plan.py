@@ -87,6 +87,7 @@ def planned(
             hub_file=never,
             cloned=never,
             file=never,
+            listed=lambda _name, _listing, _newest, make: make(),
             part=never,
             probe=never,
             read=never,
