@@ -60,17 +60,19 @@ def check_project(session: Session, *, isolation: str | None, fix: bool) -> Iter
         return
     said = str(project.config_path)
     if line := project.config.line("predict"):
+        place = f"{project.config_path.parent / project.config.places['predict']}"
         if fix and _rename(project, line):
-            yield Check(name="cog.yaml", verdict="ok", said=f"{said}:{line}: predict is called run now")
+            yield Check(name="cog.yaml", verdict="ok", said=f"{place}: predict is called run now")
         else:
             yield Check(
                 name="cog.yaml",
                 verdict="advice",
-                said=f"{said}:{line}: predict is the old name of run",
+                said=f"{place}: predict is the old name of run",
                 next_step=f"write run: in its place{'' if fix else ', or run cogpack doctor --fix'}",
             )
     else:
         yield Check(name="cog.yaml", verdict="ok", said=said)
+    yield from (_advice("keys", note) for note in project.config.notes)
     yield from _check_model(project)
     yield _check_lock(session, project)
     yield from _check_imports(session, project)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from cogpack.config import step_places
 from cogpack.errors import CogpackError
@@ -50,6 +51,8 @@ _BRINGS_NONE = frozenset(
 _SEPARATOR = re.compile(r"&&?|\|\|?|;|\n")
 _QUIET = re.compile(r"(?:[12&]?>>?\s*/dev/null|2>&1)(?=[\s;&|)]|\Z)")
 """What puts a program's messages away."""
+_LEFT_COG = {("cog.types", "ExperimentalFeatureWarning"): "0.17"}
+"""What Cog's own doctor looks for (replicate/cog, `python-deprecated-imports`)."""
 _WRITES_OR_RUNS = re.compile(r"[>`]|<\(|\$\(")
 """A redirection to a file, or a command within another."""
 
@@ -111,9 +114,23 @@ def local_modules(session: Session, project: Project) -> ModulesOf:
 
 def look_at_imports(project: Project, decisions: Decisions, modules_of: ModulesOf) -> Looked:
     """Look for each module that is imported; a note of one that is not there has where that is done first."""
-
     files = _Files(project)
     imports = read_imports(files, roots_of(project.config))
+    found = _look(project, decisions, modules_of, files, imports)
+    return msgspec.structs.replace(found, notes=(*_of_cog(imports, decisions), *found.notes))
+
+
+def _of_cog(imports: Imports, decisions: Decisions) -> Iterator[Note]:
+    """Tell of names that Cog's package has no more."""
+    for one in imports.modules:
+        for name in one.names:
+            since = _LEFT_COG.get((one.module, name))
+            if since and Version(decisions.sdk_version or "0") >= Version(since):
+                text = f"imports {name} of {one.module}, which has it no more since {since}: leave it out"
+                yield Note(Code.MISSING_IMPORT, f"{one.place}: {text}")
+
+
+def _look(project: Project, decisions: Decisions, modules_of: ModulesOf, files: _Files, imports: Imports) -> Looked:
     names = {wheel.name for wheel in decisions.wheels}
     asked = [one for one in imports.modules if one.level or not (_is_pythons(one, decisions) or _is_named(one, names))]
     if not asked:

@@ -53,7 +53,7 @@ def test_a_project_is_looked_at_and_nothing_is_resolved_for_it(world: World) -> 
     found = checks(ok(project.cogpack("doctor", "--json")))
     verdict, said = found["cog.yaml"]
     assert verdict == "advice"
-    assert said.startswith(f"{project.root / 'cog.yaml'}:4: predict is the old name of run; ")
+    assert said.startswith(f"{project.root / 'cog.yaml'}:4:10: predict is the old name of run; ")
     assert said.endswith("cogpack doctor --fix")
     assert {name: verdict for name, (verdict, _) in found.items()} == {
         "room": found["room"][0],
@@ -74,6 +74,16 @@ def test_a_project_is_looked_at_and_nothing_is_resolved_for_it(world: World) -> 
     assert stale.code == 2
     assert "failed  lock: " in stale.out
     assert "requirements.txt" in stale.out.partition("failed  lock: ")[2]
+
+
+def test_keys_that_are_old_or_unknown_are_told_with_their_places(world: World) -> None:
+    project = world.project()
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", config.replace("build:\n", "build:\n  pre_install: []\n", 1) + "tasks: 1\n")
+    found = ok(project.cogpack("doctor", "--json")).json["checks"]
+    told = [one["said"] for one in found if one["name"] == "keys"]
+    assert [text.partition(": ")[0] for text in told] == ["cog.yaml:8:1", "cog.yaml:2:16"]
+    assert "deprecated by Cog" in told[1]
 
 
 def test_what_sources_import_and_nothing_has_is_told_by_lock_by_push_and_by_doctor(world: World) -> None:

@@ -43,13 +43,15 @@ def looked(
     config: str = "",
     names: tuple[str, ...] = ("cog",),
     upon: Base | None = None,
+    sdk: str = "0.23.1",
 ) -> Looked:
     project = root / "project"
     for path, text in {"cog.yaml": f"predict: predict.py:P\n{config}", "predict.py": source, **more}.items():
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).write_text(text)
     modules = site(root / "wheels", {"cog/__init__.py": ""}, *wheels)
-    decisions = Decisions(base=upon or requested("libc6"), wheels=tuple(wheel(name, "1") for name in names), clashes=())
+    wheels_of = tuple(wheel(name, sdk if name == "cog" else "1") for name in names)
+    decisions = Decisions(base=upon or requested("libc6"), wheels=wheels_of, clashes=())
     found = look_at_imports(find_project(project), decisions, lambda _: modules)
     assert all(note.code is Code.MISSING_IMPORT for note in found.notes)
     return found
@@ -93,6 +95,15 @@ def test_a_module_that_nothing_has_is_told_once_with_what_brings_it_and_where_to
 def test_what_a_wheel_has_is_not_told(tmp_path: Path, line: str, files: dict[str, str]) -> None:
     assert told(tmp_path, line, files) == []
     assert len(told(tmp_path, line)) == 1
+
+
+@pytest.mark.parametrize(("sdk", "count"), [("0.16.11", 0), ("0.17.0", 1), ("0.23.1", 1)])
+def test_a_name_that_cog_has_no_more_is_told_as_that(tmp_path: Path, sdk: str, count: int) -> None:
+    source = "from cog import BasePredictor\nfrom cog.types import ExperimentalFeatureWarning, Path\n"
+    text = (
+        "predict.py:2:1: imports ExperimentalFeatureWarning of cog.types, which has it no more since 0.17: leave it out"
+    )
+    assert [note.text for note in looked(tmp_path, source, sdk=sdk).notes] == [text] * count
 
 
 def test_of_a_directory_that_several_wheels_share_each_part_is_looked_for(tmp_path: Path) -> None:
