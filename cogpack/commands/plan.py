@@ -25,7 +25,7 @@ from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
 from cogpack.planning.delivery.asked import AskedTarget, moves
 from cogpack.planning.delivery.model_variables import model_reference
-from cogpack.planning.delivery.targets import PushTarget, is_bare, push_reference, push_targets
+from cogpack.planning.delivery.targets import PushTarget, image_place, is_bare, push_reference, push_targets
 from cogpack.planning.known import look_up
 from cogpack.planning.layer_items import LayerItem, planned_items
 from cogpack.planning.plan import Plan
@@ -267,7 +267,7 @@ def _targets(session: Session, texts: Sequence[str], tags: Sequence[str], projec
     if not named and not project.config.image:
         return ()
     if not named and is_bare(push_reference(None, project)):
-        text = f"{project.config_path.name}: image: {project.config.image} names no registry, so none was asked"
+        text = f"{image_place(project.config)}: {project.config.image} names no registry, so none was asked"
         session.progress.note(Note(Code.REGISTRY_UNASKED, f"{text}; a push needs HOST/NAME:TAG"))
         return ()
     return push_targets(session, texts, tags, project)

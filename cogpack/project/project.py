@@ -77,6 +77,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
             paths,
             lambda path: managed[path]() if path in managed else self._read_code(path),
             config=self.config_path.name,
+            where=self.config.where,
             small=[file.path for file in self.files() if file.kind == "file" and file.size <= _MAX_SETTINGS],
             linked={file.path for file in links if file is not None},
         )
@@ -257,7 +258,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _rules(self) -> WeightRules:
-        return WeightRules(self.config.pack.weights, config=self.config_path.name)
+        return WeightRules(self.config)
 
     @cached_property
     def _lfs(self) -> LfsAttributes:

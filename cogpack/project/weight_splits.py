@@ -38,9 +38,13 @@ class SplitChoice(msgspec.Struct, frozen=True):
     auto: bool = False
 
 
+_KEY = "cogpack.weights.split"
+
+
 class SplitRules:
     """Chooses for one project. `paths`: of all its files; `read`: a file's bytes, None where they are not to be had;
-    `small`: files of its own that may be settings; `linked`: those that links of the project lead to."""
+    `config`: the name of its cog.yaml, `where` a key stands in that; `small`: files of its own that may be settings;
+    `linked`: those that links of the project lead to."""
 
     def __init__(
         self,
@@ -49,18 +53,19 @@ class SplitRules:
         read: Callable[[str], bytes | None],
         *,
         config: str,
+        where: Callable[[str], str],
         small: Collection[str] = (),
         linked: Collection[str] = (),
     ) -> None:
-        where = f"{config}: cogpack.weights.split"
         self._rules: list[tuple[Patterns, SplitRule, str]] = [
-            (parse_globs([glob], where=where), rule, glob) for glob, rule in options.split
+            (parse_globs([glob], where=where(f"{_KEY}.{glob}")), rule, glob) for glob, rule in options.split
         ]
         self._paths = paths
         self._small = small
         self._linked = linked
         self._read = read
         self._config = config
+        self._where = where
 
     @cached_property
     def _code(self) -> Sequence[str]:
@@ -117,7 +122,7 @@ class SplitRules:
 
     def _gguf(self, path: str, glob: str) -> SplitChoice:
         """Split it whatever the size, so that what code has to open does not hang on it."""
-        where = f"{self._config}: cogpack.weights.split.{glob}"
+        where = self._where(f"{_KEY}.{glob}")
         if GGUF_PART.fullmatch(path):
             return SplitChoice("none", "a part of a split file already")
         if not path.endswith(".gguf"):
@@ -136,7 +141,7 @@ class SplitRules:
         return SplitChoice("gguf", f"{self._config} says so")
 
     def _check_tensor(self, path: str, glob: str) -> None:
-        where = f"{self._config}: cogpack.weights.split.{glob}"
+        where = self._where(f"{_KEY}.{glob}")
         if not path.endswith(".safetensors"):
             raise InputError(
                 f"{where}: {path} is no safetensors file, tensor can't split it", next_step="write opaque or none"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from cogpack.config import Config, PackWeights
+from cogpack.config import Config
 from cogpack.disk import open_regular
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
@@ -46,9 +46,10 @@ _SOURCE_SUFFIXES = frozenset({"py", "ipynb"})
 class WeightRules:
     """Tells which files of one project are weights."""
 
-    def __init__(self, options: PackWeights, *, config: str) -> None:
-        self._include = parse_globs(options.include, where=f"{config}: cogpack.weights.include")
-        self._exclude = parse_globs(options.exclude, where=f"{config}: cogpack.weights.exclude")
+    def __init__(self, config: Config) -> None:
+        options = config.pack.weights
+        self._include = parse_globs(options.include, where=config.where("cogpack.weights.include"))
+        self._exclude = parse_globs(options.exclude, where=config.where("cogpack.weights.exclude"))
         self._min_size = MIN_SIZE if options.min_size is None else options.min_size
         self._asked = bool(options.include)
         self._least = min(LARGE, self._min_size)

@@ -215,7 +215,7 @@ def test_an_image_without_a_registry_serves_all_that_needs_none(world: World) ->
         ok(project.cogpack(*words))
     done = project.cogpack("push")
     assert done.code == 2
-    assert "my-model names no registry" in done.err
+    assert "error: cog.yaml:7:8: image: my-model names no registry" in done.err
     assert "next: run cogpack push HOST/NAME:TAG, or write image: HOST/NAME into cog.yaml\n" in done.err
 
 

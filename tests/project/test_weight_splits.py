@@ -88,7 +88,7 @@ def test_two_files_that_are_looked_at_at_once_get_the_answer_of_one(tmp_path: Pa
         assert read_on.wait(10)
         return b"safe_open"
 
-    rules = SplitRules(PackWeights(), ["a/config.json", "b/config.json", "load.py"], read, config="cog.yaml")
+    rules = SplitRules(PackWeights(), ["a/config.json", "b/config.json", "load.py"], read, config="cog.yaml", where=str)
     with ThreadPoolExecutor(2) as pool:
         one = pool.submit(rules.choose, "a/model.safetensors", 2000, limit=1000)
         assert reading.wait(10)
@@ -128,7 +128,7 @@ def test_tensors_are_cut_by_word_even_where_code_reads_them(tmp_path: Path) -> N
 
 
 def test_tensor_for_another_kind_of_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cog\.yaml: cogpack\.weights\.split.*big\.pt is no safetensors file"):
+    with pytest.raises(InputError, match=r"\Acog\.yaml:7:21: cogpack\.weights\.split.*big\.pt is no safetensors file"):
         choose(tmp_path, {"big.pt": "x" * 2000}, "big.pt", split="{'*.pt': tensor}")
 
 
@@ -162,7 +162,7 @@ def test_parts_of_a_split_file_stay_as_they_are(tmp_path: Path) -> None:
 
 
 def test_gguf_for_another_kind_of_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cog\.yaml: cogpack\.weights\.split.*big\.pt is no GGUF file"):
+    with pytest.raises(InputError, match=r"\Acog\.yaml:7:21: cogpack\.weights\.split.*big\.pt is no GGUF file"):
         choose(tmp_path, {"big.pt": "x" * 2000}, "big.pt", split="{'*.pt': gguf}")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.opening import tell_of_hub
 from cogpack.planning.delivery.model_variables import model_reference
@@ -58,8 +59,7 @@ def push_reference(target: str | None, project: Project) -> Reference:
     if target:
         reference = Reference.parse(target)
     elif project.config.image:
-        key = "model" if "model" in project.config.places else "image"
-        reference = Reference.parse(project.config.image, where=project.config.where(key))
+        reference = Reference.parse(project.config.image, where=image_place(project.config))
     else:
         raise InputError(
             "no target: none was given and cog.yaml has no image",
@@ -76,15 +76,19 @@ def registry_reference(session: Session, target: str | None, project: Project) -
     reference = named or push_reference(target, project)
     written = target or (str(named) if named else project.config.image or "")
     if is_bare(reference):
-        config = project.config_path.name
+        if target:
+            raise InputError(f"{written}: names no registry", next_step="write HOST/NAME:TAG")
         raise InputError(
-            f"{written}: names no registry" if target else f"{config}: image: {written} names no registry",
-            next_step="write HOST/NAME:TAG"
-            if target
-            else f"run cogpack push HOST/NAME:TAG, or write image: HOST/NAME into {config}",
+            f"{image_place(project.config)}: {written} names no registry",
+            next_step=f"run cogpack push HOST/NAME:TAG, or write image: HOST/NAME into {project.config_path.name}",
         )
     tell_of_hub(session, written, reference)
     return reference
+
+
+def image_place(config: Config) -> str:
+    """Say what messages about the image that cog.yaml names begin with."""
+    return config.where("model" if "model" in config.places else "image")
 
 
 def is_bare(reference: Reference) -> bool:
