@@ -55,7 +55,9 @@ def pushed_bases(world: World, archive: Archive, line: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "line", [f", debian_snapshot: {json.dumps(NOW.isoformat())}", ", debian_base_from: ../day0/cogpack.lock"]
+    "line",
+    [f", debian_snapshot: {json.dumps(NOW.isoformat())}", ", debian_base_from: ../day0/cogpack.lock"],
+    ids=["debian_snapshot", "debian_base_from"],  # no time: each process of a run must have the same tests
 )
 def test_one_line_gives_ten_projects_of_ten_days_one_base(world: World, archive: Archive, line: str) -> None:
     assert len(set(pushed_bases(world, archive, line))) == 1
