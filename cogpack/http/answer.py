@@ -116,10 +116,11 @@ def translated(url: str, *, named: str = "", proxy: str | None = None) -> Iterat
     try:
         yield
     except RefusedCertificateError as error:
+        who, where = (f"the proxy {proxy}", proxy) if proxy and error.by_proxy else (shown(), url)
         raise InputError(
-            f"{shown()}: its certificate, or the one it wants of us, is refused: {error}",
+            f"{who}: its certificate, or the one it wants of us, is refused: {error}",
             next_step="put the authority that signed it into the system's store, into a file named by SSL_CERT_FILE, "
-            f"or into certs.d/{Target.parse(url).authority}/ca.crt of Docker or podman; a client certificate goes "
+            f"or into certs.d/{Target.parse(where).authority}/ca.crt of Docker or podman; a client certificate goes "
             "beside the latter",
         ) from error
     except httpx.ProxyError as error:

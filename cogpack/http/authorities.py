@@ -67,6 +67,7 @@ class Authorities:
 
     def _make(self, own: list[Path]) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.set_alpn_protocols(["http/1.1"])
         for file, named in self._trusted():
             _add(context, file, required=named)
         for file in own:

@@ -4,6 +4,8 @@ import ssl
 import threading
 import time
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import msgspec
@@ -13,7 +15,8 @@ from cogpack.http.deadlines import Deadlines
 from cogpack.http.exchange import Exchange
 from cogpack.http.guard import Guard
 from cogpack.http.proxies import Proxy
-from cogpack.http.sockets import Connection
+from cogpack.http.sockets import Connection, RefusedCertificateError
+from cogpack.http.target import Target
 
 PORTS = {"http": 80, "https": 443}
 _IDLE_SECONDS = 15.0
@@ -99,18 +102,22 @@ class Connections:
             return connection
         if route.proxy is not None:
             try:
-                _tunnel(connection, route, route.proxy, deadlines)
+                with _by_proxy():
+                    _tunnel(connection, route, route.proxy, deadlines)
             except BaseException:
                 connection.close()
                 raise
         return connection.start_tls(context, route.host.rstrip("."), deadlines)
 
     def _to_proxy(self, proxy: Proxy, deadlines: Deadlines) -> Connection:
-        there = httpx.URL(proxy.url)
-        connection = self._connected(there.host, there.port or PORTS[there.scheme], None, deadlines)
-        if there.scheme == "http":
+        there = Target.parse(proxy.url)
+        host, scheme = there.origin.raw_host.decode(), there.origin.scheme
+        connection = self._connected(host, there.origin.port or PORTS[scheme], None, deadlines)
+        if scheme == "http":
             return connection
-        return connection.start_tls(self._authorities.context(there.netloc.decode())[1], there.host, deadlines)
+        with _by_proxy():
+            context = self._authorities.context(there.authority)[1]
+            return connection.start_tls(context, host.rstrip("."), deadlines)
 
     def _connected(self, host: str, port: int, origin: str | None, deadlines: Deadlines) -> Connection:
         """Connect to one of the addresses of `host`, those first that have answered before."""
@@ -141,6 +148,15 @@ def proxy_authorization(proxy: Proxy) -> list[tuple[bytes, bytes]]:
     if proxy.login is None:
         return []
     return [(b"Proxy-Authorization", b"Basic " + b64encode(":".join(proxy.login).encode()))]
+
+
+@contextmanager
+def _by_proxy() -> Iterator[None]:
+    try:
+        yield
+    except RefusedCertificateError as error:
+        error.by_proxy = True
+        raise
 
 
 def _tunnel(connection: Connection, route: Route, proxy: Proxy, deadlines: Deadlines) -> None:

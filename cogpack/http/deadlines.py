@@ -53,6 +53,8 @@ class Deadlines:
         self._answered = False
         self._until: float | None = None
         self._time, self._came = 0.0, 0
+        self._still: float | None = None
+        """Since when they are waited for and nothing moves: TLS wakes us for what is no data, too."""
         self._waited = 0.0
         self._moved = 0
         self.spent = 0.0
@@ -63,7 +65,7 @@ class Deadlines:
         self._give(self._limits.connect / attempts)
 
     def sending(self) -> None:
-        self._until = None
+        self._until = self._still = None
 
     def receiving(self) -> None:
         """Start the header block's clock, with the first read after a request and not with each."""
@@ -88,6 +90,7 @@ class Deadlines:
         """Count bytes; `TimeoutError` where the time is over, for what always has bytes for us is never waited for."""
         self._moved += size
         self._came += size
+        self._still = None
         self._in_time()
 
     def _in_time(self) -> None:
@@ -105,7 +108,11 @@ class Deadlines:
     def wait(self, socket: Waitable, events: int) -> int:
         """Wait until `socket` is ready for some of `events`: which. `TimeoutError`, or `Cancelled` after Ctrl-C."""
         began = time.monotonic()
-        until = began + self._limits.idle if self._until is None else self._until
+        self._still = self._still or began
+        until = self._still + self._limits.idle if self._until is None else self._until
+        self._cancellation.check()
+        if began > until:
+            raise self._late()
         poll = select.poll()
         poll.register(socket, events)
         try:

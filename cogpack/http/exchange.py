@@ -143,7 +143,10 @@ class Exchange:
             while self._h11.their_state is h11.SEND_BODY:
                 event = self._h11.next_event()
                 if event is h11.NEED_DATA:
-                    self._h11.receive_data(self._connection.read(_BLOCK, self._deadlines))
+                    found = self._connection.read(_BLOCK, self._deadlines)
+                    if not found and self._connection.is_cut:
+                        raise httpx.RemoteProtocolError("the connection was cut off before the end of the body")
+                    self._h11.receive_data(found)
                 elif isinstance(event, h11.Data) and event.data:
                     return bytes(event.data)
         except h11.RemoteProtocolError as error:

@@ -14,6 +14,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.http.addresses import host_of, is_loopback
+from cogpack.http.target import Target
 from cogpack.redaction import learn_url
 
 
@@ -59,22 +60,22 @@ class Proxies(msgspec.Struct, frozen=True):
 
 
 def _parse(variable: str, value: str) -> Proxy:
-    parts = urlsplit(value if "://" in value else f"http://{value}")
+    url = value if "://" in value else f"http://{value}"
     try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        origin = Target.parse(url).origin
+    except InputError as error:
+        scheme = url.partition("://")[0].lower()
         raise InputError(
-            f"{variable}: expected the address of an HTTP proxy, found the scheme {parts.scheme!r}"
-            if parts.hostname and port != -1
-            else f"{variable}: no address of an HTTP proxy",
+            f"{variable}: no address of an HTTP proxy"
+            if scheme in ("http", "https")
+            else f"{variable}: expected the address of an HTTP proxy, found the scheme {scheme!r}",
             next_step="write it like http://proxy.example.com:3128",
-        )
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        ) from error
+    parts = urlsplit(url)
     login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-    learn_url(parts.geturl())
-    return Proxy(f"{parts.scheme}://{host}:{port or (443 if parts.scheme == 'https' else 80)}", login)
+    learn_url(url)
+    authority = origin.netloc.decode() + ("" if origin.port else ":443" if origin.scheme == "https" else ":80")
+    return Proxy(f"{origin.scheme}://{authority}", login)
 
 
 def _matches(word: str, host: str, port: int) -> bool:

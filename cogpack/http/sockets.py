@@ -6,6 +6,7 @@ heard at once, whether it then goes on reading, stops, or closes.
 
 import contextlib
 import os
+import re
 import select
 import socket
 import ssl
@@ -25,11 +26,17 @@ _MOMENT = 0.02
 """Seconds."""
 _EARLY = 64 * 1024
 """Bytes of an early answer that are looked at."""
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
 _NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class RefusedCertificateError(httpx.ConnectError):
-    """Is raised where theirs is not to be trusted, or they won't have ours. Trying again changes nothing."""
+    """Is raised where theirs is not to be trusted, or they won't have ours. Trying again changes nothing.
+
+    `by_proxy`: whether that is between the proxy and us, and not the host behind it.
+    """
+
+    by_proxy = False
 
 
 class Connection:
@@ -40,6 +47,7 @@ class Connection:
         self._early = bytearray()
         self._ended = False
         self._broken: OSError | None = None
+        self._was_aborted = False
 
     @classmethod
     def to(cls, address: str, port: int, deadlines: Deadlines) -> Self:
@@ -154,7 +162,6 @@ class Connection:
     def start_tls(self, context: ssl.SSLContext, name: str, deadlines: Deadlines) -> "Connection":
         """Give the connection that goes on inside TLS with the host `name`. This one is closed where that fails."""
         deadlines.connecting()
-        context.set_alpn_protocols(["http/1.1"])
         try:
             secured = TLS(context, self._socket, name)
             self._socket = secured
@@ -183,8 +190,14 @@ class Connection:
 
     def abort(self) -> None:
         """End it from another thread: whoever waits for it finds it ended. Closing it stays its owner's."""
-        with contextlib.suppress(OSError, ValueError), socket.socket(fileno=os.dup(self._socket.fileno())) as end:
-            end.shutdown(socket.SHUT_RDWR)
+        self._was_aborted = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether its end is not how they end it, and tells nothing of the end of a body."""
+        return self._was_aborted or (isinstance(self._socket, TLS) and self._socket.is_cut)
 
     @property
     def is_over(self) -> bool:
@@ -225,9 +238,9 @@ def _count(deadlines: Deadlines, size: int) -> None:
 def _is_answer(early: bytes) -> bool:
     """Say whether there is a final answer; 100 Continue and its like (RFC 9110 15.2) are none."""
     while early[:5] == b"HTTP/" and early[8:10] == b" 1":
-        _, end, early = early.partition(b"\r\n\r\n")
-        if not end:
+        if not (end := _END_OF_HEAD.search(early)):
             return False
+        early = early[end.end() :]
     return len(early) >= 10
 
 

@@ -12,6 +12,7 @@ class _Socket(Protocol):
     def fileno(self) -> int: ...
     def recv(self, size: int, /) -> bytes: ...
     def send(self, data: memoryview, /) -> int: ...
+    def shutdown(self, how: int, /) -> None: ...
     def close(self) -> None: ...
 
 
@@ -28,6 +29,8 @@ class TLS:
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
         self._pending = memoryview(b"")
         self._broken: ssl.SSLError | None = None
+        self.is_cut = False
+        """Whether it ended without their close_notify, so that what came may be half of it (RFC 9112 9.8)."""
 
     def fileno(self) -> int:
         return self._inner.fileno()
@@ -35,16 +38,20 @@ class TLS:
     @property
     def has_more(self) -> bool:
         """Whether something has come that was not read."""
-        return self._incoming.pending > 0 or self._tls.pending() > 0
+        below = isinstance(self._inner, TLS) and self._inner.has_more
+        return below or self._incoming.pending > 0 or self._tls.pending() > 0
 
     def do_handshake(self) -> None:
+        came = 0
         while True:
             self._flush()
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
                 self._flush()
-                self._fill()
+                if self._is_drained(came):
+                    raise
+                came = self._fill()
             except ssl.SSLError:
                 with contextlib.suppress(OSError):
                     self._flush()  # they are told why
@@ -74,18 +81,23 @@ class TLS:
             unsent: OSError | None = error
         else:
             unsent = None
-        filled = 0
+        filled = came = 0
         while filled < len(view):
             try:
-                filled += self._read(view[filled:])
-            except ssl.SSLWantReadError:
+                if not (size := self._read(view[filled:])):  # their close_notify
+                    break
+                filled += size
+            except ssl.SSLWantReadError as want:
                 if filled:
                     break
+                if self._is_drained(came):
+                    raise unsent or want from None
                 try:
-                    self._fill()
+                    came = self._fill()
                 except (BlockingIOError, ssl.SSLWantReadError) as error:
                     raise unsent or error from None
-            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            except ssl.SSLEOFError:
+                self.is_cut = True
                 break
             except ssl.SSLError as error:
                 if not filled:
@@ -98,6 +110,9 @@ class TLS:
         read: Any = self._tls.read  # answers a number where it is given a buffer, as that of SSLSocket
         size: int = read(len(view), view)
         return size
+
+    def shutdown(self, how: int) -> None:
+        self._inner.shutdown(how)
 
     def close(self) -> None:
         self._inner.close()
@@ -112,8 +127,17 @@ class TLS:
         except BlockingIOError as error:
             raise ssl.SSLWantWriteError from error
 
-    def _fill(self) -> None:
+    def _fill(self) -> int:
+        """Take what is there from the socket; answers how many bytes."""
         if found := self._inner.recv(_FILL):
             self._incoming.write(found)
         else:
             self._incoming.write_eof()
+        return len(found)
+
+    def _is_drained(self, came: int) -> bool:
+        """Whether to wait after `came` bytes, which were not enough: records without data may come without end.
+
+        The socket then says whether there is more, but nothing says it of TLS that had more than was taken.
+        """
+        return came > 0 and not (isinstance(self._inner, TLS) and came == _FILL)

@@ -4,6 +4,7 @@ It is an `httpx.BaseTransport`, the seam that httpx offers, and nothing above it
 `httpx.Request`, what it gives an `httpx.Response`, what it raises are httpx's errors.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -51,7 +52,7 @@ class Transport(httpx.BaseTransport):
         key, context = self.authorities.context(url.netloc.decode()) if url.scheme == "https" else (None, None)
         route = Route(url.scheme, host, url.port or PORTS[url.scheme], origin, proxy, key)
         if proxy is not None and context is None:
-            target = b"http://%b%b" % (route.authority, target)
+            target = b"http://%b%b" % (url.netloc, target)
             headers = [*proxy_authorization(proxy), *headers]
         connection = self._connections.take(route, context, deadlines)
         try:
@@ -89,6 +90,7 @@ class Body(httpx.SyncByteStream):
         self._connections = connections
         self._deadlines = deadlines
         self._was_read = False
+        self._lock = threading.Lock()
         self._is_closed = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -101,13 +103,16 @@ class Body(httpx.SyncByteStream):
         return self._exchange.fill(view)
 
     def abort(self) -> None:
-        """End it from another thread: whoever reads it gets an error at once."""
-        self._connection.abort()
+        """End it from another thread: whoever reads it gets an error at once. One that is closed has no connection."""
+        with self._lock:
+            if not self._is_closed:
+                self._connection.abort()
 
     def close(self) -> None:
-        if self._is_closed:
-            return
-        self._is_closed = True
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
         try:
             if not self._was_read and self._exchange.announced < _SHORT:
                 self._deadlines.hurry()

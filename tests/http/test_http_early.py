@@ -179,3 +179,15 @@ def test_a_server_that_takes_a_byte_now_and_then_is_dropped(environment: dict[st
                     pass
         finally:
             done.append(True)
+
+
+def test_an_answer_is_heard_behind_words_whose_lines_end_without_cr(trusting: Http) -> None:
+    def script(connection: socket.socket, _: str) -> None:
+        connection.sendall(b"HTTP/1.1 100 Continue\n\n")
+        answer(connection, "413 Content Too Large")
+        drain(connection)
+
+    body = Body()
+    with talking(script) as place:
+        assert send(trusting, place, body) == 413
+    assert body.sent < PIECES

@@ -78,7 +78,17 @@ def test_what_no_proxy_names_is_reached_without(name: str, bypass: str, url: str
 
 
 @pytest.mark.parametrize(
-    "value", ["socks5://127.0.0.1:1080", "http://:3128", "http://me:hunter2@proxy:port", "http://"]
+    "value",
+    [
+        "socks5://127.0.0.1:1080",
+        "http://:3128",
+        "http://me:hunter2@proxy:port",
+        "http://",
+        "http://a..b:3128",
+        f"http://{'a' * 64}:3128",
+        "http://me:hunter2@a b:80",
+        "http://[zz::1]:80",
+    ],
 )
 def test_what_is_no_http_proxy_is_refused_without_showing_it(value: str) -> None:
     with pytest.raises(InputError, match="HTTPS_PROXY") as failed:
@@ -112,11 +122,23 @@ def test_a_proxy_may_itself_be_spoken_to_over_tls(environment: dict[str, str], a
                 assert http.request("GET", "https://h.example/x", origin="https://h.example").body == body
 
 
+def test_a_proxy_whose_certificate_is_not_trusted_is_named_and_not_the_host_behind_it(
+    environment: dict[str, str],
+) -> None:
+    with proxying(tls=server_tls(CA(), "127.0.0.1")) as proxy:
+        environment["HTTPS_PROXY"] = f"https://127.0.0.1:{proxy.port}"
+        with Http(environment=environment) as http, pytest.raises(InputError) as failed:
+            http.request("GET", "https://h.example/x", origin="https://h.example")
+    assert failed.value.message.startswith(f"the proxy https://127.0.0.1:{proxy.port}: its certificate")
+    assert f"certs.d/127.0.0.1:{proxy.port}/ca.crt" in failed.value.next_step
+
+
 def test_an_address_in_the_clear_is_asked_of_the_proxy() -> None:
     with serving(lambda _: (200, {}, b"hi")) as server, proxying({"h.example": int(server.address[10:])}) as proxy:
         with Http(environment={"HTTP_PROXY": f"127.0.0.1:{proxy.port}"}) as http:
             assert http.request("GET", "http://h.example/x?y=1", origin="http://h.example").body == b"hi"
-        assert proxy.heads[0].startswith("GET http://h.example:80/x?y=1 HTTP/1.1\r\n")
+        # A proxy writes Host from it (RFC 9112 3.2.2), which may be signed.
+        assert proxy.heads[0].startswith("GET http://h.example/x?y=1 HTTP/1.1\r\nHost: h.example\r\n")
         assert server.seen[0].path == "/x?y=1"
 
 

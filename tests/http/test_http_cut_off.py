@@ -1,0 +1,244 @@
+"""Ends that are no end, and servers that keep a client busy with what is no answer."""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+from support.sockets import Place, answer, talking
+from support.sockets import server_tls as tls_of
+from trustme import CA
+
+from cogpack.errors import UnavailableError
+from cogpack.http import Http, Limits, Stream
+from cogpack.http.tls import TLS
+
+UNTIL_ITS_END = b"HTTP/1.1 200 OK\r\n\r\nall there is"
+
+
+class Spoken:
+    """The server's side of TLS, whose records go where and when a test wants."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+
+    def records(self) -> bytes:
+        return self._outgoing.read()
+
+    def hear(self, connection: socket.socket) -> None:
+        self._incoming.write(connection.recv(1 << 16))
+
+    def shake_hands(self, connection: socket.socket) -> None:
+        while True:
+            try:
+                self.tls.do_handshake()
+            except ssl.SSLWantReadError:
+                connection.sendall(self.records())
+                self.hear(connection)
+            else:
+                connection.sendall(self.records())
+                return
+
+    def head(self, connection: socket.socket) -> None:
+        found = b""
+        while not found.endswith(b"\r\n\r\n"):
+            try:
+                found += self.tls.read(1 << 16)
+            except ssl.SSLWantReadError:
+                self.hear(connection)
+
+
+@contextmanager
+def opened(place: Place, environment: dict[str, str], limits: Limits | None = None) -> Iterator[Stream]:
+    url = place.url("localhost")
+    with Http(environment=environment, resolver=lambda name, port: ["127.0.0.1"], limits=limits) as http:
+        with http.open("GET", url, origin=url) as stream:
+            yield stream
+
+
+@contextmanager
+def by_hand(script: object, context: ssl.SSLContext) -> Iterator[Place]:
+    """`script(connection, spoken)` comes after the head of the request."""
+
+    def serve(connection: socket.socket) -> None:
+        spoken = Spoken(context)
+        spoken.shake_hands(connection)
+        spoken.head(connection)
+        assert callable(script)
+        script(connection, spoken)
+
+    with raw(serve) as port:
+        yield Place(port, "https")
+
+
+@contextmanager
+def raw(serve: object) -> Iterator[int]:
+    """`serve(connection)` gets the one connection that is made, before anything is said."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(10)
+
+    def accept() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            try:
+                assert callable(serve)
+                serve(connection)
+            except OSError:
+                pass
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.close()
+        thread.join()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("said", [True, False])
+def test_a_body_until_its_end_is_whole_only_if_tls_says_that_it_ended(
+    version: ssl.TLSVersion, said: bool, authority: CA, environment: dict[str, str]
+) -> None:
+    """RFC 9112 9.8: else whoever sits in the middle cuts it where he likes."""
+    context = tls_of(authority, "localhost")
+    context.maximum_version = version
+
+    def script(connection: socket.socket, spoken: Spoken) -> None:
+        spoken.tls.write(UNTIL_ITS_END)
+        if said:
+            with pytest.raises(ssl.SSLWantReadError):
+                spoken.tls.unwrap()
+        connection.sendall(spoken.records())
+
+    with by_hand(script, context) as place, opened(place, environment) as stream:
+        if said:
+            assert stream.body() == b"all there is"
+        else:
+            with pytest.raises(UnavailableError, match="cut off"):
+                stream.body()
+
+
+def test_a_body_until_its_end_that_we_end_ourselves_is_not_whole(environment: dict[str, str]) -> None:
+    wait = threading.Event()
+
+    def script(connection: socket.socket, _: str) -> None:
+        connection.sendall(UNTIL_ITS_END)
+        wait.wait(10)
+
+    with talking(script) as place, opened(place, environment) as stream:
+        blocks = stream.blocks()
+        assert next(blocks) == b"all there is"
+        stream.abort()
+        with pytest.raises(UnavailableError, match="cut off"):
+            next(blocks)
+        wait.set()
+
+
+def test_who_ends_a_stream_too_late_does_not_end_the_next_one_of_its_connection() -> None:
+    late = threading.Event()
+
+    def script(connection: socket.socket, _: str) -> None:
+        answer(connection, body=b"ok")
+        connection.recv(4096)
+        answer(connection, Content_Length="2")
+        late.wait(10)
+        connection.sendall(b"ok")
+
+    with talking(script) as place, Http() as http:
+        url = place.url()
+        with http.open("GET", url, origin=url) as first:
+            assert first.body() == b"ok"
+        with http.open("GET", url, origin=url) as second:
+            first.abort()
+            late.set()
+            assert second.body() == b"ok"
+        assert place.connections == 1
+
+
+def test_a_handshake_of_which_there_is_always_more_ends_in_time(environment: dict[str, str]) -> None:
+    """TLS 1.2 passes over a HelloRequest while it shakes hands, however many there are."""
+
+    def serve(connection: socket.socket) -> None:
+        request = bytes.fromhex("1603030004 00000000")
+        while True:
+            connection.sendall(request * 10_000)
+
+    began = time.monotonic()
+    with raw(serve) as port, pytest.raises(UnavailableError, match="TLS: nothing came or went"):
+        with opened(Place(port, "https"), environment, Limits(connect=0.5)):
+            pass
+    assert time.monotonic() - began < 10
+
+
+def test_a_record_of_tls_that_comes_byte_by_byte_is_a_body_that_does_not_move(
+    authority: CA, environment: dict[str, str]
+) -> None:
+    def script(connection: socket.socket, spoken: Spoken) -> None:
+        spoken.tls.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n")
+        connection.sendall(spoken.records())
+        spoken.tls.write(bytes(10_000))
+        for byte in spoken.records()[:200]:
+            connection.send(bytes([byte]))
+            time.sleep(0.05)
+
+    began = time.monotonic()
+    with by_hand(script, tls_of(authority, "localhost")) as place:
+        with opened(place, environment, Limits(idle=0.5)) as stream:
+            with pytest.raises(UnavailableError, match=r"nothing came or went for 0\.5 s"):
+                stream.body()
+    assert time.monotonic() - began < 8
+
+
+class Tickets:
+    """A socket from which session tickets come without end."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        context.num_tickets = 2_000
+        self._spoken = Spoken(context)
+        self._left = b""
+        self.asked = 0
+
+    def fileno(self) -> int:
+        raise NotImplementedError
+
+    def recv(self, size: int, /) -> bytes:
+        self.asked += 1
+        if not self._left:
+            with suppress(ssl.SSLWantReadError):
+                self._spoken.tls.do_handshake()
+            self._left = self._spoken.records()
+        if not self._left:
+            raise BlockingIOError
+        found, self._left = self._left[:4_096], self._left[4_096:]
+        return found
+
+    def send(self, data: memoryview, /) -> int:
+        return self._spoken._incoming.write(data)
+
+    def shutdown(self, how: int, /) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_between_records_without_data_somebody_can_look_at_the_clock(
+    authority: CA, environment: dict[str, str]
+) -> None:
+    tickets = Tickets(tls_of(authority, "localhost"))
+    context = ssl.create_default_context(cafile=environment["SSL_CERT_FILE"])
+    tls = TLS(context, tickets, "localhost")
+    for _ in range(50):
+        try:
+            tls.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        break
+    for _ in range(20):
+        tickets.asked = 0
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.recv(100)
+        assert tickets.asked == 1
