@@ -1,8 +1,7 @@
 """The Deployment that `init --kubernetes` writes is one that a model can live in: podman stands in for a kubelet.
 
-It plays the pod: users, capabilities, the read-only root, volumes, variables. It knows no `medium`, `sizeLimit` and
-`fsGroup` (4.3), and runs the liveness probe alone. Of an init container it does not see the end where there is no
-systemd: that one is run before.
+It plays the pod: users, capabilities, the read-only root, volumes, variables, and the init container before the other.
+It knows no `medium`, `sizeLimit` and `fsGroup` (4.3), and runs the liveness probe alone.
 """
 
 import os
@@ -105,23 +104,9 @@ def test_a_model_that_downloads_lives_over_a_root_that_nobody_writes(
     port = free_port()
     deployment, _ = yaml.safe_load_all((model.root / "deployment.yaml").read_text())
     pod = deployment["spec"]["template"]["spec"]
-    (copies,) = pod.pop("initContainers")
-    user, place = pod["securityContext"]["runAsUser"], copies["volumeMounts"][0]["mountPath"]
-    podman(
-        *(
-            "run",
-            "--rm",
-            "--network",
-            "none",
-            "--read-only",
-            "--cap-drop",
-            "ALL",
-            "--security-opt",
-            "no-new-privileges",
-        ),
-        *("--user", str(user), "--volume", f"source:{place}", "--entrypoint", copies["command"][0], copies["image"]),
-        *copies["command"][1:],
-    )
+    assert [one["name"] for one in pod["initContainers"]] == ["source"]
+    # So that it is kept: podman 4.3 does not always see in time that it has ended, and then can't remove it.
+    deployment["metadata"]["annotations"] = {"io.podman.annotations.init.container.type": "always"}
     del pod["containers"][0]["ports"]  # on this machine's network, so that no bridge of podman's stays behind
     pod["containers"][0]["env"].append({"name": "PORT", "value": str(port)})
     (tmp_path / "played.yaml").write_text(yaml.safe_dump(deployment))
