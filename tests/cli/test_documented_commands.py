@@ -1,15 +1,18 @@
-"""Commands in README and docs are lines that our parser takes, and links lead to a heading that is there."""
+"""Commands in README and docs are lines that our parser takes, blocks of a cog.yaml can be pasted into one, and links lead
+to a heading that is there."""
 
 import re
 import tomllib
 
 import pytest
-from support.documents import DOCUMENTS, ROOT, commands, lines, spans
+from support.documents import DOCUMENTS, ROOT, blocks, commands, lines, spans
 
 from cogpack.cli.parser import parser
+from cogpack.config import parse_config
 from cogpack.errors import InputError
 
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+_OF_COG = re.compile(r"^(?:build|cogpack|model|image|weights|run|predict|train|environment):", re.MULTILINE)
 _SYNOPSIS = re.compile(r"\[|\.\.\.|…")
 
 
@@ -48,8 +51,16 @@ def test_every_command_that_is_named_in_a_sentence_is_one(document: str) -> None
             assert not wrong(words), span
 
 
+@pytest.mark.parametrize("document", NAMES)
+def test_every_block_of_a_cog_yaml_can_be_pasted_into_one(document: str) -> None:
+    for block in blocks(ROOT / document, "yaml"):
+        if _OF_COG.search(block):
+            assert [note for note in parse_config(block.encode()).notes if "key" in note.code] == [], block
+
+
 def test_the_documents_have_commands() -> None:
     assert sum(1 for path in DOCUMENTS for line in lines(path) for _ in commands(line)) > 50
+    assert sum(1 for path in DOCUMENTS for block in blocks(path, "yaml") if _OF_COG.search(block)) > 10
 
 
 def anchors(text: str) -> set[str]:
