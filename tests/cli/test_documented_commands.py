@@ -1,5 +1,5 @@
-"""Commands in README and docs are lines that our parser takes, blocks of a cog.yaml can be pasted into one, and links lead
-to a heading that is there."""
+"""Commands in README and docs are lines that our parser takes, blocks of a cog.yaml can be pasted into one, and links
+lead to a heading that is there."""
 
 import re
 import tomllib

@@ -16,6 +16,7 @@ from cogpack import __version__
 from cogpack.cli import project_grammar, run
 from cogpack.commands.init import CIS, init
 from cogpack.errors import InputError
+from cogpack.project import find_project
 
 FILES = {
     "github": ".github/workflows/push.yaml",
@@ -53,6 +54,26 @@ def test_what_is_there_stays_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixt
     assert told.out.splitlines()[-1] == str(tmp_path / ".gitlab-ci.yml")
     assert run(["init", str(tmp_path), "--ci", "gitlab"]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_what_is_written_is_left_out_of_the_image_whose_digest_it_may_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["init", str(tmp_path), "--kubernetes", *(word for ci in CIS for word in ("--ci", ci))]
+    assert run(["init", str(tmp_path)]) == 0
+    assert run(words) == 0
+    told = capsys.readouterr().err
+    assert "goes into the image" not in told
+    assert "next: cd" in told
+    assert "commit cogpack.lock" in told
+    written = {file.path for file in find_project(tmp_path).files()}
+    assert written == {"cog.yaml", "run.py", "requirements.txt", ".dockerignore", ".gitignore"}
+    (tmp_path / ".dockerignore").write_text("# mine\n")
+    (tmp_path / "deployment.yaml").unlink()
+    assert run(["init", str(tmp_path), "--kubernetes"]) == 0
+    told = capsys.readouterr().err
+    assert "deployment.yaml goes into the image unless .dockerignore names it" in told
+    assert "then kubectl apply -f deployment.yaml" in told
 
 
 @pytest.mark.parametrize("image", ["registry.test/me/model:v1", "a b", "https://x/y"])
