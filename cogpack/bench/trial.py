@@ -77,8 +77,8 @@ class RandomBlocks:
 class Place:
     """A repository that uploads are tried in. Thread-safe.
 
-    `openings`: the seconds that each POST took; `urls`: where bytes went; `cancels`: whether uploads could be
-    cancelled, None before one was; `left`: blobs that are there although they should not be.
+    `openings`: the seconds that each POST took; `urls`: where bytes went; `uncancelled`: uploads that the
+    registry did not cancel; `left`: blobs that are there although they should not be.
     """
 
     def __init__(self, requests: Requests, shapes: Shapes) -> None:
@@ -86,8 +86,9 @@ class Place:
         self.shapes = shapes
         self.openings: list[float] = []
         self.urls: set[str] = set()
-        self.cancels: bool | None = None
+        self.uncancelled = 0
         self.left: list[str] = []
+        self._refuses = False
         self._scope = f"repository:{requests.name.partition('/')[2]}:delete"
         self._open: set[Trial] = set()
         self._lock = threading.Lock()
@@ -106,21 +107,24 @@ class Place:
 
         In a `hurry`, as after Ctrl-C, no answer is waited for.
         """
+        ended = False
         try:
-            if hurry or self.cancels is False:
-                self.requests.cancel(trial.url, *([self._scope] if hurry else []))
-                return
-            answer = self.requests.request("DELETE", trial.url, tries="once", scopes=(self._scope,))
-            self.cancels = answer.status in GOOD or (trial.asked and answer.status == 404)
+            if hurry:
+                self.requests.cancel(trial.url, self._scope)
+            elif not self._refuses:
+                answer = self.requests.request("DELETE", trial.url, tries="once", scopes=(self._scope,))
+                ended = answer.status in GOOD or (trial.asked and answer.status == 404)
         except CogpackError:
-            self.cancels = False
+            pass
         except Cancelled:
             self.requests.cancel(trial.url, self._scope)
             raise
         finally:
             with self._lock:
                 self._open.discard(trial)
-        if not self.cancels:
+                self.uncancelled += not ended
+                self._refuses = self._refuses or (not ended and not trial.asked)
+        if not ended and not hurry:
             self.requests.cancel(trial.url)
 
     def can_delete(self) -> bool:

@@ -22,7 +22,7 @@ from cogpack.sizes import MiB
 
 CONNECTIONS = (1, 2, 4, 8, 16)
 _SHAPES: tuple[Shape, ...] = ("stream", "chunks", "put")
-"""In the order in which they are tried: a stream ends when its time is up, and what ends by a PUT comes last."""
+"""In the order in which they are tried: a stream ends when its time is up, and a PUT only comes where no PATCH does."""
 _PATIENCE = 30.0
 """Seconds that an upload has until the registry has all of what went out, and it is cancelled."""
 _LITTLE = 1024
@@ -56,8 +56,8 @@ class Finishing(msgspec.Struct, frozen=True, kw_only=True):
 class Uploads(Lanes, frozen=True, kw_only=True):
     """What was found. `host`: asked to open uploads; `storage`: who took the bytes; `redirected`: at an address of its
     own; `tls`: whether they went encrypted; `opening`: seconds, of the median POST; `shape`: that the lanes were
-    measured with, and `shapes` all; `cancels`: whether uploads could be cancelled, else they expire; `sent`: bytes that
-    this took."""
+    measured with, and `shapes` all; `cancels`: whether all uploads could be cancelled, else they expire; `sent`: bytes
+    that this took."""
 
     host: str
     storage: str
@@ -132,11 +132,10 @@ class _Measuring:
         return self._run(self.shape, count, size)
 
     def others(self, room: int) -> None:
-        """Try the shapes that no lane was measured with, over one connection."""
-        rate = self.shapes[self.shape].rate or 0.0
-        for shape in _SHAPES:
-            if shape not in self.shapes:
-                self._one(shape, min(room // len(_SHAPES), self._worth(rate)))
+        """Try chunks, where no lane was measured with them. Not a PUT: after one that is refused with all its bytes,
+        distribution 2.8 knows the upload's address no more, and keeps them until they expire."""
+        if "chunks" not in self.shapes:
+            self._one("chunks", min(room, self._worth(self.shapes[self.shape].rate or 0.0)))
 
     def _worth(self, rate: float) -> int:
         return max(MiB, int(rate * self._seconds))
@@ -236,7 +235,7 @@ def measure_uploads(
         shape=measuring.shape,
         shapes=tuple(measuring.shapes[shape] for shape in _SHAPES if shape in measuring.shapes),
         finishing=finishing,
-        cancels=bool(place.cancels),
+        cancels=not place.uncancelled,
         lanes=lanes,
         sent=measuring.sent,
     )

