@@ -104,7 +104,7 @@ def test_the_verdict_names_the_wall_that_was_built(
     if total:
         assert found.uploads.total == pytest.approx(total, rel=0.25)
     if stream or total:
-        assert abs(found.measured.error) < 0.3, found.measured
+        assert -0.6 < found.measured.error < 0.3, found.measured  # on a busy machine all takes longer than calculated
     if commit:
         assert found.uploads.finishing.rate == pytest.approx(commit, rel=0.25)
     assert found.sent <= 20 * MB
