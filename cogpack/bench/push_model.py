@@ -112,10 +112,9 @@ def calculate_push(layers: Sequence[PushLayer], sender: Sender, *, jobs: int) ->
 
 
 def push_limit(layers: Sequence[PushLayer], sender: Sender) -> float:
-    """Give the seconds that no client can beat here: what the network takes, or as many streams as there are layers."""
-    size = sum(layer.size for layer in layers)
-    pace = min(len(layers) * sender.stream, sender.network or math.inf)
-    return size / pace if layers else 0.0
+    """Give the seconds that no client can beat here: what the network takes, and the largest layer over one stream."""
+    size, largest = sum(layer.size for layer in layers), max((layer.size for layer in layers), default=0)
+    return max(size / sender.network if sender.network else 0.0, largest / sender.stream)
 
 
 def _follow(layers: Sequence[PushLayer], sender: Sender, jobs: int) -> tuple[float, float, tuple[PushSpan, ...]]:

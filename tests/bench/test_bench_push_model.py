@@ -107,6 +107,12 @@ def test_no_push_is_quicker_than_its_parts(layers: list[PushLayer], sender: Send
     assert min(push.costs.values()) >= -1e-6 * push.seconds
 
 
+def test_no_client_beats_the_network_nor_sends_a_layer_over_two_connections() -> None:
+    sender = Sender(stream=10 * MB, network=30 * MB, processor=QUICK)
+    assert push_limit(equal(1, 60 * MB), sender) == 6.0
+    assert push_limit(equal(60, 60 * MB), sender) == 2.0
+
+
 def test_nothing_to_send_takes_no_time() -> None:
     push = calculate_push([], Sender(stream=MB, processor=QUICK), jobs=4)
     assert (push.seconds, push.wall, push_limit([], Sender(stream=MB, processor=QUICK))) == (0.0, None, 0.0)
