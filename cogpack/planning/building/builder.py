@@ -1,7 +1,7 @@
 """Sources are built, many at a time, each until it is a wheel or nothing more is known to try."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -211,7 +211,7 @@ class _Tries:
         there = self._there(lines, constraints)
         names = {one.name for one in there}
         if not self._isolated:
-            lines = [line for line in lines if canonicalize_name(Requirement(line).name) not in names]
+            lines = [line for line in lines if not _is_there(Requirement(line), names)]
         constraints += [f"{one.name}=={one.version}" for one in there]
         try:
             found = self._requirements.resolve(lines, constraints)
@@ -250,6 +250,11 @@ class _Tries:
             if error.limit == "disk":
                 raise DiskError(f"{job.title}: {error.message}", next_step=error.next_step, place=job.place) from error
             raise stopped(job, error) from error
+
+
+def _is_there(wanted: Requirement, names: Collection[str]) -> bool:
+    """Tell whether one of these is all that is wanted: of an extra nobody knows."""
+    return canonicalize_name(wanted.name) in names and not wanted.extras
 
 
 def _compiled(source: Source, built: Built) -> Built:

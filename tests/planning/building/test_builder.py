@@ -124,7 +124,8 @@ def test_a_build_with_the_compiler_of_cuda_is_told_where_it_is_and_for_which_gpu
     assert any(line.startswith(b"PATH=") and line.endswith(b":/usr/local/cuda/bin") for line in lines)
 
 
-def test_a_build_with_the_compiler_of_cuda_in_wheels_has_these(opened: Session, tmp_path: Path) -> None:
+@pytest.mark.parametrize("isolated", [True, False])
+def test_a_build_with_the_compiler_of_cuda_in_wheels_has_these(opened: Session, tmp_path: Path, isolated: bool) -> None:
     jobs: list[Job] = []
 
     class Recording(msgspec.Struct):
@@ -137,18 +138,26 @@ def test_a_build_with_the_compiler_of_cuda_in_wheels_has_these(opened: Session, 
     toolkit = LockedToolkit(cuda="13.0", architectures="9.0", compiler="g++-14", wheels="cuda-toolkit[nvcc]==13.0.*")
     index = tmp_path / "index"
     index.mkdir()
-    make_wheel(
-        index, "cuda-toolkit", "13.0.2", requires=('nvidia-cuda-nvcc==13.0.88.*; extra == "nvcc"',), extras=("nvcc",)
+    extra = ('nvidia-cuda-nvcc==13.0.88.*; extra == "nvcc"',)
+    path = make_wheel(index, "cuda-toolkit", "13.0.2", requires=extra, extras=("nvcc",))
+    digest = opened.store.take(path.name, [path.read_bytes()]).digest.removeprefix("sha256:")
+    own = LockedWheel(
+        name="cuda-toolkit", version="13.0.2", filename=path.name, sha256=digest, size=path.stat().st_size
     )
+    make_wheel(index, "cuda-toolkit", "13.0.3", requires=extra, extras=("nvcc",))
     make_wheel(index, "nvidia-cuda-nvcc", "13.0.88")
     opened.environment |= {"UV_FIND_LINKS": str(index), "UV_DEFAULT_INDEX": index.as_uri()}
     one = source(make_sdist(tmp_path / "a.gz", source_files()))
+    if not isolated:  # torch requires it, too
+        there = Neighbours(wheels=(own,), address=lambda _: "")
+        one = msgspec.structs.replace(one, isolated=False, neighbours=there)
     found = SourceBuilder(opened, find_described(opened))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(builder, "guest_environment", lambda *_: nullcontext(Recording()))
         (failed,) = found.build([one], msgspec.structs.replace(GROUND, toolkit=toolkit))
     assert isinstance(failed, InputError)
     assert [(job.installed, job.toolkit_of_wheels) for job in jobs] == [(("cuda-toolkit", "nvidia-cuda-nvcc"), True)]
+    assert any("-13.0.2-" in wheel.filename for wheel in jobs[0].wheels) is not isolated, "that of the image"
 
 
 class Compiling(msgspec.Struct):
