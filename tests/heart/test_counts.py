@@ -67,6 +67,22 @@ def test_a_push_of_nothing_new_asks_twice_sends_nothing_and_starts_nothing(pushe
     assert max(seen.opened.values()) <= 4
 
 
+def test_a_push_of_old_files_opens_none_of_them_and_of_a_line_that_file_alone(
+    pushed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cogpack.layers.fingerprints._YOUNG", 0)
+    files = ("lines.py", "notes.txt", "zebra.txt")
+    for known in (False, True):
+        with counting(pushed) as seen:
+            ok(pushed.cogpack("push", pushed.target()))
+        assert [seen.opened[path] for path in files] == ([0, 0, 0] if known else [1, 1, 1])
+    with (pushed.root / "lines.py").open("a") as file:
+        file.write("THREE = 3\n")
+    with counting(pushed) as seen:
+        ok(pushed.cogpack("push", pushed.target("three")))
+    assert [seen.opened[path] for path in files] == [2, 1, 1], "read for its hash, and all for the layer"
+
+
 def test_a_push_of_a_line_sends_one_layer_and_reads_no_weight(pushed: Project) -> None:
     with (pushed.root / "lines.py").open("a") as file:
         file.write("TWO = 2\n")
