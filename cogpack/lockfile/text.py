@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,12 @@ def read_lock(root: Path) -> Lock | None:
             data = stream.read(LIMIT + 1)
     except FileNotFoundError:
         return None
+    return _parsed(data)
+
+
+@lru_cache(maxsize=1)
+def _parsed(data: bytes) -> Lock:
+    """The same text is the same lock: a push reads it at its beginning and at its end."""
     return parse_lock(data)
 
 
