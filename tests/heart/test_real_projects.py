@@ -10,6 +10,7 @@ import pytest
 from support import safetensors_files
 from support.world import PREDICTOR, Project, World, install_docker, noise, ok
 
+from cogpack.file_stat import Stat
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 
 pytestmark = pytest.mark.slow
@@ -85,8 +86,8 @@ def test_a_file_that_grows_is_named_before_anything_is_sent(
     project = world.project(files=FILES | {"runs/train.log": "0"})
     read = Fingerprints.of
 
-    def grow(self: Fingerprints, path: str) -> Fingerprinted:
-        found = read(self, path)
+    def grow(self: Fingerprints, path: str, stat: Stat) -> Fingerprinted:
+        found = read(self, path, stat)
         if path == str(project.root / name):
             with Path(path).open("a") as log:
                 log.write("more")
