@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from cogpack.pages.elements import Html, element, joined
+from cogpack.text import count_text
 
 _LONG = 600
-"""Characters from which on a value is shown when it is asked for."""
+_LINES = 6
+"""Characters and lines of a value that is shown without being asked for."""
 _LEAST = 0.6
 """Percent of a bar that can be seen and pointed at."""
 
@@ -86,7 +88,8 @@ def pairs(found: Mapping[str, str]) -> Html:
     """List values by name, long ones folded."""
 
     def shown(value: str) -> str:
-        return value if len(value) < _LONG else folded(f"{len(value.splitlines())} lines", code(value))
+        lines = len(value.splitlines())
+        return folded(count_text(lines, "line"), code(value)) if len(value) > _LONG or lines > _LINES else value
 
     rows = (element("div", element("dt", name), element("dd", shown(value))) for name, value in found.items())
     return element("dl", *rows, class_="pairs")
@@ -98,7 +101,7 @@ def listed(items: Iterable[Sequence[str]]) -> Html:
         element("li", element("span", name, class_="name"), *(element("span", one) for one in rest))
         for name, *rest in items
     )
-    return element("ul", *rows, class_="things")
+    return element("ul", *rows, class_="things", tabindex="0")  # it scrolls where there are many
 
 
 class Section(NamedTuple):
