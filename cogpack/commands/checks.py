@@ -60,7 +60,7 @@ def check_project(session: Session, *, isolation: str | None, fix: bool) -> Iter
         return
     said = str(project.config_path)
     if line := project.config.line("predict"):
-        place = f"{project.config_path.parent / project.config.places['predict']}"
+        place = f"{project.config_path.parent / str(project.config.places['predict'])}"
         if fix and _rename(project, line):
             yield Check(name="cog.yaml", verdict="ok", said=f"{place}: predict is called run now")
         else:

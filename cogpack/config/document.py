@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import yaml
 
+from cogpack.config.place import Place
 from cogpack.encodings import decode_text
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
@@ -50,7 +51,7 @@ class YamlDocument:
     def __init__(self, text: bytes, *, path: str) -> None:
         self.path = path
         self.notes: list[Note] = []
-        self.places: dict[str, str] = {}  # of each key that was read, by its dotted path: "cog.yaml:3:5"
+        self.places: dict[str, Place] = {}  # of each key that was read, by its dotted path
         self._visited = 0
         self._shared: set[int] = set()  # nodes that stand in more than one place, by their ids
         self._node = self._compose(text)
@@ -62,8 +63,8 @@ class YamlDocument:
             return None
         return Value(self, self._node, "")
 
-    def place(self, spot: _Spot) -> str:
-        return f"{self.path}:{spot[0]}:{spot[1]}"
+    def place(self, spot: _Spot) -> Place:
+        return Place(self.path, *spot)
 
     def note(self, code: Code, spot: _Spot, message: str) -> None:
         self.notes.append(Note(code, f"{self.place(spot)}: {message}"))
@@ -206,7 +207,7 @@ class Value:
     @property
     def where(self) -> str:
         """Say what messages about it begin with: "cog.yaml:3:5: build.cuda"."""
-        return self.document.place(self.spot) + (f": {self.key}" if self.key else "")
+        return f"{self.document.place(self.spot)}" + (f": {self.key}" if self.key else "")
 
     def fail(self, problem: str, *, next_step: str) -> NoReturn:
         raise InputError(f"{self.where}: {problem}", next_step=next_step)

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
+from cogpack.config.place import Place
 from cogpack.errors import InputError
 from cogpack.model_files import Rule
 from cogpack.notes import Note
@@ -200,8 +201,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     `predict` and `train` are references such as `predict.py:Predictor`; `image` is `image` or `model`, as written.
     Versions keep the text they were written with. `notes`: each `cog.yaml:LINE: ...`. `places`: by the dotted path of
-    each key that was read, where it stands: "cog.yaml:3", or "cog.yaml:3:22" of a system package in a list of
-    one line. `meant`: by a key that nobody wrote, the one that it comes from.
+    each key that was read, where it stands. `meant`: by a key that nobody wrote, the one that it comes from.
     """
 
     predict: str | None = None
@@ -222,7 +222,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     traces: bool = False
     pack: PackOptions = PackOptions()
     notes: tuple[Note, ...] = ()
-    places: Mapping[str, str] = {}
+    places: Mapping[str, Place] = {}
     meant: Mapping[str, str] = {}
 
     @property
@@ -246,5 +246,4 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     def line(self, key: str) -> int:
         """Tell the line of the config where `key` stands; 0 where it is not written."""
-        found = re.search(r":(\d+)(?::\d+)?\Z", self.places.get(key, ""))
-        return int(found[1]) if found else 0
+        return self.places[key].line if key in self.places else 0

@@ -6,19 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 from support.debian_archive import Signer, write_flat, write_suite
-from support.debian_mirror import Archive, mirroring, pooled
+from support.debian_mirror import Archive, pooled, trusted
 from support.world import Project, World, ok
-
-from cogpack.resolve.debs.archives import keyring as keyring_module
 
 ADDUSER = "#!/bin/sh\nset -e\nadduser --system app\n"
 
 
 @pytest.fixture
 def archive(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
-    signer = Signer()
-    monkeypatch.setattr(keyring_module, "debian_keyring", lambda: signer.keyring)
-    with mirroring(world.directory / "mirror", signer) as made:
+    with trusted(world.directory / "mirror", monkeypatch) as made:
         made.fill()
         made.add("liba")
         made.add("git-lfs", files={"usr/bin/git-lfs": "Debian's"})

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support import plain
+from support import building, plain
 from support.building import FakeBuilder
 from support.fake_http import serving
 from support.git_server import git_server
@@ -19,11 +19,8 @@ from support.world import Project, World, ok
 from cogpack.errors import InputError
 from cogpack.images.registry import RegistryImages
 from cogpack.layers.wheels.venv import SITE
-from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.building import Built, Ground, Source
 from cogpack.planning import built_wheels
-from cogpack.project import Project as ReadProject
-from cogpack.session import Session
 
 
 class Workshop:
@@ -39,22 +36,12 @@ class Workshop:
 def workshop(monkeypatch: pytest.MonkeyPatch) -> Workshop:
     shop = Workshop()
 
-    class Builder:
-        def __init__(self, session: Session, project: ReadProject) -> None:
-            self._builder = FakeBuilder(session.store)
+    def told(sources: Sequence[Source], _ground: Ground) -> None:
+        if not shop.open:
+            raise InputError("no rung is here", next_step="have one")
+        shop.built += [source.title for source in sources]
 
-        def build(self, sources: Sequence[Source], ground: Ground) -> Sequence[Built | InputError]:
-            if not shop.open:
-                raise InputError("no rung is here", next_step="have one")
-            shop.built += [source.title for source in sources]
-            return self._builder.build(sources, ground)
-
-        def rebuild(self, source: Source, requires: Sequence[LockedWheel], ground: Ground) -> Built:
-            (built,) = self.build([source], ground)
-            assert isinstance(built, Built)
-            return built
-
-    monkeypatch.setattr(built_wheels, "_Builder", Builder)
+    building.install(monkeypatch, told)
     return shop
 
 

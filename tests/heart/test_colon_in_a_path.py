@@ -3,7 +3,7 @@
 import pytest
 from support.guests import need, proot
 from support.wheels import make_wheel
-from support.world import Project, World, ok, push_image
+from support.world import Project, World, ok
 
 from cogpack.sandbox.rungs.choice import Rung
 
@@ -33,10 +33,7 @@ def test_the_image_is_the_same_as_from_any_other_directory(world: World) -> None
 @pytest.mark.parametrize("rung", [Rung.ROOT, Rung.PROOT])
 def test_a_command_sees_it_in_every_rung(world: World, programs: bytes, rung: Rung) -> None:
     need(rung, world.directory)
-    push_image(world.registry, "base/programs:v1", [programs])
-    project = world.project("a:b/c:d")
-    config = (project.root / "cog.yaml").read_text()
-    project.write("cog.yaml", config.replace("base/python:v1", "base/programs:v1"))
+    project = world.project_over(programs, "a:b/c:d")
     found = proot()
     more = {"COGPACK_PROOT": found.command[0]} if found and len(found.command) == 1 else {}
     done = ok(project.cogpack("exec", "--isolation", rung, "sh", "-c", "cat predict.py; echo x > /src/kept", **more))

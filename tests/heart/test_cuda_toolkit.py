@@ -1,25 +1,20 @@
 """NVIDIA's compiler comes as packages of an archive: beside the base where wheels are built, or in the image."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
-from support import plain
-from support.building import FakeBuilder
+from support import building, plain
 from support.debian_archive import Signer
-from support.debian_mirror import Archive, mirroring, stanza
+from support.debian_mirror import Archive, stanza, trusted
 from support.nvidia import nvidias
 from support.wheels import make_wheel
 from support.world import CLOSED, Project, World, ok
 
 from cogpack.config import parse_config
 from cogpack.errors import InputError
-from cogpack.lockfile import Decisions, LockedToolkit, LockedWheel
+from cogpack.lockfile import Decisions, LockedToolkit
 from cogpack.lockfile.text import parse_lock
-from cogpack.locking.wheels.building import Built, Ground, Source
-from cogpack.planning import built_wheels
-from cogpack.project import Project as ReadProject
-from cogpack.resolve.debs.archives import keyring as keyring_module
-from cogpack.session import Session
+from cogpack.locking.wheels.building import Ground
 
 
 @pytest.fixture
@@ -27,28 +22,13 @@ def grounds(monkeypatch: pytest.MonkeyPatch) -> list[Ground]:
     """Give the grounds that sources were built over."""
     found: list[Ground] = []
 
-    class Builder:
-        def __init__(self, session: Session, project: ReadProject) -> None:
-            self._builder = FakeBuilder(session.store)
-
-        def build(self, sources: Sequence[Source], ground: Ground) -> Sequence[Built | InputError]:
-            found.append(ground)
-            return self._builder.build(sources, ground)
-
-        def rebuild(self, source: Source, requires: Sequence[LockedWheel], ground: Ground) -> Built:
-            (built,) = self.build([source], ground)
-            assert isinstance(built, Built)
-            return built
-
-    monkeypatch.setattr(built_wheels, "_Builder", Builder)
+    building.install(monkeypatch, lambda _, ground: found.append(ground))
     return found
 
 
 @pytest.fixture
 def archive(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
-    signer = Signer()
-    monkeypatch.setattr(keyring_module, "debian_keyring", lambda: signer.keyring)
-    with mirroring(world.directory / "mirror", signer) as made:
+    with trusted(world.directory / "mirror", monkeypatch) as made:
         made.fill()
         for name in ("g++-12", "g++-13", "g++-14", "ninja-build", "libpython3.13-dev"):
             made.add(name, files={f"usr/share/doc/{name}/copyright": name})

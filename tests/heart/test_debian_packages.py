@@ -8,14 +8,12 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from support.debian_archive import Signer
-from support.debian_mirror import Archive, mirroring
+from support.debian_mirror import Archive, trusted
 from support.debs import stanza
 from support.wheels import make_wheel
 from support.world import Project, World, ok
 
 from cogpack.locking import decide_base
-from cogpack.resolve.debs.archives import keyring as keyring_module
 from cogpack.text import size_text
 
 pytestmark = pytest.mark.slow
@@ -26,17 +24,9 @@ LONG = {"md5sums": "".join(f"{hashlib.sha256(str(n).encode()).hexdigest()}\n" fo
 """Control files that do not fit into what is read first."""
 
 
-@pytest.fixture(scope="module")
-def signer() -> Signer:
-    return Signer()
-
-
 @pytest.fixture(params=[True, False], ids=["ranges", "no ranges"])
-def archive(
-    world: World, signer: Signer, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Iterator[Archive]:
-    monkeypatch.setattr(keyring_module, "debian_keyring", lambda: signer.keyring)
-    with mirroring(world.directory / "mirror", signer, ranges=request.param) as made:
+def archive(world: World, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Archive]:
+    with trusted(world.directory / "mirror", monkeypatch, ranges=request.param) as made:
         yield made
 
 

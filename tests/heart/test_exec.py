@@ -5,17 +5,13 @@ import platform
 from pathlib import Path
 
 import pytest
-from support.world import Project, World, ok, push_image
+from support.world import Project, World, ok
 
 
 @pytest.fixture
 def project(world: World, programs: bytes) -> Project:
     """A project over a base with programs."""
-    push_image(world.registry, "base/programs:v1", [programs])
-    made = world.project()
-    config = (made.root / "cog.yaml").read_text()
-    made.write("cog.yaml", config.replace("base/python:v1", "base/programs:v1"))
-    return made
+    return world.project_over(programs)
 
 
 def _listed(directory: Path) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support import plain
 from support.programs_base import PROGRAMS, SERVER, programs_base
-from support.world import Project, World, ok, push_image
+from support.world import Project, World, ok
 
 
 @pytest.fixture(scope="session")
@@ -20,11 +20,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @pytest.fixture
 def project(world: World, programs: bytes) -> Project:
     """A project whose model says hello."""
-    push_image(world.registry, "base/programs:v1", [programs])
-    made = world.project()
-    config = (made.root / "cog.yaml").read_text()
-    made.write("cog.yaml", config.replace("base/python:v1", "base/programs:v1"))
-    return made
+    return world.project_over(programs)
 
 
 def test_only_the_output_goes_to_stdout(project: Project) -> None:

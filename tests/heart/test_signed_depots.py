@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 from support.debian_archive import Signer, write_suite
-from support.debian_mirror import Archive, mirroring, pooled
+from support.debian_mirror import Archive, pooled, trusted
 from support.world import Project, World, ok, push_base
 
 from cogpack.planning import proot
-from cogpack.resolve.debs.archives import keyring as keyring_module
 
 OTHERS = "others/dists/stable"
 IMAGES_SOURCES = "Types: deb\nURIs: {uri}/\nSuites: noble\nComponents: main\nSigned-By: /usr/share/keyrings/k.gpg\n"
@@ -20,10 +19,8 @@ STATUS = b"Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nVe
 
 @pytest.fixture
 def archive(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
-    signer = Signer()
-    monkeypatch.setattr(keyring_module, "debian_keyring", lambda: signer.keyring)
     monkeypatch.setattr(proot, "PACKAGES", {})
-    with mirroring(world.directory / "mirror", signer) as made:
+    with trusted(world.directory / "mirror", monkeypatch) as made:
         made.fill()
         made.finish()
         yield made

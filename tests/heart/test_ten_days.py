@@ -5,11 +5,9 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from support.debian_archive import NOW, Signer
-from support.debian_mirror import Archive, mirroring
+from support.debian_archive import NOW
+from support.debian_mirror import Archive, trusted
 from support.world import Project, World, ok
-
-from cogpack.resolve.debs.archives import keyring as keyring_module
 
 DAYS = 10
 MOMENT = f"{NOW:%Y%m%dT%H%M%SZ}"
@@ -17,9 +15,7 @@ MOMENT = f"{NOW:%Y%m%dT%H%M%SZ}"
 
 @pytest.fixture
 def archive(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
-    signer = Signer()
-    monkeypatch.setattr(keyring_module, "debian_keyring", lambda: signer.keyring)
-    with mirroring(world.directory / "mirror", signer) as made:
+    with trusted(world.directory / "mirror", monkeypatch) as made:
         made.fill()
         made.add("tool", files={"usr/bin/tool": "1"})
         made.finish()

@@ -15,6 +15,7 @@ import pytest
 from oras.layout.layout import NewLayoutFromRegistry
 from support.certificates import pem
 from support.images import file_layer, fill
+from support.nobody import as_nobody
 from support.registry import PASSWORD, USER, docker_registry
 from support.token_server import token_server
 
@@ -37,11 +38,7 @@ WEIGHTS = bytes(range(256)) * 8192
 @pytest.fixture(autouse=True)
 def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No credentials but those of the test, and its own current directory."""
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
-        monkeypatch.delenv(name, raising=False)
+    as_nobody(tmp_path, monkeypatch)
 
 
 @pytest.fixture(params=["ours", "docker-registry"])

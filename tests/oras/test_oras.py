@@ -11,6 +11,7 @@ import oras.provider
 import pytest
 from oras.layout.layout import NewLayoutFromRegistry
 from support.fake_http import Answer, Hangup, Request, serving
+from support.nobody import as_nobody
 
 from cogpack.digest import sha256
 from cogpack.errors import DeniedError, InputError, MismatchError
@@ -30,11 +31,7 @@ DIGEST = sha256(BLOB)
 @pytest.fixture(autouse=True)
 def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No credentials but those of the test, and its own current directory."""
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
-        monkeypatch.delenv(name, raising=False)
+    as_nobody(tmp_path, monkeypatch)
 
 
 @pytest.fixture

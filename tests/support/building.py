@@ -6,16 +6,20 @@ import tarfile
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from support.wheels import make_wheel
 
 from cogpack.artifacts import Store
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.building import Built, Ground, Source, WantsWheelsError
+from cogpack.planning import built_wheels
+from cogpack.project import Project
+from cogpack.session import Session
 
 
 @dataclass
@@ -103,3 +107,22 @@ def _unpacked(archive: Path, into: Path) -> Path:
             opened_tar.extractall(into, filter="data")
     (top,) = into.iterdir()
     return top
+
+
+def install(patch: pytest.MonkeyPatch, told: Callable[[Sequence[Source], Ground], object]) -> None:
+    """Have whole commands build by a FakeBuilder; `told` is given what it builds, before, and may raise."""
+
+    class Builder:
+        def __init__(self, session: Session, project: Project) -> None:
+            self._builder = FakeBuilder(session.store)
+
+        def build(self, sources: Sequence[Source], ground: Ground) -> Sequence[Built | InputError]:
+            told(sources, ground)
+            return self._builder.build(sources, ground)
+
+        def rebuild(self, source: Source, requires: Sequence[LockedWheel], ground: Ground) -> Built:
+            (built,) = self.build([source], ground)
+            assert isinstance(built, Built)
+            return built
+
+    patch.setattr(built_wheels, "_Builder", Builder)

@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from support.debian_archive import Signer, write_suite
 from support.debs import deb, member, stanza
 from support.serving import served
 
 from cogpack.resolve.debs import BASE_PACKAGES
+from cogpack.resolve.debs.archives import keyring
 
 
 def pooled(
@@ -108,4 +110,13 @@ def mirroring(root: Path, signer: Signer, *, ranges: bool = True) -> Iterator[Ar
     with served(server):
         made.host = f"http://127.0.0.1:{server.server_port}"
         made.url = f"{made.host}/debian,{made.host}/debian-security"
+        yield made
+
+
+@contextmanager
+def trusted(root: Path, patch: pytest.MonkeyPatch, *, ranges: bool = True) -> Iterator[Archive]:
+    """The same of one whose signature counts as Debian's."""
+    signer = Signer()
+    patch.setattr(keyring, "debian_keyring", lambda: signer.keyring)
+    with mirroring(root, signer, ranges=ranges) as made:
         yield made

@@ -97,6 +97,14 @@ class World:
             project.write(path, data)
         return project
 
+    def project_over(self, base: bytes, name: str = "model") -> "Project":
+        """A project over another base, of whose files `base` is the tar."""
+        push_image(self.registry, "base/programs:v1", [base])
+        made = self.project(name)
+        config = (made.root / "cog.yaml").read_text()
+        made.write("cog.yaml", config.replace("base/python:v1", "base/programs:v1"))
+        return made
+
     def cogpack(self, *arguments: str, directory: Path | None = None, gone: bool = False, **more: str) -> Done:
         """Run the command line with the world's environment and `more`, in `directory`, or in one that is `gone`."""
         out, err = _Stream(), _Stream()
