@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import yaml
 
-from cogpack.config.place import Place
+from cogpack.config.model import Place
 from cogpack.encodings import decode_text
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note

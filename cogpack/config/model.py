@@ -3,11 +3,10 @@ what was not written is `None` or empty."""
 
 import re
 from collections.abc import Mapping
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
-from cogpack.config.place import Place
 from cogpack.errors import InputError
 from cogpack.model_files import Rule
 from cogpack.notes import Note
@@ -194,6 +193,17 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
                 next_step=f"name it: --platform {self.platforms[0]}",
             )
         return self.platforms[0]
+
+
+class Place(NamedTuple):
+    """Is where something stands in a `cog.yaml`, as messages begin with it: `cog.yaml:3:5`, both counted from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
