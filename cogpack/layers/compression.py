@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from importlib.metadata import version
 from typing import Protocol
 
 import deflate as libdeflate
@@ -175,7 +174,7 @@ class Gzip(_Framed):
     media_type = OCI_LAYER_GZIP
 
     def __init__(self) -> None:
-        _require("deflate", version("deflate"), _DEFLATE_VERSION)
+        _require("deflate", str(libdeflate.__version__), _DEFLATE_VERSION)
 
     def compress(self, piece: bytes | bytearray) -> bytes:
         from cogpack.layers import deflate

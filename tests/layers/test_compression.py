@@ -322,7 +322,7 @@ def test_an_error_of_a_content_reaches_the_reader() -> None:
 
 
 def test_another_version_of_a_compressor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compression, "version", lambda name: "0.9.1")
+    monkeypatch.setattr(compression.libdeflate, "__version__", "0.9.1")
     with pytest.raises(MismatchError, match=r"deflate 0\.9\.1 is installed, but layers are made with 0\.9\.0"):
         Gzip()
     monkeypatch.setattr(zstd, "VERSION", (1, 5, 8))
