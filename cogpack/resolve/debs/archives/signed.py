@@ -130,15 +130,7 @@ def _indexes(
 ) -> Iterator[tuple[SignedFile, int]]:
     """Give the indexes that may have packages for `arch`, and how long the text of each is: first those of components
     that the paths of `wanted` speak of."""
-    pattern = re.compile(rf"(?:(.+)/)?binary-(?:{arch}|all)/" if not is_flat(locked.suite) else "")
-    places = [name.removesuffix("Packages") for name in release.files if name.endswith("Packages")]
-    spoken = {deb.path.split("/")[1] for deb in wanted.values() if deb.path.startswith("pool/")}
-    found = [
-        (matched[1] not in spoken if matched.re.groups else False, place)
-        for place in places
-        if (matched := pattern.fullmatch(place))
-    ]
-    for _, place in sorted(found):
+    for place in _places(locked, release, arch, wanted):
         if (kind := release.packed(place)) is None:
             continue
         name, text = f"{place}Packages{kind}", release.files[f"{place}Packages"]
@@ -147,6 +139,20 @@ def _indexes(
         urls = tuple(url for path in names for url in _urls(locked, f"{directory(locked.suite)}{path}", mirror))
         what = f"{name} of {locked.archive} {locked.suite}"
         yield SignedFile(kind="index", what=what, pin=packed.sha256, size=packed.size, urls=urls), text.size
+
+
+def _places(locked: DebianRelease, release: Release, arch: str, wanted: Mapping[str, LockedDeb]) -> Iterator[str]:
+    """Give the directories of indexes in this order, below that of the suite, with a slash at their ends."""
+    if is_flat(locked.suite):
+        yield ""
+        return
+    spoken = {part for deb in wanted.values() for part in deb.path.split("/")[1:3]}  # pool/main, pool/updates/main
+    pattern = re.compile(r"(.+)/binary-[^/]+/Packages")
+    components = {matched[1] for name in release.files if (matched := pattern.fullmatch(name))}
+    for component in sorted(components, key=lambda component: (component not in spoken, component)):
+        yield f"{component}/binary-{arch}/"
+        if release.apart:
+            yield f"{component}/binary-all/"
 
 
 def _urls(locked: DebianRelease, path: str, mirror: DebianMirror) -> Iterator[str]:
