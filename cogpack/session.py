@@ -1,7 +1,7 @@
 """A session is what acts share: connections, credentials, the cache, and what their caller chose."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # what asks anybody for anything is imported where it is firs
     from cogpack.http import Backoff, Http
     from cogpack.images.listings import Listings
     from cogpack.images.registry import RegistryImages
+    from cogpack.layers.debs.deb.kept import KeptPackages
     from cogpack.layers.facts import Facts
     from cogpack.layers.wheels.libraries import WheelLibraries
     from cogpack.registry.auth.authorizer import Tokens
@@ -243,6 +244,13 @@ class Session:
         from cogpack.layers.wheels.libraries import WheelLibraries
 
         return WheelLibraries(self.cache / "libraries", self.seal, used=self.kept.used)
+
+    def kept_packages(self, often: Collection[str]) -> "KeptPackages":
+        """Return what keeps packages of a base unpacked: those whose sha256 (hex) is in `often`."""
+        from cogpack.layers.debs.deb.kept import KeptPackages
+
+        place = self.cache / "debs"
+        return KeptPackages(place, self.seal, often, used=self.kept.used, note=self.progress.note)
 
     @_once
     def blob_origins(self) -> "BlobOrigins":

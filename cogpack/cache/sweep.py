@@ -35,6 +35,7 @@ _FILES = {
     "Debian indexes": re.compile(
         rf"debs/(?:{_HEX}\.(?:[0-9]+(?:-[0-9a-f]{{8}})?\.(?:records|table)|release|signature|index|keys)|{_PART})"
     ),
+    "unpacked packages": re.compile(rf"debs/{_HEX}\.[0-9]+\.unpacked"),
     "lists of bases": re.compile(rf"bases/(?:{_HEX}\.[0-9]+-[0-9a-f]{{8}}|{_PART})"),
     "layers of build.run": re.compile(rf"steps/(?:{_HEX}(?:\.lock|\.result)?|rate|{_PART})"),
     "scratch": re.compile(rf"\.spool-\w{{8}}|{_PART}|trees/mounts-[0-9a-f]{{32}}"),

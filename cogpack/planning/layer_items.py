@@ -138,6 +138,7 @@ _UNREAD_BASE = BaseSupply(
     blob=_never,
     ground=_never,
     spool=Path(),
+    kept=_never,
     progress=Silent(),
     cancellation=Cancellation(),
 )

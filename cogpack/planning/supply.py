@@ -143,6 +143,7 @@ def base_supply(session: Session, config: Config) -> BaseSupply:
         blob=partial(_blob, session),
         ground=partial(_ground, session),
         spool=session.cache,
+        kept=session.kept_packages,
         progress=session.progress,
         cancellation=session.cancellation,
     )

@@ -74,6 +74,7 @@ def planned(
                 blob=never,
                 ground=never,
                 spool=Path("/nowhere"),
+                kept=never,
                 progress=SILENT,
                 cancellation=Cancellation(),
             ),

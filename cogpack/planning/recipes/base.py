@@ -1,9 +1,10 @@
 """A base gives layers, and their contents are had from somewhere: one function a kind says which and how."""
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -25,6 +26,9 @@ from cogpack.progress import Cancellation, Progress
 from cogpack.reference import Reference
 from cogpack.sizes import MiB
 
+if TYPE_CHECKING:
+    from cogpack.layers.debs.deb.kept import KeptPackages
+
 _WORTH_KEEPING = 256 * MiB
 """Bytes of packages or layers as they are fetched; laid, they are three times as much."""
 _UNMERGED = "2.31"
@@ -37,13 +41,15 @@ class BaseSupply(msgspec.Struct, frozen=True, kw_only=True):
     """Has what a base is made with: how its contents are had, who hears of it, and who may stop it.
 
     `package`: how one is had that was chosen from these releases; `blob`: verified bytes from an image's repository;
-    `ground`: what there is of an image's layers, by path; `spool`: a directory for temporary files.
+    `ground`: what there is of an image's layers, by path; `spool`: a directory for temporary files; `kept`: keeps those
+    packages of a base, by their sha256 (hex), unpacked.
     """
 
     package: Callable[[Sequence[DebianRelease], LockedDeb], Input]
     blob: Callable[[Reference, Descriptor], Iterator[bytes]]
     ground: Callable[[Reference, Sequence[BaseLayer]], Mapping[str, Entry]]
     spool: Path
+    kept: Callable[[Collection[str]], "KeptPackages"]
     progress: Progress
     cancellation: Cancellation
 
@@ -104,7 +110,8 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec, rules: ImageRule
     own = {deb: supply.package(base.releases, deb) for deb in base.packages}
     packages = [(deb, supply.package(over.releases, deb)) for deb in over.packages]
     ours = {deb: package for deb, package in packages if deb.name not in over.dpkg}
-    unpacking = Unpacking(supply.spool, supply.progress, supply.cancellation)
+    kept = partial(supply.kept, {deb.sha256 for deb in base.packages if over.packages})  # alone, it is unpacked once
+    unpacking = Unpacking(supply.spool, supply.progress, supply.cancellation, kept)
     debs = [deb_file(deb, package.file) for deb, package in own.items()]
     source = DebianSource(debs, suite=base.suite, arch=base.arch, unpacking=unpacking, slim=base.slim)
     layer = BuiltLayer(source, codec)

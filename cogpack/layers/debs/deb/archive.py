@@ -1,7 +1,7 @@
 """A .deb (deb(5)) is read in bounded memory: an `ar` archive of a version, a control tar and a data tar."""
 
 import lzma
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NoReturn
 
 import msgspec
@@ -28,8 +28,16 @@ class DebContents(msgspec.Struct, frozen=True):
     data: list[tuple[Member, Spooled | None]]
 
 
-def read_deb(file: BinaryIO, *, where: str, size: int, spool: Spool) -> DebContents:
-    """Unpack the .deb of `size` bytes; file contents go to `spool`. `where` names it in errors."""
+def read_deb(
+    file: BinaryIO,
+    *,
+    where: str,
+    size: int,
+    spool: Spool,
+    watch: Callable[[Iterator[bytes]], Iterator[bytes]] = iter,
+) -> DebContents:
+    """Unpack the .deb of `size` bytes; file contents go to `spool`. `where` names it in errors; `watch` sees the plain
+    tar of its files go by."""
     limit = max(_FLOOR, _RATIO * size)
     control: dict[str, bytes] | None = None
     data: list[tuple[Member, Spooled | None]] | None = None
@@ -46,7 +54,7 @@ def read_deb(file: BinaryIO, *, where: str, size: int, spool: Spool) -> DebConte
                 _refuse(where, f"expected control.tar, found {name!r:.40}")
             control = _control(_plain(blocks, where, _CONTROL_LIMIT), where)
         elif name.partition(".tar")[0] == "data":
-            data = _data(_plain(blocks, where, limit), where, spool)
+            data = read_data(watch(_plain(blocks, where, limit)), where, spool)
             break
     if control is None or data is None:
         _refuse(where, "it ends before its data.tar")
@@ -146,7 +154,8 @@ def _control(blocks: Iterable[bytes], where: str) -> dict[str, bytes]:
     return files
 
 
-def _data(blocks: Iterable[bytes], where: str, spool: Spool) -> list[tuple[Member, Spooled | None]]:
+def read_data(blocks: Iterable[bytes], where: str, spool: Spool) -> list[tuple[Member, Spooled | None]]:
+    """Read the plain tar of a package's files, whose contents go to `spool`."""
     tar = Untar(blocks, where=where)
     found: list[tuple[Member, Spooled | None]] = []
     for member in tar:

@@ -7,8 +7,9 @@ import msgspec
 
 from cogpack.errors import MismatchError
 from cogpack.layers.content import LocalFile
-from cogpack.layers.debs.deb.archive import read_deb
+from cogpack.layers.debs.deb.archive import DebContents, read_data, read_deb
 from cogpack.layers.debs.deb.control import parse_control
+from cogpack.layers.debs.deb.kept import KeptPackages
 from cogpack.layers.spool import Spool, Spooled
 from cogpack.untar import Member
 
@@ -63,11 +64,20 @@ class UnpackedPackage(msgspec.Struct, frozen=True, kw_only=True):
         return any((found := _SIMPLE.match(group)) is not None and found[1] == name for group in groups)
 
 
-def read_package(file: DebFile, spool: Spool) -> UnpackedPackage:
+def read_package(file: DebFile, spool: Spool, kept: KeptPackages | None = None) -> UnpackedPackage:
+    """Unpack a package, whose contents go to `spool`. `kept`: has some, and keeps some."""
     deb = file.locate()
     where = f"package {file.name} {file.version}"
-    with deb.buffered() as stream:
-        unpacked = read_deb(stream, where=where, size=file.size, spool=spool)
+    if there := kept.find(file.sha256) if kept else None:
+        unpacked = DebContents(there[0], read_data(there[1], where, spool))
+    else:
+        keeping = kept.keeping(file.sha256, file.size) if kept else None
+        with deb.buffered() as stream:
+            unpacked = read_deb(
+                stream, where=where, size=file.size, spool=spool, watch=keeping.watch if keeping else iter
+            )
+        if keeping:
+            keeping.end(unpacked.control)
     fields = parse_control(unpacked.control["control"].decode("utf-8", "replace"))
     found = (fields.get("Package"), fields.get("Version"), fields.get("Architecture"))
     if found != (file.name, file.version, file.arch):

@@ -2,10 +2,11 @@
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from cogpack.layers.debs.deb.kept import KeptPackages
 from cogpack.layers.debs.deb.package import DebFile, UnpackedPackage, read_package
 from cogpack.layers.spool import Spool
 from cogpack.progress import Cancellation, Progress
@@ -17,13 +18,21 @@ _THREADS = os.cpu_count() or 1  # lzma works without the interpreter's lock
 class Unpacking:
     """Unpacks packages into a temporary file in `directory`, which lives as long as what was unpacked.
 
-    `progress` hears of each package, and each block of one asks `cancellation`.
+    `progress` hears of each package, and each block of one asks `cancellation`; `kept` gives what has
+    some from earlier runs.
     """
 
-    def __init__(self, directory: Path, progress: Progress, cancellation: Cancellation) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        progress: Progress,
+        cancellation: Cancellation,
+        kept: Callable[[], KeptPackages | None] = lambda: None,
+    ) -> None:
         self._directory = directory
         self._progress = progress
         self._cancellation = cancellation
+        self._kept = kept
         self._found: dict[str, Future[UnpackedPackage]] = {}
         self._lock = threading.Lock()
 
@@ -42,13 +51,13 @@ class Unpacking:
         check = self._cancellation.check
         try:
             debs[0].locate()  # who supplies packages fetches all of them now: nothing is unpacked meanwhile
-            spool = Spool(self._directory, check)
+            spool, kept = Spool(self._directory, check), self._kept()
             size = sum(deb.size for deb in debs)
             task = self._progress.task(count_text(len(debs), "Debian package"), size, "unpack")
 
             def unpack(deb: DebFile) -> None:
                 check()
-                package = read_package(deb, spool)
+                package = read_package(deb, spool, kept)
                 task.advance(deb.size)
                 new[deb].set_result(package)
 
