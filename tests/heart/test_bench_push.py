@@ -12,6 +12,7 @@ import pytest
 from support.fake_registry import FakeRegistry
 from support.faults import Fault, answer
 from support.personalities import ACR, CLOUDFLARE, ECR, GAR, Personality, error
+from support.platforms import push_index
 from support.throttled import throttled
 from support.world import Project, World, noise, ok
 
@@ -275,3 +276,24 @@ def test_an_interruption_leaves_nothing(world: World, nowhere: Path, fake: FakeR
         time.sleep(0.05)
     assert not fake.sessions
     assert len(fake.kinds("POST session")) == len(fake.kinds("DELETE session"))
+
+
+def test_what_platforms_share_would_go_once(world: World) -> None:
+    push_index(world)
+    project = world.project(files={"model/w.pt": noise(1_200_000)})
+    text = (project.root / "cog.yaml").read_text().replace("python:v1", "python:v2")
+    project.write("cog.yaml", f"{text}  platforms: [linux/amd64, linux/arm64]\n")
+    found = measured(world, f"{world.registry}/me/model", project.root)
+    assert found.measured is not None
+    names = [layer.name for layer in found.layers]
+    assert names.count("weights: model/w.pt") == 1
+    assert all(layer.size for layer in found.layers)
+
+
+def test_before_its_commands_are_run_a_project_is_not_rehearsed(world: World) -> None:
+    project = world.project(files={"model/w.pt": noise(1_200_000)})
+    text = (project.root / "cog.yaml").read_text().replace("build:\n", "build:\n  run: [make something]\n")
+    project.write("cog.yaml", text)
+    found = measured(world, f"{world.registry}/me/model", project.root, room=8 * MB)
+    assert not found.project
+    assert found.unmeasured == ("commands of build.run are yet to be run; cogpack build runs them",)
