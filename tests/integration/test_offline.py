@@ -201,8 +201,10 @@ def test_an_image_is_the_same_in_an_empty_network_namespace(
         outside = Outside(tmp_path / "outside", servers, locked_hello.root.parent / "layout")
         variables = kind(project, outside)
         project.cogpack("lock", "--run", **variables)
-        project.cogpack("fetch", "-o", "../depot", "--weights", **variables)
+        fetched = project.cogpack("fetch", "-o", "../depot", "--weights", "--json", **variables).stdout
         before = project.cogpack("build", "-o", "../before", *named, **variables).stdout
+    packages = (project.root / "cogpack.lock").read_text().count('", archive = "')
+    assert json.loads(fetched)["signed"] == packages, "and the depot shows it of each"
     shutil.rmtree(tmp_path / "outside")
     done = subprocess.run(
         [*alone, sys.executable, "-m", "cogpack", "build", "--offline", "../depot", "-o", "../after", *named],
