@@ -251,3 +251,20 @@ def test_a_depot_holds_what_both_need(project: Project, tmp_path: Path) -> None:
     digest = both(project, "build", "-o", str(tmp_path / "one")).digest
     offline = ("--offline", str(tmp_path / "depot"), "--cache-dir", str(tmp_path / "empty"))
     assert both(project, "build", "-o", str(tmp_path / "two"), *offline).digest == digest
+
+
+def test_pages_draw_each_image_of_a_plan_and_tell_of_all_platforms_of_an_index(project: Project, world: World) -> None:
+    both(project, "push", project.target())
+    project.write("more.py", "ONE = 1\n")
+    both(project, "plan", project.target(), "--html", "plan.html")
+    plan = (project.root / "plan.html").read_text()
+    for platform in BOTH.split(","):
+        assert f"<h2>What moves, {platform}</h2>" in plan
+    assert "plan.html" not in plan.partition("Files of the project</h2>")[2], "the page is no part of the image"
+    world.requests.clear()
+    ok(project.cogpack("inspect", project.target(), "--html", "../image.html"))
+    assert len(world.requests) <= 24
+    page = (project.root / "../image.html").read_text()
+    table = page.partition('aria-label="platforms"')[2].partition("</table>")[0]
+    assert all(platform in table for platform in BOTH.split(","))
+    assert "native" in page.partition('aria-label="layers"')[2].partition("</table>")[0], "the wheel in its layer"
