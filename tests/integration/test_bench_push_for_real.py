@@ -2,10 +2,12 @@
 
 import base64
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from support import plain
+from support.certificates import pem
 from support.registry import docker_registry
 from support.token_server import PASSWORD, USER, token_server
 
@@ -70,6 +72,18 @@ def test_who_may_not_delete_leaves_uploads_to_expire_and_is_told(tmp_path: Path)
         found = measured(tmp_path, f"{address}/me/new")
     assert not found.uploads.cancels
     assert found.measured is not None
+
+
+def test_uploads_over_tls_are_said_to_be(tmp_path: Path) -> None:
+    authority = pem(tmp_path / "tls", "test authority", "test authority", authority=True)
+    pair = pem(tmp_path / "tls", "registry", "test authority", names=("127.0.0.1",))
+    with docker_registry(tmp_path / "registry", htpasswd=True, tls=pair) as address:
+        trusted = tmp_path / ".config/containers/certs.d" / address / "ca.crt"
+        trusted.parent.mkdir(parents=True)
+        shutil.copy(authority.certificate, trusted)
+        found = measured(tmp_path, f"{address}/me/new")
+        assert left(tmp_path / "registry") == []
+    assert (found.uploads.tls, found.uploads.cancels) == (True, True)
 
 
 def test_who_may_only_read_is_refused(tmp_path: Path) -> None:
