@@ -51,6 +51,7 @@ class Connections:
         self._lock = threading.Lock()
         self._open: set[Connection] = set()
         self._idle: dict[Route, list[tuple[float, Connection]]] = {}
+        self._is_closed = False
 
     def take(self, route: Route, context: ssl.SSLContext | None, deadlines: Deadlines) -> Connection:
         """Give an idle connection, or a new one. `context`: that of `route.authorities`, for https."""
@@ -76,10 +77,12 @@ class Connections:
         return popped
 
     def give_back(self, route: Route, connection: Connection) -> None:
-        """Keep it for the next request."""
+        """Keep it for the next request, of which there is none once all were closed."""
         with self._lock:
-            if connection in self._open:  # else all were closed
+            if not self._is_closed:
                 self._idle.setdefault(route, []).append((time.monotonic(), connection))
+                return
+        self.end(connection)
 
     def end(self, connection: Connection) -> None:
         with self._lock:
@@ -90,6 +93,7 @@ class Connections:
         with self._lock:
             connections, self._open = self._open, set()
             self._idle = {}
+            self._is_closed = True
         for connection in connections:
             connection.close()
 

@@ -75,12 +75,6 @@ class TLS:
         """Read what is there into `view`; answers how many bytes, 0 at the end."""
         if self._broken:
             raise self._broken
-        try:
-            self._flush()
-        except OSError as error:  # they may have answered all the same, and ended or stopped reading
-            unsent: OSError | None = error
-        else:
-            unsent = None
         filled = came = 0
         while filled < len(view):
             try:
@@ -90,6 +84,7 @@ class TLS:
             except ssl.SSLWantReadError as want:
                 if filled:
                     break
+                unsent = self._unsent()
                 if self._is_drained(came):
                     raise unsent or want from None
                 try:
@@ -126,6 +121,17 @@ class TLS:
                 self._pending = self._pending[self._inner.send(self._pending) :]
         except BlockingIOError as error:
             raise ssl.SSLWantWriteError from error
+
+    def _unsent(self) -> OSError | None:
+        """Send what is to be sent before they are waited for, who may wait for it: they may renegotiate.
+
+        The error says why not all of it goes: they may have answered all the same, and ended or stopped reading.
+        """
+        try:
+            self._flush()
+        except OSError as error:
+            return error
+        return None
 
     def _fill(self) -> int:
         """Take what is there from the socket; answers how many bytes."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import cast
 
 import pytest
 from support.sockets import Place, answer, talking
@@ -242,3 +243,41 @@ def test_between_records_without_data_somebody_can_look_at_the_clock(
         with pytest.raises(ssl.SSLWantReadError):
             tls.recv(100)
         assert tickets.asked == 1
+
+
+class Renegotiating:
+    """TLS that reads no data but what it must answer before there is any: it stands in for a context, too."""
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *, server_hostname: str) -> "Renegotiating":
+        self._outgoing = outgoing
+        return self
+
+    def read(self, size: int, view: memoryview) -> int:
+        self._outgoing.write(b"hello again")
+        raise ssl.SSLWantReadError
+
+
+def test_who_renegotiates_has_our_answer_before_we_wait_for_theirs() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        tls = TLS(cast("ssl.SSLContext", Renegotiating()), ours, "localhost")
+        with pytest.raises((BlockingIOError, ssl.SSLWantReadError)):
+            tls.recv(100)
+        theirs.setblocking(False)
+        assert theirs.recv(100) == b"hello again"
+
+
+def test_what_is_asked_after_the_end_leaves_no_connection_open() -> None:
+    ended = threading.Event()
+
+    def script(connection: socket.socket, _: str) -> None:
+        answer(connection, body=b"ok")
+        if not connection.recv(1):
+            ended.set()
+
+    with talking(script) as place:
+        http = Http()
+        http.close()
+        assert http.request("GET", place.url(), origin=place.url()).body == b"ok"
+        assert ended.wait(5)
