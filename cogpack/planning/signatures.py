@@ -9,7 +9,7 @@ import msgspec
 
 from cogpack.depot import described
 from cogpack.digest import Digest
-from cogpack.disk import write_hint
+from cogpack.disk import open_regular, write_hint
 from cogpack.errors import InputError, UnavailableError
 from cogpack.images.ground import ground_of
 from cogpack.layers.debs.tree import Tree
@@ -20,7 +20,7 @@ from cogpack.reference import Reference
 from cogpack.resolve.base_image import list_base_image
 from cogpack.resolve.debs import DebianMirror, Keyring, archive_of
 from cogpack.resolve.debs.archives import keyring
-from cogpack.resolve.debs.archives.signed import SignedFile, check_signed, kept_at
+from cogpack.resolve.debs.archives.signed import RELEASE_LIMIT, SignedFile, check_signed, kept_at
 from cogpack.resolve.debs.over.sources import read_archives
 from cogpack.session import Session
 
@@ -127,8 +127,8 @@ class _Reader:
 
     def _of_anybody(self, file: SignedFile, takes: Callable[[bytes], bool]) -> bytes:
         path = kept_at(self._session.cache, file.kind, file.pin)
-        with suppress(OSError):
-            if takes(data := path.read_bytes()):
+        with suppress(OSError), open_regular(path) as stream:
+            if takes(data := stream.read(max(file.size, RELEASE_LIMIT) + 1)):
                 return data
         why = ""
         for url in file.urls:

@@ -11,7 +11,7 @@ import msgspec
 from blake3 import blake3
 
 from cogpack import zstd
-from cogpack.disk import write_hint
+from cogpack.disk import open_regular, write_hint
 from cogpack.notes import Note
 from cogpack.seal import Seal
 from cogpack.sizes import MiB
@@ -22,6 +22,8 @@ _LEVEL = 1
 _WINDOW_LOG = 23
 _LARGEST = 32 * MiB
 """Bytes of a package beyond which it is not kept: those of the base have 8 MiB at most."""
+_MOST = 16 * _LARGEST
+"""Bytes that are read, whatever lies there."""
 _SIZE = 8
 
 
@@ -57,7 +59,8 @@ class KeptPackages:
         path = self._path(sha256)
         self._used(path)
         try:
-            data = path.read_bytes()
+            with open_regular(path) as file:
+                data = file.read(_MOST)
         except OSError:
             return None
         start = _SIZE + int.from_bytes(data[:_SIZE], "big")
@@ -75,9 +78,14 @@ class KeptPackages:
 
         def write(head: _Head, frames: Collection[bytes]) -> None:
             sealed = self._seal.close(path.name, msgspec.msgpack.encode(head))
-            write_hint(path, b"".join((len(sealed).to_bytes(_SIZE, "big"), sealed, *frames)), self._note)
+            write_hint(path, b"".join((len(sealed).to_bytes(_SIZE, "big"), sealed, *frames)), self._refused)
 
         return Keeping(write)
+
+    def _refused(self, note: Note) -> None:
+        """Tell it of the first only: a disk that takes none of them would refuse a hundred."""
+        self._often = ()
+        self._note(note)
 
     def _path(self, sha256: str) -> Path:
         return self._directory / f"{sha256}.{_FORMAT}.unpacked"
