@@ -187,6 +187,7 @@ def test_a_depot_has_the_wheel_and_its_source_and_nothing_is_built_of_it(project
     ok(project.cogpack("build", "-o", "../layout", "--offline", "../depot"))
 
 
+@pytest.mark.slow
 def test_a_depot_has_the_commit_and_the_archive_that_requirements_name(project: Project, workshop: Workshop) -> None:
     world = project.world
     source(world.directory, "far", "1.0", "FAR = 1\n")
@@ -205,6 +206,7 @@ def test_a_depot_has_the_commit_and_the_archive_that_requirements_name(project: 
     ok(project.cogpack("build", "-o", "../layout", "--offline", "../depot"))
 
 
+@pytest.mark.slow
 def test_a_source_that_is_gone_is_told_and_the_depot_is_whole_without_it(project: Project, workshop: Workshop) -> None:
     ok(project.cogpack("push", project.target()))
     config = (project.root / "cog.yaml").read_text()

@@ -92,6 +92,7 @@ def test_a_depot_has_what_archives_have_signed_and_verify_goes_through_it(
     assert ok(project.cogpack("verify", project.target(), "--json")).json["signed"] is None
 
 
+@pytest.mark.slow
 def test_a_package_that_nobody_has_signed_for_is_refused_whatever_its_hash_is(
     project: Project, archive: Archive
 ) -> None:
@@ -115,6 +116,7 @@ def test_a_package_that_nobody_has_signed_for_is_refused_whatever_its_hash_is(
         assert f"cogpack.lock: tool 2: in no index that {other} has signed" in done.err
 
 
+@pytest.mark.slow
 def test_a_release_that_another_key_signs_is_refused(project: Project, archive: Archive) -> None:
     ok(project.cogpack("push", project.target()))
     files = ok(project.cogpack("fetch", "-o", "../depot", "--json")).json["files"]
@@ -129,6 +131,7 @@ def test_a_release_that_another_key_signs_is_refused(project: Project, archive: 
     assert f"is not signature of {archive.host}/others stable" in done.err
 
 
+@pytest.mark.slow
 def test_where_signatures_are_not_to_be_had_any_more_this_is_told_and_no_error(
     project: Project, archive: Archive, publisher: Signer
 ) -> None:
@@ -146,6 +149,7 @@ def test_where_signatures_are_not_to_be_had_any_more_this_is_told_and_no_error(
     assert (done.json["signed"], done.json["digest"]) == (0, before)
 
 
+@pytest.mark.slow
 def test_keys_that_an_image_trusts_are_in_the_depot_wherever_it_was_locked(world: World, archive: Archive) -> None:
     signer = Signer()
     index = pooled(archive.root / "noble", "tool", files={"usr/bin/tool": "1"})
