@@ -4,7 +4,7 @@ from pathlib import Path
 
 from support.wheels import make_wheel
 
-from cogpack.layers.content import LocalFile, Stat
+from cogpack.layers.content import LocalFile
 from cogpack.layers.entry import Directory, Symlink
 from cogpack.layers.wheels import WheelFile
 from cogpack.planning.building.toolkit_links import toolkit_links
@@ -14,7 +14,7 @@ SITE = "/opt/venv/lib/python/site-packages/nvidia/cu13"
 
 def wheel(directory: Path, name: str, *members: str) -> WheelFile:
     path = make_wheel(directory, name, files=dict.fromkeys(members, b""))
-    return WheelFile(path.name, "0" * 64, lambda: LocalFile(path, Stat.of(path)))
+    return WheelFile(path.name, "0" * 64, lambda: LocalFile.of(path))
 
 
 def test_each_directory_is_there_and_each_library_without_its_version_too(tmp_path: Path) -> None:
