@@ -78,6 +78,7 @@ class Connections:
 
     def give_back(self, route: Route, connection: Connection) -> None:
         """Keep it for the next request, of which there is none once all were closed."""
+        connection.was_used = True
         with self._lock:
             if not self._is_closed:
                 self._idle.setdefault(route, []).append((time.monotonic(), connection))

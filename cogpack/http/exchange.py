@@ -22,6 +22,10 @@ _BODILESS = frozenset({204, 304})
 Headers = list[tuple[bytes, bytes]]
 
 
+class UnansweredError(httpx.RemoteProtocolError):
+    """Is raised where the connection ended before any of the answer."""
+
+
 class Exchange:
     """One request over `connection` and its answer, which is read as far as its head: then `status` and `headers`.
 
@@ -96,12 +100,17 @@ class Exchange:
     # What comes
 
     def _head(self) -> h11.Response:
+        failure: type[httpx.TransportError] = UnansweredError
         while not isinstance(event := self._h11.next_event(), h11.Response):
             if event is h11.NEED_DATA:
-                found = self._connection.read(_HEAD, self._deadlines)
+                try:
+                    found = self._connection.read(_HEAD, self._deadlines)
+                except httpx.ReadError as error:
+                    raise failure(str(error)) from error
                 if not found:
-                    raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+                    raise failure("Server disconnected without sending a response.")
                 self._h11.receive_data(found)
+                failure = httpx.RemoteProtocolError
         return event
 
     def blocks(self) -> Iterator[bytes]:

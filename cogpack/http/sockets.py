@@ -48,6 +48,8 @@ class Connection:
         self._ended = False
         self._broken: OSError | None = None
         self._was_aborted = False
+        self.was_used = False
+        """Whether there was a request before: then the other side may end it at any time (RFC 9112 9.5)."""
 
     @classmethod
     def to(cls, address: str, port: int, deadlines: Deadlines) -> Self:

@@ -13,7 +13,7 @@ import httpx
 from cogpack.http.authorities import Authorities
 from cogpack.http.connections import PORTS, Connections, Route, proxy_authorization
 from cogpack.http.deadlines import Deadlines, Limits
-from cogpack.http.exchange import Exchange
+from cogpack.http.exchange import Exchange, UnansweredError
 from cogpack.http.guard import Guard
 from cogpack.http.proxies import Proxies
 from cogpack.http.sockets import Connection
@@ -21,6 +21,10 @@ from cogpack.progress import Cancellation
 
 _SHORT = 100_000
 """Bytes of a body that are read although nobody wants them: its connection can be used again, a closed one can't."""
+
+
+_REPEATABLE = frozenset({"GET", "HEAD"})
+"""What is asked again, over another connection, where one that was used before ends: it has no body, and no effect."""
 
 
 class Transport(httpx.BaseTransport):
@@ -54,16 +58,23 @@ class Transport(httpx.BaseTransport):
         if proxy is not None and context is None:
             target = b"http://%b%b" % (url.netloc, target)
             headers = [*proxy_authorization(proxy), *headers]
-        connection = self._connections.take(route, context, deadlines)
-        try:
-            assert isinstance(request.stream, httpx.SyncByteStream)
-            exchange = Exchange(connection, deadlines, request.method, target, headers, request.stream)
-            deadlines.answered()
-            if exchange.status == 407 and proxy is not None:
-                raise httpx.ProxyError("407")
-        except BaseException:
-            self._connections.end(connection)
-            raise
+        assert isinstance(request.stream, httpx.SyncByteStream)
+        while True:
+            connection = self._connections.take(route, context, deadlines)
+            try:
+                exchange = Exchange(connection, deadlines, request.method, target, headers, request.stream)
+                deadlines.answered()
+                if exchange.status == 407 and proxy is not None:
+                    raise httpx.ProxyError("407")
+            except UnansweredError:  # it may have been ended while the request was on its way (RFC 9112 9.3.1)
+                self._connections.end(connection)
+                if not connection.was_used or request.method not in _REPEATABLE:
+                    raise
+            except BaseException:
+                self._connections.end(connection)
+                raise
+            else:
+                break
         if exchange.status >= 400:
             deadlines.hurry()
         body = Body(exchange, connection, route, self._connections, deadlines)

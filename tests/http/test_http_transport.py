@@ -1,11 +1,12 @@
 """The seam to httpx: any of its clients can be given what is below ours."""
 
+import socket
 from collections.abc import Iterator
 
 import httpx
 import pytest
 from support.fake_http import Answer, Hangup, Request, serving
-from support.sockets import answer, talking
+from support.sockets import answer, head, reset, talking
 
 from cogpack.errors import InputError
 from cogpack.http.authorities import Authorities
@@ -60,3 +61,45 @@ def test_a_short_body_that_nobody_reads_leaves_its_connection_to_the_next(client
             with client.stream("GET", fake.url):
                 pass
             assert fake.connections == connections
+
+
+@pytest.mark.parametrize("resets", [False, True])
+def test_what_a_used_connection_does_not_answer_any_more_is_asked_over_a_new_one(
+    client: httpx.Client, resets: bool
+) -> None:
+    """As where it is ended while the request is on its way to it: no failure that anybody must wait after."""
+
+    def script(connection: socket.socket, _: str) -> None:
+        answer(connection, body=b"ok")
+        head(connection)
+        if resets:
+            reset(connection)
+
+    with talking(script) as place:
+        for _ in range(3):
+            assert client.get(place.url()).text == "ok"
+        assert place.connections == 3
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.put(place.url(), content=b"once only")
+        assert place.connections == 3
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nX:"])
+def test_what_a_new_connection_does_not_answer_is_not_asked_again(client: httpx.Client, said: bytes) -> None:
+    with talking(lambda connection, _: connection.sendall(said)) as place:
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get(place.url())
+        assert place.connections == 1
+
+
+def test_what_a_used_connection_answers_half_is_not_asked_again(client: httpx.Client) -> None:
+    def script(connection: socket.socket, _: str) -> None:
+        answer(connection, body=b"ok")
+        head(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX:")
+
+    with talking(script) as place:
+        assert client.get(place.url()).text == "ok"
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get(place.url())
+        assert place.connections == 1
