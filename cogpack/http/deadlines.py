@@ -114,7 +114,10 @@ class Deadlines:
         if began > until:
             raise self._late()
         poll = select.poll()
-        poll.register(socket, events)
+        try:
+            poll.register(socket, events)
+        except ValueError:  # closed by another thread, as the next call of it says
+            return events
         try:
             while True:
                 left = until - time.monotonic()

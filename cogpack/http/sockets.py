@@ -205,7 +205,7 @@ class Connection:
     def is_over(self) -> bool:
         """Whether an idle connection has ended: one that is readable has, or what comes of it is no answer to us."""
         unread = isinstance(self._socket, TLS) and self._socket.has_more
-        return unread or self._socket.fileno() < 0 or _readable(self._socket)
+        return unread or _readable(self._socket)
 
 
 def _connect(address: str, port: int, deadlines: Deadlines) -> socket.socket:
@@ -226,7 +226,10 @@ def _connect(address: str, port: int, deadlines: Deadlines) -> socket.socket:
 
 def _readable(connected: Socket, seconds: float = 0) -> bool:
     poll = select.poll()
-    poll.register(connected, READ)
+    try:
+        poll.register(connected, READ)
+    except ValueError:  # closed by another thread, as reading it says
+        return True
     return bool(poll.poll(seconds * 1000))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import cast
 
+import httpx
 import pytest
 from support.sockets import Place, answer, talking
 from support.sockets import server_tls as tls_of
@@ -15,7 +16,10 @@ from trustme import CA
 
 from cogpack.errors import UnavailableError
 from cogpack.http import Http, Limits, Stream
+from cogpack.http.deadlines import READ, Deadlines
+from cogpack.http.sockets import Connection
 from cogpack.http.tls import TLS
+from cogpack.progress import Cancellation
 
 UNTIL_ITS_END = b"HTTP/1.1 200 OK\r\n\r\nall there is"
 
@@ -281,3 +285,18 @@ def test_what_is_asked_after_the_end_leaves_no_connection_open() -> None:
         http.close()
         assert http.request("GET", place.url(), origin=place.url()).body == b"ok"
         assert ended.wait(5)
+
+
+def test_what_another_thread_closes_is_ready_to_say_so() -> None:
+    """Between a look at a socket and the wait for it, as `Http.close` may come there."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.setblocking(False)
+        connection = Connection(ours)
+        deadlines = Deadlines(Limits(), Cancellation())
+        assert not connection.is_over
+        connection.close()
+        assert deadlines.wait(ours, READ) == READ
+        assert connection.is_over
+        with pytest.raises(httpx.ReadError):
+            connection.read(1, deadlines)
