@@ -45,6 +45,7 @@ NAMES = st.sampled_from(
         "typing",
         "unknown",
         "ConcatenateIterator",
+        "Literal",
     ]
 )
 ATOMS = NAMES | st.sampled_from(
@@ -89,6 +90,8 @@ TYPES = st.sampled_from(
         "Optional[Path]",
         "int|None",
         "list[dict]",
+        "Literal['a',1,None]",
+        "list[Literal['a']]",
         "int|str",
         "Model",
         "Iterator[str]",

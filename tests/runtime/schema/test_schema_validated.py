@@ -38,13 +38,28 @@ INPUTS = {
     "list[Path]": ["None"],
     "Optional[int]": ["None", "Input(ge=1)", "Input(choices=[1, 2])", "7"],
     "Optional[list[Told]]": ["None"],
+    "Literal['a', 'b']": ["'a'", "Input(default='b')", "Input(choices=['a'])"],
+    "Optional[Literal[1, -2]]": ["None", "1", "Input(description='d')"],
+    "list[Literal['a', 'b']]": ["['a']", "None"],
+    "int | Literal['auto', True] | None": ["None", "'auto'", "3"],
     "str | float": ["Input(default='q')", "1.5"],
     "Union[int, list[float], None]": ["None", "Input(description='d')", "[1.5]"],
     "Annotated[Image, Opaque]": ["None"],
     "'Optional[Annotated[list[Image], Opaque]]'": ["None"],
 }
 OUTPUTS = [
-    *("str", "Path", "Any", "Model", "Told", "list[Model]", "dict[str, list[int]]", "Secret", "list"),
+    *(
+        "str",
+        "Path",
+        "Any",
+        "Model",
+        "Told",
+        "list[Model]",
+        "dict[str, list[int]]",
+        "Secret",
+        "list",
+        "Literal['a', 'b']",
+    ),
     *("Iterator[Path]", "ConcatenateIterator[str]", "AsyncIterator[Model]", "Annotated[Image, Opaque]"),
 ]
 NAMES = ["text", "top_k", "_x", "aB_cD__e", "Model", "größe", "type", "id", "items", "properties"]
