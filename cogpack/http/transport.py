@@ -64,7 +64,7 @@ class Transport(httpx.BaseTransport):
             try:
                 exchange = Exchange(connection, deadlines, request.method, target, headers, request.stream)
                 deadlines.answered()
-                if exchange.status == 407 and proxy is not None:
+                if exchange.status == 407 and proxy is not None and context is None:
                     raise httpx.ProxyError("407")
             except UnansweredError:  # it may have been ended while the request was on its way (RFC 9112 9.3.1)
                 self._connections.end(connection)

@@ -152,6 +152,16 @@ def test_a_proxy_that_wants_a_password_says_so_once_and_shows_none(url: str) -> 
     assert "hunter2" not in repr(failed.value) + failed.value.message + failed.value.next_step
 
 
+def test_a_host_behind_a_tunnel_does_not_speak_for_the_proxy(environment: dict[str, str], authority: CA) -> None:
+    """Else it could have the user write a password into the proxy's variable."""
+    tls = server_tls(authority, "h.example")
+    with talking(lambda connection, _: answered(connection, "407 Proxy Authentication Required"), tls) as server:
+        with proxying({"h.example": server.port}) as proxy:
+            environment["HTTPS_PROXY"] = f"http://127.0.0.1:{proxy.port}"
+            with Http(environment=environment) as http:
+                assert http.request("GET", "https://h.example/x", origin="https://h.example").status == 407
+
+
 def test_a_proxy_that_does_not_lead_there_is_named() -> None:
     with proxying(refusal="403 Forbidden") as proxy:
         with Http(environment={"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"}) as http:
