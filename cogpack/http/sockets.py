@@ -136,7 +136,7 @@ class Connection:
 
     def _listen(self) -> None:
         """Stop sending (`WriteError`) if an answer or the end came already; an `Exchange` goes on to read it."""
-        if not self._ended and not _readable(self._socket):
+        if not self._ended and not self._has_come():
             return
         while not self._ended and len(self._early) < _EARLY:
             try:
@@ -204,8 +204,11 @@ class Connection:
     @property
     def is_over(self) -> bool:
         """Whether an idle connection has ended: one that is readable has, or what comes of it is no answer to us."""
-        unread = isinstance(self._socket, TLS) and self._socket.has_more
-        return unread or _readable(self._socket)
+        return self._has_come()
+
+    def _has_come(self) -> bool:
+        """Whether something may have come that was not read, or the end."""
+        return (isinstance(self._socket, TLS) and self._socket.has_more) or _readable(self._socket)
 
 
 def _connect(address: str, port: int, deadlines: Deadlines) -> socket.socket:

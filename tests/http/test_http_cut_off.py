@@ -37,7 +37,8 @@ class Spoken:
     def hear(self, connection: socket.socket) -> None:
         self._incoming.write(connection.recv(1 << 16))
 
-    def shake_hands(self, connection: socket.socket) -> None:
+    def shake_hands(self, connection: socket.socket, word: bytes = b"") -> None:
+        """`word` goes out with the last of it."""
         while True:
             try:
                 self.tls.do_handshake()
@@ -45,6 +46,7 @@ class Spoken:
                 connection.sendall(self.records())
                 self.hear(connection)
             else:
+                self.tls.write(word)
                 connection.sendall(self.records())
                 return
 
@@ -178,6 +180,25 @@ def test_a_handshake_of_which_there_is_always_more_ends_in_time(environment: dic
         with opened(Place(port, "https"), environment, Limits(connect=0.5)):
             pass
     assert time.monotonic() - began < 10
+
+
+def test_an_answer_that_comes_with_the_handshake_is_heard_before_anything_is_sent(
+    authority: CA, environment: dict[str, str]
+) -> None:
+    """As of a server that has no room: it reads nothing."""
+    context = tls_of(authority, "localhost")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    heard = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        Spoken(context).shake_hands(connection, b"HTTP/1.1 503 No Room\r\nContent-Length: 0\r\n\r\n")
+        heard.wait(10)
+
+    with raw(serve) as port, Http(environment=environment, limits=Limits(idle=2)) as http:
+        url = Place(port, "https").url("localhost")
+        with http.open("PUT", url, origin=url, body=(bytes(1 << 20) for _ in range(64)), size=64 << 20) as stream:
+            assert stream.status == 503
+        heard.set()
 
 
 def test_a_record_of_tls_that_comes_byte_by_byte_is_a_body_that_does_not_move(
