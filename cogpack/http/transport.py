@@ -131,7 +131,7 @@ class Body(httpx.SyncByteStream):
                     for _ in self:
                         pass
         finally:
-            if self._exchange.again:
+            if self._exchange.again and not self._connection.is_over:  # else they say more than they announced
                 self._connections.give_back(self._route, self._connection)
             else:
                 self._connections.end(self._connection)

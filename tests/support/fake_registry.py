@@ -116,6 +116,8 @@ class FakeRegistry:
                     connection.shutdown(socket.SHUT_RDWR)
             for thread in [acceptor, *threads]:
                 thread.join(5)
+            for connection in open_:
+                connection.close()
 
     # What connections ask
 

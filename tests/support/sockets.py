@@ -81,9 +81,11 @@ def flooding(size: int, start: bytes = b"", **headers: str) -> Iterator[tuple[Pl
     sent, ended = [0], threading.Event()
 
     def script(connection: socket.socket, _: str) -> None:
-        zeros, at = memoryview(bytes(64 * 1024)), len(start)
+        zeros = memoryview(bytes(64 * 1024))
+        at = len(start) + len(zeros)
         try:
-            answer(connection, body=start, **({"Content_Length": str(size)} | headers))
+            # With some of the zeros, so that they are there when who wants no more than `start` has read that.
+            answer(connection, body=start + zeros, **({"Content_Length": str(size)} | headers))
             while at < size:
                 connection.sendall(zeros)
                 at += len(zeros)
