@@ -39,9 +39,17 @@ class Connection:
         with suppress(_Gone, OSError, ValueError):
             while self._one():
                 pass
+        self.close()
+
+    def shut(self) -> None:
+        """End it from another thread."""
         with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with suppress(OSError, ValueError):
             self._file.close()
-            self._socket.close()
+        self._socket.close()
 
     def _one(self) -> bool:
         line = self._file.readline(64 * KiB).decode("latin-1").split()

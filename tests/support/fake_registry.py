@@ -89,7 +89,7 @@ class FakeRegistry:
         self.address = f"127.0.0.1:{listener.getsockname()[1]}"
         stop = threading.Event()
         threads: list[threading.Thread] = []
-        open_: list[socket.socket] = []
+        open_: list[Connection] = []
 
         def accept() -> None:
             while not stop.is_set():
@@ -97,8 +97,8 @@ class FakeRegistry:
                     connection, _ = listener.accept()
                 except OSError:
                     return
-                open_.append(connection)
-                thread = threading.Thread(target=Connection(self, connection, stop).run, daemon=True)
+                open_.append(Connection(self, connection, stop))
+                thread = threading.Thread(target=open_[-1].run, daemon=True)
                 threads.append(thread)
                 thread.start()
 
@@ -112,8 +112,7 @@ class FakeRegistry:
                 listener.shutdown(socket.SHUT_RDWR)
             listener.close()
             for connection in open_:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+                connection.shut()
             for thread in [acceptor, *threads]:
                 thread.join(5)
             for connection in open_:
