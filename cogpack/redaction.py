@@ -8,6 +8,7 @@ wherever it begins there; cut off at its end, too, since long texts are cut for 
 
 import base64
 import binascii
+import html
 import json
 import re
 import threading
@@ -118,7 +119,9 @@ def _forms(secret: str) -> Iterable[tuple[bool, str]]:
     data = secret.encode("utf-8", "surrogateescape")  # a variable may hold bytes that are no text
     percent = quote(data, safe="")
     lower = re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), percent)
-    written = {secret, percent, lower, quote(data), quote_plus(data), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+    as_json = json.dumps(secret)[1:-1]
+    written = {secret, percent, lower, quote(data), quote_plus(data), as_json, repr(secret)[1:-1]}
+    written |= {html.escape(secret), as_json.replace("<", "\\u003c")}  # as pages have it
     for text in written:
         escaped = re.escape(text)
         yield False, escaped if len(text) >= _ANYWHERE else rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])"

@@ -1,6 +1,7 @@
 """Secrets in every way in which a text may hold them, and texts that hold none."""
 
 import base64
+import html
 import json
 import re
 import time
@@ -14,7 +15,7 @@ from cogpack.errors import InputError
 from cogpack.redaction import _WORDS, Redactor, learn, learn_environment, learn_url, redact, redact_result
 from cogpack.text import printable
 
-SECRET = 'pä"ss/w+rd 1&2\\3'
+SECRET = 'pä"ss/w+rd 1&2\\3<4'
 WAYS = {
     "as it is": SECRET,
     "percent-encoded": quote(SECRET, safe=""),
@@ -23,6 +24,8 @@ WAYS = {
     "as a form has it": quote_plus(SECRET),
     "in JSON": json.dumps(SECRET)[1:-1],
     "as repr has it": repr(SECRET)[1:-1],
+    "in HTML": html.escape(SECRET),
+    "in JSON within HTML": json.dumps(SECRET)[1:-1].replace("<", "\\u003c"),
     "in a header": base64.b64encode(f"user:{SECRET}".encode()).decode(),
     "in a header, longer user": base64.b64encode(f"users:{SECRET}".encode()).decode(),
     "in a header, longest user": base64.b64encode(f"usersx:{SECRET}".encode()).decode(),

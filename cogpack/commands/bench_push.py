@@ -35,6 +35,8 @@ from cogpack.text import size_text, time_text
 
 ROOM = 2 * 10**9
 """Bytes that it may send to a registry, if nothing is said."""
+LEAST = 10**6
+"""Bytes with which rates can be told."""
 JOBS = (1, 2, 4, 8, 16)
 """Layers at a time that are compared."""
 _LONGEST = 300.0
@@ -115,6 +117,10 @@ def bench_push(
     be made there, and deleted; without it none is. `measures`: for tests.
     """
     began = time.monotonic()
+    if room < LEAST:
+        raise InputError(
+            f"--budget: {size_text(room)} are too few to tell a rate", next_step=f"allow {size_text(LEAST)} at least"
+        )
     if "/" not in target:
         raise InputError(f"{target}: a push goes to a repository", next_step=f"write {target}/NAME")
     reference = parse_reference(session, target)

@@ -9,7 +9,7 @@ import msgspec
 from cogpack.artifacts import Input
 from cogpack.depot import NAME, Depot, described
 from cogpack.digest import Digest, sha256
-from cogpack.errors import DeniedError, MismatchError, UnavailableError
+from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.lockfile import FILE, encode_lock
 from cogpack.oci import TITLE, Descriptor, encode
 from cogpack.planning.outside import Streamed, sources, streamed_files, tools
@@ -124,7 +124,7 @@ class _Filling:
             else:
                 source.file()  # not with others: what can't be had would end those, too
                 self.take_kept([source])
-        except (DeniedError, MismatchError, UnavailableError) as error:
+        except (DeniedError, InputError, MismatchError, UnavailableError) as error:  # as git says: no such repository
             self._session.progress.summary(f"without the source of a wheel that is here: {error.message}")
 
     def take_streamed(self, files: Sequence[Streamed]) -> None:

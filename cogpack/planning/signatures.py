@@ -104,9 +104,9 @@ class _Reader:
 
     def keys(self, release: DebianRelease) -> Keyring:
         """Give the certificates that a Release was held to: of cogpack, of the lock, or of the image that has them."""
-        named = {one.uri: archive_of(one).keys for one in self._prepared.decisions.base.system_packages.archives}
-        if found := named.get(release.archive):
-            return found
+        for one in self._prepared.decisions.base.system_packages.archives:
+            if one.uri == release.archive and release.suite in one.suites:  # another suite there may have another key
+                return archive_of(one).keys
         if release.keyring is None:
             return keyring.debian_keyring()
         what = f"keys that the base has for {release.archive}"

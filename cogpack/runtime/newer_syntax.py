@@ -35,7 +35,7 @@ _PLAIN = {
 """The rest of a string without fields."""
 _STOP = re.compile(r"[\\{}'\"\n]")
 _ALIAS = re.compile(r"type([ \t]+)([^\W\d]\w*)(?=[ \t]*(?:\[|=(?!=)))")
-_NAMED = re.compile(r"[ \t]+[^\W\d]\w*[ \t]*(?=\[)")
+_NAMED = re.compile(r"(?:[ \t]|\\\n)+[^\W\d]\w*[ \t]*(?=\[)")
 _BRACES = re.compile(r"(\\N\{[^}]*\})|\{\{|\}\}")
 _QUOTES = re.compile(r"\\.|\"", re.DOTALL)
 _SELF_NAMED = re.compile(r"(?<![=!<>])=\s*\Z")

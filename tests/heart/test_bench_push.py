@@ -145,6 +145,13 @@ def test_without_a_project_random_bytes_stand_for_one(world: World, nowhere: Pat
     assert found["sent"] <= 8 * MB
 
 
+def test_a_budget_too_small_for_a_rate_is_refused(world: World) -> None:
+    target = f"{world.registry}/me/model"
+    done = world.project().cogpack("bench", "push", target, "--budget", "50kB")
+    assert done.code == 2
+    assert "allow 1.0 MB at least" in done.err
+
+
 def test_a_project_beyond_the_budget_is_calculated_only(world: World) -> None:
     project = world.project(files={"model/w.pt": noise(1_200_000)})
     found = ok(project.cogpack("bench", "push", f"{world.registry}/me/model", "--budget", "1MB", "--json")).json

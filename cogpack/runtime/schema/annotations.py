@@ -178,7 +178,7 @@ class _Parser:
                 if any(self._is_opaque(scope, item) for item in metadata):
                     return self._opaque(scope, annotated, place, depth)
                 return self.parse(scope, annotated, place, depth)
-            case "literal", _:
+            case "literal", [_, *_]:
                 return self._literal(scope, node, arguments, place, depth)
             case "list" | "iterator" | "concatenate", [only]:
                 return Type(kind=kind, place=place, text=text, item=self.parse(scope, only, place, depth))

@@ -86,6 +86,7 @@ def test_a_function_must_be_one_that_coglet_can_call(source: str, message: str) 
         ("x: set[int]", "type set[int] is not supported"),
         ("x: Tuple[int, int]", "type Tuple[int, int] is not supported"),
         ("x: Literal", "Literal does not say what it may be"),
+        ("x: Literal[()]", "Literal[()] does not say what it may be"),
         ("x: Literal[b'a']", "b'a' in a Literal is no text, integer or truth value"),
         ("x: Literal[1.5]", "1.5 in a Literal is no text, integer or truth value"),
         ("x: Literal[2**3]", "2 ** 3 in a Literal is no text, integer or truth value"),
