@@ -87,7 +87,8 @@ def compile_lock(
         done, said = _run(command, work, environment)
         said = indexes.told(said)
         if indexes.relay and (error := indexes.relay.failure()):
-            raise error
+            with indexes.hiding():
+                raise error
         if not done:
             raise failure(said, target)
         return _read((work / _LOCK).read_bytes(), target), list(warned(said))

@@ -207,7 +207,6 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
 
     def told(self, text: str) -> str:
         """Give what uv says as it may be shown: with the addresses that we have, beside those that it was given."""
-        text = self.hidden(text)
         torch = (self.torch.address,) if self.torch else ()
         for address in (self.default or _OF_UV, *self.extra, *torch, *self.find_links, *self.direct):
             ours, asked = anonymous(_named(address)[1]), _named(self.asked(address))[1]
@@ -218,7 +217,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
                     lambda found, ours=ours, asked=asked: f"{ours}{found[1]} (through {asked}{found[1]})",  # type: ignore[misc]
                     text,
                 )
-        return text
+        return self.hidden(text)  # last: addresses that are asked have values
 
     @contextmanager
     def hiding(self) -> Iterator[None]:

@@ -11,7 +11,6 @@ import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from html import escape, unescape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,14 +19,13 @@ from urllib.parse import urljoin
 from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.http import RETRIED, Http
 from cogpack.oci import decode, encode
+from cogpack.resolve.wheels.links import rewritten
 
 _LOOPBACK = "127.0.0.1"
 _FIRST_PORT, _PORTS = 20_000, 10_000
 """Below those that systems give away, so that none of this run is likely to be taken in the next."""
 _MOST = 128 * 1024 * 1024
 """Bytes of a page."""
-_HREF = re.compile(r"""(<a\b[^>]*?\bhref\s*=\s*)(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
-_BASE = re.compile(r"""<base\b[^>]*?\bhref\s*=\s*(?:"([^"]*)"|'([^']*)')[^>]*>""", re.IGNORECASE)
 _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json\b", re.IGNORECASE)
 _KEPT = ("content-type", "cache-control")
 _Answer = tuple[int, dict[str, str], bytes]
@@ -48,9 +46,11 @@ class Relay:
     def address(self, index: str, authorised: Callable[[str], str]) -> str:
         """Give where the pages of `index`, as the user has it, are read. `authorised` gives an address with the login
         that there is for it."""
-        name = hashlib.sha256(index.encode()).hexdigest()[:12]
+        # What uv kept of a page names the addresses that a map led to: another map's pages are others.
+        rules = sorted(map(str, self._http.url_map.rules))
+        name = hashlib.sha256("\n".join((index, *rules)).encode()).hexdigest()[:12]
         with self._lock:
-            self._indexes[name] = index.rstrip("/"), authorised
+            self._indexes[name] = index, authorised
             if self._server is None:
                 self._server = _Server(self._answer, self._word)
             return f"http://{_LOOPBACK}:{self._server.server_port}/{self._word}/{name}"
@@ -66,18 +66,26 @@ class Relay:
             self._server.end()
 
     def _answer(self, path: str, accept: str) -> _Answer:
-        name, slash, rest = path.removeprefix(f"/{self._word}/").partition("/")
+        name, _, rest = path.removeprefix(f"/{self._word}/").partition("/")
         with self._lock:
             known = self._indexes.get(name) if path.startswith(f"/{self._word}/") else None
         if known is None:
             return HTTPStatus.NOT_FOUND, {}, b""
         index, authorised = known
+        url = f"{index.rstrip('/')}/{rest}" if rest else index
         try:
-            return self._page(authorised(f"{index}{slash}{rest}"), accept)
+            return self._page(authorised(url), accept)
         except CogpackError as error:
-            with self._lock:
-                self._failed = self._failed or error
-            return HTTPStatus.NOT_FOUND, {}, b""
+            failed = error
+        except Exception as error:  # noqa: BLE001 - it is told; uv would be told nothing, and ask again
+            failed = UnavailableError(
+                f"{self._http.shown(url)}: its page can't be read: {type(error).__name__}",
+                next_step="check what the index answers there",
+            )
+            failed.__cause__ = error
+        with self._lock:
+            self._failed = self._failed or failed
+        return HTTPStatus.NOT_FOUND, {}, b""
 
     def _page(self, url: str, accept: str) -> _Answer:
         found = self._http.request(
@@ -93,7 +101,7 @@ class Relay:
         base = self._http.url_map.of(found.url)
         if _JSON.match(found.headers.get("content-type", "")):
             return HTTPStatus.OK, headers, self._of_json(found.body, base)
-        page = self._of_html(found.body.decode("utf-8", "surrogateescape"), base)
+        page = rewritten(found.body.decode("utf-8", "surrogateescape"), base, self._asked)
         return HTTPStatus.OK, headers, page.encode("utf-8", "surrogateescape")
 
     def _of_json(self, body: bytes, base: str) -> bytes:
@@ -104,17 +112,6 @@ class Relay:
                 file["url"] = self._asked(file["url"], base)
             return encode(page)
         return body
-
-    def _of_html(self, body: str, base: str) -> str:
-        """Write PEP 503's form anew, and pages of links."""
-        if found := _BASE.search(body):
-            base = urljoin(base, unescape(found[1] or found[2] or ""))
-            body = body.replace(found[0], "", 1)
-
-        def asked(found: re.Match[str]) -> str:
-            return f'{found[1]}"{escape(self._asked(unescape(found[2] or found[3] or ""), base))}"'
-
-        return _HREF.sub(asked, body)
 
     def _asked(self, link: str, base: str) -> str:
         """Give what is asked for `link`; one that can't be read stays, for who reads it to complain of."""

@@ -1,8 +1,10 @@
 """uv reads pages of mapped indexes that name the addresses which are asked for their files."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request as Asked
 from urllib.request import urlopen
@@ -10,8 +12,11 @@ from urllib.request import urlopen
 import pytest
 from support.fake_http import Answer, Fake, Request, serving
 
-from cogpack.errors import UnavailableError
+from cogpack.errors import CogpackError, UnavailableError
 from cogpack.http import Http, UrlMap
+from cogpack.requirements import Requirements
+from cogpack.resolve.wheels import Indexes, TargetPython
+from cogpack.resolve.wheels.compile import compile_lock
 from cogpack.resolve.wheels.relay import Relay
 
 INDEX, FILES = "https://index.test/simple", "https://files.test"
@@ -29,8 +34,8 @@ class Index:
         status, headers, body = self.answer
         return status, headers, body.replace(b"HOST", self.fake.url.encode())
 
-    def relay(self, word: str = "word") -> Relay:
-        rules = f"https://index.test={self.fake.url}/index {FILES}={self.fake.url}/files"
+    def relay(self, word: str = "word", files: str = "files") -> Relay:
+        rules = f"https://index.test={self.fake.url}/index {FILES}={self.fake.url}/{files}"
         http = Http(url_map=UrlMap.parse(rules, where="test"), backoff=lambda _: 0.0)
         relay = Relay(http, word)
         self.closing.callback(http.close)
@@ -130,3 +135,133 @@ def test_the_address_is_the_same_in_each_run_and_another_where_its_port_is_taken
     first.close()
     again = index.relay("mine")
     assert again.address(INDEX, str) == address
+
+
+def test_another_map_has_another_address_as_what_uv_kept_names_where_the_first_led(index: Index) -> None:
+    def path(files: str) -> str:
+        return index.relay(files=files).address(INDEX, str).rpartition("/")[2]
+
+    assert path("files") == path("files") != path("others")
+
+
+def test_a_page_of_links_keeps_the_slash_that_its_links_are_relative_to(index: Index) -> None:
+    index.answer = 200, {}, b'<a href="a.whl">a</a>'
+    relay = index.relay()
+    assert read(relay.address("https://index.test/links/", str))[0] == (
+        f'<a href="{index.fake.url}/index/links/a.whl">a</a>'
+    )
+    read(f"{relay.address('https://index.test/simple/', str)}/one/")
+    read(relay.address("https://index.test/links", str))
+    assert [one.path for one in index.fake.seen] == ["/index/links/", "/index/simple/one/", "/index/links"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "asked"),
+    [
+        ('<a data-requires-python=">=3.8" href="../a.whl">', '<a data-requires-python=">=3.8" href="URL/index/a.whl">'),
+        ("<a href=a.whl>", '<a href="URL/index/links/a.whl">'),
+        ("<a x=y/ href=a.whl#b=1>", '<a x=y/ href="URL/index/links/a.whl#b=1">'),
+        ("<a/href = 'a.whl'/>", '<a/href = "URL/index/links/a.whl"/>'),
+        ('<a href="a.whl" href="b.whl">', '<a href="URL/index/links/a.whl" href="b.whl">'),
+        ('<a data-href="x" href="a.whl">', '<a data-href="x" href="URL/index/links/a.whl">'),
+        ('<a data-x="href=b" href="a.whl">', '<a data-x="href=b" href="URL/index/links/a.whl">'),
+        ('<a =href="b" href="a.whl">', '<a =href="b" href="URL/index/links/a.whl">'),
+        ('<!-- <a href="a.whl"> -->', '<!-- <a href="a.whl"> -->'),
+        ('<!--><a href="a.whl">', '<!--><a href="URL/index/links/a.whl">'),
+        ('<!doctype html><a href="a.whl">', '<!doctype html><a href="URL/index/links/a.whl">'),
+        ("<style><a href=b></STYLE><a href=b>", '<style><a href=b></STYLE><a href="URL/index/links/b">'),
+        ("<script>'<a href=b>'</script >", "<script>'<a href=b>'</script >"),
+        ('<!-- <base href="/c"> --><a href=b>', '<!-- <base href="/c"> --><a href="URL/index/links/b">'),
+        ('<a href=b><base target=_top><base href="/c/">', '<a href="URL/c/b"><base target=_top>'),
+        ('<abbr href="b"><a><a href><a href=>', '<abbr href="b"><a><a href><a href=>'),
+        ("<a href=''>", '<a href="URL/index/links/">'),
+        ('<a href="b', '<a href="b'),
+        ("a < b </ > <> <", "a < b </ > <> <"),
+    ],
+)  # fmt: skip
+def test_links_are_found_as_html_says(index: Index, tag: str, asked: str) -> None:
+    index.answer = 200, {}, tag.encode()
+    address = index.relay().address("https://index.test/links/", str)
+    assert read(address)[0] == asked.replace("URL", index.fake.url)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["<a ", "<base ", '<a href="', "<a href='b", "<!--", "<script>", "<a b= ", "<a =", "</", "<!", "< ", "<a\n\n"],
+)  # fmt: skip
+def test_a_page_takes_the_time_of_its_length(index: Index, unit: str) -> None:
+    index.answer = 200, {}, b"<a " + unit.encode() * (1_000_000 // len(unit))
+    address = index.relay().address(INDEX, str)
+    start = time.process_time()
+    assert len(read(address)[0]) == len(index.answer[2])
+    assert time.process_time() - start < 8
+
+
+def test_a_page_whose_links_would_be_far_longer_than_it_is_is_refused(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cogpack.resolve.wheels.links._MOST", 10_000)
+    relay = index.relay()
+    index.answer = 200, {}, b'<base href="/%s/">' % (b"x" * 1_000) + b"<a href=b>" * 11
+    assert refusal(relay.address(INDEX, str)) == 404
+    assert "longer than 10000 bytes" in str(relay.failure())
+    page = b'<base href="/%s/"><a href=b>' % (b"x" * 9_000)
+    index.answer = 200, {}, page
+    assert read(relay.address(INDEX, str))[0].startswith(page.decode()[:9_018])
+
+
+def test_a_base_that_is_no_address_is_left_for_uv_to_complain_of(index: Index) -> None:
+    index.answer = 200, {}, b'<base href="http://["><a href="a.whl">a</a>'
+    assert read(index.relay().address("https://index.test/links/", str))[0] == (
+        f'<base href="http://["><a href="{index.fake.url}/index/links/a.whl">a</a>'
+    )
+
+
+def test_what_nobody_thought_of_is_an_answer_and_an_error_that_names_the_page(index: Index) -> None:
+    def fails(url: str) -> str:
+        raise ZeroDivisionError
+
+    relay = index.relay()
+    assert refusal(f"{relay.address(INDEX, fails)}/one/") == 404
+    found = relay.failure()
+    assert isinstance(found, UnavailableError)
+    assert f"{INDEX}/one/ (through {index.fake.url}/index/simple/one/): its page can't be read: Zero" in found.message
+
+
+@pytest.mark.parametrize("status", [503, 403])
+def test_values_of_variables_in_addresses_are_not_shown(index: Index, status: int, tmp_path: Path) -> None:
+    index.answer = status, {}, b""
+    relay = index.relay()
+    # By a name that redaction takes for nothing secret.
+    environment = {"UV_DEFAULT_INDEX": "https://index.test/${PLACE}/simple", "PLACE": "hunter2-and-more"}
+    indexes = Indexes.from_environment(
+        {"UV_HTTP_RETRIES": "0"} | environment, Requirements(), url_map=relay._http.url_map, relay=relay
+    )
+    with pytest.raises(CogpackError) as caught:
+        compile_lock(
+            ["one"],
+            [],
+            target=TargetPython(python="3.12", glibc="2.36", arch="amd64"),
+            indexes=indexes,
+            exclude_newer=None,
+            preferences=[],
+            cache=tmp_path,
+            metadata=tmp_path / "uv",
+        )
+    assert index.fake.seen[0].path == "/index/hunter2-and-more/simple/one/"
+    told = str(caught.value) + str(caught.value.args)
+    assert "hunter2" not in told
+    assert f"https://index.test/${{PLACE}}/simple{'/one/' * (status == 503)} (through" in told
+
+
+def test_what_uv_says_has_no_values_of_variables(index: Index) -> None:
+    relay = index.relay()
+    secrets = {"PLACE": "hunter2-and-more"}
+    for one in (relay, None):
+        found = Indexes(
+            default="https://index.test/${PLACE}/simple", secrets=secrets, url_map=relay._http.url_map, relay=one
+        )
+        assert found.told(f"error: Failed to fetch: `{found.read_at(found.default or '')}/one/`") == (
+            "error: Failed to fetch: `https://index.test/${PLACE}/simple/one/"
+            f" (through {index.fake.url}/index/${{PLACE}}/simple/one/)`"
+        )
