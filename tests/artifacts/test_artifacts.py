@@ -159,7 +159,7 @@ def test_a_place_that_goes_away_is_not_waited_for_where_another_has_the_file(sto
     with serving(away(30)) as fake:
         store.fetch(WHEEL, lambda: [fake.url]).unlink()
         assert store.fetch(WHEEL, lambda: [fake.url, str(tmp_path / "x.whl")]).read_bytes() == DATA
-        assert len(fake.seen) == 4
+        assert len(fake.seen) in (4, 5), "a request over a kept connection that ends meanwhile is sent again"
 
 
 def test_what_came_in_vain_is_taken_back_from_the_bar(tmp_path: Path) -> None:

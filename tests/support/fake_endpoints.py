@@ -187,6 +187,8 @@ class Endpoints:
                 del session.data[session.size :]
             raise
         session.state += 1
+        if name not in registry.sessions:  # cancelled meanwhile
+            return 404, {}, error("BLOB_UPLOAD_UNKNOWN")
         if seen.method == "PATCH":
             return manners.patch_status, self._where(name) | self._ranged(manners.range(session.size)), b""
         found = "sha256:" + session.hasher.hexdigest()

@@ -157,4 +157,4 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 def cog_yaml(commands: Sequence[str], *packages: str) -> str:
     lines = "".join(f"    - |\n      {command}\n" for command in commands)
     listed = f"  system_packages: [{', '.join(packages)}]\n" if packages else ""
-    return f'build:\n  python_version: "3.13"\n{listed}  run:\n{lines}predict: "predict.py:Predictor"\n'
+    return f'build:\n  python_version: "3.13"\n{listed}  run:\n{lines}run: "predict.py:Runner"\n'
