@@ -40,7 +40,7 @@ from cogpack.locking.shared_base import read_shared_base
 from cogpack.locking.slim import check_slim
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.direct import DirectWheels
-from cogpack.locking.unasked import Unasked
+from cogpack.locking.unasked import Unasked, kept_with
 from cogpack.locking.weights.remote import pin_weights
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.clashes import check_clashes, compare_wheels
@@ -201,6 +201,7 @@ def _decide(
     decided for another platform; `same_format`: the rules by which `kept` was decided are those that hold;
     `last`: those of the lock there was."""
     config = project.config
+    kept = kept_with(kept, unasked)
     platform = Platform.parse(config.pack.platform)
     listed: list[BaseFiles] = []
     decide = partial(decide_base, session, platform=platform, suite=suite, listed=listed.append)

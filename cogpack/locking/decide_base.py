@@ -1,6 +1,6 @@
 """A base is decided here: which kind the project asks for, and what is resolved or kept of it, one function a kind."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -22,6 +22,7 @@ from cogpack.resolve.debs import (
     DebianMirror,
     KeptBase,
     Snapshot,
+    answering,
     deb_urls,
     is_answered,
     locked_archive,
@@ -69,17 +70,18 @@ def decide_base(
         decide = partial(_debian, session, config, platform, suite, shared=of, archives=archives, snapshot=snapshot)
         decide = partial(decide, seen=seen, tools=tools)
         found = decide(debian, upgrade_system=upgrade_system, compiler=compiler)
-        if found is debian:
-            return found
         over = found.system_packages
-        if compiler:
-            without = {deb.name for deb in decide(found).installed}
-            names = tuple(deb.name for deb in over.packages if deb.name not in without)
-            over = msgspec.structs.replace(over, compiler=names)
-        if tools:
-            alone = {deb.name for deb in decide(found, asked=()).installed}
-            over = msgspec.structs.replace(over, tools=tuple(deb.name for deb in over.packages if deb.name in alone))
-        return msgspec.structs.replace(found, system_packages=over)
+        is_split = (bool(over.compiler), bool(over.tools)) == (bool(compiler), bool(tools))
+        if is_split and (found is debian or not (compiler or tools)):
+            return found  # as it is in the lock: nobody is asked
+        without = {deb.name for deb in (decide(found) if compiler else found).installed}
+        alone = {deb.name for deb in decide(found, asked=()).installed} if tools else ()
+        over = msgspec.structs.replace(
+            over,
+            compiler=tuple(deb.name for deb in over.packages if deb.name not in without),
+            tools=tuple(deb.name for deb in over.packages if deb.name in alone),
+        )
+        return found if over == found.system_packages else msgspec.structs.replace(found, system_packages=over)
     image = shared if isinstance(shared, SharedImage) else None
     before = kept if isinstance(kept, RegistryBase) else None
     return _registry(
@@ -108,6 +110,30 @@ def is_asked_for(base: Base, config: Config, suite: Suite | None) -> bool:
         case DebianBase():
             wanted = config.pack.debian.suite or suite or usual_suite(config)
             return config.pack.base is None and (base.suite, base.slim) == (wanted, config.pack.debian.slim)
+
+
+def has_named(base: DebianBase, config: Config, unasked: Sequence[str]) -> bool:
+    """Tell whether `base` has, beside what is there `unasked`, the packages that `config` names, and no others but a
+    CUDA toolkit's."""
+    requested = {deb.name: deb.version for deb in base.installed if deb.requested}
+    if (added := answering(unasked, requested)) is None:
+        return False
+    others = {name: version for name, version in requested.items() if name not in added}
+    named = [*_named_packages(config, base.python), *(COG_TOOLS if config.pack.tools == "cog" else ())]
+    found = answering([name for name in named if not _is_left(name, others)], others)
+    return found is not None and (found == set(others) or config.pack.cuda_toolkit == "image")
+
+
+def _named_packages(config: Config, python: str) -> Sequence[str]:
+    """Give those of `build.system_packages` but what comes with another Python than the suite's own `python`."""
+    if python == config.python_minor:
+        return config.system_packages
+    return [name for name in config.system_packages if not of_interpreter(name, config.python_minor)]
+
+
+def _is_left(name: str, requested: Collection[str]) -> bool:
+    """Tell whether it is left to wheels."""
+    return of_wheels(name) is not None and parse_request(name).name not in requested
 
 
 def _releases(base: Base | None) -> Sequence[DebianRelease]:
@@ -227,12 +253,10 @@ def _debian(
         )
     if kept and (kept.suite, kept.slim, kept.arch) != (suite, slim, platform.architecture):
         kept = None
-    named = config.system_packages if asked is None else asked
-    if PYTHONS[suite] != config.python_minor:
-        named = [name for name in named if not of_interpreter(name, config.python_minor)]
+    named = _named_packages(config, PYTHONS[suite]) if asked is None else asked
     wanted = list(dict.fromkeys([*named, *tools, *compiler]))
     requested = {deb.name: deb.version for deb in kept.installed if deb.requested} if kept else {}
-    answered = [name for name in wanted if not of_wheels(name) or parse_request(name).name in requested]
+    answered = [name for name in wanted if not _is_left(name, requested)]
     mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
     if upgrade_system:
         _check_upgrade(shared.name if shared else "", snapshot)

@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
-from cogpack.config import Suite
+from cogpack.config import Config, Suite
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import DebianBase
-from cogpack.locking.decide_base import usual_suite
+from cogpack.locking.decide_base import has_named, is_asked_for, usual_suite
 from cogpack.locking.executable_stacks import suite_for
 from cogpack.locking.unasked import Unasked, unasked_for, unasked_of
 from cogpack.notes import Note
@@ -25,12 +25,13 @@ def decide_fitting(
     """Decide once more where the wheels want another suite of Debian, and where they or the sources want packages that
     nobody asked for. `told`: notes so far are not told again."""
     usual = usual_suite(project.config)
-    unasked = unasked_of(kept)
     suite = suite_for(project.config, usual, kept)
+    unasked = _held(project.config, kept, suite)
     decided = decide(suite, unasked=unasked, told=tuple(session.notes.all) if told else ())
     wanted = suite_for(project.config, usual, decided)
     if wanted and isinstance(decided.base, DebianBase) and decided.base.suite != wanted:
         session.progress.summary(f"Debian {decided.base.suite} does not go with the wheels: {wanted} is taken")
+        unasked = Unasked()  # one suite has not all packages of the other
         decided = decide(wanted, unasked=unasked, told=tuple(session.notes.all))
     for _ in range(2):  # a tool may be a compiler
         if (needed := unasked_for(project, decided)) == unasked:
@@ -38,3 +39,13 @@ def decide_fitting(
         unasked = needed
         decided = decide(wanted, unasked=unasked, told=tuple(session.notes.all))
     return decided
+
+
+def _held(config: Config, kept: Decisions | None, suite: Suite | None) -> Unasked:
+    """Give what a lock has unasked, where it has the Debian, the Python and the packages that cog.yaml asks for. Else
+    nothing: what lacks is looked for as if there were no lock, so that both ways end in the same one."""
+    if kept is None or not isinstance(kept.base, DebianBase):
+        return Unasked()
+    unasked = unasked_of(kept)
+    same = is_asked_for(kept.base, config, suite) and kept.python.minor == config.python_minor
+    return unasked if same and has_named(kept.base, config, sorted(unasked.packages)) else Unasked()

@@ -42,6 +42,16 @@ def unasked_of(decisions: Decisions | None) -> Unasked:
     return Unasked(decisions.compiler, decisions.tools) if decisions else Unasked()
 
 
+def kept_with(kept: Decisions | None, unasked: Unasked) -> Decisions | None:
+    """Give `kept` for an image with this `unasked`: which packages came with what is known no more where that is
+    another."""
+    has = unasked_of(kept)
+    if kept is None or (has.compiler_packages, has.tool_packages) == (unasked.compiler_packages, unasked.tool_packages):
+        return kept
+    over = msgspec.structs.replace(kept.base.system_packages, compiler=(), tools=())
+    return msgspec.structs.replace(kept, base=msgspec.structs.replace(kept.base, system_packages=over))
+
+
 def unasked_for(project: Project, decisions: Decisions) -> Unasked:
     """Decide it for an image of these `decisions`. What they have of tools unasked stays as long as anything wants
     it."""

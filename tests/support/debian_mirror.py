@@ -100,6 +100,15 @@ class Archive:
         write_suite(self.root, "debian", "trixie-updates", "", self._signer)
         write_suite(self.root, "debian-security", "trixie-security", security, self._signer)
 
+    def also(self, suite: str, changes: Mapping[str, str]) -> None:
+        """Have another suite, too, whose index is that of the first with these `changes`."""
+        index = self._index
+        for old, new in changes.items():
+            index = index.replace(old, new)
+        write_suite(self.root, "debian", suite, index, self._signer)
+        write_suite(self.root, "debian", f"{suite}-updates", "", self._signer)
+        write_suite(self.root, "debian-security", f"{suite}-security", "", self._signer)
+
 
 @contextmanager
 def mirroring(root: Path, signer: Signer, *, ranges: bool = True) -> Iterator[Archive]:

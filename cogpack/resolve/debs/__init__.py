@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cogpack.resolve.debs.names.elsewhere import NvidiaLibrary, of_interpreter, of_wheels
     from cogpack.resolve.debs.names.libraries import PACKAGES_OF_LIBRARIES
     from cogpack.resolve.debs.names.programs import PROGRAMS
-    from cogpack.resolve.debs.names.renamed import is_answered
+    from cogpack.resolve.debs.names.renamed import answering, is_answered
     from cogpack.resolve.debs.names.tools import COG_TOOLS, WITH_COG_TOOLS
     from cogpack.resolve.debs.names.wheels import WANTS
     from cogpack.resolve.debs.resolver import Brought, resolve_debs
@@ -41,6 +41,7 @@ __all__ = [
     "Keyring",
     "NvidiaLibrary",
     "Snapshot",
+    "answering",
     "archive_of",
     "deb_urls",
     "is_answered",
@@ -67,7 +68,7 @@ if not TYPE_CHECKING:  # to them a name that is not above is a mistake
             "names.elsewhere": ("NvidiaLibrary", "of_interpreter", "of_wheels"),
             "names.libraries": ("PACKAGES_OF_LIBRARIES",),
             "names.programs": ("PROGRAMS",),
-            "names.renamed": ("is_answered",),
+            "names.renamed": ("answering", "is_answered"),
             "names.tools": ("COG_TOOLS", "WITH_COG_TOOLS"),
             "names.wheels": ("WANTS",),
             "resolver": ("Brought", "resolve_debs"),

@@ -66,14 +66,19 @@ def transitions(name: str) -> Sequence[str]:
 
 def is_answered(requests: Sequence[str], requested: Mapping[str, str]) -> bool:
     """Tell whether what is `requested` in a lock, by name and with its version, is what `requests` ask for."""
+    return answering(requests, requested) == set(requested)
+
+
+def answering(requests: Sequence[str], requested: Mapping[str, str]) -> set[str] | None:
+    """Name those of `requested` that `requests` ask for; None where one has no answer."""
     found: set[str] = set()
     for request in map(parse_request, requests):
         names = RENAMED.get(request.name, transitions(request.name))
         if request.suite:  # nobody knows whether it still has that one
-            return False
+            return None
         if request.name in requested and request.allows(requested[request.name]):
             found.add(request.name)
         elif requested.keys().isdisjoint(names):
-            return False
+            return None
         found |= requested.keys() & names
-    return found == requested.keys()
+    return found
