@@ -13,11 +13,26 @@ from cogpack.notes import Code, Note
 TAG = "CACHEDIR.TAG"
 _SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 _TEXT = _SIGNATURE + b"\n# This directory is a cache of cogpack: all of it can be had again.\n"
-_OURS = re.compile(
-    r"artifacts|facts|homes|fingerprints|debs|git|uv|trees|kept|steps|used|running|\.lock"
-    r"|\.removed-[0-9a-f]{16}|\.spool-.{8}|resolve-.{8}"
+DIRECTORIES = frozenset(
+    {
+        "artifacts",
+        "bases",
+        "bytecode",
+        "debs",
+        "facts",
+        "fingerprints",
+        "git",
+        "homes",
+        "kept",
+        "libraries",
+        "steps",
+        "trees",
+        "uv",
+    }
 )
-"""What stands in a directory that is our cache and nothing else."""
+"""What is kept lies in these."""
+_BESIDE = re.compile(r"used|running|\.lock|\.removed-[0-9a-f]{16}|\.spool-.{8}|resolve-.{8}")
+"""What else stands in a directory that is our cache and nothing else."""
 
 
 def chosen_place(option: Path | None, environment: Mapping[str, str], note: Callable[[Note], None]) -> Path | None:
@@ -62,5 +77,5 @@ def tag(directory: Path) -> None:
 
 def foreign(directory: Path) -> list[str]:
     """Return the names in a cache that are not of its making, sorted."""
-    names = (path.name for path in directory.iterdir())
-    return sorted(name for name in names if name != TAG and not is_unfinished(name) and not _OURS.fullmatch(name))
+    names = {path.name for path in directory.iterdir()} - DIRECTORIES - {TAG}
+    return sorted(name for name in names if not is_unfinished(name) and not _BESIDE.fullmatch(name))

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from cogpack.cache.kept import RUNNING, USED, locked
+from cogpack.cache.place import DIRECTORIES
 from cogpack.errors import InputError
 
 _DAY = 24 * 3600
@@ -47,23 +48,6 @@ _TREES = {
     "downloads of models": re.compile(r"kept/[0-9a-f]{32}"),
     "scratch": re.compile(r"resolve-\w{8}|\.removed-[0-9a-f]{16}|trees/(?:\.cogpack-[0-9a-f]{16}|probe-\w{8})"),
 }
-_ENTERED = frozenset(
-    {
-        "artifacts",
-        "bases",
-        "bytecode",
-        "facts",
-        "homes",
-        "fingerprints",
-        "debs",
-        "git",
-        "libraries",
-        "uv",
-        "trees",
-        "kept",
-        "steps",
-    }
-)
 _SCRATCH = frozenset({"requirements.in", "constraints.txt", "pylock.cogpack.toml"})
 _RECORDS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -166,7 +150,7 @@ def _walk(root: Path, directory: str) -> Iterator[tuple[str, str]]:
                 not name.startswith("resolve-") or {path.name for path in (root / name).iterdir()} <= _SCRATCH
             ):
                 yield tree, name
-            elif not tree and name.split("/")[0] in _ENTERED:
+            elif not tree and name.split("/")[0] in DIRECTORIES:
                 yield from _walk(root, name)
         elif entry.is_file(follow_symlinks=False):
             yield from ((kind, name) for kind, pattern in _FILES.items() if pattern.fullmatch(name))

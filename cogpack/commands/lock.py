@@ -15,6 +15,7 @@ from cogpack.lockfile import FILE, Lock, LockedSteps, read_lock
 from cogpack.locking import current
 from cogpack.locking.changes import package_changes
 from cogpack.locking.image_pins import read_image_pins, told_pins
+from cogpack.locking.upgrade import Upgrade
 from cogpack.planning.built_wheels import building_of
 from cogpack.planning.describing import check_predictor, describe_locked
 from cogpack.planning.known import known_layers, record_results
@@ -100,12 +101,14 @@ def lock(
         session,
         project,
         building_of(session, project),
-        upgrade=upgrade,
-        packages=packages,
-        upgrade_format=upgrade_format,
-        upgrade_run=upgrade_run,
-        upgrade_step=upgrade_step,
-        upgrade_system=upgrade_system,
+        upgrade=Upgrade(
+            all=upgrade,
+            wheels=tuple(packages),
+            format=upgrade_format,
+            run=upgrade_run,
+            step=upgrade_step,
+            system=upgrade_system,
+        ),
         seeds=pins.versions if pins else {},
     )
     if pins:

@@ -25,6 +25,7 @@ from cogpack.locking.missing_imports import local_modules, look_at_imports
 from cogpack.locking.recommended import recommended
 from cogpack.locking.shared_versions import moved_locks
 from cogpack.locking.unasked import other_unasked, unasked_lines, unasked_notes
+from cogpack.locking.upgrade import NOTHING, Upgrade
 from cogpack.locking.weights.remote import changed_uses
 from cogpack.locking.wheels.building import Building
 from cogpack.locking.wheels.clashes import check_clashes, clash_notes
@@ -41,20 +42,13 @@ def lock(
     project: Project,
     building: Building | None = None,
     *,
-    upgrade: bool = False,
-    packages: Sequence[str] = (),
-    upgrade_format: bool = False,
-    upgrade_run: bool = False,
-    upgrade_step: int | None = None,
-    upgrade_system: bool = False,
+    upgrade: Upgrade = NOTHING,
     seeds: Mapping[str, str] = {},
 ) -> Lock:
     """Resolve afresh and write `cogpack.lock`, and say what changed.
 
-    Present pins are kept where they still fit, unless `upgrade`, and but for those of `packages`: names of wheels.
-    `upgrade_run`: what known lines of `build.run` bring is pinned anew; `upgrade_step`: of the one of this index.
-    `upgrade_system`: packages that the security archive has newer are taken from there. `building`: of wheels that
-    nobody publishes; `seeds`: versions of wheels that go before present pins.
+    Present pins are kept where they still fit, but for those of `upgrade`. `building`: of wheels that nobody
+    publishes; `seeds`: versions of wheels that go before present pins.
     """
     began = time.monotonic()
     session.notes.show_all()
@@ -65,20 +59,8 @@ def lock(
     _try_writing(project)
     from cogpack.locking.decide import named_wheels, resolve_lock  # what decides is not loaded where a lock fits
 
-    made = resolve_lock(
-        session,
-        project,
-        previous,
-        building,
-        upgrade=upgrade,
-        packages=packages,
-        upgrade_format=upgrade_format,
-        upgrade_run=upgrade_run,
-        upgrade_step=upgrade_step,
-        upgrade_system=upgrade_system,
-        seeds=seeds,
-    )
-    named_wheels(packages, made.platforms.values())  # where no lock was there to ask
+    made = resolve_lock(session, project, previous, building, upgrade=upgrade, seeds=seeds)
+    named_wheels(upgrade.wheels, made.platforms.values())  # where no lock was there to ask
     _tell(session, project, made)
     session.notes.check()
     write_lock(project, made)
@@ -89,7 +71,7 @@ def lock(
     for platform in platforms:
         of = f"{platform}: " if len(platforms) > 1 else ""
         found = changes(previous, made, platform) if previous else []
-        lines = [*change_lines(found, whole=upgrade_system), *build_lines(previous, made, platform)]
+        lines = [*change_lines(found, whole=upgrade.system), *build_lines(previous, made, platform)]
         lines.append(f"{what}: {holdings(made.platforms[platform])}, in {took}")
         if extra := recommended(made.platforms[platform].base):
             lines += extra.lines()

@@ -41,6 +41,7 @@ from cogpack.locking.slim import check_slim
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.direct import DirectWheels
 from cogpack.locking.unasked import Unasked, kept_with
+from cogpack.locking.upgrade import NOTHING, Upgrade
 from cogpack.locking.weights.remote import pin_weights
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.clashes import check_clashes, compare_wheels
@@ -96,12 +97,7 @@ def resolve_lock(
     previous: Lock | None,
     building: Building | None = None,
     *,
-    upgrade: bool = False,
-    packages: Sequence[str] = (),
-    upgrade_format: bool = False,
-    upgrade_run: bool = False,
-    upgrade_step: int | None = None,
-    upgrade_system: bool = False,
+    upgrade: Upgrade = NOTHING,
     seeds: Mapping[str, str] = {},
 ) -> Lock:
     """`previous`: of which pins are kept, and the format as long as it is built; `building`: of wheels that nobody
@@ -110,10 +106,10 @@ def resolve_lock(
     All platforms of the project are decided, one after the other: of a wheel that nothing pins for one, it is the
     version that another one has, now or in `previous` while that holds, where there is that.
     """
-    if upgrade_step is not None:
-        check_step(project.config, upgrade_step)
+    if upgrade.step is not None:
+        check_step(project.config, upgrade.step)
     formats = session.formats
-    kept_format = previous is not None and previous.format in formats and not upgrade_format
+    kept_format = previous is not None and previous.format in formats and not upgrade.format
     number = previous.format if previous and kept_format else max(formats)
     same_format = previous is not None and previous.format == number
     rules = formats[number]
@@ -121,23 +117,16 @@ def resolve_lock(
     wanted = project.config.pack.platforms
     pinned = {} if previous is None else {name: it for name, it in previous.platforms.items() if name in wanted}
     others = {} if previous is None else {name: it for name, it in previous.platforms.items() if name not in wanted}
-    if pinned and not upgrade:
-        named_wheels(packages, pinned.values())
+    if pinned and not upgrade.all:
+        named_wheels(upgrade.wheels, pinned.values())
     if previous is not None and (previous.stale(inputs) or not same_format):
         why = "which was made from other inputs" if same_format else f"which was of format {previous.format}"
         for name in others:
             text = f"{FILE} no longer has {name}, {why}: cogpack lock --platform {name}"
             session.progress.note(Note(Code.PLATFORM_STALE, text))
         others = {}
-    named = {canonicalize_name(name) for name in packages}
-    known = {} if upgrade else pinned | others
-    pins = {
-        name: _renewed(
-            known[name], for_platforms(project, [name]), named, upgrade_run=upgrade_run, upgrade_step=upgrade_step
-        )
-        for name in PLATFORMS
-        if name in known
-    }
+    known = {} if upgrade.all else pinned | others
+    pins = {name: _renewed(known[name], for_platforms(project, [name]), upgrade) for name in PLATFORMS if name in known}
     decided: dict[str, Decisions] = {}
     for one in each_platform(project):
         platform = one.config.pack.platform
@@ -153,7 +142,7 @@ def resolve_lock(
             building,
             same_format=same_format,
             last=previous.platforms.get(platform) if previous else None,
-            upgrade_system=upgrade_system,
+            upgrade_system=upgrade.system,
             seeds={**before, **seeds},
             beside=beside,
         )
@@ -164,19 +153,17 @@ def resolve_lock(
         format=number,
         inputs=inputs,
         platforms=dict(sorted((decided | others).items())),
-        weights=pin_weights(session, project, previous.weights if previous and not upgrade else (), rules),
+        weights=pin_weights(session, project, previous.weights if previous and not upgrade.all else (), rules),
         results=previous.results if previous else Results(),
     )
 
 
-def _renewed(
-    kept: Decisions, project: Project, wheels: Collection[str], *, upgrade_run: bool, upgrade_step: int | None
-) -> Decisions:
-    """Take out the pins of what is to be decided anew: of these wheels, and of lines."""
-    kept = _without(kept, wheels)
-    if upgrade_run:
+def _renewed(kept: Decisions, project: Project, upgrade: Upgrade) -> Decisions:
+    """Take out the pins of what is to be decided anew: of wheels, and of lines."""
+    kept = _without(kept, {canonicalize_name(name) for name in upgrade.wheels})
+    if upgrade.run:
         return without_lines(kept)
-    return kept if upgrade_step is None else without_step(kept, project.config, upgrade_step)
+    return kept if upgrade.step is None else without_step(kept, project.config, upgrade.step)
 
 
 def _decide(

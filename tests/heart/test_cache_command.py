@@ -1,6 +1,7 @@
 """`cogpack cache`: what it shows, what it removes, and what it never touches."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -10,7 +11,8 @@ import pytest
 from support.wheels import make_wheel
 from support.world import World, ok
 
-from cogpack.cache import Kept
+import cogpack
+from cogpack.cache import Kept, foreign
 from cogpack.cache.sweep import clean, items, prune
 
 pytestmark = pytest.mark.slow
@@ -92,6 +94,19 @@ def test_all_of_it_goes_and_nothing_that_is_not_ours(world: World, cache: Path) 
     assert left == {*theirs, f"artifacts/sha256/ab/{'cd' * 32}"}
     assert (cache / "facts" / "empty").is_dir()
     assert outside.read_text() == "theirs"
+
+
+def test_what_cogpack_keeps_is_foreign_in_no_cache(cache: Path) -> None:
+    assert foreign(cache) == []
+    places = set(
+        re.findall(
+            r'cache / "([a-z]+)"', "".join(path.read_text() for path in Path(cogpack.__file__).parent.rglob("*.py"))
+        )
+    )
+    assert {"bases", "bytecode", "libraries"} < places
+    for name in (*places, "theirs"):
+        (cache / name).mkdir(exist_ok=True)
+    assert foreign(cache) == ["theirs"]
 
 
 def test_a_cleaned_cache_is_filled_again(world: World, cache: Path) -> None:

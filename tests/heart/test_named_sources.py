@@ -17,6 +17,7 @@ from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, GitSource, IndexSource, Lock
 from cogpack.locking.decide import resolve_lock
 from cogpack.locking.lines.pip.sources import check_environment
+from cogpack.locking.upgrade import Upgrade
 from cogpack.locking.wheels.building import Building
 from cogpack.project import find_project
 from cogpack.resolve.pip import UnforeseenError
@@ -190,7 +191,7 @@ def test_another_requirement_moves_no_source(made: Made, server: GitServer) -> N
     assert not made.builder.built
     assert not server.requests
     assert decided(second).builds == decided(first).builds
-    third = made.lock(f"git+{server.address}/pkg", previous=second, upgrade=True)
+    third = made.lock(f"git+{server.address}/pkg", previous=second, upgrade=Upgrade(all=True))
     assert made.builder.built
     assert decided(third).builds == decided(first).builds
 
@@ -250,7 +251,7 @@ def test_a_pip_line_that_is_locked_asks_no_server_and_builds_nothing(made: Made,
     assert decided(made.lock(run=run, previous=first)) == decided(first)
     assert made.builder
     assert (made.builder.built, server.requests) == ([], [])
-    made.lock(run=run, previous=first, upgrade_run=True)
+    made.lock(run=run, previous=first, upgrade=Upgrade(run=True))
     assert made.builder.built
     assert server.requests
 
