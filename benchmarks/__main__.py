@@ -28,7 +28,13 @@ BENCHMARKS = {
     "growth": (["--gigabytes", "1,2,4", "--runs", "1"], ["--files", "100,1000", "--gigabytes", "1"]),
 }
 """By name: what it is called with, and what for --quick."""
-LARGE = {"cuda": (["--runs", "1"], ["--runs", "1", "--only", "cogpack push"])}
+LARGE = {
+    "pull": (
+        ["--gib", "4", "--runs", "1", "--newer", ".tools/docker"],
+        ["--gib", "0.1", "--runs", "1", "--newer", ".tools/docker"],
+    ),
+    "cuda": (["--runs", "1", "--docker"], ["--runs", "1", "--only", "cogpack push"]),
+}
 
 
 def written(results: Path, target: Path) -> dict[Path, str]:
@@ -50,19 +56,19 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path)
     arguments = parser.parse_args()
     quick = ROOT / ".bench/quick"
-    results: Path = arguments.results or (quick if arguments.quick else HERE / "results")
+    results = (arguments.results or (quick if arguments.quick else HERE / "results")).absolute()
     target: Path = arguments.page or (quick / "benchmarks.md" if arguments.quick else ROOT / "docs/benchmarks.md")
-    every = BENCHMARKS | LARGE
+    every = BENCHMARKS | LARGE if arguments.large else LARGE | BENCHMARKS
     failed = []
     for name in arguments.only or (every if arguments.large else BENCHMARKS):
         result = results / f"{name}.json"
         command = [sys.executable, str(HERE / f"{name}.py"), *every[name][arguments.quick], "--json", str(result)]
-        command += ["--scratch", str(arguments.scratch)] if arguments.scratch else []
-        if name in LARGE:
+        command += ["--scratch", str(arguments.scratch.absolute())] if arguments.scratch else []
+        if name == "cuda":
             arguments.wheels.mkdir(parents=True, exist_ok=True)
-            command += ["--wheels", str(arguments.wheels)]
+            command += ["--wheels", str(arguments.wheels.absolute())]
         print(f"\n{name}", flush=True)
-        if subprocess.run(command, check=False, env=os.environ | {"PYTHONUNBUFFERED": "1"}).returncode:
+        if subprocess.run(command, check=False, cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": "1"}).returncode:
             failed.append(name)
     for path, text in written(results, target).items():
         path.write_text(text)

@@ -1,17 +1,17 @@
 """How long a first push of torch with its CUDA wheels takes, from nothing, beside its peers and its limits.
 
-    python benchmarks/cuda.py --wheels DIR [--rate 80] [--runs 3] [--before CHECKOUT] [--docker TAR] [--json FILE]
+    python benchmarks/cuda.py --wheels DIR [--rate 80] [--runs 3] [--before CHECKOUT] [--docker] [--json FILE]
 
 Needs uv, zstd and Debian's docker-registry. The wheels (torch 2.6.0, 3.1 GB) are fetched once into DIR from the index
 that pip is configured for. Then all come from an index on loopback that holds each connection to --rate MB/s
 (`mirror.py`), and go to a docker-registry with empty storage; each run has an empty cache, and the project's lock.
 
-Peers, in turns: cogpack (and another checkout of it); `uv pip install`, tar and zstd -3 on all cores into one layer,
-and a bare PUT of it; with --docker, `docker build` and `docker push`. Limits: `fetch`, eight connections by ranges and
-nothing done with the bytes; `hash, splice`, the layers made of wheels that are there, on two threads, for nobody;
-`send`, these layers by four bare PUTs; and all three at once, as if none waited for another: what these cores can do
-with index and registry upon them. CPU seconds are of the peer alone, not of index and registry, which run on the same
-cores. What `cogpack build -o TAR` makes of examples/hello has pip.
+Peers, in turns: cogpack (and another checkout of it); `uv pip install`, tar and `zstd -3` on all cores, or `gzip -6`,
+into one layer, and a bare PUT of it; with --docker, `docker build` and `docker push`. Limits: `fetch`, eight
+connections by ranges and nothing done with the bytes; `hash, splice`, the layers made of wheels that are there, on two
+threads, for nobody; `send`, these layers by four bare PUTs; and all three at once, as if none waited for another: what
+these cores can do with index and registry upon them. CPU seconds are of the peer alone, not of index and registry,
+which run on the same cores.
 """
 
 import argparse
@@ -50,6 +50,8 @@ PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x8
 CONNECTIONS = 8
 PART = 8 * MiB
 OURS = "cogpack push"
+PROGRAMS = ("docker-registry", "docker", "uv", "zstd")
+ZSTD, GZIP = ("zstd", "-q", "-3", "-T0"), ("gzip", "-6")
 
 
 def fetch_wheels(directory: Path) -> None:
@@ -132,14 +134,14 @@ def splice(wheels: Path, target: Path | None = None) -> None:
         list(pool.map(make, sorted(groups, key=lambda names: -sum(paths[name].stat().st_size for name in names))))
 
 
-def install_and_send(index: str, registry: str, scratch: Path) -> None:
+def install_and_send(index: str, registry: str, compress: Sequence[str], scratch: Path) -> None:
     tree, layer = scratch / "tree", scratch / "layer"
     uv = ["uv", "pip", "install", "-q", "--target", str(tree), "--python-version", PYTHON, REQUIREMENT]
     uv += ["--python-platform", "x86_64-manylinux_2_28", "--default-index", index]
     subprocess.run(uv, check=True, env={**os.environ, "UV_CACHE_DIR": str(scratch / "uv")})
     with layer.open("wb") as out:
         tar = subprocess.Popen(["tar", "-C", str(tree), "-c", "."], stdout=subprocess.PIPE)
-        subprocess.run(["zstd", "-q", "-3", "-T0"], stdin=tar.stdout, stdout=out, check=True)
+        subprocess.run(compress, stdin=tar.stdout, stdout=out, check=True)
         assert tar.wait() == 0
     digest = subprocess.run(["sha256sum", str(layer)], check=True, capture_output=True, text=True).stdout.split()[0]
     bare_sender([layer.rename(scratch / digest)], registry)
@@ -215,7 +217,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=80, help="MB/s of each connection to the index")
     parser.add_argument("--before", type=Path, help="another checkout of cogpack", metavar="CHECKOUT")
     parser.add_argument("--only", nargs="+", metavar="ROW", help="of the table, these rows")
-    parser.add_argument("--docker", type=Path, metavar="TAR", help="also with Docker, FROM an image with pip (as root)")
+    parser.add_argument("--docker", action="store_true", help="also with docker build and docker push (as root)")
     parser.add_argument("--port", type=int, default=5977, help="of the registry")
     arguments = parser.parse_args()
     measured = Measured()
@@ -229,7 +231,9 @@ def main() -> None:
         base = ""
         if arguments.docker:
             docker = opened.enter_context(dockerd(scratch / "docker", bridge=False))
-            base = docker("load", "-q", "-i", str(arguments.docker)).split()[-1]
+            archive = scratch / "base.tar"
+            measure([*COGPACK, "build", "-q", "-o", str(archive), "-C", str(ROOT / "examples/hello")])
+            base = docker("load", "-q", "-i", str(archive)).split()[-1]
             os.environ["DOCKER_HOST"] = docker.host
         bench = Bench(arguments, scratch, index)
         for checkout in filter(None, (ROOT, arguments.before)):
@@ -249,6 +253,9 @@ def main() -> None:
         def sending(registry: str) -> Figures:
             return in_child("cuda", "bare_sender", blobs, registry)
 
+        def installing(compress: Sequence[str], registry: str, empty: Path) -> Figures:
+            return in_child("cuda", "install_and_send", index, registry, compress, empty)
+
         limits: dict[str, Callable[[str, Path], Figures]] = {
             "fetch": lambda *_: fetching(),
             "hash, splice": lambda *_: splicing(),
@@ -258,9 +265,8 @@ def main() -> None:
         peers: dict[str, Callable[[str, Path], Figures]] = {
             OURS: lambda registry, empty: bench.cogpack(ROOT, registry, empty),
             "before": lambda registry, empty: bench.cogpack(arguments.before, registry, empty),
-            "uv, tar, zstd -3, PUT": lambda registry, empty: in_child(
-                "cuda", "install_and_send", index, registry, empty
-            ),
+            "uv, tar, zstd -3, PUT": lambda registry, empty: installing(ZSTD, registry, empty),
+            "uv, tar, gzip -6, PUT": lambda registry, empty: installing(GZIP, registry, empty),
             "docker build, push": lambda registry, empty: in_child(
                 "cuda", "build_with_docker", index, registry, base, empty
             ),
@@ -276,7 +282,7 @@ def main() -> None:
             arguments.runs,
         )
     title = f"A first push of torch with its CUDA wheels, {size / 1e9:.2f} GB, {arguments.rate:g} MB/s a connection"
-    measured.report([Table(title, rows(found, limits), OURS, size)], arguments.json, ("docker-registry", "uv", "zstd"))
+    measured.report([Table(title, rows(found, limits), OURS, size)], arguments.json, PROGRAMS)
 
 
 if __name__ == "__main__":

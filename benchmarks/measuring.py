@@ -16,10 +16,13 @@ ROOT = HERE.parent
 COGPACK = (sys.executable, "-P", "-m", "cogpack")
 """cogpack as it is installed: not as it lies in the directory that it is run in."""
 _CHILD = (
-    "import resource, subprocess, sys\n"
-    "code = subprocess.run(sys.argv[1:], stdout=2).returncode\n"
+    "import os, resource, subprocess, sys, time\n"
+    "started = time.perf_counter()\n"
+    "code = subprocess.run(sys.argv[2:], stdout=2).returncode\n"
+    "if sys.argv[1]: os.sync()\n"
+    "seconds = time.perf_counter() - started\n"
     "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
-    "print(used.ru_maxrss, used.ru_utime + used.ru_stime, used.ru_inblock, used.ru_oublock)\n"
+    "print(seconds, used.ru_maxrss, used.ru_utime + used.ru_stime, used.ru_inblock, used.ru_oublock)\n"
     "sys.exit(code)\n"
 )
 
@@ -43,16 +46,11 @@ def measure(
     synced: bool = False,
 ) -> Figures:
     """Run a command, which has to end with 0. `synced`: until the disk has what it wrote."""
-    started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", _CHILD, *command], cwd=cwd, env=environment, capture_output=True, check=False
-    )
-    if synced:
-        os.sync()
-    seconds = time.perf_counter() - started
+    asked = [sys.executable, "-c", _CHILD, "synced" if synced else "", *command]
+    done = subprocess.run(asked, cwd=cwd, env=environment, capture_output=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))}: {done.stderr.decode()[-2000:]}")
-    peak, cpu, read, written = map(float, done.stdout.split())
+    seconds, peak, cpu, read, written = map(float, done.stdout.split())
     return Figures(seconds, peak / 1024, cpu, read * 512 / 1e9, written * 512 / 1e9)
 
 

@@ -1,22 +1,24 @@
 """How fast a plain `docker pull` brings weights, by how they lie in layers; one table and one plot.
 
-    python benchmarks/pull.py [--gib 4] [--files 1] [--rate 40] [--runs 3] [--json FILE]
+    python benchmarks/pull.py [--gib 4] [--files 1] [--rate 40] [--runs 3] [--newer DIR] [--json FILE]
 
 Needs root and Debian's docker.io, docker-registry and aria2. Weights are generated (bfloat16, normally distributed, so
 that they compress as real ones do), pushed to a docker-registry on loopback and pulled by a Docker daemon with an empty
 data root and dropped caches, through a front that limits each connection to --rate MB/s, as object stores do. Peers in
 the same run: the same weights in one gzip layer (what `docker build` makes), in one plain layer, in one layer a file,
-and the same blobs fetched by aria2c with 16 connections.
+and the same blobs fetched by aria2c with 16 connections. --newer: where another Docker lies unpacked, which pulls them,
+too.
 
 The limits printed beside them: `3 streams`, bytes / (3 x rate), what Docker's default of three downloads allows; and
-`unpack`, the plain layers pulled once with no limit, which shows how fast this machine writes them.
+`unpack`, what is left of a pull of the plain layer with no limit after its last byte: how fast Docker writes it here.
 """
 
+import argparse
 import os
 import shutil
 import statistics
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -42,6 +44,7 @@ from cogpack.session import Session, Settings
 from cogpack.sinks.registry import RegistrySink
 
 GZIP, PLAIN, PER_FILE, OURS = "one gzip layer", "one plain layer", "one layer a file", "cogpack"
+ARIA = f"aria2c -x{CONNECTIONS}"
 
 
 def layouts(paths: Sequence[Path], prints: Fingerprints) -> dict[str, list[BuiltLayer]]:
@@ -77,10 +80,10 @@ def push(session: Session, layers: Sequence[BuiltLayer], target: str) -> None:
     sink.commit(sink.put(image), ["v1"])
 
 
-def pull(scratch: Path, image: str) -> Figures:
-    """`docker pull` into an empty data root."""
+def pull(programs: Path | None, scratch: Path, image: str) -> Figures:
+    """`docker pull` into an empty data root, by the Docker that is installed or lies in `programs`."""
     drop_caches()
-    with dockerd(scratch / "docker", bridge=False) as docker:
+    with dockerd(scratch / "docker", bridge=False, programs=programs) as docker:
         return clocked(lambda: docker.run("pull", "-q", image, seconds=3600))
 
 
@@ -107,41 +110,59 @@ def main() -> None:
     parser.add_argument("--gib", type=float, default=1)
     parser.add_argument("--files", type=int, default=1)
     parser.add_argument("--rate", type=float, default=40, help="MB/s of each connection")
+    parser.add_argument("--newer", type=Path, metavar="DIR", help="also by the Docker that lies unpacked there")
     arguments = parser.parse_args()
     measured = Measured()
     with scratch_directory(arguments.scratch) as scratch:
         paths = generate(scratch / "model", int(arguments.gib * GiB), arguments.files)
         size = sum(path.stat().st_size for path in paths)
-        prints = Fingerprints(scratch / "fingerprints")
         with docker_registry(scratch / "registry") as registry:
-            images: dict[str, str] = {}
+            images, counts = {}, {}
             with Session(Settings(cache=scratch / "cache", environment=os.environ)) as session:
-                found = layouts(paths, prints)
+                found = layouts(paths, Fingerprints(scratch / "fingerprints"))
                 for number, (name, layers) in enumerate(found.items()):
-                    push(session, layers, f"{registry}/weights/layout{number}:v1")
-                    images[name] = f"weights/layout{number}:v1"
-            open_front, front = Front(registry, None), Front(registry, arguments.rate * 1e6)
-            wire: dict[str, int] = {}
+                    images[name], counts[name] = f"weights/layout{number}:v1", len(layers)
+                    push(session, layers, f"{registry}/{images[name]}")
+            shutil.rmtree(scratch / "model")
+            os.sync()
+            tables = []
+            for programs in (None, *([arguments.newer.absolute()] if arguments.newer else ())):
+                with dockerd(scratch / "docker", bridge=False, programs=programs) as docker:
+                    version = docker.version
+                title = f"Docker {version} pulls {size / 1e9:.2f} GB of weights, {arguments.rate:g} MB/s a connection"
+                peers = {name: partial(pull, programs, scratch) for name in images} | {ARIA: partial(aria2, scratch)}
+                tables.append(compared(title, peers, images, counts, registry, size, arguments))
+    measured.report(tables, arguments.json, ("docker-registry", "aria2c"))
 
-            def counted(name: str, work: Callable[[Path, str], Figures], image: str) -> Figures:
-                before = front.bytes
-                figures = work(scratch, f"{front.address}/{image}")
-                wire[name] = front.bytes - before
-                return figures
 
-            unpack = min(pull(scratch, f"{open_front.address}/{images[PLAIN]}").seconds for _ in range(2))
-            peers = {name: partial(counted, name, pull, image) for name, image in images.items()}
-            other = f"aria2c -x{CONNECTIONS}"
-            peers[other] = partial(counted, other, aria2, images[OURS])
-            runs = in_turns(peers, arguments.runs)
-    counts = {name: len(layers) for name, layers in found.items()}
+def compared(
+    title: str,
+    peers: Mapping[str, Callable[[str], Figures]],
+    images: Mapping[str, str],
+    counts: Mapping[str, int],
+    registry: str,
+    size: int,
+    arguments: argparse.Namespace,
+) -> Table:
+    """What each of `peers` takes for its image, of so many layers; all but Docker take ours."""
+    open_front, front = Front(registry, None), Front(registry, arguments.rate * 1e6)
+    wire: dict[str, int] = {}
+
+    def counted(name: str, work: Callable[[str], Figures]) -> Figures:
+        before = front.bytes
+        figures = work(f"{front.address}/{images.get(name, images[OURS])}")
+        wire[name] = front.bytes - before
+        return figures
+
+    unpack = min(_unpacking(open_front, partial(peers[PLAIN], f"{open_front.address}/{images[PLAIN]}")) for _ in "12")
+    runs = in_turns({name: partial(counted, name, work) for name, work in peers.items()}, arguments.runs)
     streams = size / (3 * arguments.rate * 1e6)
     limit = max(streams, unpack)
     rows = [
         Row(
             name,
             each,
-            limit=name == other,
+            limit=name == ARIA,
             more={
                 "layers": counts.get(name, counts[OURS]),
                 "GB sent": round(wire[name] / 1e9, 2),
@@ -150,14 +171,18 @@ def main() -> None:
         )
         for name, each in runs.items()
     ]
-    title = f"docker pull of {size / 1e9:.2f} GB of weights, {arguments.rate:g} MB/s a connection"
     note = (
-        f"In {len(paths)} file(s). Limits: the three streams that Docker takes {streams:.1f} s, unpacking "
+        f"In {arguments.files} file(s). Limits: the three streams that Docker takes {streams:.1f} s, unpacking "
         f"{unpack:.1f} s. aria2c takes {CONNECTIONS} streams and unpacks nothing."
     )
-    measured.report(
-        [Table(title, tuple(rows), OURS, size, note)], arguments.json, ("docker", "docker-registry", "aria2c")
-    )
+    return Table(title, tuple(rows), OURS, size, note)
+
+
+def _unpacking(front: Front, pull: Callable[[], Figures]) -> float:
+    """What is left of a pull of one layer after its last byte."""
+    front.first = 0
+    seconds = pull().seconds
+    return seconds - (front.last - front.first)
 
 
 if __name__ == "__main__":

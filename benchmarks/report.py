@@ -20,7 +20,7 @@ from measuring import Figures
 import cogpack
 
 _VERSIONS = {
-    "docker": ("docker", "--version"),
+    "docker": ("dockerd", "--version"),  # the daemon does the work, and its client may be another
     "docker-registry": ("docker-registry", "--version"),
     "skopeo": ("skopeo", "--version"),
     "crane": ("crane", "version"),
@@ -190,7 +190,7 @@ def _machine(load: float, programs: Sequence[str]) -> Machine:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     found = {"python": platform.python_version()}
     for name in programs:
-        if shutil.which(name):
+        if shutil.which(_VERSIONS[name][0]):
             done = subprocess.run(_VERSIONS[name], capture_output=True, text=True, check=False)
             if version := re.search(r"\b\d+\.[\w.+~-]*\w", done.stdout or done.stderr):
                 found[name] = version[0]

@@ -114,20 +114,28 @@ class Docker:
         assert not ok or done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
         return done
 
+    @property
+    def version(self) -> str:
+        """Of the daemon, which does the work: its client may be of another."""
+        return self("version", "--format", "{{.Server.Version}}")
+
     def __call__(self, *arguments: str) -> str:
         """stdout of `docker ARGUMENTS...`, stripped."""
         return self.run(*arguments).stdout.strip()
 
 
 @contextmanager
-def dockerd(directory: Path, *, bridge: bool = True) -> Iterator[Docker]:
-    """A real Docker daemon of one's own, apart from the machine's: needs root and Debian's package docker.io.
+def dockerd(directory: Path, *, bridge: bool = True, programs: Path | None = None) -> Iterator[Docker]:
+    """A real Docker daemon of one's own, apart from the machine's: needs root and Debian's package docker.io, which
+    may be unpacked in `programs`.
 
     All of its state is in `directory` and is removed in the end, with every container. It starts the containerd it
     needs by itself. Without iptables, published ports still answer: docker-proxy serves them. `bridge=False` for
     containers with `--network none` or `host` alone, on kernels that allow no network devices too.
     """
-    missing = [program for program in ("docker", "dockerd", "containerd", "runc") if shutil.which(program) is None]
+    path = os.pathsep.join([*(f"{programs}/usr/{each}" for each in ("sbin", "bin") if programs), os.environ["PATH"]])
+    found = {name: shutil.which(name, path=path) for name in ("dockerd", "docker", "containerd", "runc")}
+    missing = [name for name, place in found.items() if place is None]
     if missing:
         raise Unavailable(f"not installed: {', '.join(missing)}")
     if os.geteuid() != 0:
@@ -137,7 +145,7 @@ def dockerd(directory: Path, *, bridge: bool = True) -> Iterator[Docker]:
         raise Unavailable("dockerd needs CAP_SYS_ADMIN and CAP_NET_ADMIN, which this container does not give")
     directory.mkdir(parents=True, exist_ok=True)
     docker = Docker(f"unix://{directory}/sock")
-    command = ["dockerd", "--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"]
+    command = [found["dockerd"] or "", "--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"]
     command += ["-H", docker.host, "--pidfile", f"{directory}/pid", "--iptables=false"]
     if not bridge and not Path("/sys/class/net/docker0").exists():  # without one, it removes that of another daemon
         command.append("--bridge=none")
@@ -146,12 +154,13 @@ def dockerd(directory: Path, *, bridge: bool = True) -> Iterator[Docker]:
         return docker if "API listen on" in log else None
 
     try:
-        with running(command, answers, log=directory / "log", seconds=60, grace=30) as found:
+        own = {**os.environ, "PATH": path}
+        with running(command, answers, log=directory / "log", environment=own, seconds=60, grace=30):
             try:
-                yield found
+                yield docker
             finally:
-                if containers := found("ps", "--all", "--quiet").split():
-                    found.run("rm", "--force", "--volumes", *containers, ok=False)
+                if containers := docker("ps", "--all", "--quiet").split():
+                    docker.run("rm", "--force", "--volumes", *containers, ok=False)
     finally:
         _unmount(directory)
         for name in ("data", "exec"):
@@ -166,7 +175,10 @@ def _unmount(directory: Path) -> None:
 
 
 class Front:
-    """Passes connections on to `upstream`; what comes back is limited on each to `rate` bytes a second, and counted."""
+    """Passes connections on to `upstream`; what comes back is limited on each to `rate` bytes a second, and counted.
+
+    `first` and `last`: when it came, by the monotonic clock; who sets `first` to 0 starts anew.
+    """
 
     def __init__(self, upstream: str, rate: float | None) -> None:
         self._upstream = upstream.rpartition(":")[0], int(upstream.rpartition(":")[2])
@@ -174,16 +186,17 @@ class Front:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.bytes = 0
+        self.first = self.last = 0.0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
         while True:
             client, _ = self._listener.accept()
             server = socket.create_connection(self._upstream)
-            for source, target, rate in ((client, server, None), (server, client, self._rate)):
-                threading.Thread(target=self._pump, args=(source, target, rate), daemon=True).start()
+            for source, target, back in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self._pump, args=(source, target, back), daemon=True).start()
 
-    def _pump(self, source: socket.socket, target: socket.socket, rate: float | None) -> None:
+    def _pump(self, source: socket.socket, target: socket.socket, back: bool) -> None:
         reading, writing = os.pipe()
         due = time.monotonic()
         try:
@@ -191,9 +204,13 @@ class Front:
                 left = size
                 while left:
                     left -= os.splice(reading, target.fileno(), left)
-                if source is not target and rate:
-                    self.bytes += size
-                    due = max(due, time.monotonic() - 0.05) + size / rate
+                if not back:
+                    continue
+                self.last = time.monotonic()
+                self.first = self.first or self.last
+                self.bytes += size
+                if self._rate:
+                    due = max(due, time.monotonic() - 0.05) + size / self._rate
                     time.sleep(max(0.0, due - time.monotonic()))
         except OSError:
             pass

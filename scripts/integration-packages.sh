@@ -3,8 +3,7 @@
 set -u
 # Arguments: packages besides.
 wanted="$* docker-registry docker.io containerd skopeo podman catatonit umoci runc iptables uidmap proot chromium-headless-shell"
-# Only newer suites have these two; unpacked into .tools, not installed.
-newer="crane oras"
+# Only newer suites have crane, oras, and a Docker of these days ($NEWER_DOCKER); unpacked into .tools, not installed.
 suite=forky
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     echo "not root on Debian: integration tests whose programs are missing will say so and skip"
@@ -24,25 +23,34 @@ if [ -n "$missing" ]; then
 fi
 
 cd "$(dirname "$0")/.." || exit 0
-missing=""
-for package in $newer; do
-    [ -x ".tools/usr/bin/$package" ] || missing="$missing $package/$suite"
-done
-[ -z "$missing" ] && exit 0
-echo "unpacking$missing"
-apt=$(mktemp -d)
-trap 'rm -rf "$apt"' EXIT
-mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" .tools
 # The mirror that this machine uses, at another suite.
 mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -E '^(URIs:|deb )' | grep -v security |
     grep -oE 'https?://[^ ]+' | head -n 1)
 key=/usr/share/keyrings/debian-archive-keyring.gpg
-echo "deb [signed-by=$key] ${mirror:-http://ftp.debian.org/debian} $suite main" >"$apt/list"
-options="-qq -o Dir::Etc::sourcelist=$apt/list -o Dir::Etc::sourceparts=- -o Dir::State::lists=$apt/lists"
-options="$options -o Dir::Cache=$apt/cache -o APT::Sandbox::User=root"
-if (apt-get $options update && cd "$apt" && apt-get $options download $missing) >/dev/null; then
-    for package in "$apt"/*.deb; do dpkg-deb -x "$package" .tools; done
-else
-    echo "they could not be fetched; tests that need them will say so and skip"
-fi
+apt=$(mktemp -d)
+trap 'rm -rf "$apt"' EXIT
+
+unpack() {
+    into=$1
+    shift
+    missing=""
+    for package in "$@"; do
+        [ -e "$into/usr/share/doc/$package" ] || missing="$missing $package/$suite"
+    done
+    [ -z "$missing" ] && return
+    echo "unpacking$missing"
+    rm -f "$apt"/*.deb
+    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$into"
+    echo "deb [signed-by=$key] ${mirror:-http://ftp.debian.org/debian} $suite main" >"$apt/list"
+    options="-qq -o Dir::Etc::sourcelist=$apt/list -o Dir::Etc::sourceparts=- -o Dir::State::lists=$apt/lists"
+    options="$options -o Dir::Cache=$apt/cache -o APT::Sandbox::User=root"
+    if (apt-get $options update && cd "$apt" && apt-get $options download $missing) >/dev/null; then
+        for package in "$apt"/*.deb; do dpkg-deb -x "$package" "$into"; done
+    else
+        echo "they could not be fetched; tests that need them will say so and skip"
+    fi
+}
+
+unpack .tools crane oras
+[ -z "${NEWER_DOCKER:-}" ] || unpack .tools/docker docker.io containerd
 exit 0

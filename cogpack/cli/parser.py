@@ -1,5 +1,8 @@
 """This module lists what `cogpack` takes on its command line."""
 
+import argparse
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache, partial
 
 from cogpack import __version__
@@ -29,18 +32,32 @@ from cogpack.cli.options import (
 )  # fmt: skip
 from cogpack.cli.project_grammar import add_projects
 from cogpack.cli.weight_grammar import add_weights
+from cogpack.errors import InputError
 
+_OF_ALL = ("help", "completion")
+"""Commands that tell of all commands."""
 _FOREIGN = ("--allow-foreign", "take layers that the registry does not have from their URLs at this host")
 
 
-@cache  # it is the same for every line, and takes 10 ms
-def parser() -> Grammar:
-    """Return the grammar of all commands, each with its act and with defaults for the shared options that it lacks."""
+def read(words: Sequence[str]) -> argparse.Namespace:
+    """Read a command line by the grammar of its command alone; of what is wrong with it the whole grammar tells, which
+    knows all others."""
+    if words and not words[0].startswith("-") and words[0] not in _OF_ALL:
+        with suppress(InputError):
+            return parser(words[0]).parse_args(words)
+    return parser().parse_args(words)
+
+
+@cache
+def parser(wanted: str | None = None) -> Grammar:
+    """Return the grammar of all commands, or of the one that is wanted: each with its act and with defaults for the
+    shared options that it lacks."""
     top = Grammar(
         prog="cogpack",
         description="Turn a Cog project into a standard OCI image without Docker.",
         epilog=f"More: cogpack help COMMAND|{'|'.join([*TOPICS, 'exit-codes'])}",
     )
+    top.wanted = wanted
     for topic in TOPICS.values():
         topic.add(lambda *names, **settings: top.set_defaults(**{_dest(names, settings): _default(settings)}))
     top.set_defaults(jobs=1)

@@ -7,7 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from cogpack.cli.parser import parser
+from cogpack.cli.parser import read
 from cogpack.cli.running import Terminated
 from cogpack.cli.standard_streams import give_up_stdout
 
@@ -16,7 +16,7 @@ def run_words(words: list[str]) -> int:
     """Run one command, and return the process's exit code."""
     arguments = argparse.Namespace(json="--json" in words, directory=Path(), file="cog.yaml")
     try:
-        arguments = parser().parse_args(words)
+        arguments = read(words)
         arguments.written = words
         arguments.act(arguments)
     except BrokenPipeError:

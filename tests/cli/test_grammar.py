@@ -13,7 +13,7 @@ from cogpack.cli import run
 from cogpack.cli.grammar import Grammar, topic_page
 from cogpack.cli.helping import EXIT_CODES, SHELLS
 from cogpack.cli.options import CONNECTION, TOPICS
-from cogpack.cli.parser import parser
+from cogpack.cli.parser import parser, read
 from cogpack.cli.suggestions import ANSWERS, COMMANDS, OPTIONS
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -58,6 +58,9 @@ def test_every_command_has_an_example_that_it_reads_and_every_argument_a_help(na
     words = command.example.split(" > ")[0].removeprefix("docker run -p 5000:5000 $(").removesuffix(")").split()
     assert " ".join(words).startswith(name)
     assert parser().parse_args(words[1:]).act
+    if words[1] not in ("help", "completion"):  # whose acts hold the grammar
+        assert read(words[1:]) == parser().parse_args(words[1:]), "its command's grammar alone reads the same"
+        assert [*parser(words[1]).commands] == [words[1]]
     assert name.removeprefix("cogpack ").split()[-1] in README, "it stands in the table of commands"
 
 
