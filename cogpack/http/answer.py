@@ -11,6 +11,7 @@ from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.http.addresses import both_shown
 from cogpack.http.sockets import RefusedCertificateError
 from cogpack.http.target import Target
+from cogpack.http.throttle import RETRIED
 from cogpack.http.transport import Body
 
 ANSWER_LIMIT = 4 * 1024 * 1024
@@ -124,12 +125,14 @@ def translated(url: str, *, named: str = "", proxy: str | None = None) -> Iterat
             "beside the latter",
         ) from error
     except httpx.ProxyError as error:
-        if str(error).startswith("407"):
+        status = int(str(error)[:3])
+        if status in (401, 407):  # the former from a few, for a tunnel (not RFC 9110 15.5.8)
             raise DeniedError(
-                f"the proxy {proxy} wants a user and a password (HTTP 407)",
+                f"the proxy {proxy} wants a user and a password (HTTP {status})",
                 next_step="write them into the proxy's variable, as http://USER:PASSWORD@HOST:PORT",
             ) from error
-        raise UnavailableError(
+        final = 400 <= status < 500 and status not in RETRIED
+        raise (DeniedError if final else UnavailableError)(
             f"{shown()}: the proxy {proxy} does not lead there: {error}",
             next_step="check HTTPS_PROXY and NO_PROXY, or ask who runs the proxy",
         ) from error

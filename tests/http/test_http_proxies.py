@@ -7,7 +7,7 @@ from support.sockets import answer as answered
 from support.sockets import server_tls, talking
 from trustme import CA
 
-from cogpack.errors import DeniedError, InputError, UnavailableError
+from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
 from cogpack.http import Http
 from cogpack.http.proxies import Proxies
 
@@ -162,11 +162,25 @@ def test_a_host_behind_a_tunnel_does_not_speak_for_the_proxy(environment: dict[s
                 assert http.request("GET", "https://h.example/x", origin="https://h.example").status == 407
 
 
-def test_a_proxy_that_does_not_lead_there_is_named() -> None:
-    with proxying(refusal="403 Forbidden") as proxy:
+@pytest.mark.parametrize(
+    ("refusal", "error"), [("403 Forbidden", DeniedError), ("503 Service Unavailable", UnavailableError)]
+)
+def test_a_proxy_that_does_not_lead_there_is_named_and_asked_again_where_that_may_help(
+    refusal: str, error: type[CogpackError]
+) -> None:
+    with proxying(refusal=refusal) as proxy:
+        with Http(environment={"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"}, backoff=lambda _: 0.0) as http:
+            with pytest.raises(error, match=rf"the proxy http://127\.0\.0\.1:{proxy.port} .*{refusal}"):
+                http.request("GET", "https://h.example/", origin="https://h.example/", tries="few")
+        assert (len(proxy.heads) > 1) is (error is UnavailableError)
+
+
+def test_a_proxy_that_says_401_for_a_tunnel_wants_a_password_too() -> None:
+    with proxying(refusal="401 Unauthorized") as proxy:
         with Http(environment={"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"}) as http:
-            with pytest.raises(UnavailableError, match=rf"the proxy http://127\.0\.0\.1:{proxy.port} .*403"):
-                http.request("GET", "https://h.example/", origin="https://h.example/", tries="once")
+            with pytest.raises(DeniedError, match=r"wants a user and a password \(HTTP 401\)"):
+                http.request("GET", "https://h.example/", origin="https://h.example/")
+        assert len(proxy.heads) == 1
 
 
 def test_behind_a_proxy_literal_addresses_are_still_refused_to_servers() -> None:
