@@ -48,8 +48,8 @@ class Runner(BaseRunner):
 '''
 
 
-def test_a_model_is_served_by_it_and_an_extension_is_built_for_it(hello: Project, tmp_path: Path) -> None:
-    minor = "3.12"
+@pytest.mark.parametrize("minor", ["3.10", "3.12"])
+def test_a_model_is_served_by_it_and_an_extension_is_built_for_it(hello: Project, tmp_path: Path, minor: str) -> None:
     if all(probe(tmp_path).refusal(rung, owners=False) for rung in (Rung.ROOT, Rung.USERNS, Rung.CHROOT)):
         pytest.skip("this machine runs no containers without proot")
     root = installed(minor)
