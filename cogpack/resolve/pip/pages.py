@@ -11,6 +11,7 @@ import msgspec
 
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http, Response
+from cogpack.lockfile.table import LockedSize
 from cogpack.oci import decode
 from cogpack.redaction import learn_url
 from cogpack.resolve.pip.offers import Hashes, Offer
@@ -130,7 +131,7 @@ class _File(msgspec.Struct, frozen=True, rename="kebab"):
     filename: str
     url: str
     hashes: dict[str, str] = {}
-    size: int | None = None
+    size: LockedSize | None = None
     requires_python: str | None = None
     yanked: bool | str = False
     upload_time: str | None = None
@@ -138,20 +139,22 @@ class _File(msgspec.Struct, frozen=True, rename="kebab"):
     dist_info_metadata: bool | dict[str, str] | None = None
 
 
-class _Page(msgspec.Struct, frozen=True):
+class Page(msgspec.Struct, frozen=True):
     files: list[_File]
 
 
 def _json(data: bytes, base: str, where: str) -> Iterator[Offer]:
     try:
-        page = decode(data, _Page, where=where)
+        page = decode(data, Page, where=where)
     except InputError as error:
         raise UnavailableError(error.message, next_step="tell the operator of the package index") from error
     for file in page.files:
+        if (url := _joined(base, file.url)) is None:
+            continue
         metadata = file.core_metadata if file.core_metadata is not None else file.dist_info_metadata
         yield Offer(
             filename=file.filename,
-            url=urljoin(base, file.url),
+            url=url,
             sha256=_sha256(file.hashes.get("sha256", "")),
             size=file.size,
             requires_python=file.requires_python or "",
@@ -167,19 +170,25 @@ def _html(data: bytes, base: str) -> Iterator[Offer]:
     anchors = Anchors()
     anchors.feed(data.decode(errors="replace"))
     anchors.close()
-    base = urljoin(base, anchors.base) if anchors.base else base
+    base = (anchors.base and _joined(base, anchors.base)) or base
     for attributes in anchors.found:
-        try:
-            url = urljoin(base, attributes["href"] or "")
-            urlsplit(url)
-        except ValueError:
-            continue
-        yield _offer(
-            url,
-            attributes.get("data-requires-python") or "",
-            yanked=attributes.get("data-yanked") is not None,  # pip wants a value, if an empty one
-            metadata=_metadata(attributes),
-        )
+        if (url := _joined(base, attributes["href"] or "")) is not None:
+            yield _offer(
+                url,
+                attributes.get("data-requires-python") or "",
+                yanked=attributes.get("data-yanked") is not None,  # pip wants a value, if an empty one
+                metadata=_metadata(attributes),
+            )
+
+
+def _joined(base: str, link: str) -> str | None:
+    """Give the address that `link` leads to; None where it is none."""
+    try:
+        url = urljoin(base, link)
+        urlsplit(url)
+    except ValueError:
+        return None
+    return url
 
 
 def _metadata(attributes: Mapping[str, str | None]) -> Hashes | None:

@@ -19,6 +19,7 @@ _EXTRA = re.compile(r"The package `([^`]+)` does not have an extra named `([^`]+
 _YANKED = re.compile(r"^warning: `([^`]+)` is yanked(.*)$", re.MULTILINE)
 _NETWORK = ("Failed to fetch", "error sending request", "dns error", "Connection refused", "timed out")
 _DENIED = ("401 Unauthorized", "403 Forbidden", "lack of valid authentication credentials")
+_NO_PAGE = ("Received some unexpected JSON from", "Unsupported `Content-Type`", "Could not parse absolute URL `http")
 _NO_WHEELS = ("no usable wheels", "no wheels with a matching", "no wheels are available")
 _OVERRIDE = re.compile(r"\.? *Consider using `exclude-newer-package`[^;]*")
 """uv gives this advice of a setting that is not ours."""
@@ -69,6 +70,11 @@ def failure(errors: str, target: TargetPython) -> CogpackError:
         if "certificate" in errors:
             advice = "if a company's own authority signed it, set SSL_CERT_FILE to a file that holds it"
         return UnavailableError(f"a package index can't be reached: {text}", next_step=advice)
+    if any(word in errors for word in _NO_PAGE):
+        return UnavailableError(
+            f"a page of a package index can't be read: {text}",
+            next_step="check the index's address (UV_DEFAULT_INDEX, PIP_INDEX_URL); if it is right, tell its operator",
+        )
     if _DAMAGED.search(errors):
         return InputError(
             f"requirements: a wheel can't be read: {text}",

@@ -1,10 +1,13 @@
 """A source is a program of others: what it finds of this machine while it is built, rung by rung (docs/sources.md)."""
 
+import ast
 import json
 import os
+import signal
 import socket
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from cogpack.config import StepLimits
 from cogpack.layers.wheels import VenvSource
 from cogpack.planning.building.archive import BuildSystem
 from cogpack.planning.building.guest import Guests
+from cogpack.planning.building.host import Host
 from cogpack.planning.building.job import Done, Job
 from cogpack.planning.private_guest import Way
 from cogpack.sandbox.rungs.choice import Rung
@@ -32,19 +36,31 @@ LIVES_ON = f"98{os.getpid()}"
 """Seconds that a daemon sleeps, by which it is known: another run of these tests has one, too."""
 
 POISON = """
-import json, socket, subprocess
+import json, pwd, socket, subprocess
 
-def agent():
-    socket.socket(socket.AF_UNIX).connect({agent!r})
+def agent(name):
+    socket.socket(socket.AF_UNIX).connect(name)
     return "spoken to"
 
+def home(name):
+    for place in (os.path.expanduser("~"), pwd.getpwuid(os.getuid()).pw_dir, {home!r}, "../" * 40 + {home!r}):
+        if os.path.exists(os.path.join(place, name)):
+            return open(os.path.join(place, name)).read()
+
+def linked():
+    os.symlink({home!r}, "to-home")
+    return open("to-home/.netrc").read()
+
 ATTEMPTS = {{
-    "variables": lambda: sorted(os.environ),
-    "credentials": lambda: open({credentials!r}).read(),
-    "above": lambda: open("../" * 40 + {credentials!r}).read(),
+    "variables": lambda: dict(os.environ),
+    "docker": lambda: home(".docker/config.json"),
+    "netrc": lambda: home(".netrc"),
+    "key": lambda: home(".ssh/id_ed25519"),
+    "linked": linked,
     "processes": lambda: open("/proc/{process}/environ").read(),
     "network": lambda: socket.create_connection(("127.0.0.1", {port}), 5),
-    "agent": agent,
+    "agent": lambda: agent({agent!r}),
+    "abstract": lambda: agent({abstract!r}),
     "before": lambda: open("/opt/venv/lib/python/site-packages/sitecustomize.py").read(),
 }}
 
@@ -55,7 +71,8 @@ def build_wheel(directory, *_):
             report[name] = repr(attempt())
         except Exception:
             report[name] = None
-    open("/opt/venv/lib/python/site-packages/sitecustomize.py", "w").write("poison")
+    if {guest}:
+        open("/opt/venv/lib/python/site-packages/sitecustomize.py", "w").write("poison")
     os.makedirs({outside!r}, exist_ok=True)
     open({outside!r} + "/written", "w").write("poison")
     daemon = "trap '' HUP TERM; exec {python} -c 'import time; time.sleep({lives_on})'"
@@ -119,39 +136,84 @@ def left(word: str) -> list[Path]:
     return running
 
 
-@EVERY_RUNG
-def test_a_poisoned_source_finds_nothing_and_leaves_nothing(rung: Rung, guests: Guests, tmp_path: Path) -> None:
-    credentials, outside = tmp_path / "credentials", tmp_path / "outside"
-    credentials.write_text("secret")
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as agent:
-        agent.bind(str(tmp_path / "agent"))
-        agent.listen()
-        poison = POISON.format(
-            agent=str(tmp_path / "agent"),
-            credentials=str(credentials),
-            outside=str(outside),
-            process=os.getpid(),
-            port=server.getsockname()[1],
-            python=PYTHON,
-            lives_on=LIVES_ON,
+@pytest.fixture
+def poison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], dict[str, bytes]]]:
+    """Gives the files of a source that looks for what lies in `home`, listens and is among our variables; `True`: as a
+    guest. It writes into `outside`."""
+    home, abstract = tmp_path / "home", f"\0{tmp_path}/agent"
+    for name in (".docker/config.json", ".netrc", ".ssh/id_ed25519"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("secret")
+    for name, value in (("HOME", home), ("SSH_AUTH_SOCK", tmp_path / "agent"), ("REGISTRY_TOKEN", "secret")):
+        monkeypatch.setenv(name, str(value))
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        for name in (str(tmp_path / "agent"), abstract):
+            agent = stack.enter_context(socket.socket(socket.AF_UNIX))
+            agent.bind(name)
+            agent.listen()
+        yield lambda guest: source_files(
+            POISON.format(
+                agent=str(tmp_path / "agent"),
+                abstract=abstract,
+                home=str(home),
+                outside=str(tmp_path / "outside"),
+                process=os.getpid(),
+                port=server.getsockname()[1],
+                python=PYTHON,
+                lives_on=LIVES_ON,
+                guest=guest,
+            )
         )
-        files = source_files(poison)
-        done = guests.run(job(tmp_path / "first", files))
+
+
+@EVERY_RUNG
+def test_a_poisoned_source_finds_nothing_and_leaves_nothing(
+    rung: Rung, guests: Guests, poison: Callable[[bool], dict[str, bytes]], tmp_path: Path
+) -> None:
+    done = guests.run(job(tmp_path / "first", poison(True)))
     found_there = report(done)
     assert {name for name, value in found_there.items() if value} == {"variables"}, rung
     assert "secret" not in str(found_there)
-    assert not outside.exists()
+    assert "SSH_AUTH_SOCK" not in str(found_there["variables"])
+    assert not any("\x1b" in line or len(line) > 10_000 for line in done.said)
+    assert not (tmp_path / "outside").exists()
     assert not [path for path in (tmp_path / "first").iterdir() if path.is_dir()], "its tree is gone"
     assert not left(LIVES_ON)
-    again = report(guests.run(job(tmp_path / "second", files)))
+    again = report(guests.run(job(tmp_path / "second", poison(True))))
     assert again["before"] is None  # what the first one wrote
 
 
-@pytest.mark.parametrize("rung", [Rung.USERNS])
-@pytest.mark.parametrize("guests", [1], indirect=True)
-def test_a_build_that_never_ends_is_stopped(rung: Rung, guests: Guests, tmp_path: Path) -> None:
-    endless = "import time\ndef build_wheel(*_):\n    time.sleep(987652)\n"
+def test_by_this_machines_python_it_finds_all_but_variables_as_the_docs_say(
+    poison: Callable[[bool], dict[str, bytes]], tmp_path: Path
+) -> None:
+    """So each of these attempts would find something if a rung let it."""
+    host = Host(runner(tmp_path, StepLimits(time=60)), PYTHON, MINOR)
+    done = host.run(job(tmp_path / "job", poison(False)))
+    for path in left(LIVES_ON):
+        os.kill(int(path.parent.name), signal.SIGKILL)
+    found_there = report(done)
+    assert {name for name, value in found_there.items() if not value} == {"before"}
+    assert not {"SSH_AUTH_SOCK", "REGISTRY_TOKEN"}.intersection(ast.literal_eval(str(found_there["variables"])))
+    assert not any("\x1b" in line or len(line) > 10_000 for line in done.said)
+    assert (tmp_path / "outside/written").read_text() == "poison"
+
+
+ENDLESS = f"""
+import signal, subprocess, time
+def build_wheel(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    subprocess.Popen(["{PYTHON}", "-c", "import time; time.sleep({LIVES_ON}1)"], start_new_session=True)
+    while True:
+        time.sleep({LIVES_ON}2)
+"""
+
+
+@EVERY_RUNG
+@pytest.mark.parametrize("guests", [2], indirect=True)
+def test_a_build_that_never_ends_is_stopped_with_all_that_it_began(rung: Rung, guests: Guests, tmp_path: Path) -> None:
     with pytest.raises(LimitError) as told:
-        guests.run(job(tmp_path / "job", source_files(endless)))
+        guests.run(job(tmp_path / "job", source_files(ENDLESS)))
     assert told.value.limit == "seconds", rung
     assert [path.name for path in (tmp_path / "job").iterdir()] == ["a.gz"]
+    assert not left(LIVES_ON)

@@ -129,6 +129,28 @@ def test_a_server_names_no_file_of_this_machine(fake: Fake) -> None:
         assert list(pages(http, index_url=f"{fake.url}/simple").offers("pkg")) == []
 
 
+@pytest.mark.parametrize("size", ["-1", "1.5", "1e400", "1e3", "9" * 25, "9" * 5000, "NaN", '"1"'])
+def test_a_size_that_no_file_has_is_told_as_a_fault_of_the_page(fake: Fake, size: str) -> None:
+    body = f'{{"files": [{{"filename": "{WHEEL}", "url": "{WHEEL}", "size": {size}}}]}}'.encode()
+    PAGES["/simple/pkg/"] = (200, {"Content-Type": "application/vnd.pypi.simple.v1+json"}, body)
+    with Http() as http, pytest.raises(UnavailableError, match=r"/simple/pkg/: not a valid page: ") as told:
+        list(pages(http, index_url=f"{fake.url}/simple").offers("pkg"))
+    assert told.value.next_step == "tell the operator of the package index"
+
+
+def test_a_link_that_is_no_address_is_passed_over_in_both_forms(fake: Fake) -> None:
+    files = [{"filename": WHEEL, "url": url} for url in (f"http://[/{WHEEL}", WHEEL)]
+    PAGES["/json/pkg/"] = (
+        *(200, {"Content-Type": "application/vnd.pypi.simple.v1+json"}),
+        json.dumps({"files": files}).encode(),
+    )
+    PAGES["/html/pkg/"] = html(f'<base href="http://["><a href="http://[/{WHEEL}">x</a><a href="{WHEEL}">x</a>')
+    with Http() as http:
+        for form in ("json", "html"):
+            found = pages(http, index_url=f"{fake.url}/{form}").offers("pkg")
+            assert [offer.url for offer in found] == [f"{fake.url}/{form}/pkg/{WHEEL}"]
+
+
 def test_what_was_uploaded_too_late_or_does_not_say_when_is_not_seen(fake: Fake) -> None:
     files = [
         {"filename": f"pkg-{version}-py3-none-any.whl", "url": f"{version}.whl", **more}
