@@ -342,7 +342,7 @@ class Store:
         size = "" if artifact.size is None else f" of {artifact.size} bytes"
         return MismatchError(
             f"{self._http.shown(url)}: expected {artifact.digest}{size}, found {found}",
-            next_step="the file was replaced since it was locked: ask its publisher, then run cogpack lock",
+            next_step="the file was replaced since it was pinned: ask its publisher, then run cogpack lock",
         )
 
 

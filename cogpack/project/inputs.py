@@ -132,24 +132,43 @@ class _InputFiles:
             self.read(target, where, constraint=constraint or include.constraint, above=above)
 
     def _linked(self, links: LocalLinks, name: str) -> LocalLinks:
-        """Find it as pip does, beside the file that names it. It may lie outside of the project, like an index."""
-        directory = os.path.normpath(self.root / Path(name).parent / links.directory)
-        return msgspec.structs.replace(links, directory=directory)
+        """Find it as pip does: beside the file that names it, else from the project. It may lie outside of that, like
+        an index."""
+        places = [self.root / Path(name).parent / links.directory, self.root / links.directory]
+        found = next((place for place in places if place.is_dir()), places[0])
+        return msgspec.structs.replace(links, directory=os.path.normpath(found))
 
     def _placed(self, wheel: LocalWheel, name: str) -> LocalWheel:
-        where = f"{wheel.path}:{wheel.line}"
-        return msgspec.structs.replace(wheel, file=_relative(self.root, name, wheel.file, where))
+        file = self._found(name, wheel.file, f"{wheel.path}:{wheel.line}", wheel.name)
+        return msgspec.structs.replace(wheel, file=file)
 
     def _placed_source(self, line: SourceLine, name: str) -> SourceLine:
         if not isinstance(line.source, LocalPath):
             return line
-        path = _relative(self.root, name, line.source.path, line.place)
+        path = self._found(name, line.source.path, line.place, line.name)
         if path == ".":
             raise InputError(
                 f"{line.place}: {line.source.path} is the project itself",
                 next_step="leave it out: the project is on Python's path in the image",
             )
         return msgspec.structs.replace(line, source=LocalPath(path=path))
+
+    def _found(self, beside: str, path: str, where: str, package: str) -> str:
+        """Give a path as it is from the project: as pip and uv have it, which are started there; else, since people
+        write it so, as it is from the file `beside`."""
+        candidates: list[str] = []
+        for base in dict.fromkeys(("", beside)):
+            try:
+                candidates.append(_relative(self.root, base, path, where))
+            except InputError as error:
+                outside = error
+        for candidate in candidates:
+            if (self.root / candidate).exists():
+                return candidate
+        if candidates:
+            return candidates[-1]
+        advice = f", or write {package}==VERSION" if package else ""
+        raise InputError(outside.message, next_step=f"{outside.next_step}{advice}")
 
 
 def _relative(root: Path, beside: str, path: str, where: str) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import TypeAlias
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 
@@ -154,14 +154,26 @@ class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LocalWheel(msgspec.Struct, frozen=True, kw_only=True):
-    """Names a wheel of the project. `file`: its path, relative to the file that names it (after merging: to the
-    project)."""
+    """Names a wheel of the project. `file`: its path, as written (after merging: relative to the project); `hashes`:
+    as of a `RequirementLine`."""
 
     name: str
     version: str
     file: str
+    extras: tuple[str, ...] = ()
+    marker: str = ""
+    hashes: tuple[str, ...] = ()
     path: str
     line: int
+
+    def __str__(self) -> str:
+        """Write it as a line: `./PATH`, or where more is said of it, `NAME[EXTRAS] @ ./PATH ; MARKER --hash=...` with
+        the path as an address has it."""
+        if not (self.extras or self.marker or self.hashes):
+            return f"./{self.file}"
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        marker = f" ; {self.marker}" if self.marker else ""
+        return " ".join([f"{self.name}{extras} @ ./{quote(self.file)}{marker}", *map("--hash={}".format, self.hashes)])
 
 
 class LocalLinks(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,8 +248,8 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """Write what is required as lines of a requirements file, wheels of the project as `./path`."""
-        return (*map(str, self.required), *(f"./{wheel.file}" for wheel in self.local_wheels))
+        """Write what is required as lines of a requirements file."""
+        return (*map(str, self.required), *map(str, self.local_wheels))
 
     @property
     def constraints(self) -> tuple[str, ...]:
@@ -246,7 +258,12 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     def places(self, text: str) -> tuple[str, ...]:
         """Give `file:line` of the lines whose packages `text` speaks of."""
         words = set(_NAME.findall(text))
-        named: tuple[RequirementLine | SourceLine, ...] = (*self.required, *self.constrained, *self.sources)
+        named: tuple[RequirementLine | SourceLine | LocalWheel, ...] = (
+            *self.required,
+            *self.constrained,
+            *self.sources,
+            *self.local_wheels,
+        )
         lines = sorted((line.path, line.line) for line in named if line.name in words)
         return tuple(dict.fromkeys(f"{path}:{line}" for path, line in lines))
 
@@ -267,7 +284,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
                 *(f"-{'c' if include.constraint else 'r'} {include.file}" for include in self.includes),
                 *map(str, self.required),
                 *(f"-c {line}" for line in self.constrained),
-                *(f"./{wheel.file}" for wheel in self.local_wheels),
+                *map(str, self.local_wheels),
                 *map(str, self.sources),
                 "",
             ]

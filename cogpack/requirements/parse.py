@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from cogpack.errors import InputError, together
 from cogpack.notes import Code, Note
@@ -27,6 +27,8 @@ from cogpack.requirements.model import (
     UnexpandedAddress,
     anonymous,
 )
+from cogpack.requirements.paths import PathFaultError, read_wheel, wheel_name
+from cogpack.requirements.reasons import NoRequirementError, requirement_of
 from cogpack.requirements.sources import SourceFaultError, read_source
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -37,7 +39,6 @@ _OPTION = re.compile(r"(?:^|\s)(?=-)")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|git@")
-_NAMED_URL = re.compile(r"[A-Za-z0-9._-]+(?:\s*\[[^\]]*\])?\s*@.*", re.DOTALL)
 _PROVIDED = ("cog", "coglet")
 _BUILD = "build a wheel (pip wheel --no-deps), put it into the project and name it: ./wheels/NAME.whl"
 _ITSELF = "leave it out: the project is on Python's path in the image; to install a part of it, name its directory"
@@ -110,13 +111,14 @@ class _Line:
         """Add to `found` what this line says."""
         if len(content) > MAX_LINE:
             raise self.fail(f"more than {MAX_LINE} characters in one line", "break the line")
-        wheel = self._local_wheel(content)
-        if wheel is not None:
+        if content.endswith("\\"):
+            raise self.fail("there is a space behind the backslash at its end", "take the space out, and it continues")
+        if (wheel := self._local_wheel(content)) is not None:
             if canonicalize_name(wheel.name) in _PROVIDED:
                 return self._dropped(found, wheel.name)
             return msgspec.structs.replace(found, local_wheels=(*found.local_wheels, wheel))
         option = _OPTION.search(content)
-        required = content[: option.start()].strip() if option else content
+        required = (content[: option.start()] if option else content).strip().removesuffix(";").rstrip()
         options = list(self._options(content[option.start() :])) if option else []
         if not required:
             return self._add_options(found, options)
@@ -205,7 +207,10 @@ class _Line:
             elif name.startswith("-"):
                 raise self.fail(f"{name:.80} is not known", "leave it out, or write what it means in another way")
             else:
-                raise self.fail(f"{word:.80} follows an option and belongs to none", "write it on a line of its own")
+                raise self.fail(
+                    f"{word:.80} follows an option and belongs to none",
+                    "write it on a line of its own, or put quotes around a value",
+                )
 
     def _add_options(self, found: Requirements, options: list[tuple[str, str]]) -> Requirements:
         for name, value in options:
@@ -217,6 +222,8 @@ class _Line:
             case "--requirement" | "--constraint":
                 if _SCHEME.match(value):
                     raise self.fail(f"{name} names a file of the network", "put a copy into the project")
+                if variable := VARIABLE.search(value):
+                    raise self.fail(f"{name}: {variable[0]} is not read in a path", "write its value")
                 include = Include(file=value, constraint=name == "--constraint", path=self.path, line=self.line)
                 return msgspec.structs.replace(found, includes=(*found.includes, include))
             case "--editable":
@@ -274,41 +281,34 @@ class _Line:
         return value
 
     def _hash(self, value: str) -> str:
-        if not _HASH.fullmatch(value):
+        if not _HASH.fullmatch(value.lower()):
             raise self.fail(f"--hash: expected sha256:<64 hex digits>, found {value[:80]!r}", "copy the hash again")
-        return value
+        return value.lower()
 
     def _local_wheel(self, content: str) -> LocalWheel | None:
-        """Read a path alone on the line, spaces allowed; `None` if the line is anything else."""
-        if _SCHEME.match(content) or content.startswith("-"):
-            return None
-        bare = re.split(r"\s(?:--|;)|;\s", content, maxsplit=1)[0].rstrip()
-        if not bare.endswith(".whl") or _NAMED_URL.fullmatch(bare):
-            return None
-        if bare != content:
-            raise self.fail("options, markers and extras can't follow a wheel's path", "write the path alone")
-        if "\\" in bare:
-            raise self.fail(f"{bare:.120}: backslash in a path", "write forward slashes")
-        name, version = self._wheel_name(bare.rpartition("/")[2])
-        return LocalWheel(name=name, version=version, file=bare, path=self.path, line=self.line)
-
-    def _wheel_name(self, filename: str) -> tuple[str, str]:
+        """Read a wheel of the project; `None` if the line is anything else."""
         try:
-            name, version, _, _ = parse_wheel_filename(filename)
-        except (InvalidWheelFilename, ValueError):
-            raise self.fail(
-                f"{filename:.120} is not a wheel's name", "give the file its own name back: NAME-VERSION-TAGS.whl"
-            ) from None
-        return name, str(version)
+            read = read_wheel(content, path=self.path, line=self.line)
+        except PathFaultError as fault:
+            raise self.fail(*fault.args) from None
+        if read is None:
+            return None
+        wheel, options = read
+        hashes: set[str] = set()
+        for name, value in self._options(options):
+            if name not in _OF_REQUIREMENT:
+                raise self.fail(f"{name} can't follow a requirement", "write it on a line of its own")
+            hashes |= {self._hash(value)} if name == "--hash" else set()
+        return msgspec.structs.replace(wheel, hashes=tuple(sorted(hashes)))
 
     def _requirement(self, text: str) -> Requirement:
         if _SCHEME.match(text):
             text = f"{self._check_url(text.split(' ;')[0].strip())} @ {text}"
         try:
-            requirement = Requirement(text)
-        except (InvalidRequirement, RecursionError, ValueError) as error:
-            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
-            raise self.fail(f"{anonymous(text):.120} is no requirement: {reason:.120}", "write NAME==VERSION") from None
+            requirement = requirement_of(text)
+        except NoRequirementError as error:
+            reason, advice = error.args
+            raise self.fail(f"{anonymous(text):.120} is no requirement: {reason:.120}", advice) from None
         if requirement.url:
             named = self._check_url(requirement.url)
             if canonicalize_name(named) != canonicalize_name(requirement.name):
@@ -328,7 +328,10 @@ class _Line:
             raise self.fail(f"{shown} holds a backslash", "correct the address")
         if not filename.endswith(".whl"):
             raise self.fail(f"{shown} is not the address of a wheel or of an archive", _BUILD)
-        return self._wheel_name(filename)[0]
+        try:
+            return wheel_name(filename)[0]
+        except PathFaultError as fault:
+            raise self.fail(*fault.args) from None
 
 
 def _unisolated(found: Requirements, name: str) -> Requirements:

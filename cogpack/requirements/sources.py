@@ -20,6 +20,7 @@ from cogpack.requirements.model import (
     SourceLine,
     anonymous,
 )
+from cogpack.requirements.paths import PathFaultError, named_path, path_of
 
 _GIT = re.compile(r"git\+(https?|ssh)://", re.IGNORECASE)
 _OTHERS = re.compile(r"(?:git|hg|svn|bzr)\+|git@", re.IGNORECASE)
@@ -65,15 +66,19 @@ _FORMS = "write ./DIRECTORY, or git+https://HOST/PATH@REVISION#egg=NAME"
 
 def _taken_apart(text: str, *, editable: bool) -> tuple[str, tuple[str, ...], str, str]:
     """Give name, extras, marker and address; of what is no address, what there is to see."""
-    if _NAMED.match(text) and not text.startswith("git@"):
+    named = named_path(text)
+    if named is None and _NAMED.match(text) and not text.startswith("git@"):
         try:
             found = Requirement(text)
         except (InvalidRequirement, RecursionError, ValueError):
             return "", (), "", ""
         return found.name, tuple(found.extras), str(found.marker or ""), found.url or ""
-    address, *rest = _MARKER.split(text, maxsplit=1)
-    address = address.strip()
-    extras: tuple[str, ...] = ()
+    address, *rest = _MARKER.split(named.path if named else text, maxsplit=1)
+    extras: tuple[str, ...] = named.extras if named else ()
+    try:
+        address = path_of(address.strip())
+    except PathFaultError as fault:
+        raise SourceFaultError(*fault.args) from None
     if rest and not (address.startswith(("git+", ".")) or _WEB.match(address) or _is_path(address)):
         return "", (), "", ""
     try:
@@ -82,8 +87,8 @@ def _taken_apart(text: str, *, editable: bool) -> tuple[str, tuple[str, ...], st
         raise SourceFaultError(f"{rest[0]:.80} is no environment marker", "correct it, or leave it out") from None
     if (editable or _is_path(address)) and not _GIT.match(address) and (found_extras := _EXTRAS.fullmatch(address)):
         address = found_extras[1]
-        extras = tuple(extra.strip() for extra in found_extras[2].split(",") if extra.strip())
-    return "", extras, marker, address
+        extras = (*extras, *(extra.strip() for extra in found_extras[2].split(",") if extra.strip()))
+    return named.name if named else "", extras, marker, address
 
 
 def _of_address(address: str, *, editable: bool) -> DirectAddress | None:

@@ -82,7 +82,7 @@ def test_another_file_is_told_of_and_not_kept(store: Store, tmp_path: Path) -> N
         pytest.raises(MismatchError, match=f"expected {WHEEL.digest} of {len(DATA)} bytes, found another one") as told,
     ):
         store.fetch(WHEEL, lambda: [fake.url])
-    assert "since it was locked" in told.value.next_step
+    assert "since it was pinned" in told.value.next_step
     assert WHEEL.digest[7:] not in left(tmp_path)
 
 

@@ -1,6 +1,7 @@
 """What people require, and where from: secrets stay out, and what is wrong is told at once."""
 
 import io
+import os
 import shutil
 import tarfile
 import zipfile
@@ -56,6 +57,32 @@ def test_an_index_from_the_environment_is_used_and_its_value_is_nobodys(world: W
         failed = project.cogpack("lock", MY_INDEX=f"{value}x", UV_HTTP_RETRIES="0")
     assert f"{SITE}/far.py" in world.files("me/model", "v1")
     assert_secret_stays(world, done.err, done.out, failed.err)
+
+
+@pytest.mark.parametrize("named", ["in the address", "by a variable"])
+def test_a_password_of_an_index_that_keyring_has_is_asked_for_as_by_uv_and_is_nobodys(world: World, named: str) -> None:
+    far = far_wheels(world, "far")
+    asked = world.directory / "asked"
+    program = world.directory / "bin/keyring"
+    program.parent.mkdir()
+    with index(far, user=f"me:{SECRET}") as (fake, _):
+        # As one of a desktop, whose variables uv is not given when we run it.
+        program.write_text(
+            f'#!/bin/sh\necho "$DESKTOP $*" >> {asked}\n[ "$DESKTOP $*" = "here get {fake.address} me" ] || exit 1\n'
+            f"echo {SECRET}\n"
+        )
+        program.chmod(0o755)
+        project = world.project(files={"requirements.txt": "far\n"})
+        places = {
+            "in the address": {"UV_INDEX": f"http://me@{fake.address}/simple"},
+            "by a variable": {"UV_INDEX": f"mine={fake.url}/simple", "UV_INDEX_MINE_USERNAME": "me"},
+        }[named]
+        places |= {"PATH": f"{program.parent}:{os.environ['PATH']}", "UV_KEYRING_PROVIDER": "subprocess"}
+        places |= {"DESKTOP": "here", "UV_DEFAULT_INDEX": f"http://me@{fake.address}/simple"}
+        done = ok(project.cogpack("push", project.target(), **places))
+    assert f"{SITE}/far.py" in world.files("me/model", "v1")
+    assert len(asked.read_text().splitlines()) == 2  # of the address, then of its host, and once in a process
+    assert_secret_stays(world, done.err, done.out)
 
 
 def test_a_wheels_own_address_may_come_from_the_environment(world: World) -> None:

@@ -89,6 +89,42 @@ def test_requirements_are_merged_with_all_that_they_name(tmp_path: Path) -> None
     assert note.text == "requirements.txt:5: cog left out; build.sdk_version chooses the SDK"
 
 
+def test_paths_begin_at_the_project_as_with_pip_and_else_beside_the_file_that_names_them(tmp_path: Path) -> None:
+    wheel, other = "x-1-py3-none-any.whl", "y-1-py3-none-any.whl"
+    lines = [
+        f"./w/{wheel}",
+        f"y[e] @ file:w/{other}",
+        f"file://{tmp_path}/w/{wheel}",
+        "-f w",
+        "-f v",
+        "./lib",
+        "../lib",
+    ]
+    found = project(
+        tmp_path,
+        {
+            "requirements.txt": "-r req/base.txt\n",
+            "req/base.txt": "\n".join(lines),
+            f"w/{wheel}": "root",
+            f"req/w/{wheel}": "beside",
+            f"req/w/{other}": "beside",
+            "v/x": "",
+            "req/lib/setup.py": "",
+            "lib/setup.py": "",
+        },
+    ).requirements()
+    assert found.lines == (f"./w/{wheel}", f"y[e] @ ./req/w/{other}", f"./w/{wheel}")
+    assert [link.directory for link in found.local_links] == [str(tmp_path / "req/w"), str(tmp_path / "v")]
+    assert [str(line) for line in found.sources] == ["./lib", "./lib"]
+
+
+def test_what_conda_writes_of_its_own_machine_is_told_with_what_to_write(tmp_path: Path) -> None:
+    lines = "attrs @ file:///home/conda/feedstock_root/build_artifacts/attrs_1/work\n"
+    with pytest.raises(InputError, match=r"requirements.txt:1: /home/conda/.* is outside the project") as told:
+        project(tmp_path, {"requirements.txt": lines}).inputs()
+    assert told.value.next_step == "put a copy into the project, or write attrs==VERSION"
+
+
 def test_packages_of_the_config_are_requirements_too(tmp_path: Path) -> None:
     config = "build: {python_version: '3.13', python_packages: [numpy==2.0.0, 'torch --extra-index-url https://w/']}"
     found = project(tmp_path, {}, config)

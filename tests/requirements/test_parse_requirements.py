@@ -141,6 +141,48 @@ def test_what_names_source_code_gets_one_spelling_without_a_login(text: str, wri
     assert f"{written}\n" in found.normalised()
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("my wheels/x-1-py3-none-any.whl", "./my wheels/x-1-py3-none-any.whl"),
+        ("x-1-py3-none-any.whl;python_version>'3'", 'x @ ./x-1-py3-none-any.whl ; python_version > "3"'),
+        ("a b/X-1-py3-none-any.whl[C, b_a]", "x[b-a,c] @ ./a%20b/X-1-py3-none-any.whl"),
+        (
+            f"x-1-py3-none-any.whl --hash=sha256:{'A' * 64}",
+            f"x @ ./x-1-py3-none-any.whl --hash={SHA}",
+        ),
+        (
+            "X[b] @ file:x-1-py3-none-any.whl ; python_version>'3'",
+            'x[b] @ ././x-1-py3-none-any.whl ; python_version > "3"',
+        ),
+        ("x @ file:w/x-1-py3-none-any.whl", "././w/x-1-py3-none-any.whl"),
+        ("x@file:///srv/a%20b/x-1%2Bcpu-py3-none-any.whl", ".//srv/a b/x-1+cpu-py3-none-any.whl"),
+        ("file://localhost/srv/x-1-py3-none-any.whl", ".//srv/x-1-py3-none-any.whl"),
+        ("x @ file://${PROJECT_ROOT}/x-1-py3-none-any.whl", "././x-1-py3-none-any.whl"),
+        ("x @ file:///${PROJECT_ROOT}/x-1-py3-none-any.whl", "././x-1-py3-none-any.whl"),
+        ("x-1-py3-none-any.whl ;", "./x-1-py3-none-any.whl"),
+    ],
+)
+def test_what_names_a_wheel_of_the_project_gets_one_spelling(text: str, written: str) -> None:
+    assert lines(text) == (written,)
+
+
+def test_paths_of_sources_are_read_in_every_spelling() -> None:
+    text = "a @ file:lib\nb[x] @ file:///srv/b.zip ; python_version > '3'\n-e file:./c#egg=c\n-e file:d[e]\nf @ ./f\n"
+    found = parse_requirements(text, path="r.txt")
+    assert [str(line) for line in found.sources] == [
+        "a @ ./lib",
+        'b[x] @ .//srv/b.zip ; python_version > "3"',
+        "-e ./c",
+        "-e ./d[e]",
+        "f @ ./f",
+    ]
+
+
+def test_a_hash_and_an_empty_marker_are_read_as_pip_reads_them() -> None:
+    assert lines(f"a==1; --hash=sha256:{'A' * 64}\nb;\n") == (f"a==1 --hash={SHA}", "b")
+
+
 def test_variables_of_a_source_are_kept_for_who_knows_the_environment() -> None:
     found = parse_requirements("git+https://${TOKEN}@h/r\nhttps://${TOKEN}@h/x.zip", path="r.txt")
     assert [address.text for address in found.addresses] == ["https://${TOKEN}@h/r", "https://${TOKEN}@h/x.zip"]
@@ -190,8 +232,10 @@ def test_the_project_itself_is_left_out_with_a_warning() -> None:
         ("https://h\\a/x-1-py3-none-any.whl", "holds a backslash"),
         ("x @ https://h/bad.whl", "bad.whl is not a wheel's name"),
         ("x @ https://h/y-1-py3-none-any.whl", "x names a wheel of y"),
-        ("x @ file:///srv/x-1-py3-none-any.whl", "not at an http(s) address"),
-        ("x @ ./x-1-py3-none-any.whl", "not at an http(s) address"),
+        ("x @ file://other/x-1-py3-none-any.whl", "is a file of another machine"),
+        ("x @ file:///${PLACE}/x-1-py3-none-any.whl", "${PLACE} is not read in a path"),
+        ("-e file:./${PLACE}", "${PLACE} is not read in a path"),
+        ("x @ ./y-1-py3-none-any.whl", "x names a wheel of y"),
         (".", ". is the project itself, or what lies around it"),
         (".[extra]", ".[extra] is the project itself"),
         ("-e ..", ".. is the project itself, or what lies around it"),
@@ -199,8 +243,9 @@ def test_the_project_itself_is_left_out_with_a_warning() -> None:
         ("./lib ; maybe", "maybe is no environment marker"),
         (f"./lib --hash={SHA}", "--hash is of a file"),
         ("./x.zip --hash=sha512:" + "a" * 128, "only sha256 is compared of source code"),
-        ("./x-1-py3-none-any.whl ; python_version<'3'", "can't follow a wheel's path"),
-        (f"./x-1-py3-none-any.whl --hash={SHA}", "can't follow a wheel's path"),
+        ("./x-1-py3-none-any.whl ; maybe", "maybe is no environment marker"),
+        ("./x-1-py3-none-any.whl --pre", "--pre can't follow a requirement"),
+        ("./x-1-py3-none-any.whl --hash=md5:1", "expected sha256:"),
         ("./x.whl", "x.whl is not a wheel's name"),
         ("--no-binary :all:", "--no-binary asks for a build from source"),
         ("--frob", "--frob is not known"),
@@ -214,9 +259,14 @@ def test_the_project_itself_is_left_out_with_a_warning() -> None:
         ("-i https://", "expected an http or https address"),
         ("-i 'https://[::1'", "expected an http or https address"),
         ("-r https://h/r.txt", "names a file of the network"),
+        ("-r ${A}/r.txt", "--requirement: ${A} is not read in a path"),
         ("-r 'a", "a quote is not closed"),
         ("--pre b", "b follows an option"),
         ("a = 1", "is no requirement"),
+        ("a==1 \\ ", "there is a space behind the backslash at its end"),
+        ("a==${A}", "${A} is read in addresses alone"),
+        ("a\u00a0==\u00a01", "it has the character U+00A0"),
+        ("a==1 ; python_version >= \u201c3.8\u201d", "it has the character U+201C"),
         ("a==1 b==2", "is no requirement"),
         ("a ; " + "(" * 5000, "is no requirement"),
         ("a" * 70_000, "more than 65536 characters in one line"),

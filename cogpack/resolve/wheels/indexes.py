@@ -15,6 +15,7 @@ from cogpack.notes import Code, Note
 from cogpack.redaction import learn_url
 from cogpack.requirements import LocalPath, Requirements
 from cogpack.requirements.model import anonymous
+from cogpack.resolve.wheels.keyring import keyring_password, with_passwords
 from cogpack.resolve.wheels.relay import Relay
 from cogpack.resolve.wheels.torch import TorchIndex
 from cogpack.resolve.wheels.variables import check_address, expanded, hidden
@@ -194,10 +195,13 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         if "@" in index.netloc:
             return index.netloc.rpartition("@")[0] + "@"
         user = self.secrets.get(f"{_variable(label)}_USERNAME") if label else None
-        return _userinfo(user, self.secrets.get(f"{_variable(label)}_PASSWORD", "")) if user else ""
+        if not user:
+            return ""
+        password = self.secrets.get(f"{_variable(label)}_PASSWORD") or keyring_password(url, user, self.secrets)
+        return _userinfo(user, password or "")
 
     def expanded(self, text: str) -> str:
-        found = expanded(text, self.secrets)
+        found = with_passwords(expanded(text, self.secrets), self.secrets)
         learn_url(found)
         return found
 

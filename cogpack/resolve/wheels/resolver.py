@@ -25,6 +25,7 @@ from cogpack.resolve.wheels.compile import compile_lock
 from cogpack.resolve.wheels.elsewhere import is_elsewhere
 from cogpack.resolve.wheels.failures import BlamedError
 from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels.local import for_uv, local_path
 from cogpack.resolve.wheels.sources import Neighbours, Sources
 from cogpack.resolve.wheels.target import TargetPython
 from cogpack.resolve.wheels.torch import BUILT
@@ -91,8 +92,8 @@ def resolve_wheels(
     fault alone; `UnavailableError` and `DeniedError` from the indexes.
     """
     task = progress.task(title or f"wheels for Python {target.python}", None, "resolve")
-    local = {Path(line).name: line[2:] for line in requirements if line.startswith("./")}
-    lines = [indexes.expanded(_named(line, root)) for line in requirements]
+    local = {Path(path).name: path for path in map(local_path, requirements) if path}
+    lines = [indexes.expanded(for_uv(line, root)) for line in requirements]
     faults: list[InputError] = []
     without: list[str] = []
     of_torch = indexes.torch.names(lines, target.environment()) if indexes.torch else []
@@ -273,14 +274,6 @@ def wheel_urls(
             )
         urls[wheel.sha256] = [indexes.authorised(str(there.url))]
     return urls
-
-
-def _named(line: str, root: Path) -> str:
-    """Write a wheel of the project as `name @ file:...`, which has room for any character in its path."""
-    if not line.startswith("./"):
-        return line
-    path = root / line[2:]
-    return f"{parse_wheel_filename(path.name)[0]} @ {path.absolute().as_uri()}"
 
 
 def _locked(

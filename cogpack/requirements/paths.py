@@ -1,0 +1,107 @@
+"""Requirements that name a file or directory of the project, as a path or by `file:`, in pip's and uv's spellings."""
+
+import re
+from urllib.parse import unquote
+
+import msgspec
+from packaging.markers import InvalidMarker, Marker
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from cogpack.requirements.model import VARIABLE, LocalWheel
+
+_FILE = re.compile(r"file:", re.IGNORECASE)
+_PROJECT = "${PROJECT_ROOT}"
+"""Stands for the project's directory, as in files of PDM and uv."""
+_ELSE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|git@|-")
+_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*+)\s*+(?:\[([^\[\]]*+)\])?\s*+@\s*+(?=file:|\.{0,2}/)", re.IGNORECASE)
+_ANY_NAMED = re.compile(r"[A-Za-z0-9._-]++\s*+(?:\[[^\]]*+\]\s*+)?@")
+_OPTION = re.compile(r"\s(?=--)")
+_EXTRAS = re.compile(r"([^\[\]]*)\[([^\[\]]*)\]")
+
+
+class PathFaultError(Exception):
+    """Says in its arguments what is wrong with a path, and what is to be done."""
+
+
+class Named(msgspec.Struct, frozen=True):
+    """Is what stands before a path: `name` is "" where there is nothing."""
+
+    name: str
+    extras: tuple[str, ...]
+    path: str
+
+
+def named_path(text: str) -> Named | None:
+    """Take `NAME[EXTRAS] @ PATH` apart, the path being a path or a `file:` address; None of anything else."""
+    if (found := _NAMED.match(text)) is None:
+        return None
+    return Named(found[1], tuple(_words(found[2] or "")), text[found.end() :])
+
+
+def path_of(address: str) -> str:
+    """Give the path that a `file:` address names (RFC 8089), or else the text as it is; `PathFaultError` of one that
+    can't be known here."""
+    if not _FILE.match(address):
+        return address
+    rest = address[len("file:") :].partition("#")[0]
+    if rest.startswith("//"):
+        host, slash, below = rest[2:].partition("/")
+        rest = f"{host if host == _PROJECT else ''}{slash}{below}"
+        if host not in ("", "localhost", _PROJECT):
+            raise PathFaultError(f"{address:.120} is a file of another machine", "put a copy into the project")
+    rest = rest.removeprefix("/") if rest.startswith(f"/{_PROJECT}") else rest
+    if rest.startswith(_PROJECT):
+        rest = f".{rest.removeprefix(_PROJECT)}"
+    if found := VARIABLE.search(rest):
+        raise PathFaultError(
+            f"{address:.120}: {found[0]} is not read in a path", "write its path in the project: ./PATH"
+        )
+    path = unquote(rest)
+    return path if path.startswith(("/", "./", "../")) else f"./{path}"
+
+
+def read_wheel(text: str, *, path: str, line: int) -> tuple[LocalWheel, str] | None:
+    """Read `PATH.whl[EXTRAS] ; MARKER`, spaces allowed, or `NAME @ PATH.whl`; with the options behind it. None of a
+    line that names no wheel of the project; `PathFaultError` of one that can't be taken."""
+    named = named_path(text)
+    rest = named.path if named else text
+    if not named and ((_ELSE.match(rest) and not _FILE.match(rest)) or _ANY_NAMED.match(rest)):
+        return None
+    option = _OPTION.search(rest)
+    rest, options = (rest[: option.start()], rest[option.end() :]) if option else (rest, "")
+    address, semicolon, condition = rest.partition(";")
+    address = address.strip()
+    extras: tuple[str, ...] = named.extras if named else ()
+    if address.endswith("]") and (found := _EXTRAS.fullmatch(address)):
+        address, extras = found[1], (*extras, *_words(found[2]))
+    if not address.partition("#")[0].endswith(".whl"):
+        return None
+    file = path_of(address)
+    if "\\" in file:
+        raise PathFaultError(f"{file:.120}: backslash in a path", "write forward slashes")
+    name, version = wheel_name(file.rpartition("/")[2])
+    if named and canonicalize_name(named.name) != name:
+        raise PathFaultError(f"{named.name} names a wheel of {name}", "correct the name or the path")
+    try:
+        marker = str(Marker(condition)) if semicolon and condition.strip() else ""
+    except (InvalidMarker, RecursionError):
+        raise PathFaultError(
+            f"{condition.strip():.80} is no environment marker", "correct it, or leave it out"
+        ) from None
+    kept = tuple(sorted({canonicalize_name(extra) for extra in extras}))
+    wheel = LocalWheel(name=name, version=version, file=file, extras=kept, marker=marker, path=path, line=line)
+    return wheel, options
+
+
+def wheel_name(filename: str) -> tuple[str, str]:
+    """Give name and version that a wheel's file name says; `PathFaultError` where it is none."""
+    try:
+        name, version, _, _ = parse_wheel_filename(filename)
+    except (InvalidWheelFilename, ValueError):
+        advice = "give the file its own name back: NAME-VERSION-TAGS.whl"
+        raise PathFaultError(f"{filename:.120} is not a wheel's name", advice) from None
+    return name, str(version)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
