@@ -1,7 +1,7 @@
 """Passwords of package indexes that the program `keyring` keeps, where uv would ask it (`UV_KEYRING_PROVIDER`).
 
-It is asked here, with all variables of its user (a desktop's, a cloud's), of which uv itself has few when we run it; and
-our own client fetches what uv has found.
+It is asked here, with all variables of its user (a desktop's, a cloud's), of which uv has few when we run it; and our
+own client fetches what uv has found.
 """
 
 import re
