@@ -34,6 +34,7 @@ LARGE = {
         ["--gib", "0.1", "--runs", "1", "--newer", ".tools/docker"],
     ),
     "cuda": (["--runs", "1", "--docker"], ["--runs", "1", "--only", "cogpack push"]),
+    "unpack": (["--newer", ".tools/docker"], ["--name", "triton", "--runs", "1"]),
 }
 
 
@@ -64,7 +65,7 @@ def main() -> None:
         result = results / f"{name}.json"
         command = [sys.executable, str(HERE / f"{name}.py"), *every[name][arguments.quick], "--json", str(result)]
         command += ["--scratch", str(arguments.scratch.absolute())] if arguments.scratch else []
-        if name == "cuda":
+        if name in ("cuda", "unpack"):
             arguments.wheels.mkdir(parents=True, exist_ok=True)
             command += ["--wheels", str(arguments.wheels.absolute())]
         print(f"\n{name}", flush=True)

@@ -154,7 +154,7 @@ def compared(
         wire[name] = front.bytes - before
         return figures
 
-    unpack = min(_unpacking(open_front, partial(peers[PLAIN], f"{open_front.address}/{images[PLAIN]}")) for _ in "12")
+    unpack = min(unpacking(open_front, partial(peers[PLAIN], f"{open_front.address}/{images[PLAIN]}")) for _ in "12")
     runs = in_turns({name: partial(counted, name, work) for name, work in peers.items()}, arguments.runs)
     streams = size / (3 * arguments.rate * 1e6)
     limit = max(streams, unpack)
@@ -178,7 +178,7 @@ def compared(
     return Table(title, tuple(rows), OURS, size, note)
 
 
-def _unpacking(front: Front, pull: Callable[[], Figures]) -> float:
+def unpacking(front: Front, pull: Callable[[], Figures]) -> float:
     """What is left of a pull of one layer after its last byte."""
     front.first = 0
     seconds = pull().seconds
