@@ -168,6 +168,7 @@ def translated(error: GitFailedError, url: str) -> CogpackError:
     lines = [line.strip() for line in error.said.splitlines() if line.strip()]
     told = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ssh:"))] or lines
     told = [line for line in told if line.startswith("remote: fatal:")] or told  # what this git says only follows
+    told = [line for line in lines if _REFUSED.search(line)] or told  # as ssh says it, before git's own words
     first = re.sub(r"^(?:remote: )?(?:fatal: |error: )?", "", told[-1] if told else "git failed without a word")[:300]
     first = "".join(char if char.isprintable() else " " for char in first)
     if found := _TRANSPORT.search(error.said):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 from support.fake_http import Answer, Fake, Request, serving
 
@@ -55,7 +56,7 @@ def index(
             return 200, {"Content-Type": "text/html"}, "\n".join(links).encode()
         if not request.path.startswith(f"{prefix}/files/"):
             return 404, {}, b""
-        data = (directory / name).read_bytes()
+        data = (directory / unquote(name.partition("?")[0])).read_bytes()
         wanted = request.headers.get("range", "")
         if not (ranges and wanted.startswith("bytes=")):
             sent.append(0 if request.method == "HEAD" else len(data))

@@ -1,6 +1,6 @@
 """What a requirement names by its place is pinned, and what is pinned is brought here, ready to be built."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from cogpack.lockfile import BuildSource, GitSource, IndexSource, ProjectSource,
 from cogpack.locking.lines.pin_clones import make_git, make_mirrors
 from cogpack.locking.sources.large_files import large_files
 from cogpack.project import Project
+from cogpack.project.lfs import LfsPointer
 from cogpack.requirements import ArchiveAddress, GitAddress, LocalPath, SourceLine
 from cogpack.session import Session
 
@@ -130,12 +131,12 @@ class Sources:
     def _repositories(self) -> "Repositories":
         from cogpack.locking.sources.repositories import Repositories
 
-        session = self._session
-        return Repositories(
-            make_git(session),
-            make_mirrors(session, self._logins),
-            lambda url, pointers: large_files(session, self._with_login.get(url, url), pointers),
-        )
+        session, git = self._session, make_git(self._session)
+
+        def large(url: str, pointers: Iterable[LfsPointer]) -> Mapping[LfsPointer, Path]:
+            return large_files(session, git, self._with_login.get(url, url), pointers, self._logins(url))
+
+        return Repositories(git, make_mirrors(session, self._logins), large)
 
     def _logins(self, url: str) -> Mapping[str, str]:
         """Give variables by which git logs in, nowhere but where the requirement says."""

@@ -8,7 +8,9 @@ import msgspec
 from cogpack.artifacts import Artifact
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, MismatchError
-from cogpack.http import Stream
+from cogpack.git import Git
+from cogpack.http import Response, Stream
+from cogpack.locking.sources.lfs_server import LfsServer, lfs_server
 from cogpack.oci import decode
 from cogpack.project.lfs import LfsPointer
 from cogpack.session import Session
@@ -35,18 +37,21 @@ class _Batch(msgspec.Struct, frozen=True):
     objects: list[_Object]
 
 
-def large_files(session: Session, url: str, pointers: Iterable[LfsPointer]) -> Mapping[LfsPointer, Path]:
+def large_files(
+    session: Session, git: Git, url: str, pointers: Iterable[LfsPointer], logins: Mapping[str, str]
+) -> Mapping[LfsPointer, Path]:
     """Have the files of `pointers` in the session's store, as far as the server gives them; `url`: of the repository,
-    perhaps with a login. What it does not give stays a pointer, as it does for who has no git-lfs."""
+    perhaps with a login, for which git has the variables `logins`. What it does not give stays a pointer, as it does
+    for who has no git-lfs."""
     by_oid = {pointer.oid: pointer for pointer in pointers}
     found = {pointer: Artifact(oid, oid, pointer.size) for oid, pointer in by_oid.items()}
     missing = [pointer for pointer, artifact in found.items() if session.store.find(artifact) is None]
-    batch = f"{url if url.endswith('.git') else f'{url}.git'}/info/lfs/objects/batch"
-    if missing and url.startswith(("http:", "https:")):
+    if missing:
         try:
-            for one in _asked(session, batch, missing):
+            server = lfs_server(session, git, url, logins)
+            for one in _asked(session, server, missing):
                 if one.actions.download and (pointer := by_oid.get(Digest(f"sha256:{one.oid}"))):
-                    _fetch(session, batch, one.actions.download, pointer)
+                    _fetch(session, server.batch, one.actions.download, pointer)
         except MismatchError:
             raise
         except CogpackError as error:
@@ -58,17 +63,23 @@ def large_files(session: Session, url: str, pointers: Iterable[LfsPointer]) -> M
     }
 
 
-def _asked(session: Session, batch: str, missing: Iterable[LfsPointer]) -> list[_Object]:
+def _asked(session: Session, server: LfsServer, missing: Iterable[LfsPointer]) -> list[_Object]:
     wanted = [{"oid": pointer.oid.removeprefix("sha256:"), "size": pointer.size} for pointer in missing]
     body = {"operation": "download", "transfers": ["basic"], "objects": wanted, "hash_algo": "sha256"}
-    headers = {"Accept": _JSON, "Content-Type": _JSON}
-    answer = session.http.request(
-        "POST", batch, origin=batch, headers=headers, body=msgspec.json.encode(body), tries="few"
-    )
+    headers = {**server.headers, "Accept": _JSON, "Content-Type": _JSON}
+
+    def ask(batch: str) -> Response:
+        return session.http.request(
+            "POST", batch, origin=batch, headers=headers, body=msgspec.json.encode(body), tries="few"
+        )
+
+    answer = ask(server.batch)
+    if answer.status in (401, 403) and (with_login := server.with_login()):
+        answer = ask(with_login)
     if answer.status != 200:
-        TRACE.decided(f"{session.http.shown(batch)}: HTTP {answer.status}: files of git-lfs stay pointers")
+        TRACE.decided(f"{session.http.shown(server.batch)}: HTTP {answer.status}: files of git-lfs stay pointers")
         return []
-    return decode(answer.body, _Batch, where=session.http.shown(batch)).objects
+    return decode(answer.body, _Batch, where=session.http.shown(server.batch)).objects
 
 
 def _fetch(session: Session, batch: str, action: _Action, pointer: LfsPointer) -> None:
