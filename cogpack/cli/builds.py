@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def build(arguments: argparse.Namespace) -> None:
-    from cogpack.commands.build import build, default_layout
+    from cogpack.commands.build import build, build_beside
     from cogpack.errors import UnavailableError
     from cogpack.sinks.archive import names_archive
     from cogpack.sinks.daemon import ask
@@ -21,16 +21,15 @@ def build(arguments: argparse.Namespace) -> None:
     arguments.goes_on = output is None or not names_archive(output)  # an archive is written from its first byte again
 
     def act(session: "Session") -> Answer:
-        place = output
-        if place is None:
+        began = time.monotonic()
+        if output is not None:
+            place, built = output, build(session, output, tags=arguments.tag, rebuild=arguments.rebuild)
+        else:
             try:
                 ask(session.progress)
                 return _loaded(arguments, session)
             except UnavailableError:
-                place = default_layout(session, arguments.tag)
-                session.progress.summary(f"no Docker answers: the image goes into ./{place}, an OCI layout")
-        began = time.monotonic()
-        built = build(session, place, tags=arguments.tag, rebuild=arguments.rebuild)
+                place, built = build_beside(session, tags=arguments.tag, rebuild=arguments.rebuild)
         session.progress.summary(built_text(built.layers, time.monotonic() - began))
         if names_archive(place):
             suggest(arguments, session, f"docker load -i {place}")

@@ -1,4 +1,4 @@
-"""Options of `cog build`, `cog push` and `cog run` that mean nothing here are taken all the same, each with a note."""
+"""Options of Cog's commands that mean nothing here, or have another name, are taken all the same, each with a note."""
 
 import argparse
 from collections.abc import Sequence
@@ -7,6 +7,8 @@ from typing import Any
 from cogpack.cli.grammar import Grammar
 
 _MEANINGS = {
+    "--debug": "it is -v here, which says what is decided, and -vv, which says each request, too",
+    "--no-color": "NO_COLOR=1 does that everywhere",
     "--no-cache": "it is --rebuild here: every layer is made anew, and compared",
     "--separate-weights": "weights are layers of their own anyway",
     "--use-cog-base-image": "cogpack.base of cog.yaml says what the image is made of",
@@ -17,15 +19,19 @@ _MEANINGS = {
 }
 SWITCHES = ("--no-cache", "--separate-weights", "--use-cog-base-image", "--precompile", "--strip")
 """Which Go's flags let have a value all the same, as in `--separate-weights=false`."""
-_OF_RUNS = ("--use-cog-base-image", "--use-cuda-base-image", "--progress")
-"""Those that Cog's `run`, `exec`, `train` and `serve` have, too."""
+EVERYWHERE = ("--debug", "--no-color")
+"""Those of all of Cog's commands, which stand before the command, too."""
+OF_RUNS = ("--use-cog-base-image", "--use-cuda-base-image", "--progress")
+"""Those that Cog's `run`, `exec`, `train` and `serve` have."""
+OF_BUILDS = tuple(option for option in _MEANINGS if option not in EVERYWHERE)
 
 
-def cog_options(added: Grammar, *, builds: bool = True) -> None:
-    """Take those of Cog's commands that build, or of those that run something."""
+def cog_options(added: Grammar, options: Sequence[str]) -> None:
+    """Take `options` of Cog's command."""
     added.switches = SWITCHES
-    for option in _MEANINGS if builds else _OF_RUNS:
-        settings: dict[str, Any] = {"nargs": 0} if option in SWITCHES else {"metavar": "VALUE"}
+    for option in options:
+        switch = option in (*SWITCHES, *EVERYWHERE)
+        settings: dict[str, Any] = {"nargs": 0} if switch else {"metavar": "VALUE"}
         added.add_argument(option, action=_Taken, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **settings)
 
 
@@ -40,6 +46,11 @@ class _Taken(argparse.Action):
         option: str | None = None,
     ) -> None:
         assert option is not None
-        if option == "--no-cache":
-            namespace.rebuild = True
+        match option:
+            case "--no-cache":
+                namespace.rebuild = True
+            case "--debug":
+                namespace.debug = True  # a command's own -v would write over a number that stood before it
+            case "--no-color":
+                namespace.no_color = True
         namespace.of_cog = [*getattr(namespace, "of_cog", ()), f"{option}: {_MEANINGS[option]}"]

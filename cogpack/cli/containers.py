@@ -1,8 +1,10 @@
 """Each function here runs one of the commands that start containers: arguments in, what ran there out."""
 
 import argparse
+import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cogpack.cli import json_output
 from cogpack.cli.running import Answer, with_session
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from cogpack.commands.run import Predicted
     from cogpack.running.options import ContainerOptions
     from cogpack.session import Session
+
+_TOKEN = "REPLICATE_API_TOKEN"  # noqa: S105 - its name
 
 
 def execute(arguments: argparse.Namespace) -> None:
@@ -42,13 +46,17 @@ def run(arguments: argparse.Namespace) -> None:
 
     image = _image(arguments)
     live = None if arguments.json else put_text
+    typed = _typed(arguments.inputs) if arguments.inputs else {}
+    context = _context() if arguments.use_replicate_token else {}
 
     def act(session: "Session") -> Answer:
         found = run(
             session,
             arguments.input,
+            typed=typed,
             image=image,
             environment=dict(arguments.env),
+            context=context,
             setup_timeout=arguments.setup_timeout,
             output=arguments.output,
             container=_options(arguments),
@@ -80,6 +88,33 @@ def train(arguments: argparse.Namespace) -> None:
         return _predicted(session, found, arguments, printed=False)
 
     with_session(arguments, act)
+
+
+def _typed(text: str) -> dict[str, Any]:
+    """Read the inputs of a JSON object: itself, @FILE, or standard input."""
+    from cogpack.running.inputs import inputs_of_json
+
+    name = text.removeprefix("@")
+    if name == "-":
+        return inputs_of_json(sys.stdin.read(), "standard input")
+    if name == text:
+        return inputs_of_json(text, "--inputs")
+    try:
+        return inputs_of_json(Path(name).read_text(encoding="utf-8"), name)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+        raise InputError(f"--inputs {text:.200}: {reason}", next_step="name a file with a JSON object") from error
+
+
+def _context() -> dict[str, str]:
+    """Say what Cog's command lets a model have of Replicate's token."""
+    from cogpack.redaction import learn_environment
+
+    token = os.environ.get(_TOKEN, "")
+    if not token:
+        raise InputError(f"--use-replicate-token: {_TOKEN} is not set", next_step=f"export {_TOKEN}=...")
+    learn_environment({_TOKEN: token})
+    return {_TOKEN.lower(): token}
 
 
 def _predicted(session: "Session", found: "Predicted", arguments: argparse.Namespace, *, printed: bool) -> Answer:
@@ -129,6 +164,7 @@ def serve(arguments: argparse.Namespace) -> None:
                 environment=dict(arguments.env),
                 setup_timeout=arguments.setup_timeout,
                 playground=arguments.playground,
+                upload_url=arguments.upload_url,
                 container=_options(arguments),
                 streams=Streams(say_bytes),
                 ready=ready,
@@ -154,7 +190,14 @@ def _image(arguments: argparse.Namespace) -> str | None:
     named = Path(word.partition(":")[0])
     if names_registry(word) or word.startswith((".", "/")) or is_directory(named):
         return word
+    from cogpack.commands.build import built_layout
+
+    layout = built_layout(word)
+    if layout and is_directory(layout[0]):
+        return f"./{layout[0]}:{layout[1]}"
+    left = f", and no ./{layout[0]}, where build -t {word:.200} leaves it without Docker" if layout else ""
     raise InputError(
-        f"{word:.200}: neither a directory nor an image (HOST/NAME); did you mean cogpack exec {word:.200}?",
-        next_step="write HOST/NAME:TAG or ./DIR, or inputs by -i NAME=VALUE",
+        f"{word:.200}: no directory, no image that names its registry (HOST/NAME){left}",
+        next_step="leave it out for the project here, or write HOST/NAME:TAG or ./DIR; inputs are given by -i "
+        f"NAME=VALUE, and a command is run by cogpack exec {word:.200}",
     )

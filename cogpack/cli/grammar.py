@@ -8,7 +8,7 @@ lists its own options, and names those that it shares with others, which `cogpac
 import argparse
 import sys
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from cogpack.errors import InputError
@@ -45,6 +45,8 @@ class Grammar(argparse.ArgumentParser):
         self.minor = minor
         self.switches: tuple[str, ...] = ()
         """Options without a value, which may be written with one as Go's flags are; it is not looked at."""
+        self.given: dict[str, str] = {}
+        """Options without a value, each with the one that is meant where a JSON object stands behind it."""
         self.shared: dict[str, list[argparse.Action]] = {}
         self.above: Grammar | None = None
         self.commands: dict[str, Grammar] = {}
@@ -94,6 +96,7 @@ class Grammar(argparse.ArgumentParser):
         words: list[str] = list(sys.argv[1:] if args is None else args)
         switches = tuple(f"{name}=" for name in self.switches)
         words = [word.partition("=")[0] if switches and word.startswith(switches) else word for word in words]
+        words = list(self._with_given(words))
         self._check(words)
         try:
             found, rest = super().parse_known_args(words, namespace)
@@ -109,6 +112,16 @@ class Grammar(argparse.ArgumentParser):
 
             raise too_many(self, rest[0])
         return found, rest
+
+    def _with_given(self, words: Sequence[str]) -> Iterator[str]:
+        """Write `--json --inputs X` for `--json X` and `--json=X`, where X is an object, @FILE or -."""
+        for at, word in enumerate(words):
+            name, equals, value = word.partition("=")
+            yield name if name in self.given and equals else word
+            if name in self.given and (equals or (words[at + 1 : at + 2] and _is_given(words[at + 1]))):
+                yield self.given[name]
+                if equals:
+                    yield value
 
     def _check(self, words: Sequence[str]) -> None:
         """Refuse the first word that is no option and no command of ours."""
@@ -204,6 +217,10 @@ class _Unasked(Grammar):
         return self
 
     add_argument = add_mutually_exclusive_group = command = set_defaults = share = _heard
+
+
+def _is_given(word: str) -> bool:
+    return word.lstrip().startswith(("{", "@")) or word == "-"
 
 
 def topic_page(topic: Topic) -> str:

@@ -9,6 +9,7 @@ from cogpack import __version__
 from cogpack.cli import acts, difference, doctors, helping, registries
 from cogpack.cli import cache as cache_acts
 from cogpack.cli.bench import bench_pull, bench_push
+from cogpack.cli.cog_options import EVERYWHERE, cog_options
 from cogpack.cli.container_grammar import add_containers
 from cogpack.cli.grammar import Act, Grammar
 from cogpack.cli.options import (
@@ -70,7 +71,16 @@ def parser(wanted: str | None = None) -> Grammar:
     _registries(top)
     _cache(top)
     _words(top)
+    _add_to_all(top)
     return top
+
+
+def _add_to_all(grammar: Grammar) -> None:
+    """Add what all of Cog's commands take to those that tell something, and before the first word."""
+    if grammar.above is None or "--verbose" in grammar.options():
+        cog_options(grammar, EVERYWHERE)
+    for command in grammar.commands.values():
+        _add_to_all(command)
 
 
 def _dest(names: tuple[str, ...], settings: dict[str, object]) -> str:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from cogpack.cli import acts, begins, builds, schemas
-from cogpack.cli.cog_options import cog_options
+from cogpack.cli.cog_options import OF_BUILDS, cog_options
 from cogpack.cli.grammar import Grammar
 from cogpack.cli.options import (
     CONNECTION,
@@ -28,6 +28,7 @@ CIS = ("github", "gitlab", "tekton", "argo", "kubernetes")
 
 
 def add_projects(top: Grammar) -> None:
+    """Add the commands on a project."""
     begin = top.command(
         "init",
         "Write a project to begin with, and what a CI needs to push it.",
@@ -44,7 +45,6 @@ def add_projects(top: Grammar) -> None:
     begin.add_argument("-t", "--tag", metavar="HOST/NAME", help="where the image is to go")
     begin.share(OUTPUT)
 
-    """Add the commands on a project."""
     push = top.command("push", "Build what is missing and push the image.", acts.push, example=f"cogpack push {PUSHED}")
     push.set_defaults(goes_on=True)
     targets(push)
@@ -59,7 +59,7 @@ def add_projects(top: Grammar) -> None:
     push.add_argument("--attach", action=argparse.BooleanOptionalAction, help=text)
     push.add_argument("--create-repository", action="store_true", help="make the repository first (Amazon ECR)")
     result_files(push)
-    cog_options(push)
+    cog_options(push, OF_BUILDS)
     push.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
     plan = top.command(
@@ -85,7 +85,7 @@ def add_projects(top: Grammar) -> None:
     image_names(build)
     rebuild(build)
     result_files(build)
-    cog_options(build)
+    cog_options(build, OF_BUILDS)
     build.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
     load = top.command(

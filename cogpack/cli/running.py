@@ -95,8 +95,13 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
     heed_signals()
     late: CogpackError | None = None
     with (
-        open_progress(cancellation, quiet=arguments.quiet or arguments.json, told=_note_line(arguments)) as progress,
-        traced(arguments.written, arguments.verbose, os.environ, progress.debug),
+        open_progress(
+            cancellation,
+            quiet=arguments.quiet or arguments.json,
+            colours=not getattr(arguments, "no_color", False),
+            told=_note_line(arguments),
+        ) as progress,
+        traced(arguments.written, _verbosity(arguments), os.environ, progress.debug),
         Session(settings, progress, cancellation) as session,
     ):
         arguments.noted = session.notes.all
@@ -115,6 +120,11 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
         raise late
     if answer.status:
         raise SystemExit(answer.status)
+
+
+def _verbosity(arguments: argparse.Namespace) -> int:
+    verbose: int = arguments.verbose
+    return max(verbose, 1) if getattr(arguments, "debug", False) else verbose
 
 
 def _note_line(arguments: argparse.Namespace) -> "Callable[[Note], str]":

@@ -21,8 +21,10 @@ COGS = {
     "COG_MODEL_REGISTRY": "its registry alone",
     "COG_MODEL_REPO": "its repository alone",
     "COG_MODEL_TAG": "its tag alone",
+    "COG_NO_COLOR": "no colours, as NO_COLOR",
     "COG_OPENAPI_SCHEMA": "the model's OpenAPI document, in place of what its source says",
     "COG_REGISTRY_HOST": "a registry in place of Replicate's, r8.im",
+    "COG_SKIP_GPU_CHECK": "doctor compares no GPU of this machine: the image is for others",
 }
 CREDENTIALS = {
     "COGPACK_REGISTRY_<HOST>_USER": "who to be at a registry; in HOST a dot is _, a dash __, a colon ___",

@@ -49,7 +49,20 @@ def build(session: Session, output: Path, *, tags: Sequence[str] = (), rebuild: 
 
     Of a project for several platforms, a layout has the image of each, and an index of them.
     """
-    project = open_project(session, outputs=[output])
+    return _build(session, open_project(session, outputs=[output]), output, tags, rebuild=rebuild)
+
+
+def build_beside(session: Session, *, tags: Sequence[str] = (), rebuild: bool = False) -> tuple[Path, Built]:
+    """Build into a layout in the working directory that is called after the image, for who said no place; return it,
+    too."""
+    project = open_project(session)
+    place = _layout_of(Reference.parse(_names(project, tags)[0]))
+    session.progress.summary(f"no Docker answers: the image goes into ./{place}, an OCI layout")
+    project = msgspec.structs.replace(project, outputs=(*project.outputs, place))
+    return place, _build(session, project, place, tags, rebuild=rebuild)
+
+
+def _build(session: Session, project: Project, output: Path, tags: Sequence[str], *, rebuild: bool) -> Built:
     names = _names(project, tags)
     archive = names_archive(output)
     if archive and len(project.config.pack.platforms) > 1:
@@ -73,10 +86,17 @@ def build(session: Session, output: Path, *, tags: Sequence[str] = (), rebuild: 
         return _all_into(session, each, layout, names, rebuild=rebuild)
 
 
-def default_layout(session: Session, tags: Sequence[str]) -> Path:
-    """Say where an image is built that nobody said a place for: in the working directory, after its name."""
-    name = Reference.parse(_names(open_project(session), tags)[0]).repository.rpartition("/")[2]
-    return Path(f"{name}-oci")
+def built_layout(text: str) -> tuple[Path, str] | None:
+    """Say where `build -t TEXT` leaves an image without Docker, and how it is called there; None of what is no name."""
+    try:
+        found = Reference.parse(text)
+    except InputError:
+        return None
+    return _layout_of(found), str(found.with_tag(found.tag or DEFAULT_TAG))
+
+
+def _layout_of(name: Reference) -> Path:
+    return Path(f"{name.repository.rpartition('/')[2]}-oci")
 
 
 def load(session: Session, *, tags: Sequence[str] = (), program: str = "docker", rebuild: bool = False) -> Built:
@@ -84,7 +104,13 @@ def load(session: Session, *, tags: Sequence[str] = (), program: str = "docker",
 
     Of a project for several platforms, the image for the engine's own.
     """
-    project = open_project(session)
+    return load_project(session, open_project(session), tags=tags, program=program, rebuild=rebuild)
+
+
+def load_project(
+    session: Session, project: Project, *, tags: Sequence[str] = (), program: str = "docker", rebuild: bool = False
+) -> Built:
+    """Build a project that is open already, as `load` does."""
     names = _names(project, tags)
     if len(project.config.pack.platforms) > 1:
         project = _of_engine(session, project, program)

@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Literal, TypeAlias
 
-import msgspec
-
+from cogpack.commands.check import Check
+from cogpack.commands.gpu_check import check_gpus
+from cogpack.commands.source_checks import check_sources
 from cogpack.disk import write_whole
 from cogpack.errors import CogpackError, InputError, NoProjectError
-from cogpack.lockfile import FILE, read_lock
+from cogpack.lockfile import FILE, Decisions, Lock, read_lock
 from cogpack.locking import current
 from cogpack.locking.missing_imports import local_modules, look_at_imports
 from cogpack.locking.unsupported import refuse_unsupported
@@ -27,22 +27,11 @@ from cogpack.reference import Reference
 from cogpack.session import Session
 from cogpack.text import size_text, time_text
 
-Verdict: TypeAlias = Literal["ok", "advice", "failed"]
-
 _ROOM = 5_000_000_000
 """Bytes of a cache that holds what one image with torch and CUDA is made of."""
 _SKEW = 300.0
 """Seconds by which a clock may differ before tokens of registries are taken for old or of the future."""
 _PREDICT = re.compile(rb"""(["']?)predict\1(?=\s*:)""")
-
-
-class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """Tells of one thing that was looked at. `advice`: it works, but may be better; `next_step`: what to do."""
-
-    name: str
-    verdict: Verdict
-    said: str
-    next_step: str | None = None
 
 
 def check_project(session: Session, *, isolation: str | None, fix: bool) -> Iterator[Check]:
@@ -74,8 +63,12 @@ def check_project(session: Session, *, isolation: str | None, fix: bool) -> Iter
         yield Check(name="cog.yaml", verdict="ok", said=said)
     yield from (_advice("keys", note) for note in project.config.notes)
     yield from _check_model(project)
-    yield _check_lock(session, project)
-    yield from _check_imports(session, project)
+    yield from check_sources(project)
+    lock, told = _check_lock(session, project)
+    yield told
+    if lock is not None:
+        yield from _check_imports(session, project, lock)
+    yield from check_gpus(session, project, _first(project, lock))
     if project.config.run and isolation is None:
         yield Check(
             name="build.run",
@@ -142,24 +135,26 @@ def _check_model(project: Project) -> Iterator[Check]:
     yield Check(name="model", verdict="ok", said="its schema can be made of its source")
 
 
-def _check_lock(session: Session, project: Project) -> Check:
+def _check_lock(session: Session, project: Project) -> tuple[Lock | None, Check]:
+    """Give the lock, too, if it fits."""
     try:
         if read_lock(project.root) is None:
-            return Check(name="lock", verdict="advice", said=f"there is no {FILE}", next_step="run cogpack lock")
-        current.check_lock(session, project)
-    except CogpackError as error:
-        return _failed("lock", error)
-    return Check(name="lock", verdict="ok", said=f"{FILE} was made from what is here")
-
-
-def _check_imports(session: Session, project: Project) -> Iterator[Check]:
-    """Look for what the sources import, by a lock that fits and wheels that are here."""
-    try:
+            return None, Check(name="lock", verdict="advice", said=f"there is no {FILE}", next_step="run cogpack lock")
         found = current.check_lock(session, project)
-    except CogpackError:  # told above
-        return
+    except CogpackError as error:
+        return None, _failed("lock", error)
+    return found, Check(name="lock", verdict="ok", said=f"{FILE} was made from what is here")
+
+
+def _first(project: Project, lock: Lock | None) -> Decisions | None:
+    """Give the decisions of the first platform, as far as requirements differ by it that of most GPUs."""
+    return lock.platforms[project.config.pack.platforms[0]] if lock is not None else None
+
+
+def _check_imports(session: Session, project: Project, lock: Lock) -> Iterator[Check]:
+    """Look for what the sources import, by wheels that are here."""
     for one in each_platform(project):
-        decisions = found.platforms[one.config.pack.platform]
+        decisions = lock.platforms[one.config.pack.platform]
         looked = look_at_imports(one, decisions, local_modules(session, one))
         for note in looked.notes:
             yield _advice("imports", note)

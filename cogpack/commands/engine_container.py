@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from cogpack.commands.build import load
+from cogpack.commands.build import load_project
 from cogpack.commands.pull_into_engine import DOCKER, PODMAN, pull_into
 from cogpack.digest import sha256
 from cogpack.images.image import FoundImage
@@ -62,9 +62,10 @@ def _in_engine(session: Session, image: str | None, bundle: Bundle, runtime: Run
     asked = subprocess.run([runtime, "image", "inspect", name], capture_output=True, check=False)
     if asked.returncode == 0:
         return name
-    if image is None:
-        load(session, tags=[name], program=runtime)
+    if bundle.project is not None:
+        load_project(session, bundle.project, tags=[name], program=runtime)
     else:
+        assert image is not None
         _load(session, open_image(session, image), name, runtime)
     return name
 

@@ -3,6 +3,7 @@ ended."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -42,8 +43,10 @@ def run(
     session: Session,
     inputs: Sequence[str] = (),
     *,
+    typed: Mapping[str, Any] = {},
     image: str | None = None,
     environment: Mapping[str, str] = {},
+    context: Mapping[str, str] = {},
     setup_timeout: float = SETUP_TIMEOUT,
     output: Path | None = None,
     container: ContainerOptions = ContainerOptions(),  # noqa: B008 - frozen
@@ -52,7 +55,8 @@ def run(
 ) -> Predicted:
     """Ask the model of `image`, or of the project, for one prediction; a `ModelError` where it fails.
 
-    `inputs`: `NAME=VALUE` each, or `NAME=@FILE`; they are held to the schema before anything is started. `output`: the
+    `inputs`: `NAME=VALUE` each, or `NAME=@FILE`, and `typed`: those that are values already; they are held to the
+    schema before anything is started. `context`: what the model finds in `current_scope().context`. `output`: the
     file for what it gives; files of a model have names of their own without it. `environment`: variables besides the
     image's; COG_WEIGHTS may name a file of this machine (`running/given`). `streams`: of its server. `live`: is
     given `text` in pieces as the model yields them, the last before this returns; not what goes into files.
@@ -66,7 +70,7 @@ def run(
     if live is not None and outputs.comes_in_pieces:
         bundle = streaming(bundle)
     asked = _Asked(session, image, bundle, environment, setup_timeout, container, streams)
-    return asked.gives("prediction", read_inputs(signature, inputs), outputs)
+    return asked.gives("prediction", read_inputs(signature, inputs, typed), outputs, context)
 
 
 def train(
@@ -107,7 +111,9 @@ class _Asked(NamedTuple):
     options: ContainerOptions
     streams: Streams
 
-    def gives(self, kind: Kind, inputs: Mapping[str, Any], outputs: Outputs) -> Predicted:
+    def gives(
+        self, kind: Kind, inputs: Mapping[str, Any], outputs: Outputs, context: Mapping[str, str] = MappingProxyType({})
+    ) -> Predicted:
         quiet = {} if self.environment.keys() & {"RUST_LOG", "COG_LOG_LEVEL"} else _QUIET
         said = SaidLines(self.streams.output)
         environment, binds = given(self.environment)
@@ -116,7 +122,8 @@ class _Asked(NamedTuple):
             Server(container, free_port(), quiet | dict(environment), Streams(said.hear), kind=kind) as server,
         ):
             server.wait_until_ready(self.setup_timeout)
-            found = server.predict(inputs, live=outputs.hear if outputs.live and outputs.comes_in_pieces else None)
+            live = outputs.hear if outputs.live and outputs.comes_in_pieces else None
+            found = server.predict(inputs, context=context, live=live)
         said.end()
         text = outputs.text(found.output)
         return Predicted(

@@ -41,14 +41,15 @@ def serve(
     container: ContainerOptions = ContainerOptions(),  # noqa: B008 - frozen
     setup_timeout: float = SETUP_TIMEOUT,
     playground: bool = False,
+    upload_url: str | None = None,
     streams: Streams,
     ready: Callable[[Served], object],
 ) -> None:
     """Serve the model of `image`, or of the project, until it is interrupted; `ready` is called once it is.
 
     `environment`: as `run` takes it. `port`: 0 for any free one. `playground`: serve a page to try it with, too, for
-    which the server streams. Ends with a `ModelError` if the server does. A model that makes no predictions serves its
-    trainings.
+    which the server streams. `upload_url`: where the model's server PUTs files that the model gives. Ends with a
+    `ModelError` if the server does. A model that makes no predictions serves its trainings.
     """
     environment, binds = given(environment)
     bundle = open_bundle(session, image, isolated=container.isolated)
@@ -62,7 +63,8 @@ def serve(
         lines = ServerLines(streams.output)
         with ExitStack() as stack:
             stack.callback(lines.end)
-            server = stack.enter_context(Server(running, port, environment, Streams(lines.hear), host, kind))
+            words = ("--upload-url", upload_url) if upload_url else ()
+            server = stack.enter_context(Server(running, port, environment, Streams(lines.hear), host, kind, words))
             server.wait_until_ready(setup_timeout)
             page = stack.enter_context(Playground(server.url, bundle, image)) if playground else None
             ready(Served(image=bundle.name, url=server.url, port=port, playground=page.url if page else None))

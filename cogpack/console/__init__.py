@@ -18,6 +18,7 @@ def open_progress(
     cancellation: Cancellation,
     *,
     quiet: bool,
+    colours: bool = True,
     environment: Mapping[str, str] = os.environ,
     told: Callable[[Note], str] = noted,
 ) -> Lines | Live:
@@ -25,7 +26,8 @@ def open_progress(
     a log."""
     person = sys.stderr.isatty() and not in_ci(environment) and environment.get("TERM") != "dumb"
     if person and not quiet:
-        return Live(cancellation, reflows=reflows(environment))  # rich honours NO_COLOR itself
+        colours = colours and not environment.get("COG_NO_COLOR")
+        return Live(cancellation, reflows=reflows(environment), colours=colours)
     return Lines(sys.stderr, cancellation, quiet=quiet, told=told)
 
 

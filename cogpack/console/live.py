@@ -32,7 +32,7 @@ _CLEARED_ABOVE = "\x1b[1A\x1b[2K"
 
 class Live:
     """Draws on a terminal. `reflows`: it wraps rows anew when it becomes narrower, as nearly all do but xterm and the
-    console."""
+    console. `colours`: unless NO_COLOR is set, which rich looks at."""
 
     def __init__(
         self,
@@ -41,10 +41,11 @@ class Live:
         console: "Console | None" = None,
         clock: Callable[[], float] = time.monotonic,
         reflows: bool = True,
+        colours: bool = True,
     ) -> None:
         from rich.console import Console
 
-        self._console = console or Console(stderr=True)
+        self._console = console or Console(stderr=True, no_color=None if colours else True)
         self._board = Board(self, cancellation, clock)
         self._ticker = Ticker(_PERIOD, self.tick)
         self._lock = threading.Lock()

@@ -51,8 +51,11 @@ _BRINGS_NONE = frozenset(
 _SEPARATOR = re.compile(r"&&?|\|\|?|;|\n")
 _QUIET = re.compile(r"(?:[12&]?>>?\s*/dev/null|2>&1)(?=[\s;&|)]|\Z)")
 """What puts a program's messages away."""
-_LEFT_COG = {("cog.types", "ExperimentalFeatureWarning"): "0.17"}
-"""What Cog's own doctor looks for (replicate/cog, `python-deprecated-imports`)."""
+_LEFT_COG = {
+    ("cog.types", "ExperimentalFeatureWarning"): ("0.17", "leave it out"),
+    ("cog.types", "Weights"): ("0.17", "write cog.Path, or str"),
+}
+"""What Cog's own doctor looks for (replicate/cog, `python-deprecated-imports`), and what its 0.17 took out besides."""
 _WRITES_OR_RUNS = re.compile(r"[>`]|<\(|\$\(")
 """A redirection to a file, or a command within another."""
 
@@ -124,9 +127,9 @@ def _of_cog(imports: Imports, decisions: Decisions) -> Iterator[Note]:
     """Tell of names that Cog's package has no more."""
     for one in imports.modules:
         for name in one.names:
-            since = _LEFT_COG.get((one.module, name))
+            since, advice = _LEFT_COG.get((one.module, name), ("", ""))
             if since and Version(decisions.sdk_version or "0") >= Version(since):
-                text = f"imports {name} of {one.module}, which has it no more since {since}: leave it out"
+                text = f"imports {name} of {one.module}, which has it no more since {since}: {advice}"
                 yield Note(Code.MISSING_IMPORT, f"{one.place}: {text}")
 
 

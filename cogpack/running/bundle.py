@@ -33,6 +33,8 @@ from cogpack.sinks.sink import drain
 _QUIET_PYTHON = {"PYTHONDONTWRITEBYTECODE": "1"}
 """Of a project's container: Python's caches would lie in the project."""
 
+_NO_SCHEMA = b"{}"
+"""Of a project without a model: nothing is made of its sources."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 Named: TypeAlias = tuple[tuple[str, Layer], ...]
@@ -69,11 +71,18 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     source: Source | None = None
 
 
-def open_bundle(session: Session, image: str | None, *, isolated: bool = False) -> Bundle:
-    """Make the bundle of `image`, or of the project of the settings; `isolated`: as its image would hold it."""
+def open_bundle(session: Session, image: str | None, *, isolated: bool = False, modelless: bool = False) -> Bundle:
+    """Make the bundle of `image`, or of the project of the settings.
+
+    `isolated`: as its image would hold it. `modelless`: a project that names no predictor will do, as for `cog exec`,
+    with which a project begins; the bundle of one has no schema.
+    """
     if image is not None:
         return _image_bundle(open_image(session, image, _here()))
     project = open_project(session)
+    config = project.config
+    if modelless and (config.predict, config.train, project.schema) == (None, None, None):
+        project = msgspec.structs.replace(project, schema=_NO_SCHEMA)
     wanted = project.config.pack.platforms
     if not (fitting := [one for one in wanted if one == _here()]):  # before anything is locked for it
         raise InputError(
@@ -107,7 +116,7 @@ def _project_bundle(prepared: Prepared) -> Bundle:
     return msgspec.structs.replace(
         bundle,
         environment=dict(bundle.environment) | _QUIET_PYTHON,
-        shown=bundle.schema,
+        shown=None if bundle.schema == _NO_SCHEMA.decode() else bundle.schema,
         source=Source(
             project=prepared.project,
             targets=tuple(weight.target for weight in prepared.project.config.weights),

@@ -9,7 +9,9 @@ import difflib
 import mimetypes
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -34,9 +36,11 @@ class _WrongError(Exception):
     """Raised where a value is not what is expected. Its text: "expected X, found Y"."""
 
 
-def read_inputs(signature: Signature, given: Sequence[str]) -> dict[str, Any]:
-    """Read `NAME=VALUE` each; an `InputError` of all that is wrong: unknown names, values that don't fit, and what is
-    missing."""
+def read_inputs(
+    signature: Signature, given: Sequence[str], typed: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Read `NAME=VALUE` each, and `typed` ones, of a JSON object; an `InputError` of all that is wrong: unknown names,
+    values that don't fit, and what is missing."""
     written: dict[str, list[str]] = {}
     faults: list[InputError] = []
     for one in given:
@@ -47,10 +51,13 @@ def read_inputs(signature: Signature, given: Sequence[str]) -> dict[str, Any]:
             faults.append(_unknown(name, signature))
         else:
             written.setdefault(name, []).append(value)
+    faults += [_unknown(name, signature) for name in typed if signature.inputs and name not in signature.inputs]
+    read = [(name, partial(_read, values=values)) for name, values in written.items()]
+    read += [(name, partial(_typed, value=value)) for name, value in typed.items() if name not in written]
     found = {}
-    for name, values in written.items():
+    for name, reader in read:
         try:
-            found[name] = _read(signature.inputs.get(name, {}), values)
+            found[name] = reader(signature.inputs.get(name, {}))
         except _WrongError as wrong:
             faults.append(
                 InputError(f"input {name}: {wrong}", next_step=f"write -i {name}={_example(signature, name)}")
@@ -58,7 +65,7 @@ def read_inputs(signature: Signature, given: Sequence[str]) -> dict[str, Any]:
     faults += [
         InputError(f"input {name} is missing", next_step=f"add -i {name}={_example(signature, name)}")
         for name in signature.inputs
-        if name in signature.required and name not in written
+        if name in signature.required and name not in written and name not in typed
     ]
     if (size := sum(map(_data_size, found.values()))) > _FILE_LIMIT:
         faults.append(
@@ -70,6 +77,29 @@ def read_inputs(signature: Signature, given: Sequence[str]) -> dict[str, Any]:
     if faults:
         raise together(faults)
     return found
+
+
+def inputs_of_json(text: str, where: str) -> dict[str, Any]:
+    """Read an object of inputs; `where`: what an error calls it."""
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise InputError(f"{where}: {error}", next_step='write an object: {"NAME": VALUE}') from None
+    if not isinstance(found, dict):
+        raise InputError(f"{where}: expected an object, found {text!r:.80}", next_step='write {"NAME": VALUE}')
+    return found
+
+
+def _typed(spec: Mapping[str, Any], value: Any) -> Any:
+    """Read a value of JSON: text as users write it, so that @FILE is a file; whether null will do, the server knows."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return _read(spec, [value])
+    if isinstance(value, list) and spec.get("type") == "array":
+        return [_typed(mapping(spec, "items"), item) for item in value]
+    _check_kind(spec, value, "")
+    return value
 
 
 def _unknown(name: str, signature: Signature) -> InputError:

@@ -11,6 +11,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import IO, Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -72,14 +73,18 @@ def predict(
     kind: Kind,
     inputs: Mapping[str, Any],
     *,
+    context: Mapping[str, str] = MappingProxyType({}),
     live: Callable[[Any], object] | None,
     cancellation: Cancellation,
 ) -> Answered:
     """Ask for one, and wait for its end; a `ModelError` where it fails. What ends the wait, Ctrl-C say, cancels it.
 
+    `context`: what the model finds in `current_scope().context`.
+
     `live` is given what it yields as that comes, in order and from a thread; maybe not all of it.
     """
-    asked = _Asked(address, f"/{kind}s/cogpack-{secrets.token_hex(8)}", msgspec.json.encode({"input": inputs}))
+    body = msgspec.json.encode({"input": inputs} | ({"context": context} if context else {}))
+    asked = _Asked(address, f"/{kind}s/cogpack-{secrets.token_hex(8)}", body)
     threads = [threading.Thread(target=asked.result, name=kind, daemon=True)]
     if live is not None:
         threads.append(threading.Thread(target=asked.watch, args=[live], name="output", daemon=True))

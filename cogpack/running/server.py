@@ -9,8 +9,9 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, Self
 
 import msgspec
@@ -50,6 +51,7 @@ class Server:
     """Serves a bundle's model for a `with`; at its end, all of its processes have ended.
 
     `streams`: of all that it says. `host`: the address that it listens on. `kind`: what it is there for.
+    `options`: more words for coglet; not for an image whose command is another's.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Server:
         streams: Streams,
         host: str = LOOPBACK,
         kind: Kind = "prediction",
+        options: Sequence[str] = (),
     ) -> None:
         self._container = container
         self._streams = streams
@@ -71,6 +74,7 @@ class Server:
         self._port = port
         self._address = Address(LOOPBACK if host == "0.0.0.0" else host, port)  # noqa: S104 - compared
         self._kind: Kind = kind
+        self._options = options
         self._cancellation = Cancellation()
         self._ended = threading.Event()
         self._outcome: int | BaseException = 0
@@ -84,11 +88,12 @@ class Server:
         name, command = self._container.bundle.name, self._container.bundle.command
         if not command:
             raise InputError(f"{name}: the image has no command", next_step="start one by cogpack exec")
-        if self._kind == "training" and contract.server_of(command) is None:
+        if (self._kind == "training" or self._options) and contract.server_of(command) is None:
+            alone = "train" if self._kind == "training" else f"take {self._options[0]}"
             raise InputError(
                 f"{name}: the image's command is {' '.join(command):.200}, and not {' '.join(contract.COMMAND)}, which "
-                "alone can train",
-                next_step="train an image of cogpack or cog",
+                f"alone can {alone}",
+                next_step="take an image of cogpack or cog",
             )
         with socket.socket() as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -147,11 +152,18 @@ class Server:
             pass
         raise self._end()
 
-    def predict(self, inputs: Mapping[str, Any], *, live: Callable[[Any], object] | None = None) -> Answered:
-        """Ask for one prediction, or training; a `ModelError` where it fails. `live`: as of `predictions.predict`."""
+    def predict(
+        self,
+        inputs: Mapping[str, Any],
+        *,
+        context: Mapping[str, str] = MappingProxyType({}),
+        live: Callable[[Any], object] | None = None,
+    ) -> Answered:
+        """Ask for one prediction, or training; a `ModelError` where it fails. `context` and `live`: as of
+        `predictions.predict`."""
         cancellation = self._container.cancellation
         try:
-            return predict(self._address, self._kind, inputs, live=live, cancellation=cancellation)
+            return predict(self._address, self._kind, inputs, context=context, live=live, cancellation=cancellation)
         except (OSError, http.client.HTTPException) as error:
             if self._ended.wait(_PATIENCE):
                 raise self._end() from None
@@ -187,7 +199,8 @@ class Server:
         if command is None:
             return self._container.bundle.command
         # Whoever runs a model's server here does not want it to be everybody's; it would listen on all addresses.
-        return (*command, "--host", self._inside.host, *(contract.TRAINS if self._kind == "training" else ()))
+        trains = contract.TRAINS if self._kind == "training" else ()
+        return (*command, "--host", self._inside.host, *trains, *self._options)
 
     def _end(self) -> BaseException:
         if isinstance(self._outcome, BaseException):

@@ -6,6 +6,8 @@ import pytest
 from support.world import CLOSED, Done, World, ok
 
 from cogpack.commands.checks import clock_check
+from cogpack.commands.gpu_check import Torch, compared
+from cogpack.locking.minimum_driver import MinimumDriver
 
 
 def test_rungs_and_settings_are_told_with_who_sets_them_and_without_secrets(world: World) -> None:
@@ -59,6 +61,7 @@ def test_a_project_is_looked_at_and_nothing_is_resolved_for_it(world: World) -> 
         "room": found["room"][0],
         "cog.yaml": "advice",
         "model": "ok",
+        "predictor": "advice",
         "lock": "advice",
         "login": "advice",
     }
@@ -102,6 +105,87 @@ def test_what_sources_import_and_nothing_has_is_told_by_lock_by_push_and_by_doct
     denied = project.cogpack("lock", "--deny", "missing-import")
     assert (denied.code, text in denied.err) == (2, True)
     assert "    1 | import strange\n      |        ^\n" in denied.err
+
+
+@pytest.mark.parametrize(
+    ("beginning", "base"),
+    [
+        ("from pydantic import BaseModel", "BaseModel"),
+        ("from pydantic import BaseModel as B", "B"),
+        ("import pydantic", "pydantic.BaseModel"),
+        ("import pydantic as p", "p.BaseModel"),
+    ],
+)
+def test_what_older_cogs_made_necessary_of_pydantic_is_told_with_its_place(
+    world: World, beginning: str, base: str
+) -> None:
+    project = world.project()
+    source = (project.root / "predict.py").read_text()
+    model = f"class Out({base}):\n    a: str\n    model_config = ConfigDict(arbitrary_types_allowed="
+    for allowed, told in (("True", True), ("False", False)):
+        project.write("predict.py", f"{beginning}\nfrom pydantic import ConfigDict\n{model}{allowed})\n{source}")
+        found = checks(project.cogpack("doctor", "--json"))
+        assert ("pydantic" in found) is told
+        if told:
+            assert found["pydantic"][0] == "advice"
+            assert found["pydantic"][1].startswith("predict.py:3:1: class Out is a pydantic.BaseModel")
+    project.write("predict.py", f"from cog import BaseModel\n{model.replace(base, 'BaseModel')}True)\n{source}")
+    assert "pydantic" not in checks(project.cogpack("doctor", "--json"))
+
+
+def test_old_names_of_the_predictor_are_told_until_they_are_new(world: World) -> None:
+    project = world.project()
+    found = checks(ok(project.cogpack("doctor", "--json")))["predictor"]
+    assert found[1].startswith(
+        "predict.py:5:5: class Predictor has old names: predict() for run(), BasePredictor for BaseRunner"
+    )
+    source = (project.root / "predict.py").read_text()
+    project.write("predict.py", source.replace("BasePredictor", "BaseRunner").replace("def predict", "def run"))
+    assert "predictor" not in checks(ok(project.cogpack("doctor", "--json")))
+
+
+@pytest.mark.parametrize(
+    ("gpus", "pin", "told"),
+    [
+        ("9.0, 550.54.15", "torch==1.13.1", "torch 1.13.1 has no kernels for sm_90"),
+        ("9.0, 550.54.15\n9.0, 550.54.15", "torch==2.0.1+cu118", None),
+        ("8.9, 550.54.15\n12.0, 575.0", "torch==2.4.1", "torch 2.4.1 has no kernels for sm_120"),
+        ("12.0, 575.0", "torch==2.7.0+cu128", None),
+        ("10.3, 580.1", "torch==2.6", "torch 2.6 has no kernels for sm_103"),
+        ("7.5, 450.1", "torch==1.4", None),
+        ("9.0, 550.54.15", "torch>=1", None),
+        ("[N/A], [N/A]", "torch==1.4", None),
+    ],
+)
+def test_a_gpu_of_this_machine_is_compared_with_what_torch_has_kernels_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, gpus: str, pin: str, told: str | None
+) -> None:
+    project = world.project(requirements=f"{pin}\n")
+    config = (project.root / "cog.yaml").read_text()
+    _nvidia_smi(world, monkeypatch, gpus)
+    assert "gpu" not in checks(ok(project.cogpack("doctor", "--json")))
+    project.write("cog.yaml", config.replace("build:\n", "build:\n  gpu: true\n"))
+    verdict, said = checks(ok(project.cogpack("doctor", "--json")))["gpu"]
+    assert (verdict, told in said if told else True) == ("advice" if told else "ok", True), said
+    assert "gpu" not in checks(ok(project.cogpack("doctor", "--json", COG_SKIP_GPU_CHECK="1")))
+
+
+def test_a_lock_tells_the_driver_and_the_cuda_that_a_gpu_needs() -> None:
+    old = Torch(version="2.7.0+cu118", cuda="11.8", driver=MinimumDriver(version="450.80.02", cuda="11.8", of="torch"))
+    (kernels,) = compared(old, [(12, 0, "575.0")])
+    assert kernels.said.startswith("torch 2.7.0+cu118 of CUDA 11.8 has no kernels for sm_120")
+    new = Torch(version="2.9.0", cuda="13.0", driver=MinimumDriver(version="580.65.06", cuda="13.0", of="torch"))
+    assert list(compared(new, [(12, 0, "580.65.06")])) == []
+    (driver,) = compared(new, [(9, 0, "550.54.15")])
+    assert driver.said.endswith("580.65.06 or a later one, for CUDA 13.0 of torch, and this machine has 550.54.15")
+
+
+def _nvidia_smi(world: World, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    program = world.directory / "bin/nvidia-smi"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\n[ $1 = --query-gpu=compute_cap,driver_version ] && printf '{said}\\n'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
 
 
 def test_the_old_key_is_renamed_where_it_stands_and_nothing_else_changes(world: World) -> None:

@@ -32,6 +32,19 @@ def test_another_platforms_image_is_refused_before_anything_is_locked_for_it(pro
     assert not (project.root / "cogpack.lock").exists()
 
 
+def test_a_project_begins_with_exec_before_it_has_a_model(project: Project) -> None:
+    """Cog's own tutorial does: `cog exec python` over a cog.yaml of two lines. What asks the model says what lacks."""
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", config.replace('predict: "predict.py:Predictor"\n', ""))
+    done = ok(project.cogpack("exec", "sh", "-c", "pwd; ls -a"))
+    assert done.out.split() == ["/src", ".", "..", "cog.yaml", "cogpack.lock", "predict.py", "requirements.txt"]
+    asked = project.cogpack("run", "-i", "text=x")
+    assert (asked.code, 'names neither run nor train\nnext: add, for example, run: "run.py:Runner"' in asked.err) == (
+        2,
+        True,
+    )
+
+
 @pytest.mark.slow
 def test_what_is_written_in_the_project_stays_and_nothing_else_does(project: Project) -> None:
     ok(project.cogpack("lock"))

@@ -15,7 +15,9 @@ def test_build_without_a_place_goes_into_docker_where_it_answers_and_else_into_a
     down.write_text("#!/bin/sh\nexit 1\n")
     down.chmod(0o755)
     monkeypatch.setenv("PATH", str(down.parent), prepend=":")
+    project.write("cog.yaml", (project.root / "cog.yaml").read_text().replace("cogpack:", "tasks: 1\ncogpack:"))
     built = ok(project.cogpack("build", "-t", "me/model:v1"))
+    assert built.err.count("note: cog.yaml:5:1: ") == 1
     assert "no Docker answers: the image goes into ./model-oci, an OCI layout" in built.err
     assert (project.root / "model-oci/oci-layout").is_file()
     loaded = install_docker(world.directory, monkeypatch)

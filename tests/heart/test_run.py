@@ -1,5 +1,6 @@
 """`cogpack run` and `serve`: a model's server in a container, asked over loopback. A stand-in serves here."""
 
+import io
 import os
 import signal
 import subprocess
@@ -115,11 +116,60 @@ def test_a_model_that_fails_is_exit_6(project: Project, arguments: list[str], to
     assert told in done.err.partition("error: ")[2]
 
 
+def test_inputs_come_as_one_json_object_too_as_cog_takes_them(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("in.json", '{"text": "world"}')
+    for words in (["--json", "@in.json"], ['--json={"text": "world"}'], ["--json", "@-"]):
+        monkeypatch.setattr("sys.stdin", io.StringIO('{"text": "world"}'))
+        assert ok(project.cogpack("run", *words)).json["output"] == "hello world"
+    assert ok(project.cogpack("run", "--inputs", "@in.json")).out == "hello world\n"
+    for given, told in (("[1]", "expected an object"), ("{", "--inputs: "), ("@gone.json", "No such file")):
+        done = project.cogpack("run", "--inputs", given)
+        assert (done.code, told in done.err) == (2, True), done.err
+    wrong = project.cogpack("run", "--json", '{"text": 7, "txt": "x"}')
+    assert wrong.code == 2
+    assert "did you mean text?" in wrong.err
+    assert "input text: expected text, found 7" in wrong.err
+
+
+def test_replicates_token_is_in_the_context_of_a_prediction_and_in_no_log(project: Project) -> None:
+    words = ("run", "-vv", "-i", "text=context", "--use-replicate-token")
+    token = "r8_ThisIsATokenOfOnesOwn"
+    done = ok(project.cogpack(*words, REPLICATE_API_TOKEN=token))
+    assert done.out == f"given {len(token)}\n"
+    assert token not in done.err
+    unset = project.cogpack(*words)
+    assert (unset.code, "REPLICATE_API_TOKEN is not set" in unset.err) == (2, True)
+
+
+def test_an_image_that_build_left_in_a_layout_is_run_by_the_name_that_it_was_given(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Cog's tutorial goes on: `cog build -t resnet`, then `cog run resnet`."""
+    down = project.root.parent / "down/docker"
+    down.parent.mkdir()
+    down.write_text("#!/bin/sh\nexit 1\n")
+    down.chmod(0o755)
+    monkeypatch.setenv("PATH", str(down.parent), prepend=":")
+    ok(project.cogpack("build", "-t", "me/greeter:v1"))
+    assert ok(project.cogpack("run", "me/greeter:v1", "-i", "text=world")).out == "hello world\n"
+    for name in ("greeter:v2", "another"):
+        done = project.cogpack("run", name, "-i", "text=world")
+        assert (done.code, "cogpack exec another" in done.err or "v1" in done.err) == (2, True), done.err
+
+
+def test_where_files_go_that_a_served_model_gives_is_told_to_its_server(project: Project) -> None:
+    done = project.cogpack("serve", "-p", "0", "-e", "STUB=end", "--upload-url", "http://files.test/up/")
+    assert "server: -m cog.server.http --host 127.0.0.1 --upload-url http://files.test/up/\n" in done.err
+    assert done.code == 6
+
+
 @pytest.mark.slow
 def test_a_word_that_is_no_image_was_meant_as_a_command(project: Project) -> None:
     done = project.cogpack("run", "pytest")
     assert done.code == 2
-    assert "did you mean cogpack exec pytest?" in done.err
+    assert "a command is run by cogpack exec pytest" in done.err
 
 
 def test_a_server_serves_until_it_is_interrupted_and_leaves_nothing_running(world: World, project: Project) -> None:

@@ -168,7 +168,7 @@ def test_a_locked_lock_is_a_check_here(project: Project) -> None:
         ("predct.py:Predictor", None, ": predict: predct.py: no such file in the project; did you mean predict.py?\n"),
         ("./predct.py:Predictor", None, "did you mean ./predict.py?\n"),
         ("predict.py:Predictor", "class Predictor:\n    def predict(self, text) -> str: ...\n", "predict.py:2:23: "),
-        ("", None, "names neither predict nor train"),
+        ("", None, "names neither run nor train"),
     ],
 )
 def test_a_lock_looks_at_the_predictor_before_it_resolves(

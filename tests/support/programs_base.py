@@ -36,6 +36,7 @@ while (accept(my $client, $listening)) {
     if ($request =~ m{^(?:PUT|POST) /(?:predictions|trainings)}) {
         print STDERR "asked\n";
         my $given = $text =~ /^file:(.*)/ ? "data:text/plain;base64,$1" : "hello $text";
+        $given = "given " . length($1) if $text eq "context" && $request =~ /"replicate_api_token":"([^"]*)"/;
         $body = qq({"status":"succeeded","output":"$given","logs":"","metrics":{"predict_time":0.5}});
         $body = qq({"status":"failed","error":"ValueError: no"}) if $text eq "fail";
     }

@@ -49,9 +49,7 @@ def describe(
     `InputError`.
     """
     if predict is None and train is None:
-        raise InputError(
-            "cog.yaml names neither predict nor train", next_step="add, for example, predict: predict.py:Predictor"
-        )
+        raise InputError("cog.yaml names neither run nor train", next_step='add, for example, run: "run.py:Runner"')
     source = MappedSourceFiles(files) if isinstance(files, Mapping) else files
     sources = Sources(source, python=python)
     notes: list[Note] = []

@@ -192,7 +192,7 @@ def test_text_outside_ascii_stays_as_it_is() -> None:
 
 
 def test_no_reference_at_all_is_refused() -> None:
-    assert refusal("", predict=None) == "cog.yaml names neither predict nor train"
+    assert refusal("", predict=None) == "cog.yaml names neither run nor train"
 
 
 @pytest.mark.parametrize(
