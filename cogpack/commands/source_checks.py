@@ -63,7 +63,7 @@ def _pydantic(path: str, tree: ast.Module) -> Iterator[Check]:
 
 def _imported(tree: ast.Module) -> Mapping[str, str]:
     """Give what names stand for that are imported."""
-    found = {}
+    found: dict[str, str] = {}
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module == "pydantic":
             found |= {one.asname or one.name: f"pydantic.{one.name}" for one in node.names}
@@ -81,6 +81,7 @@ def _allows_arbitrary_types(node: ast.stmt) -> bool:
             pass
         case _:
             return False
+    pairs: list[tuple[object, ast.expr]]
     match value:
         case ast.Call(keywords=words):
             pairs = [(word.arg, word.value) for word in words]
