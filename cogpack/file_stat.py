@@ -2,14 +2,16 @@
 
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import NewType
+from typing import NewType, cast
 
 Stat = NewType("Stat", bytes)
 """The five of them, packed: of very many files they are kept and compared as one value."""
 
 _FIELDS = struct.Struct("<QQQQQ")
 LENGTH = _FIELDS.size
+_pack = cast("Callable[..., Stat]", _FIELDS.pack)
 _ALL = (1 << 64) - 1
 
 
@@ -20,7 +22,10 @@ def stat_of(path: str | Path) -> Stat:
 
 def packed(found: os.stat_result) -> Stat:
     """Pack what the system said of a file."""
-    return pack(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
+    try:  # of very many files each call counts
+        return _pack(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
+    except struct.error:
+        return pack(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
 
 
 def pack(*fields: int) -> Stat:

@@ -97,9 +97,12 @@ def list_files(
 
 def listing_digest(files: Sequence[ProjectFile], *more: bytes) -> str:
     """Hash all that tells whether files are what they were, and `more`, in hex."""
-    names = "\0".join(f"{file.path}\0{file.kind[0]}{file.executable:d}{file.target or ''}" for file in files)
+    names = "\0".join([file.path for file in files])
+    others = [file for file in files if file.kind != "file" or file.executable]
+    marks = "\0".join([f"{file.path}\0{file.kind[0]}{file.target or ''}" for file in others])
+    parts = [text.encode("utf-8", "surrogateescape") for text in (names, marks)]
     digest = blake3()
-    for part in (names.encode("utf-8", "surrogateescape"), b"".join(file.stat or b"" for file in files), *more):
+    for part in (*parts, b"".join([file.stat or b"" for file in files]), *more):
         digest.update(len(part).to_bytes(8, "big")).update(part)
     return digest.hexdigest()
 
@@ -169,22 +172,23 @@ class _Walk:
         match, is_any = self._patterns.match, bool(self._patterns)  # of very many files each call counts
         while pending:
             directory, above = pending.pop()
-            prefix, before = f"{directory}/" if directory else "", len(found)
+            prefix, before, at_root = f"{directory}/" if directory else "", len(found), not directory
             for entry in _scan(self._root, directory):
-                if is_never(entry.name, at_root=not directory):
+                name = entry.name
+                is_usual = name[0] != "." and name not in _NEVER and not at_root
+                if not is_usual and is_never(name, at_root=at_root):
                     continue
-                path = prefix + entry.name
+                path = prefix + name
                 state = match(path, above) if is_any else 0
                 ignored = is_any and self._patterns.ignores(state)
-                is_directory = entry.is_dir(follow_symlinks=False)
-                if is_directory and not self._is_wanted(path, entry, ignored=ignored):
-                    continue
-                if is_directory and _goes_into(self._root, path, self._patterns, state):
-                    pending.append((path, state))
-                elif is_directory and not ignored:  # a virtual environment
-                    continue
-                if not ignored and not is_directory:
-                    _check_name(path, entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    if self._is_wanted(path, entry, ignored=ignored) and _goes_into(
+                        self._root, path, self._patterns, state
+                    ):
+                        pending.append((path, state))
+                elif not ignored:
+                    if not (is_usual and path.isascii()):
+                        _check_name(path, name)
                     if (file := self._file(path, entry)) is not None:
                         found.append(file)
             if len(found) > before:
@@ -217,7 +221,8 @@ class _Walk:
             status = entry.stat(follow_symlinks=False)
         except OSError as error:
             raise _unreadable(path, error) from error
-        if stat.S_ISLNK(status.st_mode):
+        mode = status.st_mode
+        if stat.S_ISLNK(mode):
             if self._caches.leads_there(path):
                 return None
             try:
@@ -226,8 +231,8 @@ class _Walk:
                 raise _unreadable(path, error) from error
             self._links.check(path, target)
             return ProjectFile(path=path, kind="symlink", target=target)
-        if not stat.S_ISREG(status.st_mode):
-            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
+        if not stat.S_ISREG(mode):
+            kind = _KINDS.get(stat.S_IFMT(mode), "no file")
             self.notes.append(Note(Code.SPECIAL_FILE, f"{path}: {kind}, left out"))
             return None
         if status.st_ino in self._inodes and (own := self._apart.get((status.st_dev, status.st_ino))):
@@ -236,13 +241,8 @@ class _Walk:
         if path.endswith(".tar") and _is_image(f"{self._root}/{path}"):
             self.notes.append(Note(Code.OWN_OUTPUT, f"{path}: an archive of an image, left out"))
             return None
-        return ProjectFile(
-            path=path,
-            kind="file",
-            executable=bool(status.st_mode & stat.S_IXUSR),
-            size=status.st_size,
-            stat=packed(status),
-        )
+        executable = mode & stat.S_IXUSR != 0
+        return ProjectFile(path=path, kind="file", executable=executable, size=status.st_size, stat=packed(status))
 
 
 def _is_image(path: str) -> bool:

@@ -207,8 +207,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _files(self) -> tuple[ProjectFile, ...]:
-        root = str(self.root)
-        return tuple(self._rules.find_pointer(root, file) for file in self._listing.files)
+        return self._rules.find_pointers(str(self.root), self._listing.files)
 
     @cached_property
     def _by_path(self) -> dict[str, ProjectFile]:

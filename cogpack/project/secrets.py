@@ -5,7 +5,7 @@ Both must agree. A certificate in a .pem, an .env without a value and an .npmrc 
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -129,7 +129,7 @@ def is_of_secrets(path: str) -> bool:
 
 def secret_notes(root: str, files: Iterable[ProjectFile]) -> Iterator[Note]:
     """Give a note of each file that looks like a secret. Only files of the names that are looked for are opened."""
-    for file in files:
+    for file in _suspects(files):
         if file.kind != "file" or not file.size or file.pointer is not None:
             continue
         if not is_of_secrets(path := file.path.lower()):
@@ -140,6 +140,19 @@ def secret_notes(root: str, files: Iterable[ProjectFile]) -> Iterator[Note]:
         if (kind := next((kind for kind in wanted if kind.found_in(head)), None)) is not None:
             text = f"{file.path}: {kind.what}, which everybody can read who has the image; list it in .dockerignore"
             yield Note(kind.code, text)
+
+
+def _suspects(files: Iterable[ProjectFile]) -> Iterator[ProjectFile]:
+    """Leave out most of very many files: those whose suffix no secret has (`is_suspect`)."""
+    for file in files:
+        path = file.path
+        if (dot := path.rfind(".")) < 0 or _is_suspect(path[dot:]) or ".env." in path.lower():
+            yield file
+
+
+@lru_cache(maxsize=1024)
+def _is_suspect(end: str) -> bool:
+    return is_suspect(end.lower())
 
 
 def _head(root: str, path: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -63,8 +64,13 @@ class WeightRules:
         large = file.size >= LARGE and _suffix(file.path) not in _SOURCE_SUFFIXES
         return large or self._include.matches(file.path) or (file.size >= self._min_size and is_named(file.path))
 
-    def find_pointer(self, root: str, file: ProjectFile) -> ProjectFile:
-        """Give `file`, with the git-lfs pointer that stands where a weight should be, if one does."""
+    def find_pointers(self, root: str, files: tuple[ProjectFile, ...]) -> tuple[ProjectFile, ...]:
+        """Give `files`, with the git-lfs pointers that stand where weights should be."""
+        if not self._asked and not any(is_named(file.path) for file in files):  # of very many files no second list
+            return files
+        return tuple(self._find_pointer(root, file) for file in files)
+
+    def _find_pointer(self, root: str, file: ProjectFile) -> ProjectFile:
         if file.size >= MAX_POINTER or file.kind != "file":
             return file
         named = is_named(file.path) or (self._asked and self._include.matches(file.path))
@@ -113,4 +119,10 @@ def _suffix(path: str) -> str:
 
 def is_named(path: str) -> bool:
     """Tell whether the name says that it is a weight, whatever the size."""
-    return _suffix(path) in _SUFFIXES or (".data-" in path and _SHARD.search(path) is not None)
+    return _says_so(path[path.rfind(".") :])
+
+
+@lru_cache(maxsize=1024)
+def _says_so(end: str) -> bool:
+    """Tell it by what begins with the last dot."""
+    return end.startswith(".") and (end[1:].lower() in _SUFFIXES or _SHARD.fullmatch(end) is not None)

@@ -2,8 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,15 +28,17 @@ _PART = re.compile(
 _SHOWN = 3
 
 
-def incomplete(paths: AbstractSet[str], read: Callable[[str], bytes | None]) -> Iterator[Note]:
+def incomplete(paths: Collection[str], read: Callable[[str], bytes | None]) -> Iterator[Note]:
     """Find, of all `paths` of an image, indexes that name files which are not there, and parts without the others.
 
     `read`: the bytes of a file, None where they are not to be had.
     """
     told: set[str] = set()
-    for path in sorted(path for path in paths if path.endswith(".json") and _INDEX.fullmatch(path.rpartition("/")[2])):
+    indexes = {path for path in paths if path.endswith(".json") and _INDEX.fullmatch(path.rpartition("/")[2])}
+    there = set(paths) if indexes else set()  # of very many, not for nothing
+    for path in sorted(indexes):
         named = _named(path, read(path) or b"")
-        missing = sorted(named - paths)
+        missing = sorted(named - there)
         # Whoever took the model in another format has the index of this one, and none of its files.
         if missing and (len(missing) < len(named) or not _has_weights(posixpath.dirname(path), paths)):
             told |= set(missing)

@@ -1,7 +1,8 @@
 """The weights of a project are gathered here: which files, how each is split, and what the lock says of those that only
 git-lfs has."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -88,7 +89,7 @@ def weight_notes(project: Project, gathered: Gathered) -> Iterator[Note]:
     """Note what a loader would miss: files that are not there, and files that are not what they are called."""
     managed = {project_path(weight.path): weight for weight in local_weights(project)}
     weights = [found.weight.name for found in gathered.weights]
-    paths = {file.path for file in project.files() if file.kind != "directory"} | managed.keys() | set(weights)
+    paths = [*(file.path for file in project.files() if file.kind != "directory"), *managed, *weights]
 
     def read(path: str) -> bytes | None:
         with suppress(InputError, OSError):  # too large for an index, or a server's
@@ -117,7 +118,7 @@ def check_places(
     `files`: of the project, but for weights; `parts`: what each weight file became, by its path; `lines`: what
     known lines of `build.run` make, and their indexes; `directories`: that they make.
     """
-    own_files = {file.path for file in files if file.kind != "directory"}  # very many: no two of them want one place
+    own_files = sorted([file.path for file in files if file.kind != "directory"])  # very many: no two want one place
     places = [(SCHEMA_PATH, "the model's schema")]
     for found in gathered.weights:
         weight = found.weight
@@ -130,7 +131,7 @@ def check_places(
     def who(path: str) -> str | None:
         """Tell who has the place."""
         own = path.removeprefix(f"{SOURCE}/")
-        return own if own in own_files and own != path else taken.get(path)
+        return own if own != path and _following(own_files, own) == own else taken.get(path)
 
     for path, name in places:
         if (other := who(path)) is not None:
@@ -141,10 +142,16 @@ def check_places(
     for path, name in places:
         if above := next((above for above in parents(path) if who(above)), None):
             raise _hidden(f"/{path}: {name} would lie beneath /{above}, which is no directory")
-    beneath = tuple(f"{path.removeprefix(f'{SOURCE}/')}/" for path in taken if path.startswith(f"{SOURCE}/"))
-    if file := next((file for file in sorted(own_files) if file.startswith(beneath)), None):
+    beneath = [f"{path.removeprefix(f'{SOURCE}/')}/" for path in taken if path.startswith(f"{SOURCE}/")]
+    if file := min((file for start in beneath if (file := _following(own_files, start)).startswith(start)), default=""):
         above = next(above for above in parents(f"{SOURCE}/{file}") if above in taken)
         raise _hidden(f"/{SOURCE}/{file}: {file} would lie beneath /{above}, which is no directory")
+
+
+def _following(paths: Sequence[str], path: str) -> str:
+    """Give the first of the sorted `paths` that is `path` or comes behind it; "" for none."""
+    at = bisect_left(paths, path)
+    return paths[at] if at < len(paths) else ""
 
 
 def _hidden(what: str) -> InputError:
