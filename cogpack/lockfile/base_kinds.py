@@ -27,6 +27,8 @@ _Mode = Annotated[int, msgspec.Meta(ge=0, le=0o7777)]
 _Owner = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 _Archive = Annotated[str, msgspec.Meta(pattern=r"\A(?:debian|debian-security|https?://[^\s\0]{1,2000})\Z")]
 """One of Debian's two, or the URI of another."""
+_Name = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9+.-]{0,200}\Z")]
+"""A package's (Debian policy 5.6.7)."""
 _Suite = Annotated[str, msgspec.Meta(pattern=r"\A[^\s\0]{1,200}\Z")]
 _Fingerprint = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{40,64}\Z")]
 
@@ -203,7 +205,8 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
 
     `config` is its image config, verbatim JSON. `python` and `interpreter`: version and absolute path of the CPython
     found in it, `init`: path of the tini, if they are there. `system_packages`: what this project
-    has over it.
+    has over it. `has`: packages of Debian's that a model may want unasked, and that it has, as packages or as programs;
+    none where it has no packages of that kind, None of a lock that was made before that was asked.
     """
 
     reference: str
@@ -215,6 +218,7 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
     config: str
     layers: tuple[RegistryLayer, ...]
     inherited_directories: tuple[InheritedDirectory, ...] = ()
+    has: tuple[_Name, ...] | None = None
     system_packages: SystemPackages = SystemPackages()
 
     def __post_init__(self) -> None:

@@ -2,16 +2,14 @@
 triton compiles C, and torch.compile C++.
 
 Read in triton 3.2.0, 2026-11-29 (runtime/build.py): `gcc` or `clang` of the PATH, and Python.h; torch's inductor wants
-a C++ compiler for what runs on the processor (2.6.0, _inductor/cpp_builder.py). What an image of a registry has nobody
-knows here, and nothing is added to it.
+a C++ compiler for what runs on the processor (2.6.0, _inductor/cpp_builder.py).
 """
 
 import fnmatch
 
 from cogpack.lockfile import Decisions
-from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.lockfile.unasked import LockedUnasked
-from cogpack.locking.missing_packages import is_named, sources_of
+from cogpack.locking.missing_packages import installed_of, is_named, sources_of
 from cogpack.project import Project
 
 _COMPILING = ("fla-core", "liger-kernel", "unsloth", "vllm")
@@ -21,12 +19,13 @@ _COMPILING = ("fla-core", "liger-kernel", "unsloth", "vllm")
 def compiler_for(project: Project, decisions: Decisions) -> LockedUnasked | None:
     """Decide it for an image of these `decisions`; what they have of a compiler unasked doesn't count as there."""
     base, config = decisions.base, project.config
-    if not isinstance(base, DebianBase) or config.pack.compiler is False or config.pack.cuda_toolkit == "image":
+    installed = installed_of(base)
+    if installed is None or config.pack.compiler is False or config.pack.cuda_toolkit == "image":
         return None  # that brings one itself
     wanted = [("g++", "clang*")]
-    if decisions.interpreter is None:  # another one has its headers beside it
+    if decisions.python.path.startswith("/usr/bin/"):  # another one than Debian's has its headers beside it
         wanted.append((f"libpython{decisions.python.minor}-dev", ""))
-    asked = {deb.name for deb in base.installed}.difference(base.system_packages.compiler)
+    asked = installed.difference(base.system_packages.compiler)
     lacking = tuple(
         package
         for package, other in wanted

@@ -303,7 +303,11 @@ def _decide(
     check_cuda(config, decided)
     check_slim(config, decided)
     imports = look_at_imports(project, decided, read_modules(lines.pip.outlines, session))
-    notes = (*missing_packages(project, decided), *proposed_toolkit(project, decided), *imports.notes)
+    notes = (
+        *missing_packages(project, decided, asked=unasked.packages),
+        *proposed_toolkit(project, decided),
+        *imports.notes,
+    )
     for note in (*notes, *versions_as_files(config, decided)):
         if note not in told:
             session.progress.note(note)

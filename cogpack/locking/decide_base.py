@@ -61,12 +61,12 @@ def decide_base(
     over an image whose archives have none of that name.
     """
     snapshot = Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC))
+    tools = COG_TOOLS if config.pack.tools == "cog" else tools
     if config.pack.base is None:
         debian = kept if isinstance(kept, DebianBase) else None
         suite = config.pack.debian.suite or suite or usual_suite(config)
         of = shared if isinstance(shared, SharedBase) else None
         seen = _releases(last)
-        tools = COG_TOOLS if config.pack.tools == "cog" else tools
         decide = partial(_debian, session, config, platform, suite, shared=of, archives=archives, snapshot=snapshot)
         decide = partial(decide, seen=seen, tools=tools)
         found = decide(debian, upgrade_system=upgrade_system, compiler=compiler)
@@ -97,6 +97,8 @@ def decide_base(
         listed,
         upgrade_system,
         instead,
+        compiler,
+        tools,
     )
 
 
@@ -112,14 +114,21 @@ def is_asked_for(base: Base, config: Config, suite: Suite | None) -> bool:
             return config.pack.base is None and (base.suite, base.slim) == (wanted, config.pack.debian.slim)
 
 
-def has_named(base: DebianBase, config: Config, unasked: Sequence[str]) -> bool:
+def has_named(base: Base, config: Config, unasked: Sequence[str]) -> bool:
     """Tell whether `base` has, beside what is there `unasked`, the packages that `config` names, and no others but a
     CUDA toolkit's."""
-    requested = {deb.name: deb.version for deb in base.installed if deb.requested}
+    over = base.system_packages
+    packages = base.installed if isinstance(base, DebianBase) else over.packages
+    requested = {one.name: one.version for one in over.present}
+    requested |= {deb.name: deb.version for deb in packages if deb.requested}
     if (added := answering(unasked, requested)) is None:
         return False
     others = {name: version for name, version in requested.items() if name not in added}
-    named = [*_named_packages(config, base.python), *(COG_TOOLS if config.pack.tools == "cog" else ())]
+    own = base.own_python
+    named = [
+        *_named_packages(config, own.minor if own else config.python_minor),
+        *(COG_TOOLS if config.pack.tools == "cog" else ()),
+    ]
     found = answering([name for name in named if not _is_left(name, others)], others)
     return found is not None and (found == set(others) or config.pack.cuda_toolkit == "image")
 
@@ -165,6 +174,8 @@ def _registry(
     listed: Callable[[BaseFiles], object],
     upgrade_system: bool,
     instead: Mapping[str, Sequence[str]],
+    compiler: Sequence[str],
+    tools: Sequence[str],
 ) -> RegistryBase:
     reference = Reference.parse(name, where=config.where("cogpack.base"))
     if shared and shared.base.reference != str(reference):
@@ -192,6 +203,8 @@ def _registry(
             last=last.system_packages if last and same else None,
             upgrade_system=upgrade_system,
             instead=instead,
+            compiler=compiler,
+            tools=tools,
         )
 
     if kept and kept.reference != str(reference):

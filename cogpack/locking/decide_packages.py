@@ -1,24 +1,30 @@
 """What packages a project has over an image that others made is decided: kept, or resolved by the image's own
 archives."""
 
+import fnmatch
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
+from typing import Final
 
 import msgspec
 
 from cogpack.config import Config
+from cogpack.errors import InputError, UnavailableError
 from cogpack.images.ground import ground_of
 from cogpack.layers.debs.over.installed import DpkgDatabase
 from cogpack.layers.debs.tree import Tree
 from cogpack.lockfile.base_kinds import DebianRelease, RegistryBase, SystemPackages
 from cogpack.locking.maintainer_scripts import left_to_dpkg
+from cogpack.locking.missing_packages import may_be_wanted
+from cogpack.notes import Code, Note
 from cogpack.resolve.base_image import BaseFiles
 from cogpack.resolve.debs import (
-    COG_TOOLS,
+    PROGRAMS,
     Archive,
     Brought,
     DebianMirror,
     Snapshot,
+    answering,
     is_answered,
     locked_archive,
     of_wheels,
@@ -29,6 +35,8 @@ from cogpack.resolve.debs.over.resolver import ImagePackages, resolve_over
 from cogpack.resolve.debs.over.sources import read_archives
 from cogpack.resolve.debs.over.upgrade import upgrade_over
 from cogpack.session import Session
+
+_WAYS_OUT: Final = {"tools": "tools: none", "compiler": "compiler: false"}
 
 
 def decide_packages(
@@ -44,16 +52,20 @@ def decide_packages(
     last: SystemPackages | None = None,
     upgrade_system: bool = False,
     instead: Mapping[str, Sequence[str]] = {},
+    compiler: Sequence[str] = (),
+    tools: Sequence[str] = (),
 ) -> RegistryBase:
-    """Give `base` with the packages that `config` asks for. `archives`: those beside its own; `kept`: packages that a
+    """Give `base` with the packages that `config` asks for, and those of `compiler` and `tools`, which nobody asked for
+    and which are left out where they can't be had. `archives`: those beside its own; `kept`: packages that a
     lock has over just this image; `files` gives what is in it. `snapshot`: its archives are asked for as they were
     then; `seen`: Releases of the lock that there was; `last`: packages that it has over this image, whether they are
     kept or not: of those of the image that it took on, none goes back; `upgrade_system`: `kept` with what they have
     newer for security, of the image, too; `instead`: by package, others that will do where there is none of that
     name."""
-    tools = COG_TOOLS if config.pack.tools == "cog" else ()
-    wanted = [*config.system_packages, *(name for name in tools if name not in config.system_packages)]
     image = _Image(session, config, base, archives, snapshot, seen, files, instead)
+    if base.has is None:
+        base = msgspec.structs.replace(base, has=image.has())
+    wanted = list(dict.fromkeys((*config.system_packages, *tools, *compiler)))
     newer = {deb.name for one in (kept, last) if one for deb in one.packages if deb.instead_of}
     if (
         kept is not None
@@ -63,20 +75,23 @@ def decide_packages(
         and (snapshot is None or snapshot.is_that_of(kept.releases))
     ):
         found = kept
-    elif wanted or archives or newer:
-        found = image.resolved(wanted, newer)
     else:
-        found = SystemPackages()
+        found = image.split(compiler, () if config.pack.tools == "cog" else tools, wanted, newer)
     if upgrade_system:
         found = image.upgraded(found, wanted)
     return base if found == base.system_packages else msgspec.structs.replace(base, system_packages=found)
 
 
 def _answers(kept: SystemPackages, wanted: Sequence[str], *, recommends: bool) -> bool:
-    requested = {deb.name: deb.version for deb in kept.packages if deb.requested}
-    there = requested | {one.name: one.version for one in kept.present}
+    there = _requested(kept)
     answered = [name for name in wanted if not of_wheels(name) or parse_request(name).name in there]
     return kept.recommends == (recommends and bool(answered)) and is_answered(answered, there)
+
+
+def _requested(packages: SystemPackages) -> dict[str, str]:
+    """Give the versions of what was asked for, whether it came or was there."""
+    requested = {deb.name: deb.version for deb in packages.packages if deb.requested}
+    return requested | {one.name: one.version for one in packages.present}
 
 
 class _Image:
@@ -104,16 +119,72 @@ class _Image:
         self._mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
 
     @cached_property
+    def _where(self) -> str:
+        return f"{self._config.where('cogpack.base')}: {self._base.reference}"
+
+    @cached_property
+    def _tree(self) -> Tree:
+        return Tree(ground_of(self._files().members))
+
+    @cached_property
+    def _database(self) -> DpkgDatabase:
+        return DpkgDatabase(self._tree, self._base.arch, where=self._where)
+
+    def has(self) -> tuple[str, ...]:
+        """Name what it has of the packages that a model may want unasked."""
+        try:
+            installed = self._database.own
+        except InputError:  # who asks for packages is told
+            return ()
+        files, path = self._files(), self._base.variables.get("PATH", "/usr/local/bin:/usr/bin:/bin")
+        directories = [directory.strip("/") for directory in path.split(":") if directory.startswith("/")]
+        programs = {
+            package
+            for program, package in PROGRAMS.items()
+            if any(files.resolve(f"{directory}/{program}") for directory in directories)
+        }
+        wanted = may_be_wanted()
+        packages = {name for name in installed if any(fnmatch.fnmatchcase(name, one) for one in wanted)}
+        return tuple(sorted(packages | programs))
+
+    def split(
+        self, compiler: Sequence[str], tools: Sequence[str], wanted: Sequence[str], newer: Collection[str]
+    ) -> SystemPackages:
+        """Resolve what is `wanted`, and tell what of it has come for `compiler` and for `tools`."""
+        asked = [name for name in wanted if name in self._config.system_packages or name not in (*compiler, *tools)]
+        found = self.resolved(asked, newer)
+        unasked = {"tools": [one for one in tools if one not in asked], "compiler": compiler}
+        for key, names in unasked.items():
+            if not (more := [name for name in names if name not in asked]):
+                continue
+            asked = [*asked, *more]
+            try:
+                with_more = self.resolved(asked, newer, optional=more)
+            except InputError as error:  # the image's way of having packages, or what its archives have by now
+                text = f"{' and '.join(more)} can't be added over {self._base.reference}: {error.message}"
+                self._session.progress.note(Note(Code.MISSING_PACKAGE, f"{text}; {error.next_step}"))
+                continue
+            except UnavailableError as error:
+                error.next_step += f"; or leave {' and '.join(more)} out: cogpack: {{{_WAYS_OUT[key]}}}"
+                raise
+            lacking = [name for name in more if answering([name], _requested(with_more)) is None]
+            if lacking and key == "compiler":  # of a tool it is told who wants it
+                text = f"the archives of {self._base.reference} have no {' and '.join(lacking)}"
+                self._session.progress.note(Note(Code.MISSING_PACKAGE, f"{text}: what compiles when it runs fails"))
+            before = {deb.name for deb in found.packages}
+            new = tuple(deb.name for deb in with_more.packages if deb.name not in before)
+            found = msgspec.structs.replace(with_more, tools=found.tools, compiler=found.compiler)
+            found = msgspec.structs.replace(found, **{key: new})
+        return found
+
+    @cached_property
     def _packages(self) -> ImagePackages:
-        base = self._base
-        where = f"{self._config.where('cogpack.base')}: {base.reference}"
-        tree = Tree(ground_of(self._files().members))
-        database = DpkgDatabase(tree, base.arch, where=where)
+        base, database = self._base, self._database
         return ImagePackages(
             name=base.reference,
-            where=where,
+            where=self._where,
             arch=base.arch,
-            archives=read_archives(tree, base.arch, self._mirror, where=where, snapshot=self._snapshot),
+            archives=read_archives(self._tree, base.arch, self._mirror, where=self._where, snapshot=self._snapshot),
             installed={
                 name: Installed(
                     name=name,
@@ -128,9 +199,14 @@ class _Image:
     def _examine(self, found: Sequence[Brought], places: Mapping[str, str]) -> Collection[str]:
         return left_to_dpkg(self._session, found, self._snapshot or self._mirror, places)
 
-    def resolved(self, wanted: Sequence[str], newer: Collection[str]) -> SystemPackages:
-        """Resolve what is `wanted`. `newer`: those of the image that a lock has newer."""
+    def resolved(
+        self, wanted: Sequence[str], newer: Collection[str], *, optional: Collection[str] = ()
+    ) -> SystemPackages:
+        """Resolve what is `wanted`. `newer`: those of the image that a lock has newer; `optional`: where an archive has
+        them."""
         config, session = self._config, self._session
+        if not (wanted or self._archives or newer):
+            return SystemPackages()
         unasked = [name for name in wanted if name not in config.system_packages]
         places = dict.fromkeys(unasked, config.where("cogpack.tools")) | {
             request: config.where(f"build.system_packages[{index}]")
@@ -150,6 +226,7 @@ class _Image:
             upgraded=sorted(newer),
             seen=self._seen,
             instead=self._instead,
+            optional=optional,
         )
 
     def upgraded(self, kept: SystemPackages, wanted: Sequence[str]) -> SystemPackages:

@@ -45,8 +45,8 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
             text = "has no effect: build.python_requirements names no pyproject.toml, pylock.toml or uv.lock"
             yield Note(Code.UNUSED_SETTING, f"{config.where(f'cogpack.{name}')}: {text}")
     pack = config.pack
-    if pack.compiler and isinstance(decisions.base, RegistryBase):
-        text = "has no effect: over an image of a registry, name g++ in build.system_packages"
+    if pack.compiler and isinstance(decisions.base, RegistryBase) and not decisions.base.has:
+        text = "has no effect: the packages of cogpack.base are not of Debian's kind"
         yield Note(Code.UNUSED_SETTING, f"{config.where('cogpack.compiler')}: {text}")
     unused: dict[str, object] = {}
     if not config.system_packages and pack.tools != "cog":

@@ -42,9 +42,9 @@ def decide_fitting(
 
 
 def _held(config: Config, kept: Decisions | None, suite: Suite | None) -> Unasked:
-    """Give what a lock has unasked, where it has the Debian, the Python and the packages that cog.yaml asks for. Else
+    """Give what a lock has unasked, where it has the base, the Python and the packages that cog.yaml asks for. Else
     nothing: what lacks is looked for as if there were no lock, so that both ways end in the same one."""
-    if kept is None or not isinstance(kept.base, DebianBase):
+    if kept is None:
         return Unasked()
     unasked = unasked_of(kept)
     same = is_asked_for(kept.base, config, suite) and kept.python.minor == config.python_minor

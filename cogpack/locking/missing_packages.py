@@ -1,7 +1,7 @@
 """What sources start, and what wheels start or load, is looked for among the packages of the image, once they are
 decided: what is missing would be told by a model that runs. What Cog's own images have of it is added.
 
-Of an image of a registry nobody knows here what it has, and nothing is told.
+Of an image of a registry the lock has what it has of these; of one without packages of Debian's kind nothing is told.
 """
 
 import fnmatch
@@ -13,7 +13,7 @@ import msgspec
 
 from cogpack.config import Config
 from cogpack.lockfile import Decisions
-from cogpack.lockfile.base_kinds import DebianBase
+from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.resolve.debs import COG_TOOLS, PROGRAMS, WANTS, WITH_COG_TOOLS
@@ -42,16 +42,33 @@ _ALSO: Mapping[str, Sequence[str]] = {
 """Other packages than the one of `PROGRAMS` that have a program, too."""
 _OF_WHEELS = frozenset({"cmake", "meson", "ninja"})
 """Programs that a wheel of their name brings."""
+COMPILERS = ("g++", "clang*", "libpython3*-dev")
 
 
-def missing_packages(project: Project, decisions: Decisions) -> Iterator[Note]:
-    """Give a note of each package that is wanted and not there, with who wants it first, and of a shell."""
-    if not isinstance(decisions.base, DebianBase):
+def installed_of(base: Base) -> frozenset[str] | None:
+    """Name the packages that an image on `base` has; over an image of a registry, those of `may_be_wanted` alone, and
+    None where it has no packages of Debian's kind, or nobody has asked."""
+    if isinstance(base, DebianBase):
+        return frozenset(deb.name for deb in base.installed)
+    over = base.system_packages
+    return frozenset((*base.has, *(deb.name for deb in over.packages))) if base.has else None
+
+
+def may_be_wanted() -> frozenset[str]:
+    """Give patterns of all packages that are looked for, and of one that no Debian is without."""
+    wheels = (name for want in WANTS.values() for names in want.packages for name in names)
+    also = (name for names in _ALSO.values() for name in names)
+    return frozenset(("libc6", *COMPILERS, *PROGRAMS.values(), *also, *wheels))
+
+
+def missing_packages(project: Project, decisions: Decisions, *, asked: Collection[str] = ()) -> Iterator[Note]:
+    """Give a note of each package that is wanted and not there, with who wants it first, and of a shell. `asked`: what
+    was to be added unasked: what is not there for all that can't be."""
+    if (installed := installed_of(decisions.base)) is None:
         return
-    installed = {deb.name for deb in decisions.base.installed}
     config = project.config
     sources = sources_of(project)
-    if decisions.base.slim and sources.shells and "dash" not in installed:
+    if isinstance(decisions.base, DebianBase) and decisions.base.slim and sources.shells and "dash" not in installed:
         first, *others = sources.shells
         also = f" (and {len(others)} more)" if others else ""
         text = f"{first.place}: {first.name} starts a shell{also}, and there is none in debian:slim"
@@ -60,7 +77,7 @@ def missing_packages(project: Project, decisions: Decisions) -> Iterator[Note]:
     found: dict[tuple[str, ...], list[Wish]] = {}
     for wish in wishes(decisions, sources):
         lacking = tuple(one[0] for one in wish.packages if not (has_one(installed, one) or is_named(one[0], config)))
-        if lacking and not is_added(lacking, config):
+        if lacking and (not is_added(lacking, config) or set(lacking) <= {*asked}):
             found.setdefault(lacking, []).append(wish)
     for packages, wanting in found.items():
         more = f" (and {len(wanting) - 1} more)" if len(wanting) > 1 else ""

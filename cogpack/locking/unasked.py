@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from cogpack.lockfile import Decisions
-from cogpack.lockfile.base_kinds import DebianBase
+from cogpack.lockfile.base_kinds import LockedDeb
 from cogpack.lockfile.unasked import LockedUnasked
 from cogpack.locking.compiler import compiler_for
-from cogpack.locking.missing_packages import Wish, has_one, is_added, is_named, sources_of, wishes
+from cogpack.locking.missing_packages import Wish, has_one, installed_of, is_added, is_named, sources_of, wishes
 from cogpack.notes import Code, Note
 from cogpack.project import Project
+from cogpack.resolve.debs import answering
 from cogpack.text import count_text, size_text
 
 
@@ -59,11 +60,10 @@ def unasked_for(project: Project, decisions: Decisions) -> Unasked:
 
 
 def _tools(project: Project, decisions: Decisions) -> Iterator[LockedUnasked]:
-    base, config = decisions.base, project.config
-    if not isinstance(base, DebianBase) or config.pack.tools:
+    config = project.config
+    if (installed := installed_of(decisions.base)) is None or config.pack.tools:
         return
     before = unasked_of(decisions).tool_packages
-    installed = {deb.name for deb in base.installed}
     found: dict[tuple[str, ...], Wish] = {}
     for wish in wishes(decisions, sources_of(project)):
         lacking = (one[0] for one in wish.packages if one[0] in before or not has_one(installed, one))
@@ -98,16 +98,19 @@ def unasked_notes(project: Project, decisions: Decisions) -> Iterator[Note]:
 def unasked_lines(decisions: Decisions) -> list[str]:
     """Tell each, with what it takes."""
     over = decisions.base.system_packages
-    lines = []
+    lines: list[str] = []
     if one := decisions.compiler:
-        lines.append(_line([one], [deb.size for deb in over.packages if deb.name in over.compiler], "compiler: false"))
+        lines += _lines([one], [deb for deb in over.packages if deb.name in over.compiler], "compiler: false")
     if decisions.tools:
-        sizes = [deb.size for deb in over.packages if deb.name in over.tools]
-        lines.append(_line(decisions.tools, sizes, "tools: none"))
+        lines += _lines(decisions.tools, [deb for deb in over.packages if deb.name in over.tools], "tools: none")
     return lines
 
 
-def _line(added: Sequence[LockedUnasked], sizes: Sequence[int], no: str) -> str:
-    names = " and ".join(dict.fromkeys(name for one in added for name in one.packages))
-    took = f"{count_text(len(sizes), 'package')}, {size_text(sum(sizes))}"
-    return f"{names} added ({took}): {'; '.join(one.why for one in added)}; cogpack: {{{no}}} leaves that out"
+def _lines(added: Sequence[LockedUnasked], debs: Sequence[LockedDeb], no: str) -> Iterator[str]:
+    """Tell of those that are there: the archives of an image may lack one."""
+    versions = {deb.name: deb.version for deb in debs}
+    there = {name: one.why for one in added for name in one.packages if answering([name], versions) is not None}
+    if there:
+        took = f"{count_text(len(debs), 'package')}, {size_text(sum(deb.size for deb in debs))}"
+        why = "; ".join(dict.fromkeys(there.values()))
+        yield f"{' and '.join(there)} added ({took}): {why}; cogpack: {{{no}}} leaves that out"

@@ -7,6 +7,7 @@ IMAGE = RegistryBase(
     reference="registry.test/python:1",
     digest=sha256(b""),
     python="3.12",
+    has=(),
     glibc="2.36",
     interpreter="/usr/local/bin/python3.12",
     config='{"config": {"Env": ["PYTHON_VERSION=3.12.7"]}, "rootfs": {"diff_ids": []}}',

@@ -59,12 +59,14 @@ def resolve_over(
     upgraded: Collection[str] = (),
     seen: Sequence[DebianRelease] = (),
     instead: Mapping[str, Sequence[str]] = {},
+    optional: Collection[str] = (),
     now: datetime | None = None,
 ) -> SystemPackages:
     """Choose what the user's `requests` (as `Request` has them) need over `image`; arguments as `resolve_debs` has
     them. What the image has stays as it is, unless a request names it, or something needs a newer one, or it is one of
     `upgraded`, of which the image's security archive still has a newer one. `instead`: by request, names of which the
-    first will do that there is, where there is none of that name."""
+    first will do that there is, where there is none of that name; `optional`: requests that are left out where there is
+    no such package."""
     if wrong := [misnamed(request, places) for request in requests if not is_request(request)]:
         raise together(wrong)
     task = http.progress.task(f"{image.name}: {', '.join(requests)}", None, "resolve")
@@ -75,6 +77,7 @@ def resolve_over(
     indexes, names, reluctant = indexes_of(suites)
     universe = Universe([*indexes, there], [*names, "base"], reluctant)
     requests = [next(filter(universe.candidates, (one, *instead.get(one, ()))), one) for one in requests]
+    requests = [one for one in requests if one not in optional or _is_there(universe, one)]
     requests = [one for one in requests if not of_wheels(one) or universe.candidates(parse_request(one).name)]
     base = [Candidate(package, len(suites)) for package in there.all()]
     whose = f"the archives of {image.name} have"
@@ -89,6 +92,10 @@ def resolve_over(
     task.done("resolved")
     chosen = _system_packages(image, suites, universe, base, found, requests, places, recommends, examine)
     return msgspec.structs.replace(chosen, archives=tuple(map(locked_archive, archives)))
+
+
+def _is_there(universe: Universe, request: str) -> bool:
+    return bool(universe.successors(request)) or not list(faults(universe, [request], {}))
 
 
 def _system_packages(
