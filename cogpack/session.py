@@ -292,7 +292,7 @@ class Session:
 
         return RegistryImages(self.repository(reference, push=push))
 
-    def copies(self, target: Reference) -> "Copies":
+    def copies(self, target: Reference | None) -> "Copies":
         """Return what this machine knows that other registries have, for a push to `target`."""
         from cogpack.registry.repository import Repository
         from cogpack.sinks.copies import Copies

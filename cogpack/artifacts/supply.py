@@ -78,6 +78,11 @@ class Supply:
             for digest, one in new.items():
                 self._coming[digest] = self._pool(one).submit(self._bring, one, lines.get(digest))
 
+    def is_wanted(self, digest: Digest) -> bool:
+        """Tell whether anybody has asked for it."""
+        with self._lock:
+            return digest in self._coming
+
     def _pool(self, one: Input) -> ThreadPoolExecutor:
         if one.made:
             return self._made_files

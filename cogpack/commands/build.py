@@ -10,12 +10,14 @@ from cogpack.commands.results import ImageLayer, PlatformImage
 from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.images.assemble import assemble_index
+from cogpack.layers.layer import Form
 from cogpack.layout import Layout
 from cogpack.oci import Descriptor, LayerInfo
 from cogpack.planning.delivery.targets import no_text, push_reference
 from cogpack.planning.delivery.transfer import Resources, Transferred, each_once, transfer
 from cogpack.planning.known import known_layers, record_results
-from cogpack.planning.prepare import Prepared, open_project, prepare, prepare_each, settle
+from cogpack.planning.prepare import Prepared, open_project, prepare, prepare_each, settle, with_told_libraries
+from cogpack.planning.shared_layers import hear_offers
 from cogpack.project import Project, for_platforms
 from cogpack.reference import DEFAULT_TAG, Reference
 from cogpack.session import Session
@@ -81,7 +83,7 @@ def _build(session: Session, project: Project, output: Path, tags: Sequence[str]
     if archive:
         with ArchiveSink.write(output) as sink:
             return _into(session, each[0], sink, names, rebuild=rebuild)
-    layout = LayoutSink(output)
+    layout = LayoutSink(output, session.copies(None), session.progress)
     with layout.filling(again=True):  # a file that changed while it was read
         return _all_into(session, each, layout, names, rebuild=rebuild)
 
@@ -195,6 +197,9 @@ def _moved(
 ) -> Transferred:
     """Move the layers of one image; `read`: what this run has read already, for another platform."""
     known = known_layers(prepared.plan, prepared.lock.results, session.facts)
+    if sink.form is Form.STORED and not rebuild:
+        known = hear_offers(session, prepared.project, prepared.plan, prepared.decisions, known)
+        prepared = with_told_libraries(session, prepared, known)
     known = (known.unheeded() if rebuild else known).with_read(read)
     session.notes.check()
     return transfer(prepared.plan, known, sink, Resources.of(session), tags=tags, outcome="built")

@@ -251,7 +251,7 @@ def _at_step(place: str) -> Iterator[None]:
 
 
 class _Wheels:
-    """Where locked wheels are; the index is asked once, for all that are not here."""
+    """Where locked wheels are; the index is asked once for all that are wanted by then, and once for all others."""
 
     def __init__(self, session: Session, project: Project, decisions: Decisions, building: Building) -> None:
         self._session = session
@@ -266,6 +266,8 @@ class _Wheels:
             self._pages,
         )
         self._lock = threading.Lock()
+        self._asked: set[str] = set()
+        self._listed: dict[str, list[str]] = {}
 
     def input(self, wheel: LockedWheel) -> Input:
         return Input(
@@ -294,10 +296,12 @@ class _Wheels:
         if wheel.url is not None:
             return [self._indexes.authorised(wheel.url)]
         with self._lock:
+            if wheel.sha256 not in self._asked:
+                self._ask(wheel)
             return self._listed.get(wheel.sha256, [])
 
-    @cached_property
-    def _listed(self) -> dict[str, list[str]]:
+    def _ask(self, wanted: LockedWheel) -> None:
+        """Ask for it and those that are wanted, too: an index without hashes has to give all bytes of each."""
         from cogpack.locking.wheels.addresses import wheel_addresses
 
         missing = [
@@ -306,9 +310,12 @@ class _Wheels:
             if wheel.path is None
             and wheel.url is None
             and not self._built.has(wheel)
+            and wheel.sha256 not in self._asked
+            and (wheel is wanted or self._asked or self._session.supply.is_wanted(wheel_artifact(wheel).digest))
             and self._session.store.find(wheel_artifact(wheel)) is None
         ]
-        return wheel_addresses(self._session, self._project, self._decisions, self._indexes, missing)
+        self._listed |= wheel_addresses(self._session, self._project, self._decisions, self._indexes, missing)
+        self._asked.update(wheel.sha256 for wheel in missing)
 
 
 def _members(session: Session, layer: BaseLayer) -> Iterable[Listed]:

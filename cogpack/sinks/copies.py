@@ -42,6 +42,10 @@ class Copy:
         self._repository = repository
         self._blob = blob
 
+    def lost(self, layer: str, why: LostError) -> str:
+        """Say that it did not come."""
+        return f"{layer}: {self.name} does not give it ({why.why.message}): it is made here"
+
     def __iter__(self) -> Iterator[bytes]:
         try:
             with self._repository.blob(self._blob) as blocks:
@@ -51,9 +55,15 @@ class Copy:
 
 
 class Copies:
-    """What other registries have for a push to `here`. `open`: reads one, without waiting for outages. Thread-safe."""
+    """What other registries have for a push to `here`; for None, which is no registry, what somebody said that one has.
+    `open`: reads one, without waiting for outages. Thread-safe."""
 
-    def __init__(self, blob_origins: BlobOrigins, here: Reference, open: Callable[[Reference], Repository]) -> None:  # noqa: A002
+    def __init__(
+        self,
+        blob_origins: BlobOrigins,
+        here: Reference | None,
+        open: Callable[[Reference], Repository],  # noqa: A002
+    ) -> None:
         self._blob_origins = blob_origins
         self._here = here
         self._open = open
@@ -75,7 +85,12 @@ class Copies:
             self._streams.release()
 
     def _ask(self, blob: Descriptor) -> Copy | None:
-        for home in self._blob_origins.in_other_registries(self._here.registry, blob.digest)[:_ASKED]:
+        if self._here is None:
+            told = self._blob_origins.home(blob.digest)
+            homes = [told] if told else []
+        else:
+            homes = self._blob_origins.in_other_registries(self._here.registry, blob.digest)[:_ASKED]
+        for home in homes:
             if home.registry in self._away:
                 continue
             try:

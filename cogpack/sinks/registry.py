@@ -136,8 +136,7 @@ class RegistrySink:
                 opened=opened,
             )
         except LostError as lost:
-            text = f"{layer.name}: {copy.name} does not give it ({lost.why.message}): it is made here"
-            self._repository.requests.http.progress.note(Note(Code.COPY_LOST, text))
+            self._repository.requests.http.progress.note(Note(Code.COPY_LOST, copy.lost(layer.name, lost)))
             on_bytes(-at)
             return False
         self.copied[known.descriptor.digest] = copy.name

@@ -174,3 +174,24 @@ def test_a_build_fetches_them_beside_each_other_too(world: World, output: str) -
         held.act = lambda _: together.wait()
         ok(project.cogpack("build", "-o", output))
     assert held.asked == {"one": 1, "two": 1}
+
+
+def test_an_index_that_tells_no_hashes_is_asked_for_no_wheel_whose_layer_is_there(world: World) -> None:
+    """uv can learn the address of a file there only by reading all of it."""
+    far = world.directory / "far"
+    for seed, name in enumerate(("one", "two")):
+        make_wheel(far, name, files={f"{name}.bin": noise(LARGE, seed)})
+    held = Held()
+    with index(far, ranges=False, sending=held) as (fake, _):
+        lines = f"--no-index\n--find-links {fake.url}/flat/\none\ntwo\n"
+        project = world.project(files={"requirements.txt": lines})
+        first = ok(project.cogpack("push", project.target()))
+        lock = (project.root / "cogpack.lock").read_text()
+        results = [line for line in lock.splitlines(keepends=True) if 'name = "wheels: one' not in line]
+        project.write("cogpack.lock", "".join(results))
+        empty(world)
+        held.asked.clear()
+        again = ok(project.cogpack("push", "--no-tag-cache", project.target()))
+        assert again.digest == first.digest
+        assert held.asked["one"] > 0
+        assert held.asked["two"] == 0

@@ -124,7 +124,7 @@ def test_a_second_models_first_push_sends_no_byte_of_a_shared_layer_and_fetches_
     assert done.json["sent"] < 20_000
     assert vouched(done) == f"{team.home}, signed by {team.fingerprint}"
     assert team.world.files("me/second", "v1")[f"{SITE}/torch.txt"] == TORCH
-    assert not [path for path in (team.world.directory / "cache").rglob("*") if path.stat().st_size > 1_000_000]
+    assert not large_in_the_cache(team)
     assert LAYER in recorded(project)
     team.world.requests.clear()
     ok(project.cogpack("push", project.target("v2")))
@@ -256,7 +256,48 @@ def test_libraries_that_a_signed_offer_tells_of_are_not_fetched_to_make_the_cach
     assert isinstance(cache, bytes)
     assert b"libcufft.so.1" in cache
     assert b"libcurand.so.1" in cache
-    assert not [path for path in (team.world.directory / "cache").rglob("*") if path.stat().st_size > 1_000_000]
+    assert not large_in_the_cache(team)
+
+
+def large_in_the_cache(team: Team) -> list[Path]:
+    return [path for path in (team.world.directory / "cache").rglob("*") if path.stat().st_size > 1_000_000]
+
+
+def test_a_layout_is_built_of_blobs_that_are_published_and_no_wheel_of_them_is_fetched(team: Team) -> None:
+    project = team.second(SIGNED)
+    done = ok(project.cogpack("build", "-o", "../built", "--json"))
+    assert not large_in_the_cache(team)
+    (layer,) = (layer for layer in done.json["layers"] if layer["name"] == LAYER)
+    blob = team.world.directory / "built/blobs" / layer["digest"].replace(":", "/")
+    assert hashlib.sha256(blob.read_bytes()).hexdigest() == layer["digest"][7:]
+    assert LAYER in recorded(project)
+    shutil.rmtree(team.world.directory / "built")
+    team.begin()
+    again = ok(team.second(SIGNED).cogpack("build", "-o", "../built", "--rebuild", "--json"))
+    assert again.digest == done.digest
+    assert large_in_the_cache(team)
+    assert not [path for _, path in team.world.requests if HOME in path], "--rebuild asks nobody"
+    shutil.rmtree(team.world.directory / "built")
+
+
+def test_a_blob_that_is_lost_on_its_way_into_a_layout_is_made(team: Team) -> None:
+    _, manifest = team.torch()
+    digest = manifest["layers"][0]["digest"]
+    for path in (team.world.directory / "registry").rglob(f"*{digest[7:]}*"):
+        if path.is_file():  # as long, so that the registry says that it is there
+            path.write_bytes(bytes(path.stat().st_size))
+    done = ok(team.second(SIGNED).cogpack("build", "-o", "../built", "--json"))
+    assert f"{LAYER}: {team.home} does not give it (" in done.err
+    blob = team.world.directory / "built/blobs" / digest.replace(":", "/")
+    assert hashlib.sha256(blob.read_bytes()).hexdigest() == digest[7:]
+    shutil.rmtree(team.world.directory / "built")
+
+
+def test_an_archive_is_made_here(team: Team) -> None:
+    done = ok(team.second(SIGNED).cogpack("build", "-o", "../image.tar", "--json"))
+    assert large_in_the_cache(team)
+    assert done.json["layers"]
+    assert not [path for _, path in team.world.requests if HOME in path]
 
 
 def test_another_digest_under_a_key_stays_and_who_comes_second_is_told(team: Team) -> None:

@@ -35,6 +35,10 @@ class BlobOrigins:
         """Tell whether somebody said of this very blob where it is, who is no trace of an earlier push."""
         return digest in self._told
 
+    def home(self, digest: Digest) -> Reference | None:
+        """Give the repository of which somebody said so."""
+        return self._told.get(digest)
+
     def of(self, registry: str, digest: Digest) -> list[str]:
         """List repositories of `registry` that had the blob, the latest first."""
         try:
