@@ -22,9 +22,10 @@ from cogpack.lockfile import (
 )
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.locking.archives import read_archives
+from cogpack.locking.asked_base import is_asked_for
 from cogpack.locking.build_compiler import BuildCompiler
 from cogpack.locking.cuda_toolkit import decide_toolkit
-from cogpack.locking.decide_base import decide_base, is_asked_for
+from cogpack.locking.decide_base import decide_base
 from cogpack.locking.decide_bytecode import decide_bytecode
 from cogpack.locking.decide_interpreter import decide_interpreter
 from cogpack.locking.deviations import check_cuda, check_left_to_wheels

@@ -1,6 +1,6 @@
 """A base is decided here: which kind the project asks for, and what is resolved or kept of it, one function a kind."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -10,6 +10,7 @@ from cogpack.config import PYTHONS, Config, Suite
 from cogpack.errors import InputError
 from cogpack.images.interface import trying
 from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedDeb, RegistryBase, SystemPackages
+from cogpack.locking.asked_base import is_left, named_packages, usual_suite
 from cogpack.locking.decide_packages import decide_packages
 from cogpack.locking.maintainer_scripts import fetched_control, left_to_dpkg
 from cogpack.locking.shared_base import SharedBase, SharedImage, is_shared
@@ -22,13 +23,9 @@ from cogpack.resolve.debs import (
     DebianMirror,
     KeptBase,
     Snapshot,
-    answering,
     deb_urls,
     is_answered,
     locked_archive,
-    of_interpreter,
-    of_wheels,
-    parse_request,
     resolve_debs,
     upgrade_security,
 )
@@ -100,49 +97,6 @@ def decide_base(
         compiler,
         tools,
     )
-
-
-def is_asked_for(base: Base, config: Config, suite: Suite | None) -> bool:
-    """Tell whether `base` is of the image, or the suite of Debian, that `config` asks for. `suite`: as `decide_base`
-    has it."""
-    match base:
-        case RegistryBase(reference=reference):
-            asked = config.pack.base
-            return asked is not None and reference == str(Reference.parse(asked, where=config.where("cogpack.base")))
-        case DebianBase():
-            wanted = config.pack.debian.suite or suite or usual_suite(config)
-            return config.pack.base is None and (base.suite, base.slim) == (wanted, config.pack.debian.slim)
-
-
-def has_named(base: Base, config: Config, unasked: Sequence[str]) -> bool:
-    """Tell whether `base` has, beside what is there `unasked`, the packages that `config` names, and no others but a
-    CUDA toolkit's."""
-    over = base.system_packages
-    packages = base.installed if isinstance(base, DebianBase) else over.packages
-    requested = {one.name: one.version for one in over.present}
-    requested |= {deb.name: deb.version for deb in packages if deb.requested}
-    if (added := answering(unasked, requested)) is None:
-        return False
-    others = {name: version for name, version in requested.items() if name not in added}
-    own = base.own_python
-    named = [
-        *_named_packages(config, own.minor if own else config.python_minor),
-        *(COG_TOOLS if config.pack.tools == "cog" else ()),
-    ]
-    found = answering([name for name in named if not _is_left(name, others)], others)
-    return found is not None and (found == set(others) or config.pack.cuda_toolkit == "image")
-
-
-def _named_packages(config: Config, python: str) -> Sequence[str]:
-    """Give those of `build.system_packages` but what comes with another Python than the suite's own `python`."""
-    if python == config.python_minor:
-        return config.system_packages
-    return [name for name in config.system_packages if not of_interpreter(name, config.python_minor)]
-
-
-def _is_left(name: str, requested: Collection[str]) -> bool:
-    """Tell whether it is left to wheels."""
-    return of_wheels(name) is not None and parse_request(name).name not in requested
 
 
 def _releases(base: Base | None) -> Sequence[DebianRelease]:
@@ -266,10 +220,10 @@ def _debian(
         )
     if kept and (kept.suite, kept.slim, kept.arch) != (suite, slim, platform.architecture):
         kept = None
-    named = _named_packages(config, PYTHONS[suite]) if asked is None else asked
+    named = named_packages(config, PYTHONS[suite]) if asked is None else asked
     wanted = list(dict.fromkeys([*named, *tools, *compiler]))
     requested = {deb.name: deb.version for deb in kept.installed if deb.requested} if kept else {}
-    answered = [name for name in wanted if not _is_left(name, requested)]
+    answered = [name for name in wanted if not is_left(name, requested)]
     mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
     if upgrade_system:
         _check_upgrade(shared.name if shared else "", snapshot)
@@ -349,15 +303,3 @@ def _stood_upon(
 
 def _named(suite: str, *, slim: bool) -> str:
     return f"{suite}-slim" if slim else suite
-
-
-def usual_suite(config: Config) -> Suite:
-    """Choose the suite whose own python3 is the one that is asked for, else the oldest with a newer one: what runs on
-    that Python was made when the suite was."""
-    own: dict[Suite, tuple[int, ...]] = {suite: _order(version) for suite, version in PYTHONS.items()}
-    newer = [suite for suite in own if own[suite] >= _order(config.python_minor)]
-    return min(newer, key=own.__getitem__) if newer else max(own, key=own.__getitem__)
-
-
-def _order(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))

@@ -5,7 +5,7 @@ from typing import Protocol
 from cogpack.config import Config, Suite
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import DebianBase
-from cogpack.locking.decide_base import has_named, is_asked_for, usual_suite
+from cogpack.locking.asked_base import has_named, is_asked_for, usual_suite
 from cogpack.locking.executable_stacks import suite_for
 from cogpack.locking.unasked import Unasked, unasked_for, unasked_of
 from cogpack.notes import Note

@@ -15,7 +15,6 @@ from cogpack.locking.compiler import compiler_for
 from cogpack.locking.missing_packages import Wish, has_one, installed_of, is_added, is_named, sources_of, wishes
 from cogpack.notes import Code, Note
 from cogpack.project import Project
-from cogpack.resolve.debs import answering
 from cogpack.text import count_text, size_text
 
 
@@ -108,6 +107,8 @@ def unasked_lines(decisions: Decisions) -> list[str]:
 
 def _lines(added: Sequence[LockedUnasked], debs: Sequence[LockedDeb], no: str) -> Iterator[str]:
     """Tell of those that are there: the archives of an image may lack one."""
+    from cogpack.resolve.debs import answering
+
     versions = {deb.name: deb.version for deb in debs}
     there = {name: one.why for one in added for name in one.packages if answering([name], versions) is not None}
     if there:

@@ -257,16 +257,9 @@ class _Wheels:
         self._session = session
         self._project = project
         self._decisions = decisions
-        self._built = BuiltWheels(
-            session,
-            project,
-            decisions,
-            building,
-            Ground.of(decisions, Platform.parse(project.config.pack.platform)),
-            self._pages,
-        )
+        ground = Ground.of(decisions, Platform.parse(project.config.pack.platform))
+        self._built = BuiltWheels(session, project, decisions, building, ground, self._pages)
         self._lock = threading.Lock()
-        self._asked: set[str] = set()
         self._listed: dict[str, list[str]] = {}
 
     def input(self, wheel: LockedWheel) -> Input:
@@ -296,7 +289,7 @@ class _Wheels:
         if wheel.url is not None:
             return [self._indexes.authorised(wheel.url)]
         with self._lock:
-            if wheel.sha256 not in self._asked:
+            if wheel.sha256 not in self._listed:
                 self._ask(wheel)
             return self._listed.get(wheel.sha256, [])
 
@@ -310,12 +303,12 @@ class _Wheels:
             if wheel.path is None
             and wheel.url is None
             and not self._built.has(wheel)
-            and wheel.sha256 not in self._asked
-            and (wheel is wanted or self._asked or self._session.supply.is_wanted(wheel_artifact(wheel).digest))
+            and wheel.sha256 not in self._listed
+            and (wheel is wanted or self._listed or self._session.supply.is_wanted(wheel_artifact(wheel).digest))
             and self._session.store.find(wheel_artifact(wheel)) is None
         ]
-        self._listed |= wheel_addresses(self._session, self._project, self._decisions, self._indexes, missing)
-        self._asked.update(wheel.sha256 for wheel in missing)
+        found = wheel_addresses(self._session, self._project, self._decisions, self._indexes, missing)
+        self._listed |= {wheel.sha256: found.get(wheel.sha256, []) for wheel in missing}
 
 
 def _members(session: Session, layer: BaseLayer) -> Iterable[Listed]:

@@ -12,7 +12,7 @@ from support.wheels import make_wheel
 from cogpack.layers.wheels import Outline
 from cogpack.lockfile import Decisions, LockedExecutableStack, LockedWheel
 from cogpack.lockfile.base_kinds import Base
-from cogpack.locking.decide_base import usual_suite
+from cogpack.locking.asked_base import usual_suite
 from cogpack.locking.executable_stacks import find_executable_stacks, stack_notes, suite_for
 from cogpack.locking.wheels.outlines import local_reader
 from cogpack.notes import Code
