@@ -1,15 +1,15 @@
 """How fast a plain `docker pull` brings weights, by how they lie in layers; one table and one plot.
 
-    python benchmarks/pull.py [--gib 4] [--files 1] [--rate 40] [--runs 3] [--newer DIR] [--json FILE]
+    python benchmarks/pull.py [--gib 4] [--files 1] [--rate 40] [--runs 3] [--newer DIR] [--others] [--json FILE]
 
 Needs root and Debian's docker.io, docker-registry and aria2. Weights are generated (bfloat16, normally distributed, so
 that they compress as real ones do), pushed to a docker-registry on loopback and pulled by a Docker daemon with an empty
 data root and dropped caches, through a front that limits each connection to --rate MB/s, as object stores do. Peers in
 the same run: the same weights in one gzip layer (what `docker build` makes), in one plain layer, in one layer a file,
 and the same blobs fetched by aria2c with 16 connections. --newer: where another Docker lies unpacked, which pulls them,
-too.
+too; --others: podman and containerd do.
 
-The limits printed beside them: `3 streams`, bytes / (3 x rate), what Docker's default of three downloads allows; and
+The limits printed beside them: `streams`, bytes / (3 x rate), what Docker's default of three downloads allows; and
 `unpack`, what is left of a pull of the plain layer with no limit after its last byte: how fast Docker writes it here.
 """
 
@@ -23,11 +23,12 @@ from functools import partial
 from pathlib import Path
 
 import httpx
+from engines import containerd, docker, podman
 from made import generate
 from measuring import Figures, GiB, clocked, drop_caches, scratch_directory
 from registry import CONNECTIONS
 from report import Measured, Row, Table, in_turns, options
-from servers import Front, docker_registry, dockerd
+from servers import Front, docker_registry
 
 from cogpack.formats import FORMATS
 from cogpack.images.assemble import NamedLayer, Run, assemble
@@ -80,13 +81,6 @@ def push(session: Session, layers: Sequence[BuiltLayer], target: str) -> None:
     sink.commit(sink.put(image), ["v1"])
 
 
-def pull(programs: Path | None, scratch: Path, image: str) -> Figures:
-    """`docker pull` into an empty data root, by the Docker that is installed or lies in `programs`."""
-    drop_caches()
-    with dockerd(scratch / "docker", bridge=False, programs=programs) as docker:
-        return clocked(lambda: docker.run("pull", "-q", image, seconds=3600))
-
-
 def aria2(scratch: Path, image: str) -> Figures:
     """aria2c for the blobs of `image`, all its connections at the largest ones first."""
     host, _, rest = image.partition("/")
@@ -111,6 +105,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=1)
     parser.add_argument("--rate", type=float, default=40, help="MB/s of each connection")
     parser.add_argument("--newer", type=Path, metavar="DIR", help="also by the Docker that lies unpacked there")
+    parser.add_argument("--others", action="store_true", help="also by podman and containerd")
     arguments = parser.parse_args()
     measured = Measured()
     with scratch_directory(arguments.scratch) as scratch:
@@ -126,25 +121,30 @@ def main() -> None:
             shutil.rmtree(scratch / "model")
             os.sync()
             tables = []
-            for programs in (None, *([arguments.newer.absolute()] if arguments.newer else ())):
-                with dockerd(scratch / "docker", bridge=False, programs=programs) as docker:
-                    version = docker.version
-                title = f"Docker {version} pulls {size / 1e9:.2f} GB of weights, {arguments.rate:g} MB/s a connection"
-                peers = {name: partial(pull, programs, scratch) for name in images} | {ARIA: partial(aria2, scratch)}
-                tables.append(compared(title, peers, images, counts, registry, size, arguments))
+            engines = [docker(scratch)]
+            if arguments.newer:
+                engines.append(docker(scratch, arguments.newer.absolute()))
+            if arguments.others:
+                engines += [podman(), containerd()]
+            for engine in engines:
+                title = f"{engine.name} pulls {size / 1e9:.2f} GB of weights, {arguments.rate:g} MB/s a connection"
+                peers = {name: partial(engine.pull, scratch) for name in images} | {ARIA: partial(aria2, scratch)}
+                connections = min(engine.streams, counts[OURS])
+                tables.append(compared(title, peers, connections, images, counts, registry, size, arguments))
     measured.report(tables, arguments.json, ("docker-registry", "aria2c"))
 
 
 def compared(
     title: str,
     peers: Mapping[str, Callable[[str], Figures]],
+    connections: int,
     images: Mapping[str, str],
     counts: Mapping[str, int],
     registry: str,
     size: int,
     arguments: argparse.Namespace,
 ) -> Table:
-    """What each of `peers` takes for its image, of so many layers; all but Docker take ours."""
+    """What each of `peers` takes for its image, of so many layers, over so many connections; aria2c takes ours."""
     open_front, front = Front(registry, None), Front(registry, arguments.rate * 1e6)
     wire: dict[str, int] = {}
 
@@ -156,7 +156,7 @@ def compared(
 
     unpack = min(unpacking(open_front, partial(peers[PLAIN], f"{open_front.address}/{images[PLAIN]}")) for _ in "12")
     runs = in_turns({name: partial(counted, name, work) for name, work in peers.items()}, arguments.runs)
-    streams = size / (3 * arguments.rate * 1e6)
+    streams = size / (connections * arguments.rate * 1e6)
     limit = max(streams, unpack)
     rows = [
         Row(
@@ -172,8 +172,8 @@ def compared(
         for name, each in runs.items()
     ]
     note = (
-        f"In {arguments.files} file(s). Limits: the three streams that Docker takes {streams:.1f} s, unpacking "
-        f"{unpack:.1f} s. aria2c takes {CONNECTIONS} streams and unpacks nothing."
+        f"In {arguments.files} file(s). Limits: the {connections} streams that it takes {streams:.1f} s, "
+        f"unpacking {unpack:.1f} s. aria2c takes {CONNECTIONS} streams and unpacks nothing."
     )
     return Table(title, tuple(rows), OURS, size, note)
 

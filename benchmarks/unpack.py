@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 
 import httpx
+from engines import Engine, docker
 from measuring import Figures, scratch_directory
-from pull import pull, push, unpacking
+from pull import push, unpacking
 from report import Measured, Row, Table, in_turns, options
 from servers import Front, docker_registry, dockerd
 
@@ -44,9 +45,9 @@ def push_by_docker(scratch: Path, layer: BuiltLayer, target: str) -> int:
     tar = scratch / "layer.tar"
     with tar.open("wb") as out:
         layer.copy_to(lambda body: out.writelines(body))
-    with dockerd(scratch / "docker", bridge=False) as docker:
+    with dockerd(scratch / "docker", bridge=False) as daemon:
         for arguments in (("import", str(tar), target), ("push", "-q", target)):
-            subprocess.run(["docker", *arguments], env=docker.environment, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(["docker", *arguments], env=daemon.environment, check=True, stdout=subprocess.DEVNULL)
     size = tar.stat().st_size
     tar.unlink()
     return size
@@ -70,19 +71,18 @@ def main() -> None:
         size = push_by_docker(scratch, BuiltLayer(source, Uncompressed()), f"{registry}/{images[THEIRS]}:v1")
         front = Front(registry, None)
         for programs in (None, *([arguments.newer.absolute()] if arguments.newer else ())):
-            with dockerd(scratch / "docker", bridge=False, programs=programs) as docker:
-                version = docker.version
+            engine = docker(scratch, programs)
 
-            def unpack(image: str, programs: Path | None = programs) -> Figures:
-                return Figures(unpacking(front, partial(pull, programs, scratch, f"{front.address}/{image}:v1")))
+            def unpack(image: str, engine: Engine = engine) -> Figures:
+                return Figures(unpacking(front, partial(engine.pull, scratch, f"{front.address}/{image}:v1")))
 
-            reads = {name: image for name, image in images.items() if name != ZSTD or not version.startswith("20.")}
+            reads = {name: image for name, image in images.items() if name != ZSTD or " 20." not in engine.name}
             found = in_turns({name: partial(unpack, image) for name, image in reads.items()}, arguments.runs)
             rows = [
                 Row(name, runs, more={"MB stored": round(stored(registry, images[name]) / 1e6)})
                 for name, runs in found.items()
             ]
-            title = f"Docker {version} unpacks {wheel.name.split('-cp')[0]}, {size / 1e9:.2f} GB"
+            title = f"{engine.name} unpacks {wheel.name.split('-cp')[0]}, {size / 1e9:.2f} GB"
             tables.append(Table(title, tuple(rows), SPLICED, size))
     measured.report(tables, arguments.json, ("docker-registry",))
 
