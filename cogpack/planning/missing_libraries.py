@@ -19,11 +19,23 @@ def missing_libraries(plan: Plan, *, fetch: bool = False) -> Iterator[Note]:
             wheels.setdefault(one.wheel, []).append(one)
     for lacks in wheels.values():
         yield Note(Code.MISSING_LIBRARY, _text(lacks))
+    unsound: dict[str, list[Unresolved]] = {}
+    for one in plan.libraries.unsound(fetch=fetch) if plan.libraries else ():
+        unsound.setdefault(one.wheel, []).append(one)
+    for first, *others in unsound.values():
+        yield Note(Code.MISSING_LIBRARY, _other_torch(first, len(others)))
 
 
 def _older(one: Unresolved) -> str:
     text = f"{one.wheel}: {one.by} wants {one.version} of {one.soname}, and the image has {one.has}: it will not load"
     return f"{text}; take a newer base, or a build of {one.wheel.partition(' ')[0]} for an older system"
+
+
+def _other_torch(one: Unresolved, more: int) -> str:
+    also = f" and {more} more" if more else ""
+    text = f"{one.wheel}: {one.by} wants {one.symbol:.200}{also}, which neither torch nor another library that it is "
+    advice = "it is for another torch, and will not load: pin a version of either that goes with the other"
+    return f"{text}linked with has: {advice}"
 
 
 def _text(lacks: Sequence[Unresolved]) -> str:

@@ -1,10 +1,14 @@
 """What wheels lack of the image is found once they are here, and told once and for all."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import msgspec
 import pytest
+from planning.building.test_symbols import ARCH, compiled
 from support.elf import library
 from support.wheels import make_wheel, wheel_file
 
@@ -19,6 +23,7 @@ from cogpack.layers.wheels import WheelLibraries
 from cogpack.layers.wheels.libraries import Unresolved
 from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import LockedClash, LockedWheel
+from cogpack.planning.missing_libraries import missing_libraries
 from cogpack.planning.recipes.libraries import Libraries, LibrarySupply, _read
 from cogpack.progress import Cancellation
 from cogpack.seal import Seal
@@ -62,11 +67,24 @@ class Image:
         locked = LockedWheel(name=name, version="1.0", filename=path.name, sha256=wheel_file(path).sha256, size=1)
         self._wheels.append((locked, Here(path)))
 
+    def unsound(self, torch: Path, extension: Path, *, here: bool = True, fetch: bool = False) -> list[Unresolved]:
+        """Ask for an extension of a publisher's own page beside that torch."""
+        self.add(torch, "torch")
+        self.add(extension, "flash-attn")
+        locked, had = self._wheels.pop()
+        had.here = here
+        url = f"https://github.com/Dao-AILab/flash-attention/releases/download/v1/{extension.name}"
+        self._wheels.append((msgspec.structs.replace(locked, url=url), had))
+        return list(self._made().unsound(fetch=fetch))
+
     def lacking(
         self, *, fetch: bool = False, whole: bool = True, clashes: Sequence[LockedClash] = ()
     ) -> tuple[Unresolved, ...] | None:
+        return self._made(whole=whole, clashes=clashes).lacking(fetch=fetch)
+
+    def _made(self, *, whole: bool = True, clashes: Sequence[LockedClash] = ()) -> Libraries:
         supply = LibrarySupply(wheels=self._libraries, members=lambda _: (), cancellation=Cancellation())
-        found = Libraries(
+        return Libraries(
             self._wheels,
             self._below,
             self._packages,
@@ -76,7 +94,6 @@ class Image:
             clashes=clashes,
             whole=whole,
         )
-        return found.lacking(fetch=fetch)
 
 
 LACKS = (Unresolved("opencv-python 1.0", "cv2/cv2.abi3.so", "libGL.so.1"),)
@@ -159,3 +176,25 @@ def test_a_layer_of_our_own_is_read_through_the_links_of_the_image() -> None:
     source = FilesSource("mine", [generated("etc/cache", b"mine")], directories=[], symlinks=[])
     layer = [listed("etc/ld.so.cache", "symlink", link="cache"), listed("etc/cache", data=b"old")]
     assert _read([FOREIGN, BuiltLayer(source, Gzip())], lambda _: layer)["etc/ld.so.cache"] == b"mine"
+
+
+@pytest.mark.skipif(ARCH != "amd64" or not shutil.which("g++"), reason="compiles for amd64")
+def test_what_a_wheel_of_a_publishers_page_wants_of_another_torch_is_told(tmp_path: Path) -> None:
+    platform = "cp313-cp313-linux_x86_64"
+    source = "namespace at { void sum(int); void mean(int); } void run() { at::sum(1); at::mean(1); }"
+    torches = {}
+    for version, has in (("1.0", "void sum(int) {}"), ("2.0", "void sum(int) {} void mean(int) {}")):
+        library = compiled(tmp_path, "libtorch_cpu.so", f"namespace at {{ {has} }}")
+        files = {"torch/lib/libtorch_cpu.so": library}
+        torches[version] = make_wheel(tmp_path / version, "torch", version, files=files, tag=platform)
+    files = {"flash.so": compiled(tmp_path, "flash.so", source, "-Wl,--no-as-needed", "-ltorch_cpu")}
+    flash = make_wheel(tmp_path, "flash-attn", files=files, tag=platform)
+    (lack,) = Image(tmp_path / "a").unsound(torches["1.0"], flash)
+    assert lack == Unresolved("flash-attn 1.0", "flash.so", "", symbol="_ZN2at4meanEi")
+    assert Image(tmp_path / "b").unsound(torches["2.0"], flash) == []
+    assert Image(tmp_path / "c").unsound(torches["1.0"], flash, here=False) == []
+    image = Image(tmp_path / "d")
+    assert image.unsound(torches["1.0"], flash, here=False, fetch=True) == [lack]
+    found = SimpleNamespace(lacking=lambda **_: (), unsound=lambda **_: [lack, lack])
+    noted = list(missing_libraries(cast("Any", SimpleNamespace(libraries=found))))
+    assert "flash.so wants _ZN2at4meanEi and 1 more, which neither torch nor another library" in noted[0].text

@@ -50,13 +50,15 @@ _DECODER = msgspec.msgpack.Decoder(tuple[WheelLibrary, ...])
 
 class Unresolved(msgspec.Struct, frozen=True, array_like=True):
     """Says that the library `by` of a wheel, a path in the site directory, is linked with `soname`, which nobody has;
-    or with its `version`, where the system `has` an older one."""
+    or with its `version`, where the system `has` an older one; or wants `symbol`, and none that it is linked with has
+    it."""
 
     wheel: str
     by: str
     soname: str
     version: str = ""
     has: str = ""
+    symbol: str = ""
 
 
 _LACKING = f"2-{zlib.crc32(' '.join(Unresolved.__struct_fields__).encode()):08x}"

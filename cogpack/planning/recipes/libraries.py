@@ -1,7 +1,7 @@
 """The libraries of an image: the cache of those that the dynamic linker finds, and what is looked for and not there."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 import msgspec
@@ -142,6 +142,32 @@ class Libraries:
             answer = unresolved(libraries, SITE, machine, system)
         kept.found_lacking(question, answer)
         return answer
+
+    def unsound(self, *, fetch: bool = False) -> Iterator[Unresolved]:
+        """Find what wheels of publishers' own pages, which are compiled against torch, want of C++ and this torch does
+        not have. Without `fetch`, nothing of what is not here."""
+        from cogpack.layers.wheels.undefined import undefined_symbols
+        from cogpack.resolve.wheels.elsewhere import is_public
+
+        found = [(wheel, one) for wheel, one in self._wheels if not wheel.filename.endswith("-any.whl")]
+        if not self._whole or not any(wheel.name == "torch" for wheel, _ in found):
+            return
+        kept = self._supply.wheels
+        for wheel, one in found:
+            if wheel.url is None or not is_public(wheel.url):
+                continue
+            others = [(other, its) for other, its in found if other != wheel]
+            question = sha256(encode([_CHECK, wheel.sha256, sorted(other.sha256 for other, _ in others)]))
+            answer = kept.lacking(question)
+            if answer is None:
+                if not fetch and not all(its.is_here() for _, its in [(wheel, one), *others]):
+                    continue
+                beside = [_file(*other) for other in others]
+                lacks = undefined_symbols(_file(wheel, one), beside, kept.of, MACHINES[self._arch])
+                name = f"{wheel.name} {wheel.version}"
+                answer = tuple(Unresolved(name, lack.by, "", symbol=lack.symbol) for lack in lacks)
+                kept.found_lacking(question, answer)
+            yield from answer
 
 
 def is_library_cache(layer: Layer) -> bool:
