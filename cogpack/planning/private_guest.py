@@ -72,6 +72,6 @@ def run_privately(
         standins=files,
         proot=runner.proot(tree.root, place / "proot") if way.rung is Rung.PROOT else None,
         emulator=runner.emulator(place / "emulator") if way.emulated else None,
-        lower=lower.root if way.overlays else None,
+        lower=[lower.root] if way.overlays else [],
     ) as guest:
         return guest.run(command, hear, cancellation=runner.cancellation, limits=limits), tree.root

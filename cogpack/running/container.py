@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from cogpack.artifacts.supply import Input
 from cogpack.config import Isolation
 from cogpack.disk import UNFINISHED, write_whole, writing
 from cogpack.errors import InputError
@@ -17,19 +16,19 @@ from cogpack.notes import Code, Note
 from cogpack.planning.proot import find_proot
 from cogpack.progress import Cancellation
 from cogpack.project import ProjectFile
-from cogpack.running.bundle import Bundle, Named, Source
+from cogpack.running.bundle import Bundle, Source
 from cogpack.running.caches import kept_caches
 from cogpack.running.gpus import Gpus, find_gpus
 from cogpack.running.mount_points import mount_points
 from cogpack.running.options import ContainerOptions, Port
+from cogpack.running.root_tree import kept_tree, kept_trees
 from cogpack.runtime import contract
 from cogpack.sandbox.guest import Bind, Command, Guest
 from cogpack.sandbox.run import Streams
 from cogpack.sandbox.rungs.choice import Findings, Rung, choose, probe
 from cogpack.sandbox.trees.directories import remove_tree
-from cogpack.sandbox.trees.laid import Tree
-from cogpack.sandbox.trees.lay import TREE, lay
-from cogpack.sandbox.trees.store import StoredTree, Trees
+from cogpack.sandbox.trees.lay import TREE
+from cogpack.sandbox.trees.store import StoredTree
 from cogpack.sandbox.users import User, find_user
 from cogpack.session import Session
 from cogpack.trace import TRACE
@@ -74,22 +73,22 @@ def open_container(
 ) -> Iterator[Container]:
     """Lay what is to be seen, and `more` of this machine, for a `with`; at its end, all that ran there has ended."""
     gpus = gpus_of(session, bundle, options)
-    trees = session.cache / "trees"
-    findings = probe(trees)
+    scratch = session.cache / "trees"
+    findings = probe(scratch)
     rung = _choose(session, bundle, findings)
     TRACE.decided(f"{bundle.name}: isolated by {rung}")
-    place = trees / f"{UNFINISHED}{secrets.token_hex(8)}"
+    place = scratch / f"{UNFINISHED}{secrets.token_hex(8)}"
     session.kept.used(place)
-    stored = _stored(session, bundle.name, bundle.layers, bundle.inputs, rung)
     source = bundle.source
-    weights = _stored(session, "managed weights", source.weights, (), rung) if source and source.weights else None
-    lower = stored.root if rung in findings.overlays else None
+    overlaid, owned = rung in findings.overlays, not rung.one_user
+    trees = kept_trees(session, bundle.name, bundle.layers, bundle.inputs, owned=owned, overlaid=overlaid)
+    stored = trees[0]
+    weights = _weights(session, source, owned=owned)
+    lower = [one.root for one in trees] if overlaid else []
     with ExitStack() as stack:
         stack.callback(remove_tree, place)
-        if lower is None:
-            root = stored.copy(
-                place, owned=not rung.one_user, jobs=session.settings.jobs, cancellation=session.cancellation
-            ).root
+        if not lower:
+            root = stored.copy(place, owned=owned, jobs=session.settings.jobs, cancellation=session.cancellation).root
             root.chmod(0o755)
         else:
             with writing(place):
@@ -105,9 +104,7 @@ def open_container(
             if rung is not Rung.PROOT:
                 stack.enter_context(mount_points(session.kept, source.project.root, binds))
         if options.caches and not options.isolated and rung is not Rung.CHROOT:
-            binds += kept_caches(
-                session, bundle.repository, stored.root, user, bundle.environment, owned=not rung.one_user
-            )
+            binds += kept_caches(session, bundle.repository, stored.root, user, bundle.environment, owned=owned)
         binds += more
         environment = dict(bundle.environment)
         if gpus is not None:
@@ -143,7 +140,7 @@ def files_for_engine(session: Session, bundle: Bundle) -> Iterator[Sequence[Bind
             place.mkdir(mode=0o700, parents=True)
         binds = list(_schema_binds(bundle, place))
         if source is not None:
-            weights = _stored(session, "managed weights", source.weights, (), Rung.USERNS) if source.weights else None
+            weights = _weights(session, source, owned=False)
             binds = [*_project_binds(source), *binds, *_weight_binds(source, weights)]
             stack.enter_context(mount_points(session.kept, source.project.root, binds))
         yield binds
@@ -180,24 +177,8 @@ def _choose(session: Session, bundle: Bundle, findings: Findings) -> Rung:
     return rung
 
 
-def _stored(session: Session, name: str, layers: Named, inputs: Sequence[Input], rung: Rung) -> StoredTree:
-    def made(place: Path) -> Tree:
-        session.supply.wait(inputs)
-        task = session.progress.task(name, None, "unpack")
-        tree = lay(
-            place,
-            [layer for _, layer in layers],
-            owned=not rung.one_user,
-            readable=True,
-            jobs=session.settings.jobs,
-            cancellation=session.cancellation,
-            on_bytes=task.advance,
-        )
-        task.done("unpacked")
-        return tree
-
-    trees = Trees(session.kept, session.seal)
-    return trees.get([names for names, _ in layers], owned=not rung.one_user, lay=made)
+def _weights(session: Session, source: Source | None, *, owned: bool) -> StoredTree | None:
+    return kept_tree(session, "managed weights", source.weights, (), owned=owned) if source and source.weights else None
 
 
 def _schema_binds(bundle: Bundle, place: Path) -> Iterator[Bind]:

@@ -60,10 +60,11 @@ class Guest:
     `owners`: what remembers whose files become, where they are captured; None where nobody will ask. `metadata`:
     whether a cloud's metadata can be reached; to refuse it takes a listener (`probe`).
     `standins`: what lies there besides, for the time of each run. Nothing of what is laid there stays: a capture need
-    ignore no path. `lower`: a tree that `root`, empty at first, is laid over (overlayfs, where `probe` found it):
-    nothing is written to it. `shm_size`: bytes of /dev/shm where that is mounted; else it is a directory of the tree.
-    `emulator`: runs programs of arm64, in `userns` alone. `last_process`: after which number processes are counted in a
-    namespace; what names itself by its own on this machine's network (coglet, unix(7) abstract) would else meet others.
+    ignore no path. `lower`: trees, the highest first, that `root`, empty at first, is laid over (overlayfs, where
+    `probe` found it): nothing is written to them. `shm_size`: bytes of /dev/shm where that is mounted; else it is a
+    directory of the tree. `emulator`: runs programs of arm64, in `userns` alone. `last_process`: after which number
+    processes are counted in a namespace; what names itself by its own on this machine's network (coglet, unix(7)
+    abstract) would else meet others.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Guest:
         binds: Sequence[Bind] = (),
         standins: Sequence[standins.StandIn] = (),
         proot: Proot | None = None,
-        lower: Path | None = None,
+        lower: Sequence[Path] = (),
         emulator: Path | None = None,
         shm_size: int | None = None,
         last_process: int | None = None,
@@ -100,7 +101,7 @@ class Guest:
         if self._rung is Rung.PROOT and self._proot is None:
             raise InputError("isolation proot: there is no proot", next_step="choose another --isolation")
         self._aside = standins.make_aside(self._root)
-        if self._lower is not None:
+        if self._lower:
             for name in (_MERGED, _WORK):
                 (self._aside / name).mkdir(mode=0o755)
         return self
@@ -201,7 +202,7 @@ class Guest:
             namespaces = _NAMESPACES | (0 if self._network else kernel.CLONE_NEWNET)
         return {
             "rung": rung,
-            "root": str(self._aside / _MERGED if self._lower is not None else self._root),
+            "root": str(self._aside / _MERGED if self._lower else self._root),
             "overlay": self._overlay(),
             "namespaces": namespaces,
             "hostname": HOSTNAME,
@@ -237,10 +238,10 @@ class Guest:
         readable = ["/sys", *self._proot.files, *(str(bind.source) for bind in self._binds)]
         return {"writable": writable, "readable": readable}
 
-    def _overlay(self) -> list[str] | None:
-        if self._lower is None:
+    def _overlay(self) -> list[list[str] | str] | None:
+        if not self._lower:
             return None
-        return [str(self._lower), str(self._root), str(self._aside / _WORK), OVERLAY[self._rung]]
+        return [list(map(str, self._lower)), str(self._root), str(self._aside / _WORK), OVERLAY[self._rung]]
 
     def _capabilities(self) -> list[int] | None:
         if self._rung is Rung.PROOT and os.geteuid() != 0:

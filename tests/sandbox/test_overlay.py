@@ -28,7 +28,7 @@ def test_a_guest_over_a_kept_tree_changes_nothing_of_it(tree: Path, tmp_path: Pa
     upper.mkdir()
     project.mkdir()
     before = _status(tree)
-    with guest(upper, rung, lower=tree, binds=[Bind(project, "/src", writable=True)]) as started:
+    with guest(upper, rung, lower=[tree], binds=[Bind(project, "/src", writable=True)]) as started:
         ran = run(
             started, "cat /etc/passwd && rm /etc/group && echo x >> /etc/hosts && mv /var /war && echo y > /src/y"
         )
@@ -38,6 +38,18 @@ def test_a_guest_over_a_kept_tree_changes_nothing_of_it(tree: Path, tmp_path: Pa
     assert _status(tree) == before
     assert (project / "y").read_text() == "y\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["project", "tree", "up,per:1"]
+
+
+def test_the_first_of_several_kept_trees_is_the_highest(tree: Path, tmp_path: Path) -> None:
+    if Rung.USERNS not in found(tmp_path).overlays:
+        pytest.skip("no overlayfs in userns here")
+    upper, above = tmp_path / "upper", tmp_path / "above"
+    upper.mkdir()
+    (above / "etc").mkdir(parents=True)
+    (above / "etc/passwd").write_text("above\n")
+    with guest(upper, Rung.USERNS, lower=[above, tree]) as started:
+        ran = run(started, "cat /etc/passwd && ls /etc/group && echo x > /etc/group")
+    assert (ran.status, ran.output.split()) == (0, ["above", "/etc/group"])
 
 
 @EVERY_RUNG

@@ -30,7 +30,7 @@ _PROCESSES = "proc/sys/kernel/pid_max"
 
 def mount_all(
     root: str,
-    overlay: Sequence[str] | None,
+    overlay: tuple[Sequence[str], str, str, str] | None,
     binds: Sequence[tuple[str, str, bool]],
     processes: int | None,
     shm_size: int | None,
@@ -73,12 +73,14 @@ def _counts_by_namespace(release: str) -> bool:
     return found is not None and (int(found[1]), int(found[2])) >= (6, 14)
 
 
-def mount_overlay(target: str, lower: str, upper: str, work: str, options: str) -> None:
-    """Mount the tree `lower` with what is written to it in `upper`; `work`: beside `upper`, for the kernel alone."""
+def mount_overlay(target: str, lower: Sequence[str], upper: str, work: str, options: str) -> None:
+    """Mount the trees `lower`, the highest first, with what is written to them in `upper`; `work`: beside `upper`, for
+    the kernel alone."""
     places = []
-    for name, path in (("lowerdir", lower), ("upperdir", upper), ("workdir", work)):
+    for name, paths in (("lowerdir", lower), ("upperdir", [upper]), ("workdir", [work])):
         # By descriptors, since a colon or a comma in a path would be the kernel's.
-        places.append(f"{name}=/proc/self/fd/{os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)}")
+        files = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in paths]
+        places.append(f"{name}={':'.join(f'/proc/self/fd/{file}' for file in files)}")
     kernel.mount("overlay", target, "overlay", kernel.MS_NODEV, ",".join([*places, options]))
 
 

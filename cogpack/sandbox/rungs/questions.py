@@ -144,7 +144,7 @@ def _can_overlay(place: str, options: str) -> None:
     Path(place, "lower/file").touch()
     with _trying("mount overlay"):
         kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-        mount_overlay(f"{place}/target", f"{place}/lower", f"{place}/upper", f"{place}/work", options)
+        mount_overlay(f"{place}/target", [f"{place}/lower"], f"{place}/upper", f"{place}/work", options)
         Path(place, "target/file").write_text("copied up")
 
 

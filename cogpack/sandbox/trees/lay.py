@@ -14,7 +14,7 @@ from cogpack.layers import tar
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.content import Content
 from cogpack.layers.entry import WHITEOUT, Directory, Entry, Fifo, File, HardLink, Symlink, Whiteout, complete
-from cogpack.layers.layer import LayerSource
+from cogpack.layers.layer import Form, LayerSource
 from cogpack.layers.tar import EPOCH
 from cogpack.progress import Cancellation
 from cogpack.sandbox.trees.ahead import Ahead, Archive
@@ -34,10 +34,11 @@ _MAX_TIME = 2**34 - 1
 
 
 class Recipe(msgspec.Struct, frozen=True):
-    """Is a layer of our own. `inherited`: as `BuiltLayer` has it."""
+    """Is a layer of our own. `inherited`: as `BuiltLayer` has it; `size`: of its blob, about, where that is known."""
 
     source: LayerSource
     inherited: Mapping[str, Directory] = {}
+    size: int | None = None
 
 
 Layer: TypeAlias = Recipe | Archive
@@ -47,7 +48,7 @@ def contents(layer: BuiltLayer | BaseLayer) -> Layer:
     """Say how what a layer of a plan holds is had: nothing of ours is compressed for it."""
     match layer:
         case BuiltLayer():
-            return Recipe(layer.source, layer.inherited)
+            return Recipe(layer.source, layer.inherited, layer.size(Form.STORED))
         case BaseLayer():
             return Archive(layer.name, layer.blocks, layer.info.diff_id)
 
