@@ -23,6 +23,10 @@ class Code(enum.StrEnum):
         return code
 
     BASE_OUTDATED = "base-outdated", "Debian has security updates of the base that another lock says."
+    BOUND_ADDED = (
+        "bound-added",
+        "An older version is taken: with the newest, which its publishers would let in, another package does not work.",
+    )
     BUILD_COMPILER = (
         "build-compiler",
         "A source was compiled with Debian's gcc where it was built: the image has no compiler.",

@@ -7,7 +7,7 @@
 `COGPACK_URL_MAP` may lead to servers of one's own (`--env HF_ENDPOINT=...` says it to the model, which has no map).
 `--to locks` stops there; `--only` and `--but` choose; `--logs DIR` keeps what was said. A directory OWNER+NAME is told
 as OWNER/NAME. Each image takes its size three times while it is tried, once in the cache: `--forget-trees` removes
-that again. What stopped a project is given in the words of the error (`said`); what that means is for people to say,
+that again, and `--layout DIR` keeps all images in one layout, where what they share (torch) is written once. What stopped a project is given in the words of the error (`said`); what that means is for people to say,
 in the column `cause`.
 """
 
@@ -82,6 +82,7 @@ def main() -> None:
     trying.add_argument("--env", action="append", default=[], help="a variable of the model, NAME=VALUE")
     trying.add_argument("--logs", type=Path, help="where all that was said is kept")
     trying.add_argument("--seconds", type=int, default=1800, help="what a command may take")
+    trying.add_argument("--layout", type=Path, help="where all images are built, and stay")
     trying.add_argument("--forget-trees", action="store_true", help="remove laid images from COGPACK_CACHE_DIR")
     acts.add_parser("count").add_argument("file", type=Path)
     chosen = parser.parse_args()
@@ -126,7 +127,8 @@ def attempt(project: Path, chosen: argparse.Namespace) -> Tried:
     reached, said = "", ""
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(shutil.copytree(project, Path(scratch, "project"), symlinks=True))
-        for stage, words in _commands(config, Path(scratch, "out"), chosen.env):
+        out = chosen.layout.resolve() if chosen.layout else Path(scratch, "out")
+        for stage, words in _commands(config, out, chosen.env):
             if _at(stage) > _at(chosen.to):
                 break
             status, text = _run(words, copy, chosen.seconds)
@@ -171,7 +173,6 @@ def _run(words: Sequence[str], directory: Path, seconds: int) -> tuple[int, str]
 def _commands(config: dict[str, object], out: Path, variables: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     yield "locks", ["lock", "--run"]
     yield "builds", ["build", "-o", str(out)]
-    shutil.rmtree(out, ignore_errors=True)
     path, _, name = str(config.get("predict") or config.get("run") or config.get("train")).partition(":")
     more = [word for one in variables for word in ("-e", one)]
     yield "imports", ["exec", *more, "python", "-c", _SETUP, path, name]

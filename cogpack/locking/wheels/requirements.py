@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -75,6 +76,7 @@ def resolve_requirements(
     that there are sources. `seeds`: versions that go before those of `kept`.
     """
     from cogpack.locking.sources.beside import beside, named_sources
+    from cogpack.locking.wheels.bounds import within_bounds
     from cogpack.locking.wheels.cuda import with_cuda
     from cogpack.locking.wheels.source_archives import open_sources
     from cogpack.resolve.wheels import resolve_wheels
@@ -101,10 +103,10 @@ def resolve_requirements(
         pinned = {wheel.name for wheel in preferences if not (wheel.url or wheel.path)}
         foremost = {name: version for name, version in own.items() if name not in pinned} | dict(seeds)
 
-        def resolve(more: Sequence[str]) -> "Resolved":
+        def bounded(more: Sequence[str], bounds: Sequence[str]) -> "Resolved":
             return resolve_wheels(
                 [*requirements.lines, *more, *named.lines, contract.sdk_requirement(config), "coglet", "pip"],
-                constraints=requirements.constraints,
+                constraints=[*requirements.constraints, *bounds],
                 overrides=named.overrides,
                 root=project.root,
                 target=target,
@@ -121,6 +123,9 @@ def resolve_requirements(
                 title=_title([*requirements.lines, *more, *named.titles], target.python),
                 progress=session.progress,
             )
+
+        def resolve(more: Sequence[str]) -> "Resolved":
+            return within_bounds(partial(bounded, more))
 
         resolved = with_cuda(config, resolve(()), resolve)
         if named.waiting:  # for what all else comes out as

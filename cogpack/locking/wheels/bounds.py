@@ -1,0 +1,36 @@
+"""Versions that go together by what their publishers wrote, and break for sure, are resolved again with the bound that
+is missing: pip and Cog take the newest, and the model fails as soon as it is loaded. What a project pins stays."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.notes import Code, Note
+from cogpack.resolve.wheels.bounds import Bound, broken_bounds
+
+if TYPE_CHECKING:
+    from cogpack.resolve.wheels import Resolved
+
+
+def within_bounds(resolve: Callable[[Sequence[str]], "Resolved"]) -> "Resolved":
+    """Give what `resolve` finds with constraints of ours, each with a note, of those with which it finds something."""
+    held: dict[Bound, Note] = {}
+    tried: set[Bound] = set()
+    resolved = resolve(())
+    while bound := next(broken_bounds(versions := _versions(resolved), tried), None):
+        tried.add(bound)
+        try:
+            found = resolve([*(one.needs for one in held), bound.needs])
+        except InputError:
+            continue
+        before, after = versions[bound.name], _versions(found).get(bound.name)
+        text = f"{bound.name} {after} instead of {before}: {bound.package} {versions[bound.package]} {bound.why}"
+        held[bound] = Note(Code.BOUND_ADDED, text)
+        resolved = found
+    return msgspec.structs.replace(resolved, notes=(*resolved.notes, *held.values()))
+
+
+def _versions(resolved: "Resolved") -> dict[str, str]:
+    return {wheel.name: wheel.version for wheel in resolved.wheels}

@@ -1,0 +1,93 @@
+"""Versions that break beside one another are resolved again with the bound that their publishers left out."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from cogpack.errors import InputError
+from cogpack.lockfile import LockedWheel
+from cogpack.locking.wheels.bounds import within_bounds
+from cogpack.resolve.wheels import Resolved
+from cogpack.resolve.wheels.bounds import broken_bounds
+
+
+class Index:
+    """Has versions of packages, the first that fits being taken; `asked`: with which constraints."""
+
+    def __init__(self, **versions: Sequence[str]) -> None:
+        self._versions = {name.replace("_", "-"): found for name, found in versions.items()}
+        self.asked: list[list[str]] = []
+
+    def resolve(self, constraints: Sequence[str]) -> Resolved:
+        self.asked.append(list(constraints))
+        limits = {
+            name: [Requirement(one).specifier for one in constraints if Requirement(one).name == name]
+            for name in self._versions
+        }
+        return Resolved(tuple(self._wheel(name, limits[name]) for name in self._versions), {})
+
+    def _wheel(self, name: str, limits: Sequence[SpecifierSet]) -> LockedWheel:
+        for version in self._versions[name]:
+            if all(limit.contains(version) for limit in limits):
+                return LockedWheel(
+                    name=name, version=version, filename=f"{name}-{version}-py3-none-any.whl", sha256="0" * 64, size=1
+                )
+        raise InputError(f"no {name}", next_step="")
+
+
+def versions(resolved: Resolved) -> Mapping[str, str]:
+    return {wheel.name: wheel.version for wheel in resolved.wheels}
+
+
+def test_the_newest_that_works_is_taken_and_said_of_each() -> None:
+    index = Index(
+        diffusers=["0.24.0"],
+        torch=["2.0.1+cu118"],
+        huggingface_hub=["1.3.0", "0.26.0", "0.25.2"],
+        numpy=["2.4.6", "1.26.4"],
+    )
+    resolved = within_bounds(index.resolve)
+    assert versions(resolved) == {
+        "diffusers": "0.24.0",
+        "torch": "2.0.1+cu118",
+        "huggingface-hub": "0.25.2",
+        "numpy": "1.26.4",
+    }
+    first, second = (str(note.text) for note in resolved.notes)
+    assert first == (
+        "huggingface-hub 0.25.2 instead of 1.3.0: "
+        "diffusers 0.24.0 imports cached_download, which huggingface-hub 0.26 has no more"
+    )
+    assert second.startswith("numpy 1.26.4 instead of 2.4.6: torch 2.0.1+cu118 is compiled against NumPy 1")
+    assert {note.code for note in resolved.notes} == {"bound-added"}
+
+
+def test_what_goes_together_is_resolved_once() -> None:
+    index = Index(diffusers=["0.29.0"], torch=["2.3.0"], huggingface_hub=["1.3.0"], numpy=["2.4.6"])
+    assert within_bounds(index.resolve).notes == ()
+    assert index.asked == [[]]
+
+
+def test_what_a_project_pins_stays_and_other_bounds_hold() -> None:
+    index = Index(diffusers=["0.24.0"], torch=["2.0.1"], huggingface_hub=["0.30.0"], numpy=["2.4.6", "1.26.4"])
+    resolved = within_bounds(index.resolve)
+    assert versions(resolved)["huggingface-hub"] == "0.30.0"
+    assert versions(resolved)["numpy"] == "1.26.4"
+    assert [note.text.split(":")[0] for note in resolved.notes] == ["numpy 1.26.4 instead of 2.4.6"]
+
+
+@pytest.mark.parametrize(
+    ("found", "broken"),
+    [
+        ({"torch": "2.2.2", "numpy": "2.0.0"}, ["numpy<2"]),
+        ({"torch": "2.3.0", "numpy": "2.0.0"}, []),
+        ({"torch": "2.0.1"}, []),
+        ({"opencv-python": "4.9.0.80", "opencv-python-headless": "4.10.0.84", "numpy": "2.1"}, ["numpy<2"]),
+        ({"diffusers": "0.28.2", "huggingface-hub": "0.26.0"}, ["huggingface-hub<0.26"]),
+        ({"diffusers": "0.28.2", "huggingface-hub": "0.25.2"}, []),
+    ],
+)
+def test_the_table_says_what_breaks(found: dict[str, str], broken: list[str]) -> None:
+    assert [bound.needs for bound in broken_bounds(found, ())] == broken
