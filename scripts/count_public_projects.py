@@ -7,8 +7,8 @@
 `COGPACK_URL_MAP` may lead to servers of one's own (`--env HF_ENDPOINT=...` says it to the model, which has no map).
 `--to locks` stops there; `--only` and `--but` choose; `--logs DIR` keeps what was said. A directory OWNER+NAME is told
 as OWNER/NAME. Each image takes its size three times while it is tried, once in the cache: `--forget-trees` removes
-that again, and `--layout DIR` keeps all images in one layout, where what they share (torch) is written once. What stopped a project is given in the words of the error (`said`); what that means is for people to say,
-in the column `cause`.
+that again; `--layout DIR` keeps all images in one layout, where what they share (torch) is written once. What stopped a
+project is given in the words of the error (`said`); what that means is for people to say, in the column `cause`.
 """
 
 import argparse
