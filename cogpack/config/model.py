@@ -14,7 +14,8 @@ from cogpack.policy import Rules
 
 
 class SecretMount(msgspec.Struct, frozen=True, kw_only=True):
-    """Stands for a secret that one run step sees as a file: its name at the builder, its absolute path in the step."""
+    """Stands for a secret that one run step sees as a file. `id`: its name at the builder; `target`: its path in the
+    step, absolute or from the directory in which that runs."""
 
     id: str
     target: str

@@ -48,10 +48,12 @@ def _run_step(value: Value) -> RunStep:
 
 
 def _secret_file(value: Value) -> str:
+    """Read where it is seen: a path that may be relative to the directory in which the command runs, as BuildKit has
+    it."""
     text = filled(value)
     path = posixpath.normpath(text).lstrip("/")
-    if not text.startswith("/") or "\0" in text or path in _NEVER_KEPT or text.endswith("/"):
-        value.expected("the absolute path of a file, such as /run/secrets/token")
+    if "\0" in text or path in (".", *_NEVER_KEPT) or text.endswith("/") or path.partition("/")[0] == "..":
+        value.expected("the path of a file, such as /run/secrets/token")
     return text
 
 

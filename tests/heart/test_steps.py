@@ -222,7 +222,7 @@ def test_an_endless_line_is_told_in_pieces_and_not_repeated(stepping: Stepping) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["/", "token", "/run/secrets/"])
+@pytest.mark.parametrize("target", ["/", ".", "../token", "a/../../token", "run", "/run/secrets/"])
 def test_a_secret_is_mounted_at_a_file(stepping: Stepping, target: str) -> None:
     step = {"command": "true", "mounts": [{"type": "secret", "id": "token", "target": target}]}
     done = stepping(step).cogpack("plan")
@@ -420,6 +420,16 @@ def test_a_secret_is_seen_by_its_step_and_by_nobody_else(stepping: Stepping) -> 
     done = ok(project.cogpack("build", "-o", "../out", "--secret", "id=token,env=HIDDEN", HIDDEN="tr0ub4dor-and-3"))
     assert "got it" in done.err
     assert "tr0ub4dor" not in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "seen"), [("token", "/token"), ("./etc/pip/../pip.conf", "/etc/pip.conf")])
+def test_a_secret_may_be_named_from_where_its_step_runs(stepping: Stepping, target: str, seen: str) -> None:
+    command = f"pwd; [ -s {seen} ] && echo got it"
+    project = stepping({"command": command, "mounts": [{"type": "secret", "id": "token", "target": target}]})
+    done = ok(project.cogpack("build", "-o", "../out", "--secret", "id=token,env=HIDDEN", HIDDEN="tr0ub4dor-and-3"))
+    assert "] /\n" in done.err
+    assert "got it" in done.err
 
 
 @pytest.mark.slow

@@ -1,11 +1,12 @@
 """Steps are run: the layers below are laid into a tree, the commands run over it, and what they changed is captured."""
 
+import posixpath
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from cogpack.config import RunStep
+from cogpack.config import RunStep, SecretMount
 from cogpack.disk import UNFINISHED
 from cogpack.errors import InputError
 from cogpack.layers.layer import Form
@@ -133,7 +134,7 @@ def _run_all(
         laid.append(standins.Directory(DEBS))
         laid += [standins.Copy(f"{DEBS}/{deb.name}.deb", deb.locate().open) for deb in steps.debs]
     for number, step in numbered:
-        files = [standins.File(one.target.strip("/"), runner.secrets[one.id], 0o400) for one in step.secrets]
+        files = [standins.File(_seen_at(steps, one), runner.secrets[one.id], 0o400) for one in step.secrets]
         with Guest(
             tree.root,
             rung,
@@ -157,6 +158,11 @@ def _run_all(
         if status:
             failure = failed_step(place, step.command, status, said.last, rung, runner.scratch)
             raise InputError(failure.message, next_step=_NOT_HERE) if steps.debs else failure
+
+
+def _seen_at(steps: Steps, secret: SecretMount) -> str:
+    """Say where a step sees a secret, without the first slash."""
+    return posixpath.normpath(posixpath.join("/", steps.directory, secret.target)).lstrip("/")
 
 
 def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
