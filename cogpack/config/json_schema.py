@@ -166,7 +166,7 @@ _STEP = {
                         {
                             "type": _text("secret; nothing else is mounted."),
                             "id": _text("What it is called at the builder."),
-                            "target": _text("The absolute path of its file."),
+                            "target": _text("The path of its file, absolute or from where the command runs."),
                         },
                     ),
                 ),

@@ -131,7 +131,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
             if path and not os.path.lexists(self.root / path):
                 raise self._missing(key, path)
             if path and not self._source(path):
-                raise self._why_not(path)
+                raise self._why_not(key, path)
         return ProjectSource(self)
 
     def _missing(self, key: str, path: str) -> InputError:
@@ -144,9 +144,9 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         where = f"{self.config.where(key)}: {path:.200}"
         return InputError(f"{where}: no such file in the project{meant}", next_step="correct the name, or add the file")
 
-    def _why_not(self, path: str) -> InputError:
+    def _why_not(self, key: str, path: str) -> InputError:
         """Say why a source that is here will not be in the image."""
-        named = f"{path}: named in {self.config_path.name}, but"
+        named = f"{self.config.where(key)}: {path:.200}:"
         place = self._links.find(path)
         if place is None:
             return InputError(
@@ -169,7 +169,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
                 f"{named}{leads} left out by {_IGNORE_FILE}",
                 next_step=f"add the line !{one} at the end of {_IGNORE_FILE}",
             )
-        what = "is no file" if os.path.lexists(self.root / place) else f"leads to {place}, which is not there"
+        what = "no file" if os.path.lexists(self.root / place) else f"leads to {place}, which is not there"
         return InputError(f"{named} {what}", next_step="put the file there, or name another")
 
     def read(self, path: str) -> bytes | None:

@@ -143,7 +143,8 @@ def test_a_predictor_behind_a_link_out_of_the_project_is_told_as_that(world: Wor
     (project.root / "predict.py").symlink_to("../predict.py")
     done = project.cogpack(*verb(project, words))
     assert done.code == 2
-    assert "error: predict.py: named in cog.yaml, but a link that leads to /predict.py in the image" in done.err
+    assert "error: cog.yaml:4:10: predict: predict.py: a link that leads to /predict.py in the image" in done.err
+    assert '    4 | predict: "predict.py:Predictor"\n      |          ^\n' in done.err
     assert ".dockerignore" not in done.err
 
 
