@@ -1,63 +1,53 @@
 """A file of a newer Python is read by an older one: what that has not is written as it has it, and then parsed.
 
-Known are f-strings as they are since 3.12 (PEP 701), `type` statements and parameters of types (PEP 695), and
-`except A, B:` since 3.14 (PEP 758). Lines and columns stay. A type's parameters are left out, as nobody asks for them;
-text and fields of a new f-string are parsed one by one, and stand in the tree where it began.
+Known are f-strings as they are since 3.12 (PEP 701), `type` statements and parameters of types (PEP 695), their
+defaults since 3.13 (PEP 696), `except A, B:` (PEP 758) and t-strings (PEP 750) since 3.14. Lines and columns stay. A
+type's parameters are left out, as nobody asks for them; text and fields of a new f-string are parsed one by one, and
+stand in the tree where it began.
 """
 
 import ast
 import re
 import warnings
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from importlib.util import decode_source
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, TypeGuard
 
-import msgspec
+from cogpack.runtime.newer_strings import MAX_DEPTH, TOKEN, Piece, Unread, read_string, read_text
 
 NEWEST = (3, 14)
 """The Python whose syntax is known here."""
-_FORMATS = (3, 12)
+FORMATS = (3, 12)
+"""The Python whose f-strings are these."""
 _GENERICS = (3, 12)
+_TYPE_DEFAULTS = (3, 13)
 _BARE_EXCEPT = (3, 14)
+_TEMPLATES = (3, 14)
 
-_TOKEN = re.compile(
-    r"""(?P<comment>\#[^\n]*)|(?P<prefix>[rR][bfBFtT]?|[bfBFtT][rR]?|[uU]|)(?P<quote>'''|\"""|'|")
-    |(?P<word>[^\W\d]\w*)
-    |(?P<number>[0-9][\w.]*)|(?P<continued>\\\n)|(?P<blank>[ \t\f]+)|(?P<mark>.)""",
-    re.DOTALL | re.VERBOSE,
-)
 _DULL = re.compile(r"(?:(?!def\b|class\b)[^\W\d]\w*+(?!['\"])|[0-9][\w.]*|[ \t\f.,=+*/<>%&|^~@-]++)++")
 """What can be passed over within a statement: no bracket, string, comment or end of a line."""
-_PLAIN = {
-    quote: re.compile(rf"(?:\\.|[^\\{'' if len(quote) > 1 else chr(10)}])*?{quote}", re.DOTALL)
-    for quote in ("'''", '"""', "'", '"')
-}
-"""The rest of a string without fields."""
-_STOP = re.compile(r"[\\{}'\"\n]")
 _ALIAS = re.compile(r"type([ \t]+)([^\W\d]\w*)(?=[ \t]*(?:\[|=(?!=)))")
 _NAMED = re.compile(r"(?:[ \t]|\\\n)+[^\W\d]\w*[ \t]*(?=\[)")
-_BRACES = re.compile(r"(\\N\{[^}]*\})|\{\{|\}\}")
-_QUOTES = re.compile(r"\\.|\"", re.DOTALL)
+_DEFAULT = re.compile(r"[^=!<>:]=(?!=)")
 _SELF_NAMED = re.compile(r"(?<![=!<>])=\s*\Z")
 _STAND_INS = re.compile("[\U000f0000-\U000ffffd]|\\\\U000[fF]")
 """One character in a string stands for a whole f-string; a source that has such itself is not read."""
-_MAX_DEPTH = 20
 
 
-class _Field(msgspec.Struct, frozen=True, eq=False):
-    """Is what stands in braces; `spec` behind the colon, None without one."""
+class _TooNew(Unread):
+    """Says that the Python which was told has not the syntax of a line."""
 
-    expression: str
-    conversion: int
-    spec: "tuple[_Piece, ...] | None"
-
-
-_Piece: TypeAlias = str | _Field
-"""Of an f-string: text as it is written, or a field."""
+    def __init__(self, line: int) -> None:
+        super().__init__()
+        self.line = line
 
 
-class _Unread(Exception):  # noqa: N818 - never seen by others
-    """Says that this is not the Python that is known here."""
+class TemplateStr(ast.expr):
+    """Is a t-string, as `ast` has it since 3.14, but with fields as those of an f-string. `values`: texts and these."""
+
+    _fields = ("values",)
+    values: list[ast.expr]
 
 
 def parse_newer(data: bytes, path: str, *, python: tuple[int, int]) -> tuple[ast.Module, str]:
@@ -71,21 +61,49 @@ def parse_newer(data: bytes, path: str, *, python: tuple[int, int]) -> tuple[ast
             older = _Older(decode_source(data), python)
             tree = ast.parse(older.text, path)
             older.fill(tree)
-    except (_Unread, ValueError, LookupError) as error:  # SyntaxError is left as it is
+    except (Unread, ValueError, LookupError) as error:  # SyntaxError is left as it is
         raise error if isinstance(error, SyntaxError) else SyntaxError(str(error)) from error
     return tree, older.text
+
+
+def first_python(data: bytes, path: str, *, newer_than: tuple[int, int]) -> tuple[int, int] | None:
+    """Tell which is the first newer Python that has the syntax of a file; None where none does that is known here."""
+    for minor in range(newer_than[1] + 1, NEWEST[1] + 1):
+        try:
+            parse_newer(data, path, python=(3, minor))
+        except SyntaxError:
+            continue
+        return 3, minor
+    return None
+
+
+def newer_format(data: bytes) -> int | None:
+    """Give the line of the first f-string of a file that the running Python reads, and none before 3.12 does."""
+    try:
+        _Older(decode_source(data), (3, 11))
+    except _TooNew as found:
+        return found.line
+    except (Unread, SyntaxError, ValueError, LookupError):
+        pass
+    return None
 
 
 class _Older:
     """Writes a text anew. `text`: what comes of it."""
 
     def __init__(self, text: str, python: tuple[int, int], depth: int = 0) -> None:
-        if _STAND_INS.search(text) or depth > _MAX_DEPTH:
-            raise _Unread
+        if _STAND_INS.search(text) or depth > MAX_DEPTH:
+            raise Unread
         self._source = text
         self._python = python
         self._depth = depth
         self._formats: list[list[ast.expr]] = []
+        self._templates: set[int] = set()
+        """Which of the formats are t-strings."""
+        self._lines: list[int] = []
+        """Where each of them begins."""
+        self._counted = (0, 1)
+        """Up to where lines are counted, and which one that is."""
         parts: list[str] = []
         kept = 0
         for start, end, written in self._changes():
@@ -98,6 +116,8 @@ class _Older:
         pending = [tree] if self._formats else []
         while pending:
             node = pending.pop()
+            if isinstance(node, ast.stmt) and not self._has_formats(node):
+                continue
             for name in node._fields:
                 value = getattr(node, name, None)
                 if isinstance(value, list):
@@ -110,25 +130,40 @@ class _Older:
                 elif isinstance(value, ast.AST):
                     pending.append(value)
 
+    def _has_formats(self, node: ast.stmt) -> bool:
+        line = min((node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))))
+        first = bisect_left(self._lines, line)
+        return first < len(self._lines) and self._lines[first] <= (node.end_lineno or line)
+
     def _parts(self, node: Any, inner: bool) -> list[Any]:
         """Give what stands for an item of a list; within an f-string, the parts of one."""
         if not self._is_stand_in(node):
             return [node]
         filled = self._filled(node)
+        if inner and isinstance(filled, TemplateStr):
+            raise Unread
         return filled.values if inner else [filled]
 
     @staticmethod
     def _is_stand_in(value: object) -> "TypeGuard[ast.Constant]":
         return isinstance(value, ast.Constant) and isinstance(value.value, str) and bool(_STAND_INS.search(value.value))
 
-    def _filled(self, stand_in: ast.Constant) -> ast.JoinedStr:
+    def _filled(self, stand_in: ast.Constant) -> ast.JoinedStr | TemplateStr:
         values: list[ast.expr] = []
+        texts = templates = 0
         for part in re.split(f"({_STAND_INS.pattern})", str(stand_in.value)):
             if _STAND_INS.match(part):
-                values += self._formats[ord(part) - 0xF0000]
+                number = ord(part) - 0xF0000
+                values += self._formats[number]
+                templates += number in self._templates
+                texts += number not in self._templates
             elif part:
                 values.append(ast.Constant(part))
-        found = ast.JoinedStr(values)
+                texts += 1
+        if templates and texts:
+            raise Unread  # Python joins neither kind to the other
+        found = TemplateStr() if templates else ast.JoinedStr([])
+        found.values = values
         for node in ast.walk(found):
             if isinstance(node, ast.expr):
                 ast.copy_location(node, stand_in)
@@ -141,11 +176,11 @@ class _Older:
             if not begins and (dull := _DULL.match(self._source, at)):
                 at = dull.end()
                 continue
-            found = _TOKEN.match(self._source, at)
+            found = TOKEN.match(self._source, at)
             assert found is not None  # it takes any character
             end, first, begins = found.end(), begins, begins and found["blank"] is not None
             if found["quote"]:
-                end, is_newer, pieces = self._string(found, 0)
+                end, is_newer, pieces = read_string(self._source, found)
                 if is_newer:
                     yield at, end, self._stand_in(found, at, end, pieces)
             elif found["word"]:
@@ -157,15 +192,27 @@ class _Older:
                 begins = mark in "\n;:" and depth <= 0
             at = end
 
-    def _stand_in(self, found: re.Match[str], at: int, end: int, pieces: Sequence[_Piece]) -> str:
-        if len(self._formats) > 0xFFFD or self._python < _FORMATS:
-            raise _Unread
-        self._formats.append(list(self._values(pieces, is_raw="r" in found["prefix"].lower())))
+    def _stand_in(self, found: re.Match[str], at: int, end: int, pieces: Sequence[Piece]) -> str:
+        prefix = found["prefix"].lower()
+        if self._python < (_TEMPLATES if "t" in prefix else FORMATS):
+            raise _TooNew(self._line(at))
+        if len(self._formats) > 0xFFFD:
+            raise Unread
+        if "t" in prefix:
+            self._templates.add(len(self._formats))
+        self._formats.append(list(self._values(pieces, is_raw="r" in prefix)))
+        self._lines.append(self._line(at))
         lines = self._source[at:end].split("\n")
         written = chr(0xF0000 + len(self._formats) - 1)
         if len(lines) == 1:
             return f'"{written}"'.ljust(end - at)
         return f'"{written}' + "\\\n" * (len(lines) - 1) + '"'.ljust(len(lines[-1]))
+
+    def _line(self, at: int) -> int:
+        """Count lines, on from where they were counted last."""
+        before, line = self._counted
+        self._counted = at, line + self._source.count("\n", before, at)
+        return self._counted[1]
 
     def _changed(self, found: re.Match[str], begins: bool) -> tuple[int, int, str] | None:
         """Write a statement's beginning anew where a word begins one that is new."""
@@ -186,14 +233,16 @@ class _Older:
         """Find the end of what stands in brackets here; `at` where nothing does."""
         depth = 0
         while self._source.startswith("[", at) or depth:
-            found = _TOKEN.match(self._source, at)
+            found = TOKEN.match(self._source, at)
             if found is None:
-                raise _Unread
-            at = self._string(found, 0)[0] if found["quote"] else found.end()
+                raise Unread
+            at = read_string(self._source, found)[0] if found["quote"] else found.end()
             if mark := found["mark"]:
                 depth += (mark in "([{") - (mark in ")]}")
                 if not depth:
                     break
+                if depth == 1 and self._python < _TYPE_DEFAULTS and _DEFAULT.match(self._source, found.start() - 1):
+                    raise _TooNew(self._line(at))
         return at
 
     def _blank(self, start: int, end: int) -> str:
@@ -203,7 +252,7 @@ class _Older:
         """Put what is caught in parentheses, where it is more than one without."""
         at += self._source.startswith("*", at)
         depth, commas, start = 0, 0, at
-        while found := _TOKEN.match(self._source, at):
+        while found := TOKEN.match(self._source, at):
             mark = found["mark"]
             if found["quote"] or found["word"] == "as" or (mark == "\n" and not depth):
                 return None
@@ -215,92 +264,12 @@ class _Older:
             at = found.end()
         return None
 
-    def _string(self, found: re.Match[str], depth: int) -> tuple[int, bool, list[_Piece]]:
-        """Give where a string ends, whether only newer Pythons know it, and what it has."""
-        prefix, quote = found["prefix"].lower(), found["quote"]
-        if "f" in prefix:
-            return self._pieces(found.end(), quote, is_raw="r" in prefix, is_spec=False, depth=depth)
-        end = _PLAIN[quote].match(self._source, found.end())
-        if end is None or "t" in prefix:
-            raise _Unread
-        return end.end(), False, []
-
-    def _pieces(
-        self, at: int, quote: str, *, is_raw: bool, is_spec: bool, depth: int
-    ) -> tuple[int, bool, list[_Piece]]:
-        """Read an f-string to its end, or what is behind a field's colon up to the brace."""
-        text, begin, is_newer = self._source, at, False
-        pieces: list[_Piece] = []
-        while stop := _STOP.search(text, at):
-            at, mark = stop.start(), stop[0]
-            if text.startswith(quote, at) or (is_spec and mark == "}"):
-                if is_spec and mark != "}":
-                    raise _Unread
-                pieces.append(text[begin:at])
-                return at + (0 if is_spec else len(quote)), is_newer, pieces
-            match mark:
-                case "\\" if not is_raw and text.startswith("\\N{", at):
-                    at = text.index("}", at) + 1
-                case "\\":
-                    at += 2 if text[at + 1 : at + 2] in ("\\", "'", '"', "\n") else 1
-                case "{" if is_spec or not text.startswith("{{", at):
-                    pieces.append(text[begin:at])
-                    at, is_new, field = self._field(at + 1, quote, is_raw=is_raw, depth=depth + 1)
-                    is_newer |= is_new or (is_spec and field.spec is not None and len(field.spec) > 1)
-                    begin = at
-                    pieces.append(field)
-                case "{" | "}":
-                    if text[at + 1 : at + 2] != mark:
-                        raise _Unread
-                    at += 2
-                case "\n" if len(quote) == 1:
-                    raise _Unread
-                case _:
-                    at += 1
-        raise _Unread
-
-    def _field(self, at: int, quote: str, *, is_raw: bool, depth: int) -> tuple[int, bool, _Field]:
-        """Read a field from behind its brace to behind the other."""
-        if depth > _MAX_DEPTH:
-            raise _Unread
-        text, begin, brackets, is_newer, expression = self._source, at, 0, False, ""
-        while found := _TOKEN.match(text, at):
-            mark = found["mark"]
-            if not brackets and (mark in ("}", ":") or (mark == "!" and text[at + 1 : at + 2] != "=")):
-                break
-            end = found.end()
-            if found["quote"]:
-                end, is_new, _ = self._string(found, depth)
-                inner = text[at:end]
-                is_newer |= is_new or quote in inner or "\\" in inner or (len(quote) == 1 and "\n" in inner)
-            elif mark:
-                brackets += (mark in "([{") - (mark in ")]}")
-                if brackets < 0:
-                    raise _Unread
-            if found["comment"]:
-                expression, begin = expression + text[begin:at], end
-            is_newer |= bool(found["comment"] or found["continued"]) or (mark == "\n" and len(quote) == 1)
-            at = end
-        expression += text[begin:at]
-        conversion, spec = -1, None
-        if text.startswith("!", at):
-            conversion = ord(text[at + 1 : at + 2] or "?")
-            at += 2
-            while text[at : at + 1].isspace():
-                at, is_newer = at + 1, True
-        if text.startswith(":", at):
-            at, is_new, pieces = self._pieces(at + 1, quote, is_raw=is_raw, is_spec=True, depth=depth)
-            is_newer, spec = is_newer or is_new, tuple(pieces)
-        if not text.startswith("}", at) or conversion not in (-1, *b"rsa"):
-            raise _Unread
-        return at + 1, is_newer, _Field(expression, conversion, spec)
-
-    def _values(self, pieces: Sequence[_Piece], *, is_raw: bool, is_spec: bool = False) -> Iterator[ast.expr]:
+    def _values(self, pieces: Sequence[Piece], *, is_raw: bool, is_spec: bool = False) -> Iterator[ast.expr]:
         """Make nodes of pieces, as `ast.JoinedStr` has them."""
         for piece in pieces:
             if isinstance(piece, str):
                 if piece:
-                    yield ast.Constant(_read_text(piece, is_raw=is_raw, is_spec=is_spec))
+                    yield ast.Constant(read_text(piece, is_raw=is_raw, is_spec=is_spec))
                 continue
             expression, conversion = piece.expression, piece.conversion
             if found := _SELF_NAMED.search(expression):
@@ -314,15 +283,3 @@ class _Older:
                 None if piece.spec is None else ast.JoinedStr([*self._values(piece.spec, is_raw=is_raw, is_spec=True)])
             )
             yield ast.FormattedValue(parsed.body, conversion, spec)
-
-
-def _read_text(text: str, *, is_raw: bool, is_spec: bool) -> str:
-    """Read the text of an f-string as Python does that of a string."""
-    if not is_spec:
-        text = _BRACES.sub(lambda found: found[1] or found[0][0], text)
-    if is_raw:
-        return text
-    text = _QUOTES.sub(lambda found: found[0] if len(found[0]) > 1 else '\\"', text)
-    if (len(text) - len(text.rstrip("\\"))) % 2:
-        text += "\\"  # before a field
-    return str(ast.literal_eval(f'"""{text}"""'))

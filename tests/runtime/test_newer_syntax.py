@@ -2,13 +2,14 @@
 
 import ast
 import contextlib
+import re
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cogpack.errors import InputError
-from cogpack.runtime.newer_syntax import parse_newer
+from cogpack.runtime.newer_syntax import TemplateStr, newer_format, parse_newer
 from cogpack.runtime.parsed import parsed
 from cogpack.runtime.schema.source import parse_module
 
@@ -18,9 +19,10 @@ def tree(text: str, python: tuple[int, int] = (3, 14)) -> ast.Module:
 
 
 def dumped(found: ast.AST) -> str:
-    """A tree without places; text beside text in an f-string is one text in some Pythons, and two in others."""
+    """A tree without places, t-strings as f-strings; text beside text in one is one text in some Pythons, and two in
+    others."""
     for node in ast.walk(found):
-        if isinstance(node, ast.JoinedStr):
+        if isinstance(node, ast.JoinedStr | TemplateStr):
             values: list[ast.expr] = []
             for part in node.values:
                 match values, part:
@@ -29,7 +31,7 @@ def dumped(found: ast.AST) -> str:
                     case _:
                         values.append(part)
             node.values = values
-    return ast.dump(found)
+    return ast.dump(found).replace("TemplateStr", "JoinedStr")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,18 @@ def dumped(found: ast.AST) -> str:
         ("try:\n    pass\nexcept a.B, c[1, 2]:\n    pass", "try:\n    pass\nexcept (a.B, c[1, 2]):\n    pass"),
         ("try: pass\nexcept* A, B: pass", "try: pass\nexcept* (A, B): pass"),
         ("try: pass\nexcept (A, B) as e: pass", "try: pass\nexcept (A, B) as e: pass"),
+        ("class A[T = int, *Ts = *tuple[int], **P = [str]](B[T]): pass", "class A(B[T]): pass"),
+        ("type X[T: (a == b) = int] = list[T]", "X = list[T]"),
+        ('T(t"")', 'T(f"")'),
+        ("x = t'a {b!r:>{n}} {{}}'", "x = f'a {b!r:>{n}} {{}}'"),
+        ('x = rt"\\d{a["b"]}" Rt\'{c=}\'', "x = rf\"\\d{a['b']}\" f'{c=}'"),
+        ('f"{t"{a}"}"', "f\"{f'{a}'}\""),
+        ('t"{f"{a["b"]}"}"', "f\"{f'''{a['b']}'''}\""),
+        ('x = t"a" "b"', None),
+        ('x = "b" t"a"', None),
+        ('x = t"a" f"{b["c"]}"', None),
+        ('x = bt"a"', None),
+        ('x = ft"a"', None),
     ],
 )
 def test_newer_syntax_is_the_same_tree_as_older_syntax(newer: str, older: str | None) -> None:
@@ -104,11 +118,28 @@ def test_lines_and_columns_stay(newer: str) -> None:
 
 @pytest.mark.parametrize(
     ("newer", "since"),
-    [('f"{d["a"]}"', 12), ("type X = int", 12), ("def f[T](): ...", 12), ("try: ...\nexcept A, B: ...", 14)],
+    [
+        ('f"{d["a"]}"', 12),
+        ("type X = int", 12),
+        ("def f[T](): ...", 12),
+        ("def f[T: int](): ...", 12),
+        ("class A[T = int]: ...", 13),
+        ("type X[T, *Ts = *tuple[int]] = int", 13),
+        ("try: ...\nexcept A, B: ...", 14),
+        ('t"{a}"', 14),
+        ('f"{t"{a}"}"', 14),
+    ],
 )
 def test_the_model_s_python_decides_what_is_read(newer: str, since: int) -> None:
     with pytest.raises(SyntaxError):
-        tree("?" if since > 14 else newer + "\nprint x", (3, since))
+        tree(newer + "\nprint x", (3, since))
+    with pytest.raises(SyntaxError):
+        tree(newer, (3, since - 1))
+    with pytest.raises(InputError) as caught:
+        parse_module("predict.py", b"\n" + newer.encode(), python=(3, since - 1), running=(3, 11))
+    assert re.match(r"predict.py:[23]:\d+: syntax error: ", caught.value.message)
+    assert caught.value.message.endswith(f"this is of Python 3.{since}, and the model has 3.{since - 1}")
+    assert str(caught.value.next_step).startswith("raise build.python_version")
     assert isinstance(tree(newer, (3, since)), ast.Module)
     module = parse_module("predict.py", newer.encode(), python=(3, since), running=(3, 11))
     assert module.path == "predict.py"
@@ -123,7 +154,7 @@ def test_an_error_is_where_the_model_s_python_has_it() -> None:
 
 def test_what_can_t_be_read_names_the_python_that_can() -> None:
     with pytest.raises(InputError) as caught:
-        parse_module("predict.py", b'x = t"{d["a"]}" 1', python=(3, 14), running=(3, 11))
+        parse_module("predict.py", b'x = f"{d["a"]}" 1', python=(3, 14), running=(3, 11))
     assert "run cogpack with Python 3.14: this is 3.11" in str(caught.value.next_step)
 
 
@@ -136,6 +167,28 @@ def test_syntax_that_the_model_s_python_has_not_is_refused() -> None:
     assert caught.value.message.startswith("predict.py:")
     assert "3.11 and greater" in caught.value.message
     assert str(caught.value.next_step).startswith("raise build.python_version")
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("x = 1\ny = f'{d['a']}'", 2),
+        ("x = f'{NL.join(a)}' f'''{\n a}''' f\"{d['a']!r:>{n}}\" rf'\\d' '{d['", None),
+        ("'''\n'''; f'{chr(10).join('\\n')}'", 2),
+        ("f'''{a  # what\n}'''", 1),
+        ("'\U000f0001' f'{a}'", None),
+    ],
+)
+def test_f_strings_that_only_newer_pythons_read_are_told_from_others(source: str, line: int | None) -> None:
+    """A running Python of 3.12 reads them for a model of 3.11, whose own does not."""
+    assert newer_format(source.encode()) == line
+
+
+def test_t_strings_are_no_text() -> None:
+    found = tree('x = t"a{b}"').body[0]
+    assert isinstance(found, ast.Assign)
+    assert isinstance(found.value, TemplateStr)
+    assert (found.value.lineno, found.value.col_offset) == (1, 4)
 
 
 def test_imports_are_read_in_newer_files_too() -> None:

@@ -18,7 +18,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
-from cogpack.runtime.newer_syntax import parse_newer
+from cogpack.runtime.newer_syntax import FORMATS, TemplateStr, first_python, newer_format, parse_newer
 
 MAX_BYTES = 512 * 1024
 """Of one Python file, many times the longest predictor seen; the densest such source needs 200 MiB as a tree."""
@@ -145,6 +145,9 @@ def parse_module(path: str, data: bytes, *, python: tuple[int, int], running: tu
                 tree = ast.parse(data, path, feature_version=min(python, running))
         except SyntaxError as error:
             tree, text = _parse_newer(data, path, error, python=python, running=running)
+        else:
+            if python < FORMATS <= running and (line := newer_format(data)):
+                raise _too_new(Place(path, line, 1), _of(FORMATS, python))
     except (ValueError, LookupError) as error:
         raise InputError(f"{path}: not Python source: {error}", next_step="save the file as UTF-8 text") from error
     except (RecursionError, MemoryError) as error:
@@ -201,7 +204,8 @@ def class_names(node: ast.ClassDef) -> dict[str, Binding]:
 def shown(node: ast.AST) -> str:
     """Show the source of a node in a message, on one line and shortened."""
     try:
-        text = " ".join(ast.unparse(node).split())
+        template = "t" + ast.unparse(ast.JoinedStr(node.values))[1:] if isinstance(node, TemplateStr) else ""
+        text = " ".join((template or ast.unparse(node)).split())
     except RecursionError:
         return "..."
     return text if len(text) <= 80 else text[:77] + "..."
@@ -223,10 +227,23 @@ def _parse_newer(
             error = newer if newer.filename == path else error  # behind what it can read
             ours, theirs = (".".join(map(str, one)) for one in (running, python))
             next_step += f", or run cogpack with Python {theirs}: this is {ours}, which can't read all newer syntax"
-    elif python < running and "supported in Python" in error.msg:
-        next_step = "raise build.python_version in cog.yaml, or write it as that Python has it"
     place = Place(path, error.lineno or 1, max(error.offset or 1, 1))
+    if "supported in Python" in error.msg:
+        raise _too_new(place, error.msg) from error
+    if since := first_python(data, path, newer_than=python):
+        raise _too_new(place, _of(since, python)) from error
     raise place.error(f"syntax error: {error.msg}", next_step=next_step) from error
+
+
+def _too_new(place: Place, message: str) -> InputError:
+    return place.error(
+        f"syntax error: {message}",
+        next_step="raise build.python_version in cog.yaml, or write it as that Python has it",
+    )
+
+
+def _of(since: tuple[int, int], python: tuple[int, int]) -> str:
+    return f"this is of Python {since[0]}.{since[1]}, and the model has {python[0]}.{python[1]}"
 
 
 def _collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Imported], list[ast.ImportFrom]]:

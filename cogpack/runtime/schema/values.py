@@ -101,7 +101,8 @@ class _Evaluation:
                         break
                 return found
             case _:
-                raise Uncomputed(f"{shown(node)} is not a literal")
+                is_template = type(node).__name__ == "TemplateStr"  # PEP 750
+                raise Uncomputed("a t-string is no text" if is_template else f"{shown(node)} is not a literal")
 
     def _target(self, scope: Scope, node: ast.expr, depth: int) -> tuple[Scope, ast.expr]:
         """Find the expression that a name stands for."""

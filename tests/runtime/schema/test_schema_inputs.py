@@ -425,3 +425,14 @@ def test_newer_syntax_than_the_running_python_s_is_described() -> None:
     newer, older = (described(IMPORTS + text, python=(3, 12)) for text in (NEWER, OLDER))
     assert newer.document == older.document
     assert b"v and q, r" in newer.document
+
+
+WHY = "is not known without running the code: a t-string is no text"
+
+
+def test_a_t_string_is_neither_a_description_nor_a_default_that_is_known() -> None:
+    found = described(predictor("x: str = Input(description=t'a {cog}', default=t'b')"), python=(3, 14))
+    assert [note.text.partition(": ")[2] for note in found.notes] == [
+        f"parameter 'x': description=t'a {{cog}}' {WHY}; it is left out",
+        f"parameter 'x': default=t'b' {WHY}; the schema has none, and the input may be left out",
+    ]
