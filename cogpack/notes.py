@@ -27,6 +27,7 @@ class Code(enum.StrEnum):
         "bound-added",
         "An older version is taken: with the newest, which its publishers would let in, another package does not work.",
     )
+    BROKEN_MODEL = "broken-model", "A dataclass, as those of cog.BaseModel are, which Python refuses at import."
     BUILD_COMPILER = (
         "build-compiler",
         "A source was compiled with Debian's gcc where it was built: the image has no compiler.",

@@ -177,6 +177,7 @@ class _Parser:
             case "annotated", [annotated, *metadata] if metadata:
                 if any(self._is_opaque(scope, item) for item in metadata):
                     return self._opaque(scope, annotated, place, depth)
+                self._refuse_input(scope, metadata, place)
                 return self.parse(scope, annotated, place, depth)
             case "literal", [_, *_]:
                 return self._literal(scope, node, arguments, place, depth)
@@ -217,6 +218,15 @@ class _Parser:
                 )
             found.append(inner)
         return _united(found, place, text)
+
+    def _refuse_input(self, scope: Scope, metadata: Sequence[ast.expr], place: Place) -> None:
+        for item in metadata:
+            symbol = self._sources.resolve(scope, item.func) if isinstance(item, ast.Call) else None
+            if isinstance(symbol, Foreign) and symbol.name == "cog.Input":
+                raise place.at(item).error(
+                    "Input in Annotated is read neither by coglet nor by Cog",
+                    next_step="write it as the default: x: str = Input(...)",
+                )
 
     def _is_opaque(self, scope: Scope, node: ast.expr) -> bool:
         symbol = self._sources.resolve(scope, node)

@@ -1,27 +1,36 @@
-"""Some classes describe JSON objects: models, TypedDicts and dataclasses, with the fields they inherit."""
+"""Some classes describe JSON objects: models, TypedDicts and dataclasses, with the fields they inherit.
+
+Those of `cog.BaseModel` are dataclasses (cog 0.17 and newer), which Python refuses at import where a default is a list
+or dict, or a field without a default stands behind one that has one: that is noted, as nothing else tells it before.
+"""
 
 import ast
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
 
+from cogpack.notes import Code
 from cogpack.runtime.schema.annotations import Type, parse_type
 from cogpack.runtime.schema.names import Foreign, Local, Sources
-from cogpack.runtime.schema.source import Defined, Place, class_names
+from cogpack.runtime.schema.source import Defined, Place, class_names, shown
 
 Kind: TypeAlias = Literal["model", "typed dict", "dataclass"]
 
 _MAX_BASES = 20
+_MUTABLE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 _LITERAL = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp, ast.USub, ast.expr_context)
 
 
 class Field(msgspec.Struct, frozen=True, eq=False):
-    """Describes one field, without the None that its type may have allowed; `nullable` says so."""
+    """Describes one field, without the None that its type may have allowed; `nullable` says so. `default`: what stands
+    behind `=`, None where nothing does."""
 
     type: Type
     nullable: bool
     required: bool
     place: Place
+    default: ast.expr | None
 
 
 def model_kind(sources: Sources, found: Local, depth: int = 0) -> Kind | None:
@@ -40,6 +49,8 @@ def model_kind(sources: Sources, found: Local, depth: int = 0) -> Kind | None:
         if isinstance(symbol, Foreign):
             if symbol.name == "typing.TypedDict":
                 return "typed dict"
+            if symbol.name == "cog.BaseModel":
+                return "dataclass"
             if symbol.name.endswith("BaseModel"):
                 return "model"
     for decorator in node.decorator_list:
@@ -84,8 +95,28 @@ def model_fields(sources: Sources, found: Local, kind: Kind, depth: int = 0) -> 
             required = total if type_.required is None else type_.required
         else:
             required = not nullable and (statement.value is None or not _is_literal(statement.value))
-        fields[name] = Field(plain, nullable, required, place)
+        fields[name] = Field(plain, nullable, required, place, statement.value)
+    if kind == "dataclass" and not node.keywords and not any(isinstance(one, ast.Call) for one in node.decorator_list):
+        _note_defaults(sources, fields)
     return fields
+
+
+def _note_defaults(sources: Sources, fields: Mapping[str, Field]) -> None:
+    """Note what no dataclass can be. What `field(...)` says is not looked at: all is well behind one."""
+    before = ""
+    for name, field in fields.items():
+        if isinstance(field.default, ast.Call):
+            return
+        wrong = ""
+        if isinstance(field.default, _MUTABLE):
+            wrong = f"its default {shown(field.default)} can be changed; write dataclasses.field(default_factory=...)"
+        elif before and field.default is None:
+            wrong = f"has no default, and stands behind {before!r}, which has one; put it before that"
+        if wrong:
+            text = f"{wrong}: Python refuses such a dataclass at import, and the model is never ready"
+            sources.notes.append(field.place.note(Code.BROKEN_MODEL, text))
+            return
+        before = name if field.default is not None else before
 
 
 def _is_literal(node: ast.expr) -> bool:

@@ -114,7 +114,8 @@ def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[S
             wrapped = _behind(sources, found.node, name)
             if wrapped is not None:
                 place = Place.of(found.scope.module.path, wrapped, f"method {name}")
-                text = f"the class makes it of {wrapped.name}: the schema is of {wrapped.name} as written"
+                how = f"makes it of {wrapped.name}" if wrapped.name != name else "wraps it, or chooses one when it runs"
+                text = f"the class {how}: the schema is of {wrapped.name} as written"
                 sources.notes.append(place.note(Code.WRAPPED_METHOD, text))
                 return found.scope.within(names), wrapped
     for base in found.node.bases if depth < _MAX_BASES else ():

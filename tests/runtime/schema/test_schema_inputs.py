@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from predictors import IMPORTS, described, inputs, only, predictor, schemas
+from predictors import IMPORTS, described, inputs, only, predictor, refusal, schemas
 
 STRING = {"type": "string"}
 URI = {"type": "string", "format": "uri"}
@@ -436,3 +436,11 @@ def test_a_t_string_is_neither_a_description_nor_a_default_that_is_known() -> No
         f"parameter 'x': description=t'a {{cog}}' {WHY}; it is left out",
         f"parameter 'x': default=t'b' {WHY}; the schema has none, and the input may be left out",
     ]
+
+
+def test_an_input_in_annotated_is_an_error() -> None:
+    """coglet gives the parameter nothing of it: no default, no limit."""
+    for written in ("Input(ge=1)", "cog.Input(default=3)"):
+        said = refusal(predictor(f"x: Annotated[int, 'm', {written}] = 1"))
+        assert said.endswith("parameter 'x': Input in Annotated is read neither by coglet nor by Cog")
+    assert only("x: Annotated[int, 'm', print(1)] = 1") == ({"type": "integer", "default": 1}, False)

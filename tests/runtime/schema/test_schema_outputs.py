@@ -1,7 +1,7 @@
 """Return annotations become the Output schema that Cog makes of them."""
 
 import pytest
-from predictors import output
+from predictors import described, output, predictor
 
 OBJECT = {"type": "object"}
 STRING = {"type": "string"}
@@ -155,3 +155,33 @@ def test_models_are_found_in_other_files_of_the_project(line: str, path: str) ->
 def test_a_field_named_like_its_type_does_not_hide_it() -> None:
     model = "class Day(BaseModel):\n    n: int\nclass Out(BaseModel):\n    Day: Optional[Day] = None\n    other: Day"
     assert output("Out", model)["properties"]["other"]["properties"] == {"n": {"title": "N", "type": "integer"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("a: list[str] = []", "field 'a' of M: its default [] can be changed"),
+        ("a: int = 1\n    b: str", "field 'b' of M: has no default, and stands behind 'a', which has one"),
+        ("a: int\n    b: dict = {'k': 1}", "field 'b' of M: its default {'k': 1} can be changed"),
+        ("a: int\n    b: str = 'x'\n    c: Optional[str] = None", None),
+        ("a: int = field(default=1)\n    b: str", None),
+    ],
+)
+def test_a_model_that_python_refuses_at_import_is_noted(body: str, said: str | None) -> None:
+    """With cog 0.23.1 such a model ends in SETUP_FAILED: ValueError, mutable default <class 'list'> for field a."""
+    for head in ("class M(BaseModel)", "@dataclass\nclass M"):
+        notes = described(predictor(returns="M", before=f"{DATACLASSES}{head}:\n    {body}\n")).notes
+        assert [note.code for note in notes] == (["broken-model"] if said else [])
+        assert said is None or said in notes[0].text
+    for other in ("class M(BaseModel, kw_only=True)", "import pydantic\nclass M(pydantic.BaseModel)"):
+        if "[]" not in body:
+            assert not described(predictor(returns="M", before=f"{DATACLASSES}{other}:\n    {body}\n")).notes
+
+
+DATACLASSES = "from dataclasses import dataclass, field\n"
+
+
+def test_a_model_behind_another_s_defaults_is_noted() -> None:
+    before = "class A(BaseModel):\n    a: int = 1\nclass M(A):\n    b: str\n"
+    (note,) = described(predictor(returns="M", before=before)).notes
+    assert "field 'b' of M: has no default, and stands behind 'a'" in note.text
