@@ -18,8 +18,7 @@ from cogpack.runtime.newer_strings import MAX_DEPTH, TOKEN, Piece, Unread, read_
 
 NEWEST = (3, 14)
 """The Python whose syntax is known here."""
-FORMATS = (3, 12)
-"""The Python whose f-strings are these."""
+_FORMATS = (3, 12)
 _GENERICS = (3, 12)
 _TYPE_DEFAULTS = (3, 13)
 _BARE_EXCEPT = (3, 14)
@@ -194,7 +193,7 @@ class _Older:
 
     def _stand_in(self, found: re.Match[str], at: int, end: int, pieces: Sequence[Piece]) -> str:
         prefix = found["prefix"].lower()
-        if self._python < (_TEMPLATES if "t" in prefix else FORMATS):
+        if self._python < (_TEMPLATES if "t" in prefix else _FORMATS):
             raise _TooNew(self._line(at))
         if len(self._formats) > 0xFFFD:
             raise Unread

@@ -3,7 +3,6 @@
 import ast
 import warnings
 
-from cogpack.runtime.newer_syntax import NEWEST, parse_newer
 from cogpack.runtime.schema.source import MAX_BYTES, count_characters
 
 
@@ -18,6 +17,8 @@ def parsed(data: bytes | None, path: str) -> ast.Module | None:
             try:
                 tree = ast.parse(data, path)
             except SyntaxError:
+                from cogpack.runtime.newer_syntax import NEWEST, parse_newer  # few models need it
+
                 tree, text = parse_newer(data, path, python=NEWEST)
     except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError):
         return None

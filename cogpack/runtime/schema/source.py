@@ -5,6 +5,7 @@ Sources are bounded in size, and walked without recursion, so that no file can e
 
 import ast
 import re
+import sys
 import warnings
 from array import array
 from bisect import bisect_left
@@ -18,7 +19,6 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
-from cogpack.runtime.newer_syntax import FORMATS, TemplateStr, first_python, newer_format, parse_newer
 
 MAX_BYTES = 512 * 1024
 """Of one Python file, many times the longest predictor seen; the densest such source needs 200 MiB as a tree."""
@@ -27,12 +27,12 @@ _MUTATORS = frozenset(
     "add append clear discard extend insert pop popitem remove reverse setdefault sort update".split()  # noqa: SIM905
 )
 
+_FORMATS = (3, 12)
+"""The Python whose f-strings are newer than what `ast` tells."""
 _BEGINS = bytes(byte & 0xC0 != 0x80 for byte in range(256))
 """For each byte of UTF-8: does a character begin with it?"""
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
-
-
 _Positioned: TypeAlias = ast.stmt | ast.expr | ast.arg | ast.alias
 
 
@@ -146,8 +146,8 @@ def parse_module(path: str, data: bytes, *, python: tuple[int, int], running: tu
         except SyntaxError as error:
             tree, text = _parse_newer(data, path, error, python=python, running=running)
         else:
-            if python < FORMATS <= running and (line := newer_format(data)):
-                raise _too_new(Place(path, line, 1), _of(FORMATS, python))
+            if python < _FORMATS <= running:
+                _refuse_newer_formats(data, path, python)
     except (ValueError, LookupError) as error:
         raise InputError(f"{path}: not Python source: {error}", next_step="save the file as UTF-8 text") from error
     except (RecursionError, MemoryError) as error:
@@ -204,8 +204,9 @@ def class_names(node: ast.ClassDef) -> dict[str, Binding]:
 def shown(node: ast.AST) -> str:
     """Show the source of a node in a message, on one line and shortened."""
     try:
-        template = "t" + ast.unparse(ast.JoinedStr(node.values))[1:] if isinstance(node, TemplateStr) else ""
-        text = " ".join((template or ast.unparse(node)).split())
+        values: Any = getattr(node, "values", None) if type(node).__name__ == "TemplateStr" else None
+        is_ours = values and sys.version_info < (3, 14)  # of `newer_syntax`, which no older Python can write
+        text = " ".join(("t" + ast.unparse(ast.JoinedStr(values))[1:] if is_ours else ast.unparse(node)).split())
     except RecursionError:
         return "..."
     return text if len(text) <= 80 else text[:77] + "..."
@@ -219,6 +220,8 @@ def _parse_newer(
     data: bytes, path: str, error: SyntaxError, *, python: tuple[int, int], running: tuple[int, int]
 ) -> tuple[ast.Module, str]:
     """Read syntax that the running Python has not and the model's has; else refuse it by the running one's `error`."""
+    from cogpack.runtime.newer_syntax import first_python, parse_newer  # few models need it
+
     next_step = "correct the syntax"
     if running < python:
         try:
@@ -228,22 +231,27 @@ def _parse_newer(
             ours, theirs = (".".join(map(str, one)) for one in (running, python))
             next_step += f", or run cogpack with Python {theirs}: this is {ours}, which can't read all newer syntax"
     place = Place(path, error.lineno or 1, max(error.offset or 1, 1))
-    if "supported in Python" in error.msg:
-        raise _too_new(place, error.msg) from error
-    if since := first_python(data, path, newer_than=python):
-        raise _too_new(place, _of(since, python)) from error
+    since = first_python(data, path, newer_than=python)
+    if since or "supported in Python" in error.msg:
+        raise _too_new(place, since, python, error.msg) from error
     raise place.error(f"syntax error: {error.msg}", next_step=next_step) from error
 
 
-def _too_new(place: Place, message: str) -> InputError:
+def _refuse_newer_formats(data: bytes, path: str, python: tuple[int, int]) -> None:
+    """Refuse f-strings that the running Python reads and the model's does not, which `feature_version` is silent of."""
+    from cogpack.runtime.newer_syntax import newer_format
+
+    if line := newer_format(data):
+        raise _too_new(Place(path, line, 1), _FORMATS, python)
+
+
+def _too_new(place: Place, since: tuple[int, int] | None, python: tuple[int, int], message: str = "") -> InputError:
+    if since:
+        message = f"this is of Python {since[0]}.{since[1]}, and the model has {python[0]}.{python[1]}"
     return place.error(
         f"syntax error: {message}",
         next_step="raise build.python_version in cog.yaml, or write it as that Python has it",
     )
-
-
-def _of(since: tuple[int, int], python: tuple[int, int]) -> str:
-    return f"this is of Python {since[0]}.{since[1]}, and the model has {python[0]}.{python[1]}"
 
 
 def _collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Imported], list[ast.ImportFrom]]:
