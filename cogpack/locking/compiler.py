@@ -19,13 +19,12 @@ _COMPILING = ("fla-core", "liger-kernel", "unsloth", "vllm")
 def compiler_for(project: Project, decisions: Decisions) -> LockedUnasked | None:
     """Decide it for an image of these `decisions`; what they have of a compiler unasked doesn't count as there."""
     base, config = decisions.base, project.config
-    installed = installed_of(base)
-    if installed is None or config.pack.compiler is False or config.pack.cuda_toolkit == "image":
+    asked = installed_of(base, but=base.system_packages.compiler)
+    if asked is None or config.pack.compiler is False or config.pack.cuda_toolkit == "image":
         return None  # that brings one itself
     wanted = [("g++", "clang*")]
     if decisions.python.path.startswith("/usr/bin/"):  # another one than Debian's has its headers beside it
         wanted.append((f"libpython{decisions.python.minor}-dev", ""))
-    asked = installed.difference(base.system_packages.compiler)
     lacking = tuple(
         package
         for package, other in wanted

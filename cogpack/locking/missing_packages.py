@@ -45,13 +45,14 @@ _OF_WHEELS = frozenset({"cmake", "meson", "ninja"})
 COMPILERS = ("g++", "clang*", "libpython3*-dev")
 
 
-def installed_of(base: Base) -> frozenset[str] | None:
+def installed_of(base: Base, *, but: Collection[str] = ()) -> frozenset[str] | None:
     """Name the packages that an image on `base` has; over an image of a registry, those of `may_be_wanted` alone, and
-    None where it has no packages of Debian's kind, or nobody has asked."""
-    if isinstance(base, DebianBase):
-        return frozenset(deb.name for deb in base.installed)
-    over = base.system_packages
-    return frozenset((*base.has, *(deb.name for deb in over.packages))) if base.has else None
+    None where it has no packages of Debian's kind, or nobody has asked. `but`: packages over the base that don't
+    count."""
+    if not isinstance(base, DebianBase) and not base.has:
+        return None
+    below = [deb.name for deb in base.packages] if isinstance(base, DebianBase) else base.has or ()
+    return frozenset((*below, *(deb.name for deb in base.system_packages.packages if deb.name not in but)))
 
 
 def may_be_wanted() -> frozenset[str]:

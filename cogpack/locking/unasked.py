@@ -59,8 +59,9 @@ def unasked_for(project: Project, decisions: Decisions) -> Unasked:
 
 
 def _tools(project: Project, decisions: Decisions) -> Iterator[LockedUnasked]:
-    config = project.config
-    if (installed := installed_of(decisions.base)) is None or config.pack.tools:
+    config, over = project.config, decisions.base.system_packages
+    installed = installed_of(decisions.base, but=(*over.tools, *over.compiler))
+    if installed is None or config.pack.tools:
         return
     before = unasked_of(decisions).tool_packages
     found: dict[tuple[str, ...], Wish] = {}

@@ -107,6 +107,34 @@ def test_a_lock_of_an_earlier_cogpack_that_forgot_what_came_with_the_tools_is_me
     assert text(made) == right
 
 
+def test_what_only_comes_with_another_tool_is_listed_as_in_a_new_lock(world: World, archive: Archive) -> None:
+    archive.add("ffmpeg", depends="libglib2.0-0t64", files={"usr/bin/ffmpeg": "1"})
+    archive.finish()
+    made = project(world, "made", "opencv-python")
+    both = (made.root / "predict.py").read_text()
+    made.write("predict.py", f"import os\nos.system('ffmpeg x')\n{both}")
+    fresh = text_of_new(world, archive, made)
+    made.write("requirements.txt", "--no-index\n")
+    lock(made, archive)
+    assert "libgl1" not in text(made)
+    made.write("requirements.txt", "--no-index\nopencv-python\n")
+    lock(made, archive)
+    assert text(made) == fresh
+    made.write("predict.py", both)
+    lock(made, archive)
+    assert text(made) == text_of_new(world, archive, made)
+
+
+def text_of_new(world: World, archive: Archive, like: Project) -> str:
+    """The lock of another project of the same files."""
+    new = project(world, "new", "opencv-python")
+    for name in ("predict.py", "requirements.txt"):
+        new.write(name, (like.root / name).read_text())
+    (new.root / "cogpack.lock").unlink(missing_ok=True)
+    lock(new, archive)
+    return text(new)
+
+
 def test_a_compiler_that_came_unasked_is_of_the_debian_that_is_asked_for_by_now(world: World, archive: Archive) -> None:
     archive.also("bookworm", {"Version: 3.13.5-1": "Version: 3.11.2-1", "Package: libpython3.13-dev": "Package: other"})
     made, fresh = (project(world, name, "torch") for name in ("made", "fresh"))
