@@ -1,5 +1,6 @@
 """What a lock holds can be installed by pip and uv as well."""
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -77,6 +78,55 @@ def test_uv_reads_the_same_set_back(world: World, form: str) -> None:
     first, second = ({wheel["filename"]: wheel["sha256"] for wheel in _wheels(lock)} for lock in locks)
     assert first == second
     assert installed == {f"{wheel['name']}=={wheel['version']}" for wheel in _wheels(locks[0])}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("form", ["pylock.toml", "requirements.txt"])
+def test_pip_reads_the_same_set_back(world: World, form: str) -> None:
+    pip = world.directory / "pip"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(pip), "pip>=26.1"]
+    if subprocess.run(command, check=False).returncode:
+        pytest.skip("no package index gives a pip that reads pylock.toml")
+    (program,) = pip.glob("pip-*.whl")
+    make_wheel(world.wheels, "one", requires=("below", "never ; os_name == 'nt'"), extras=("more",))
+    make_wheel(world.wheels, "below")
+    with index(world.wheels) as (fake, _):
+        places = {"UV_DEFAULT_INDEX": f"{fake.url}/simple", "UV_FIND_LINKS": ""}
+        project = world.project(files={"requirements.txt": "one[more]\n./wheels/near-1.0-py3-none-any.whl\n"})
+        make_wheel(project.root / "wheels", "near")
+        ok(project.cogpack("lock", **places))
+        said = ok(project.cogpack("export", "--format", form, **places)).out
+        make_wheel(world.wheels, "one", "2.0")
+        # pip installs for the interpreter that it runs in, which the image's need not be.
+        file = project.write(form, said.replace("3.13", HERE))
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--dry-run",
+                "--ignore-installed",
+                "--report",
+                "-",
+                "-qr",
+                str(file),
+            ],
+            cwd=project.root,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(world.directory), "PYTHONPATH": str(program)}
+            | {"PIP_CONFIG_FILE": "/dev/null", "PIP_INDEX_URL": f"{fake.url}/simple"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    found = {
+        one["metadata"]["name"]: one["download_info"]["archive_info"]["hashes"]["sha256"]
+        for one in json.loads(done.stdout)["install"]
+    }
+    lock = tomllib.loads((project.root / "cogpack.lock").read_text())
+    assert found == {wheel["name"]: wheel["sha256"] for wheel in _wheels(lock)}
+    assert {"one", "below", "near"} < found.keys()
 
 
 def _wheels(lock: dict[str, dict[str, dict[str, list[dict[str, str]]]]]) -> list[dict[str, str]]:
