@@ -1,6 +1,7 @@
 """torch comes from the index that cog.yaml asks for, and from no other, whoever answers."""
 
 import hashlib
+import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,6 +99,27 @@ def test_another_cuda_than_the_one_asked_for_is_an_error_where_cog_yaml_says_so(
     assert done.code == 2
     assert "build.cuda: 12.1 is asked for, and what was taken is CUDA 12.8.90 (nvidia-cuda-runtime-cu12)" in done.err
     assert not (made.root / "cogpack.lock").exists()
+
+
+@pytest.mark.parametrize(("gpu", "line"), [(False, "--pre\ntorch"), (True, "torch==2.9.0.dev20260101+cu130")])
+def test_a_build_of_a_night_comes_from_the_index_that_is_named_and_is_pinned(
+    world: World, gpu: bool, line: str
+) -> None:
+    night = Path(shutil.copytree(world.wheels, world.directory / "night"))
+    make_wheel(night, "numpy", "2.1.0")
+    make_wheel(night, "torch", "2.9.0.dev20260101+cu130", requires=("numpy",))
+    with served(world) as places, index(night) as (fake, _):
+        places |= {"COGPACK_URL_MAP": f"{PYTORCH}/nightly={fake.url} {PYTORCH}={CLOSED}/whl", "UV_HTTP_RETRIES": "0"}
+        lines = f"--extra-index-url {PYTORCH}/nightly/simple\n{line}\n"
+        made = project(world, lines, f"  gpu: {str(gpu).lower()}\n")
+        said = ok(made.cogpack("push", made.target(), **places)).err
+        wheels, index_ = locked(made)
+        assert (wheels["torch"], wheels["numpy"], index_) == ("2.9.0.dev20260101+cu130", "2.1.0", None)
+        assert f"{PYTORCH}/nightly/simple: such wheels are deleted after a time; cogpack fetch -o DIR keeps" in said
+        ok(made.cogpack("fetch", "-o", "../depot", **places))
+        (night / "torch-2.9.0.dev20260101+cu130-py3-none-any.whl").unlink()
+        fresh = {"COGPACK_CACHE_DIR": str(world.directory / "another-cache")}
+        ok(made.cogpack("build", "-o", "../layout", "--offline", "../depot", **fresh))
 
 
 def test_a_lock_that_says_nothing_of_torchs_index_is_used_as_it_is(world: World) -> None:

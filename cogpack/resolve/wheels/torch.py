@@ -27,6 +27,7 @@ _HOSTED = BUILT | {"torchtext", "torchao", "torchcodec", "torchrec", "torch-tens
 
 _PINNED = re.compile(r"(?<![=!<>~])==\s*([0-9][0-9.]*?)(?:\.\*)?(?:\+[\w.]+)?(?=\s*(?:[,;)]|$))")
 _LOCAL = re.compile(rf"\+({TORCH_INDEX.pattern})(?![\w.])")
+_NIGHTLY = re.compile(r"[=>]\s*[0-9.]+\.?dev[0-9]")
 _LABELLED = re.compile(rf"/whl/({TORCH_INDEX.pattern})(?:/(?:torch_)?stable\.html)?/?")
 _LASTING = re.compile(r"/whl/(?:rocm[0-9.]+|xpu)(?:/.*)?")
 _UNLABELLED = re.compile(r"/whl(?:/(?:torch_)?stable\.html)?/?")
@@ -84,8 +85,8 @@ class TorchIndex(msgspec.Struct, frozen=True):
 
 class TorchChoice(msgspec.Struct, frozen=True, kw_only=True):
     """Says where torch and its like come from. `index`: as the lock names it, None where there are only files, and no
-    index; `requirements`: without what that decides; `named`: they had an index of PyTorch's; `notes`: of versions that
-    were written for another build."""
+    index, or one of nightly builds, which stays among the others; `requirements`: without what that decides; `named`:
+    they had an index of PyTorch's; `notes`: of versions that were written for another build."""
 
     index: str | None
     requirements: Requirements
@@ -94,8 +95,9 @@ class TorchChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def choose_torch(config: Config, requirements: Requirements, arch: str) -> TorchChoice:
-    """Choose by the first of these: `cogpack.torch_index`; what no index is for (`--no-index`, hashes); CPU, where
-    there is no `gpu`; the build that a version is written with; the index that the requirements name; `build.cuda`."""
+    """Choose by the first of these: `cogpack.torch_index`; what no index is for (`--no-index`, hashes); nightly builds;
+    CPU, where there is no `gpu`; the build that a version is written with; the index that the requirements name;
+    `build.cuda`."""
     named = tuple(filter(None, map(_label, _addresses(requirements))))
     own = [line for line in (*requirements.required, *requirements.constrained) if line.name in _HOSTED]
     written = [found[1] for line in sorted(own, key=_by_weight) if (found := _local(line))]
@@ -145,6 +147,8 @@ def _index(
         return config.pack.torch_index, config.where("cogpack.torch_index")
     if requirements.options.no_index or any(line.hashes for line in own):
         return (written or [PLAIN_TORCH_INDEX])[0] if own and not requirements.options.no_index else None, ""
+    if _is_nightly(requirements, own):
+        return None, ""
     version = next((found for line in own if line.name == "torch" and (found := _version(line))), None)
     if not config.gpu:
         if arch == "arm64" and version and _numbers(version) < _FIRST_CUDA_ON_ARM and not (written or named):
@@ -157,6 +161,13 @@ def _index(
     if config.cuda and version:
         return _by_cuda(version, config.cuda), config.where("build.cuda")
     return PLAIN_TORCH_INDEX, ""
+
+
+def _is_nightly(requirements: Requirements, own: list[RequirementLine]) -> bool:
+    """Tell whether torch is to come from an index of PyTorch's that is of no release: such a build is named, or any
+    pre-release will do."""
+    named = any(_path(url) and not _is_known(url) for url in _addresses(requirements))
+    return named and (requirements.options.pre or any(_NIGHTLY.search(line.text) for line in own))
 
 
 def _by_cuda(version: str, asked: str) -> str:

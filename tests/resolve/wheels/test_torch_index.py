@@ -45,6 +45,13 @@ def chosen(config: str, lines: str, arch: str = "amd64") -> TorchChoice:
         # What is written under cogpack goes before all.
         (f"{GPU}  cuda: '11.8'\ncogpack: {{torch_index: pypi}}", "torch==2.1.0+cu118", "pypi"),
         ("cogpack: {torch_index: cu121}", "torch==2.1.0", "cu121"),
+        # Builds of a night come from the index that is named, which stays one of its own.
+        ("", f"--pre\n--extra-index-url {PYTORCH}/nightly/cpu\ntorch", None),
+        (GPU, f"--extra-index-url {PYTORCH}/nightly/cu124\ntorch==2.6.0.dev20241112+cu124", None),
+        (GPU, f"-i {PYTORCH}/test/cu124\ntorchvision\ntorch>=2.6.0dev1", None),
+        ("", f"--extra-index-url {PYTORCH}/nightly/cpu\ntorch==2.5.0", "cpu"),
+        ("cogpack: {torch_index: pypi}", f"--pre\n--extra-index-url {PYTORCH}/nightly/cpu\ntorch", "pypi"),
+        ("", "--pre\ntorch", "cpu"),
         # Files have no index.
         ("", "--no-index\ntorch==2.1.0", None),
     ],
