@@ -33,3 +33,8 @@ def from_index(address: str | None) -> Iterator[str]:
     """Name the index that a package is from; PyPI is what this machine takes for it."""
     if address and not _PYPI.match(address):
         yield f"--extra-index-url {address}"
+
+
+def file_in_project(path: str, digest: str | None) -> str:
+    """Write an archive or a wheel of the project, of which a lock may have the hash (`sha256:...`)."""
+    return in_project(path) + (f" --hash={digest}" if digest and digest.startswith("sha256:") else "")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from cogpack.requirements.model import Selection
-from cogpack.requirements.pinned import at_address, at_commit, from_index, in_project, pinned
+from cogpack.requirements.pinned import at_address, at_commit, file_in_project, from_index, in_project, pinned
 from cogpack.requirements.toml_text import Line, TomlText
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _lines(file: TomlText, package: "Package", number: int) -> Iterator[str]:
         yield (
             at_address(name, archive.url, _digest(archive.hashes), archive.subdirectory)
             if archive.url
-            else in_project(archive.path or "")
+            else file_in_project(archive.path or "", _digest(archive.hashes))
         )
     else:
         if package.version is None:

@@ -8,7 +8,7 @@ from packaging.markers import InvalidMarker, Marker
 from packaging.utils import canonicalize_name
 
 from cogpack.requirements.model import Selection
-from cogpack.requirements.pinned import at_address, at_commit, from_index, in_project, pinned
+from cogpack.requirements.pinned import at_address, at_commit, file_in_project, from_index, in_project, pinned
 from cogpack.requirements.toml_text import Line, TomlText
 
 _VERSION = 1
@@ -76,7 +76,7 @@ class _Package(msgspec.Struct, frozen=True, rename="kebab"):
         elif source.url is not None:
             yield at_address(self.name, source.url, hashes[0] if hashes else None)
         elif source.path is not None:
-            yield in_project(source.path)
+            yield file_in_project(source.path, hashes[0] if hashes else None)
         elif source.virtual is None and source.local is not None:
             yield f"{'-e ' if source.editable else ''}{in_project(source.local)}"
 

@@ -171,7 +171,9 @@ def test_pylock_holds_versions_and_hashes_of_what_is_for_the_image(path: str) ->
         (f"one==1.0 --hash=sha256:{A} --hash=sha256:{B}", 8),
         (f"far @ https://h.test/far-1-py3-none-any.whl --hash=sha256:{C}", 29),
     ]
-    assert [wheel.file for wheel in found.local_wheels] == ["./wheels/near-1-py3-none-any.whl"]
+    assert [(wheel.file, wheel.hashes) for wheel in found.local_wheels] == [
+        ("./wheels/near-1-py3-none-any.whl", (f"sha256:{C}",))
+    ]
     assert found.options.extra_index_urls == ("https://ours.test/simple",)
 
 
@@ -236,6 +238,7 @@ wheels = [{{ url = "https://h.test/below-1-py3-none-any.whl", hash = "sha256:{C}
 name = "extra-of-one"
 version = "3"
 source = {{ path = "wheels/extra_of_one-3-py3-none-any.whl" }}
+wheels = [{{ filename = "extra_of_one-3-py3-none-any.whl", hash = "sha256:{C}" }}]
 
 [[package]]
 name = "forked"
@@ -268,10 +271,12 @@ def test_a_lock_of_uv_holds_versions_and_hashes_of_what_the_project_requires_in_
     found = read(UV_LOCK, "uv.lock")
     assert [(str(line), line.line) for line in found.required] == [
         (f"below @ https://h.test/below-1-py3-none-any.whl --hash=sha256:{C}", 31),
-        ("forked==2.0", 47),
+        ("forked==2.0", 48),
         (f"one==1.0 --hash=sha256:{A} --hash=sha256:{B}", 19),
     ]
-    assert [wheel.file for wheel in found.local_wheels] == ["./wheels/extra_of_one-3-py3-none-any.whl"]
+    assert [(wheel.file, wheel.hashes) for wheel in found.local_wheels] == [
+        ("./wheels/extra_of_one-3-py3-none-any.whl", (f"sha256:{C}",))
+    ]
     assert found.options.extra_index_urls == ("https://ours.test/simple",)
     more = read(UV_LOCK, "uv.lock", extras=("gpu",), groups=("dev",))
     assert {"torch==2.1.0+cpu", "lint==1"} <= {line.text for line in more.required}

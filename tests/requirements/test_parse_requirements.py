@@ -354,7 +354,7 @@ def test_what_is_read_is_valid_and_reads_the_same_again(pieces: list[str]) -> No
     ids=range(11),
 )
 def test_hostile_lines_take_bounded_time(text: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with contextlib.suppress(InputError):
         parse_requirements(text, path="r.txt")
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
