@@ -1,45 +1,49 @@
-"""What README and docs have in blocks of `sh` is run, line by line, over a base of this machine's programs.
+"""What README and docs have in blocks of `sh` is typed into a shell, over a base of this machine's programs.
 
-Registries that the documents name are ours, on loopback. What wants Docker, an account or the package index is named
-below, and only read by the parser (`tests/cli/test_documented_commands.py`).
+Registries that the documents name are ours, on loopback. What wants Docker, a GPU, an account or the package index is
+named below, and only read by the parser (`tests/cli/test_documented_commands.py`);
+`tests/integration/test_documents_for_real.py` types what is marked so.
 """
 
-import os
 import re
-import shlex
-import subprocess
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.documents import DOCUMENTS, ROOT, blocks
+from support.documents import DOCUMENTS, ROOT, blocks, commands, lines
 from support.programs_base import PROGRAMS, SERVER, programs_base
-from support.world import World, ok, push_image
+from support.typist import program, typed
+from support.world import Project, World, ok, push_image
 
-REGISTRIES = re.compile(
-    r"localhost:5000|(?:ghcr\.io|registry\.(?:example\.com|internal|gitlab\.com))(?=/(?:me|mirror)/)"
-)
-NOT_RUN = {
-    "docker": "an engine",
-    "curl": "asks what Docker runs",
-    "kill": "ends a job of the reader's shell",
-    "pip": "the package index",
-    "uv": "the package index",
-    "uvx": "the package index",
-    "gpg": "makes a key of the reader's",
-    "cogpack registry serve": "the registry is there already",
-    "cogpack login": "an account",
-    "cogpack bench pull": "measures for a minute",
-    "cogpack bench push": "measures for a minute",
-    "digest=$(cogpack": "jq",
-    "COGPACK_SIGNING_KEY_FILE=secret.asc cogpack": "a key",
+REGISTRIES = re.compile(r"(?:ghcr\.io|registry\.(?:example\.com|internal|gitlab\.com))(?=/(?:me|mirror|team)/)")
+NOT_TYPED = {
+    "docker": "for real",
+    "curl": "for real: it asks what Docker runs",
+    "pip": "for real: the package index",
+    "uv": "for real: the package index",
+    "cd examples/gpu-trial": "a GPU",
+    "cogpack exec --gpus": "a GPU",
+    "cogpack exec -f ./nvcc.yaml --gpus": "a GPU",
+    "cogpack run --gpus": "a GPU",
+    "kubectl": "a cluster",
+    "cogpack bench pull": "measures for a minute: tests/heart/test_bench_pull.py",
+    "cogpack bench push": "measures for a minute: tests/heart/test_bench_push.py",
+    "cogpack login --token-stdin": "an account: tests/heart/test_replicate.py",
 }
-OF_A_MODEL = ROOT / "docs/api.md"
-"""Its blocks ask a model that is there: `tests/integration/test_api_document.py` does."""
-PAGES = [str(path.relative_to(ROOT)) for path in DOCUMENTS if blocks(path, "sh") and path != OF_A_MODEL]
-CONFIG = """build:
-  python_requirements: requirements.txt
-run: "predict.py:Predictor"
+ELSEWHERE = {ROOT / "docs/api.md", ROOT / "docs/run.md"}
+"""Ask models: `tests/integration/test_api_document.py` types the one, `test_documents_for_real.py` the other."""
+PAGES = [str(path.relative_to(ROOT)) for path in DOCUMENTS if blocks(path, "sh") and path not in ELSEWHERE]
+SMALL = """
+from pathlib import Path
+
+for path in Path().glob("**/cog.yaml"):
+    if "cogpack:" not in (text := path.read_text()):
+        path.write_text(text + "\\ncogpack:\\n  base: REGISTRY/base/programs:v1\\n")
+        (path.parent / "requirements.txt").write_text("--no-index\\n")
 """
+"""Has a new project stand on our base, without an index."""
 
 
 @pytest.fixture(scope="session")
@@ -47,70 +51,59 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return programs_base(tmp_path_factory.mktemp("programs"), (*PROGRAMS, "perl"), python=SERVER)
 
 
-class Reader:
-    """Types the lines of one document: `directory` and `environment` are those of the shell."""
+@pytest.fixture
+def keys() -> Iterator[Path]:
+    """Where gpg keeps keys: below a path that its sockets can have."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        yield Path(short)
 
-    def __init__(self, world: World, directory: Path) -> None:
-        self.world = world
-        self.directory = directory
-        self.environment: dict[str, str] = {}
-        self.ran = 0
 
-    def types(self, line: str) -> None:
-        line = REGISTRIES.sub(self.world.registry, line).removesuffix(" &")
-        for part in line.split(" && "):
-            words = shlex.split(part, comments=True)
-            if words and not any(part.startswith(f"{name} ") for name in NOT_RUN):
-                self.ran += 1
-                self._run(words)
-
-    def _run(self, words: list[str]) -> None:
-        match words:
-            case ["cogpack", *arguments]:
-                to = Path(os.devnull)
-                if ">" in arguments:
-                    to = self.directory / arguments[arguments.index(">") + 1]
-                    arguments = arguments[: arguments.index(">")]
-                done = ok(self.world.cogpack(*arguments, directory=self.directory, **self.environment))
-                to.write_text(done.out)
-                for path in self.directory.glob("**/cog.yaml"):
-                    self.make_small(path)
-            case ["cd", place]:
-                self.directory = (self.directory / place).resolve()
-            case ["export", setting]:
-                name, given, value = setting.partition("=")
-                assert given
-                self.environment[name] = value
-            case _:
-                environment = os.environ | self.environment | {"HOME": str(self.world.directory / "home")}
-                subprocess.run(words, cwd=self.directory, env=environment, check=True)
-
-    def make_small(self, config: Path) -> None:
-        """Have a project stand on our base, without an index."""
-        text = config.read_text()
-        if "cogpack:" not in text:
-            config.write_text(f"{text}\ncogpack:\n  base: {self.world.registry}/base/programs:v1\n")
-            (config.parent / "requirements.txt").write_text("--no-index\n")
+def pushed_before(world: World, page: Path) -> Project:
+    """Images that documents name, and the project of which they are."""
+    project = world.project(config="")
+    config = f"image: {world.registry}/me/model\n{(project.root / 'cog.yaml').read_text()}"
+    project.write("cog.yaml", config.replace("base/python", "base/programs"))
+    for tag in ("v1", "v2"):
+        ok(project.cogpack("push", project.target(tag)))
+    project.write("schema.json", ok(project.cogpack("schema")).out)
+    for block in blocks(page, "yaml"):
+        if "shared_layers:" in block:
+            more = REGISTRIES.sub(world.registry, block).removeprefix("cogpack:\n")
+            project.write("cog.yaml", (project.root / "cog.yaml").read_text() + more)
+    return project
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
-def test_what_a_document_says_to_type_works(page: str, world: World, programs: bytes) -> None:
+def test_what_a_document_says_to_type_works(page: str, world: World, programs: bytes, keys: Path) -> None:
+    text = "\n".join(blocks(ROOT / page, "sh"))
+    if missing := [name for name in ("gpg", "jq") if re.search(rf"\b{name} ", text) and shutil.which(name) is None]:
+        pytest.skip(f"no {', '.join(missing)} here, which the document starts")
     push_image(world.registry, "base/programs:v1", [programs])
-    reader = Reader(world, world.directory)
-    if not any("cogpack init" in block and "cd hello" in block for block in blocks(ROOT / page, "sh")):
-        project = world.project(config="")
-        project.write("cog.yaml", f"image: {world.registry}/me/model\n{CONFIG}")
-        reader.make_small(project.root / "cog.yaml")
-        for tag in ("v1", "v2"):  # images that documents name
-            ok(project.cogpack("push", project.target(tag)))
-        project.write("schema.json", ok(project.cogpack("schema")).out)
-        reader.directory = project.root
-    for block in blocks(ROOT / page, "sh"):
-        for line in block.replace("\\\n", " ").splitlines():
-            reader.types(line)
+    of_a_project = not re.search(r"^(?:mkdir .*|cogpack init hello && cd hello)$", text, re.MULTILINE)
+    directory = pushed_before(world, ROOT / page).root if of_a_project else world.directory / "empty"
+    directory.mkdir(exist_ok=True)
+    copy = world.directory / "page.md"
+    copy.write_text(REGISTRIES.sub(world.registry, (ROOT / page).read_text()))
+    found = program(world.directory / "bin", SMALL.replace("REGISTRY", world.registry))
+    given = {
+        **world.environment,
+        "PATH": f"{found}:/usr/local/bin:/usr/bin:/bin",
+        "GNUPGHOME": str(keys),
+        "REGISTRY": f"{world.registry}/me",
+        "COMMIT": "0123abc",
+        "IMAGE": f"{world.registry}/me/model:v3",
+        "REGISTRY_PASSWORD": "not-a-secret-of-anybody",
+    }
+    typed(copy, directory, given, left_out=NOT_TYPED)
 
 
-def test_what_is_not_run_is_said_somewhere() -> None:
+def test_what_is_not_typed_is_said_somewhere() -> None:
     text = "\n".join(block for path in DOCUMENTS for block in blocks(path, "sh"))
-    assert [name for name in NOT_RUN if not re.search(rf"(?:^|&& ){re.escape(name)} ", text, re.MULTILINE)] == []
+    assert [one for one in NOT_TYPED if not re.search(rf"(?:^|\| ){re.escape(one)}(?: |$)", text, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_line_with_a_command_of_ours_is_in_a_block_that_is_typed(page: Path) -> None:
+    typing = "\n".join(blocks(page, "sh")).replace("\\\n", " ")
+    assert [line for line in lines(page) if list(commands(line)) and line not in typing] == []

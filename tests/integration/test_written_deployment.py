@@ -16,6 +16,7 @@ import pytest
 import yaml
 from integration.conftest import Project
 from support import plain
+from support.hub import hub
 
 from cogpack.running.server import free_port
 from cogpack.runtime.contract import PROBE
@@ -27,14 +28,13 @@ import getpass, os
 from pathlib import Path as HostPath
 
 from cog import BaseRunner, Path
+from huggingface_hub import snapshot_download
 
 
 class Runner(BaseRunner):
     def setup(self):
-        hub = HostPath(os.environ["HF_HOME"], "hub/models--me--x")
-        (hub / "blobs").mkdir(parents=True)
-        (hub / "blobs/abc").write_bytes(b"weights")
-        (hub / "model.bin").symlink_to("blobs/abc")
+        downloaded = HostPath(snapshot_download("owner/name"))
+        assert downloaded.is_relative_to(os.environ["HF_HOME"])
         for name in ("TORCH_HOME", "TRITON_CACHE_DIR"):
             os.makedirs(os.environ[name])
         if not os.path.exists("model-cache"):
@@ -42,7 +42,7 @@ class Runner(BaseRunner):
             HostPath("model-cache/x").touch()
         HostPath("/dev/shm/x").touch()
         HostPath.home().joinpath(".config").mkdir()
-        self.loaded = (hub / "model.bin").read_text() + " ".join(os.listdir("model-cache"))
+        self.loaded = (downloaded / "model.bin").read_text() + " ".join(os.listdir("model-cache"))
 
     def run(self) -> dict:
         refused = []
@@ -98,6 +98,11 @@ def test_a_model_that_downloads_lives_over_a_root_that_nobody_writes(
 ) -> None:
     model = locked_hello.fresh(tmp_path / "model", lock=True)
     (model.root / "predict.py").write_text(MODEL)
+    (model.root / "requirements.txt").write_text("huggingface_hub>=1\n")
+    config = (model.root / "cog.yaml").read_text()
+    (model.root / "cog.yaml").write_text(
+        config.replace("build:\n", "build:\n  python_requirements: requirements.txt\n")
+    )
     model.cogpack("init", "-q", "--kubernetes", "-t", "localhost/me/model")
     model.cogpack("build", "-o", str(tmp_path / "image.tar"), "-t", "localhost/me/model:latest")
     podman("load", "-q", "-i", str(tmp_path / "image.tar"))
@@ -109,18 +114,21 @@ def test_a_model_that_downloads_lives_over_a_root_that_nobody_writes(
     deployment["metadata"]["annotations"] = {"io.podman.annotations.init.container.type": "always"}
     del pod["containers"][0]["ports"]  # on this machine's network, so that no bridge of podman's stays behind
     pod["containers"][0]["env"].append({"name": "PORT", "value": str(port)})
-    (tmp_path / "played.yaml").write_text(yaml.safe_dump(deployment))
-    podman("play", "kube", "--network", "host", str(tmp_path / "played.yaml"))
+    with hub({"model.bin": b"weights"}) as found:
+        pod["containers"][0]["env"].append({"name": "HF_ENDPOINT", "value": found.endpoint})
+        (tmp_path / "played.yaml").write_text(yaml.safe_dump(deployment))
+        podman("play", "kube", "--network", "host", str(tmp_path / "played.yaml"))
 
-    def probe(question: str) -> int:
-        return podman("exec", "model-pod-0-model", "python", "-I", f"/{PROBE}", question, ok=False).returncode
+        def probe(question: str) -> int:
+            return podman("exec", "model-pod-0-model", "python", "-I", f"/{PROBE}", question, ok=False).returncode
 
-    end = time.monotonic() + 60
-    while probe("started") != 0:
-        assert time.monotonic() < end, podman("logs", "model-pod-0-model").stderr
-        time.sleep(0.1)
-    assert (probe("ready"), probe("alive")) == (0, 0)
-    answer = plain.post(f"http://127.0.0.1:{port}/predictions", json={"input": {}}).json()
+        end = time.monotonic() + 60
+        while probe("started") != 0:
+            assert time.monotonic() < end, podman("logs", "model-pod-0-model").stderr
+            time.sleep(0.1)
+        assert (probe("ready"), probe("alive")) == (0, 0)
+        answer = plain.post(f"http://127.0.0.1:{port}/predictions", json={"input": {}}).json()
+    assert found.served == {"model.bin": len(b"weights")}
     assert answer["output"] == {
         "loaded": "weightsx",
         "user": "model",

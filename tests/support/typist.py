@@ -1,0 +1,66 @@
+"""The blocks of `sh` of a document are typed into one bash, which ends at the first line that fails."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from support.documents import ROOT, blocks
+
+from cogpack.running.server import free_port
+
+_SHELL = r"""
+set -eum -o pipefail
+trap 'for job in $(jobs -p); do kill -- -$job; done' EXIT
+cogpack() {  # one that serves does so until it says that it serves, and is then told to end
+    if [ "$1" != serve ]; then command cogpack "$@"; return; fi
+    command cogpack "$@" > served & serving=$!
+    until grep -q "^serving on" served; do kill -0 $serving; sleep 0.1; done
+    kill $serving && wait $serving
+}
+set -v
+"""
+_PORT = re.compile(r"(?<=localhost:|127\.0\.0\.1:)\d{4}\b|(?<=--port )\d{4}\b|(?<=-p )\d{4}\b")
+"""Of this machine: in `-p 8000:5000` the second is the container's."""
+
+
+def typed(document: Path, directory: Path, environment: Mapping[str, str], *, left_out: Collection[str] = ()) -> str:
+    """Type a document in `directory`; give what was said. `left_out`: what a command, or the line behind a pipe, begins
+    with that is not typed. Ports are free ones."""
+    ports: dict[str, int] = {}
+    script = "\n".join(blocks(document, "sh")).replace("\\\n", " ")
+    kept = [line for line in script.splitlines() if not _has(line, left_out)]
+    text = _PORT.sub(lambda found: str(ports.setdefault(found[0], free_port())), "\n".join(kept))
+    done = subprocess.run(
+        ["bash", "-c", f"{_SHELL}{text}\n"],
+        cwd=directory,
+        env={name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")} | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def _has(line: str, beginnings: Collection[str]) -> bool:
+    return any(re.search(rf"(?:^|\| ){re.escape(one)}(?: |$)", line) for one in beginnings)
+
+
+def program(directory: Path, after: str = "") -> Path:
+    """Write the program `cogpack` of these sources, and give where it is. `after`: what Python does after each
+    `cogpack init`."""
+    directory.mkdir()
+    (directory / "after.py").write_text(after)
+    path = directory / "cogpack"
+    path.write_text(
+        f'#!/bin/sh\nPYTHONPATH={ROOT} {sys.executable} -m cogpack "$@" || exit\n'
+        f'if [ "$1" = init ]; then {sys.executable} {directory}/after.py; fi\n'
+    )
+    path.chmod(0o755)
+    return directory
