@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import signal
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from support.wheels import make_wheel
 from support.world import Done, Project, World, noise, ok
 
 from cogpack.lockfile import parse_lock
+from cogpack.registry.server import Server
 
 pytestmark = pytest.mark.slow
 
@@ -171,6 +174,29 @@ def test_a_platform_that_fails_leaves_the_tag_as_it_was(project: Project) -> Non
         headers={"Accept": "application/vnd.oci.image.manifest.v1+json"},
     ).content
     assert f"sha256:{hashlib.sha256(body).hexdigest()}" == first
+
+
+@pytest.mark.parametrize("manifests", [1, 3], ids=["between the images", "before the tag"])
+def test_who_interrupts_it_between_two_platforms_leaves_nothing_that_can_be_seen(
+    project: Project, tmp_path: Path, manifests: int
+) -> None:
+    put: list[str] = []
+
+    def heard(method: str, path: str, received: int, sent: int) -> None:
+        if method == "PUT" and "/me/model/manifests/sha256:" in path:
+            put.append(path)
+            if len(put) == manifests:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    both(project, "lock")
+    with Server(tmp_path / "registry2", on_request=heard) as server:
+        target = f"{server.address}/me/model:v1"
+        done = project.cogpack("push", "--no-attach", target, "--platform", BOTH)
+        assert done.code == 130
+        assert len(put) == manifests
+        assert plain.get(f"http://{server.address}/v2/me/model/tags/list").json()["tags"] == []
+        both(project, "push", "--no-attach", target)
+        assert plain.get(f"http://{server.address}/v2/me/model/tags/list").json()["tags"] == ["v1"]
 
 
 def test_an_empty_machine_moves_nothing_that_the_tag_of_an_index_vouches_for(project: Project, tmp_path: Path) -> None:
