@@ -15,6 +15,7 @@ from cogpack.commands.gpu_check import check_gpus
 from cogpack.commands.source_checks import check_sources
 from cogpack.disk import write_whole
 from cogpack.errors import CogpackError, InputError, NoProjectError
+from cogpack.http import redacted
 from cogpack.lockfile import FILE, Decisions, Lock, read_lock
 from cogpack.locking import current
 from cogpack.locking.missing_imports import local_modules, look_at_imports
@@ -24,6 +25,7 @@ from cogpack.opening import parse_reference
 from cogpack.planning.describing import describe_project, find_described
 from cogpack.project import Project, each_platform
 from cogpack.reference import Reference
+from cogpack.resolve.interpreter import MIRROR
 from cogpack.session import Session
 from cogpack.text import size_text, time_text
 
@@ -66,6 +68,7 @@ def check_project(session: Session, *, isolation: str | None, fix: bool) -> Iter
     yield from check_sources(project)
     lock, told = _check_lock(session, project)
     yield told
+    yield _check_python(session, project, _first(project, lock))
     if lock is not None:
         yield from _check_imports(session, project, lock)
     yield from check_gpus(session, project, _first(project, lock))
@@ -122,7 +125,7 @@ def _check_model(project: Project) -> Iterator[Check]:
             name="model",
             verdict="failed",
             said="cog.yaml names no predictor",
-            next_step='write run: "predict.py:Predictor"',
+            next_step='write run: "run.py:Runner"',
         )
         return
     try:
@@ -144,6 +147,26 @@ def _check_lock(session: Session, project: Project) -> tuple[Lock | None, Check]
     except CogpackError as error:
         return None, _failed("lock", error)
     return found, Check(name="lock", verdict="ok", said=f"{FILE} was made from what is here")
+
+
+def _check_python(session: Session, project: Project, decisions: Decisions | None) -> Check:
+    """Say where the image's Python comes from, since not all have it."""
+    config = project.config
+    if decisions is not None:
+        origin = f"python-build-standalone {decisions.interpreter.version}" if decisions.interpreter else "the base"
+        return Check(name="python", verdict="ok", said=f"{decisions.python.minor}, of {origin}, as locked")
+    if config.pack.base is not None or config.python_minor in config.debian_pythons:
+        origin = "the base, if that has it" if config.pack.base is not None else "Debian"
+        return Check(name="python", verdict="ok", said=f"{config.python_minor}, of {origin}")
+    mirror = session.environment.get(MIRROR)
+    other = " or ".join(f'"{one}"' for one in config.debian_pythons)
+    return Check(
+        name="python",
+        verdict="advice",
+        said=f"{config.python_minor} is none of Debian's: it comes from python-build-standalone, at "
+        f"{redacted(mirror) if mirror else 'releases.astral.sh or GitHub'}",
+        next_step=f"nothing, where that can be reached; else write {other}, which come from Debian, or set {MIRROR}",
+    )
 
 
 def _first(project: Project, lock: Lock | None) -> Decisions | None:

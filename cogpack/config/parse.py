@@ -69,7 +69,7 @@ def parse_config(text: bytes, *, path: str = "cog.yaml") -> Config:
         environment=_environment(top["environment"], compiles=pack.cuda_toolkit is not None)
         if "environment" in top
         else (),
-        weights=managed_weights(top["weights"], model="model" in top) if "weights" in top else (),
+        weights=managed_weights(top["weights"], beside=top) if "weights" in top else (),
         traces=_traces(top["observability"]) if "observability" in top else False,
         pack=pack,
         notes=tuple(document.notes),
@@ -166,6 +166,7 @@ def _concurrency(value: Value, python: str | None) -> int | None:
     fields = value.fields(("max",))
     if "max" not in fields:
         return None
+    fields["max"].note(Code.DEPRECATED_KEY, "deprecated by Cog; @cog.concurrent(max=N) on run says the same")
     slots = fields["max"].integer(minimum=1)
     if slots > 1 and python is not None and tuple(map(int, python.split(".")[:2])) < (3, 11):
         fields["max"].fail(

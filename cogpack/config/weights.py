@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from collections.abc import Container
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -11,11 +12,12 @@ from cogpack.config.model import ManagedWeight, WeightSource
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
 
 
-def managed_weights(value: Value, *, model: bool) -> tuple[ManagedWeight, ...]:
-    """Read them all: names and targets are unique, no target lies in another; `model`: whether the key `model` is
-    there."""
-    if not model:
-        value.fail("needs model, the repository that the weights belong to", next_step="write model: HOST/NAME")
+def managed_weights(value: Value, *, beside: Container[str]) -> tuple[ManagedWeight, ...]:
+    """Read them all: names and targets are unique, no target lies in another; `beside`: the keys of the same
+    mapping, of which `model` must be one."""
+    if "model" not in beside:
+        step = "rename image: to model:, without a tag" if "image" in beside else "write model: HOST/NAME"
+        value.fail("needs model, the repository that the weights belong to", next_step=step)
     found: list[ManagedWeight] = []
     for item in value.items():
         weight = _weight(item)
@@ -71,6 +73,8 @@ def _is_address(uri: str) -> bool:
 
 
 def _globs(value: Value | None) -> tuple[str, ...]:
+    if value is not None and not value.items():
+        value.expected("at least one file pattern")
     for item in value.items() if value else ():
         text = item.text()
         if not text or text.startswith("!") or "\\" in text:

@@ -350,6 +350,9 @@ def test_weights_may_lie_at_any_of_these(uri: str) -> None:
 
 def test_managed_weights_need_a_model() -> None:
     assert "cog.yaml:2:10: weights: needs model" in fault("image: x\nweights: []\n")
+    with pytest.raises(InputError) as renamed:
+        parse_config(b"image: x\nweights: []\n", path="cog.yaml")
+    assert renamed.value.next_step == "rename image: to model:, without a tag"
     with pytest.raises(InputError) as caught:
         parse("weights: []\n")
     assert caught.value.next_step == "write model: HOST/NAME"

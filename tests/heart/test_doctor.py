@@ -63,6 +63,7 @@ def test_a_project_is_looked_at_and_nothing_is_resolved_for_it(world: World) -> 
         "model": "ok",
         "predictor": "advice",
         "lock": "advice",
+        "python": "ok",
         "login": "advice",
     }
     assert "cogpack login r8.im" in found["login"][1]
@@ -131,6 +132,31 @@ def test_what_older_cogs_made_necessary_of_pydantic_is_told_with_its_place(
             assert found["pydantic"][1].startswith("predict.py:3:1: class Out is a pydantic.BaseModel")
     project.write("predict.py", f"from cog import BaseModel\n{model.replace(base, 'BaseModel')}True)\n{source}")
     assert "pydantic" not in checks(project.cogpack("doctor", "--json"))
+
+
+@pytest.mark.parametrize(
+    ("version", "verdict", "said"),
+    [
+        ("3.13", "ok", "3.13, of Debian"),
+        (
+            "3.12",
+            "advice",
+            "3.12 is none of Debian's: it comes from python-build-standalone, at https://m.test/python; ",
+        ),
+    ],
+)
+def test_where_python_comes_from_is_told_before_it_is_asked_for(
+    world: World, version: str, verdict: str, said: str
+) -> None:
+    project = world.project()
+    found = checks(project.cogpack("doctor", "--json"))["python"]
+    assert found == ("ok", "3.13, of the base, if that has it; None")
+    ok(project.cogpack("lock"))
+    assert checks(project.cogpack("doctor", "--json"))["python"] == ("ok", "3.13, of the base, as locked; None")
+    project.write("cog.yaml", f'build:\n  python_version: "{version}"\npredict: "predict.py:Predictor"\n')
+    mirror = "https://me:hunter2@m.test/python"
+    found = checks(project.cogpack("doctor", "--json", UV_PYTHON_INSTALL_MIRROR=mirror))["python"]
+    assert (found[0], found[1].startswith(said)) == (verdict, True), found
 
 
 def test_old_names_of_the_predictor_are_told_until_they_are_new(world: World) -> None:

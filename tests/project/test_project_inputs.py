@@ -255,7 +255,7 @@ def test_sources_are_read_as_the_image_will_have_them(tmp_path: Path) -> None:
 
 def test_a_predictor_that_is_left_out_is_named(tmp_path: Path) -> None:
     found = project(tmp_path, {"p.py": "1", ".dockerignore": "*.py"}, "predict: p.py:P")
-    with pytest.raises(InputError, match=r"^p\.py: named in cog\.yaml, but left out by \.dockerignore"):
+    with pytest.raises(InputError, match=r"^cog\.yaml:1:10: predict: p\.py: left out by \.dockerignore"):
         _ = found.source
 
 
