@@ -66,7 +66,7 @@ def make_project(root: Path, registry: str) -> Path:
     root.mkdir()
     (root / "cog.yaml").write_text(
         f'build:\n  python_version: "{PYTHON}"\n  python_requirements: requirements.txt\n'
-        f'predict: "predict.py:Predictor"\ncogpack:\n  base: {registry}/base/python:v1\n'
+        f'predict: "predict.py:Predictor"\ncogpack:\n  torch_index: pypi\n  base: {registry}/base/python:v1\n'
     )
     (root / "requirements.txt").write_text(f"{REQUIREMENT}\n")
     (root / "predict.py").write_text(
