@@ -9,7 +9,7 @@ from cogpack.digest import DiffID, Digest, Hasher, sha256
 from cogpack.errors import MismatchError
 from cogpack.layers import tar
 from cogpack.layers.compression import Codec
-from cogpack.layers.entry import Directory, complete
+from cogpack.layers.entry import Directory, ordered
 from cogpack.layers.layer import Consume, Form, LayerSource
 from cogpack.layers.spool import Kept, Spooled
 from cogpack.oci import OCI_LAYER, Descriptor, LayerInfo, encode
@@ -47,7 +47,8 @@ class BuiltLayer:
     `inherited`: directories of lower layers with other than the usual owner and mode (see `entry.complete`); part of
     the key, since they are written again. `remote`: reading the source is a download; `ratio`: of weights, thousandths
     that zstd leaves in a probe; not `remembered`: it is made before its target is asked for it. `spool`: a directory
-    where its bytes are kept, once they are made, for whoever wants them next.
+    where its bytes are kept, once they are made, for whoever wants them next. `unread`: whether so much of it was
+    never read that making it is the best way to find its key.
     """
 
     info = None
@@ -63,6 +64,7 @@ class BuiltLayer:
         ratio: int | None = None,
         remembered: bool = True,
         spool: Path | None = None,
+        unread: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = source.name
         self.source = source
@@ -72,6 +74,7 @@ class BuiltLayer:
         self.remembered = remembered
         self.read_first = (codec.media_type == OCI_LAYER or ratio is not None or not remembered) and not remote
         self.costly = codec.media_type != OCI_LAYER or remote
+        self._unread = unread
         self._codec = codec
         self._key: Digest | None = None
         self._spool = spool
@@ -83,6 +86,11 @@ class BuiltLayer:
         if self._key is None and (source := self.source.key()) is not None:
             self._key = layer_key(source, self._codec, self.inherited)
         return self._key
+
+    @property
+    def unread(self) -> bool:
+        """Whether its files have yet to be read, for which it is made: the key alone would have them read twice."""
+        return self._key is None and (self._unread() or self.key is None)
 
     @property
     def contents(self) -> Digest:
@@ -122,7 +130,7 @@ class BuiltLayer:
         passes.infos.append(info)
 
     def _segments(self) -> Iterator[tar.Segment]:
-        return tar.segments(complete(self.source.entries(), self.inherited))
+        return tar.segments(ordered(self.source.entries(), self.inherited))
 
     def _is_plain(self, form: Form) -> bool:
         """Tell whether the bytes are those of the tar itself."""

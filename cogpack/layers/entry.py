@@ -4,7 +4,7 @@ Paths are relative POSIX text without `./` or a trailing slash ("usr/bin/env"); 
 There is no time: every entry of every layer carries one epoch (see `layers/tar.py`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -79,6 +79,23 @@ class Complete(list[Entry]):
     """Holds the entries of a whole layer: sorted, with all parents."""
 
 
+class Streamed:
+    """Gives the entries of a layer that may have very many files, which are never all in memory.
+
+    `few`: directories, links and what else there is; `many`: makes the files anew, sorted by the UTF-8 bytes of their
+    paths. These are as they lie on a disk: each path is one that a layer may have, of one file, and all directories
+    above it are among `few`.
+    """
+
+    def __init__(self, few: Iterable[Entry], many: Callable[[], Iterator[Entry]]) -> None:
+        self.few = few
+        self.many = many
+
+    def __iter__(self) -> Iterator[Entry]:
+        yield from self.few
+        yield from self.many()
+
+
 def parents(path: str) -> Iterator[str]:
     """Give the directories above `path`, outermost first."""
     end = path.find("/")
@@ -126,6 +143,28 @@ def complete(entries: Iterable[Entry], ground: Mapping[str, Directory], *, any_b
             _check_hard_link(entry, found.get(entry.target))
     # Code point order of text is byte order of its UTF-8.
     return Complete(found[path] for path in sorted(found))
+
+
+def ordered(entries: Iterable[Entry], ground: Mapping[str, Directory]) -> Iterable[Entry]:
+    """Do what `complete` does, without having all of what is `Streamed`."""
+    return (
+        _joined(complete(entries.few, ground), entries.many())
+        if isinstance(entries, Streamed)
+        else complete(entries, ground)
+    )
+
+
+def _joined(few: Complete, many: Iterator[Entry]) -> Iterator[Entry]:
+    rest = iter(few)
+    following = next(rest, None)
+    for entry in many:
+        while following is not None and following.path < entry.path:
+            yield following
+            following = next(rest, None)
+        yield entry
+    if following is not None:
+        yield following
+        yield from rest
 
 
 def _check_path(path: str, *, any_bytes: bool) -> None:

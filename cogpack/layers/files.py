@@ -10,6 +10,7 @@ one that may not stay two.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Protocol
 
 import msgspec
@@ -116,16 +117,8 @@ class FilesSource:
         if any(file.content.blake3 is None for file in self.files):
             return None
         files = sorted(self.files, key=lambda file: file.path)
-        recipe = _LINKED if equals(self.files) else _RECIPE
-        # JSON of all of it, without having that at once: there may be very many files.
-        digest, between = blake3(b"[%b,[" % encode(recipe)), b""
-        for at in range(0, len(files), _AT_ONCE):
-            part = [(file.path, file.content.blake3, file.executable) for file in files[at : at + _AT_ONCE]]
-            digest.update(between + encode(part)[1:-1])
-            between = b","
-        return digest.update(
-            b"],%b,%b]" % (encode(sorted(self._directories)), encode(sorted(self._symlinks)))
-        ).hexdigest()
+        told = ((file.path, file.content.blake3, file.executable) for file in files)
+        return key_of_files(told, self._directories, self._symlinks, linked=bool(equals(self.files)))
 
     def entries(self) -> Iterable[Entry]:
         for path in self._directories:
@@ -135,14 +128,34 @@ class FilesSource:
         read_equal(self.files, drain)
         twice = {file.path: same for same in equals(self.files).values() for file in same}
         for file in self.files:
-            mode = 0o755 if file.executable else 0o644
-            same = twice.get(file.path)
-            if same is None:
-                yield File(file.path, file.content, mode=mode)
-            elif same[0].path != file.path:
-                yield HardLink(file.path, same[0].path, mode=mode)
-            else:
-                yield File(file.path, _nearest(same), mode=mode)
+            yield stored_once(file, twice.get(file.path))
+
+
+def key_of_files(
+    files: Iterable[tuple[str, str | None, bool]],
+    directories: Iterable[str],
+    symlinks: Iterable[tuple[str, str]],
+    *,
+    linked: bool,
+) -> str:
+    """Name a layer of files: the blake3 of JSON, of which a part is made at a time, since there may be very many.
+
+    `files`: path, blake3 and whether it may be run, sorted by path; `linked`: equal ones are links."""
+    digest, between, rest = blake3(b"[%b,[" % encode(_LINKED if linked else _RECIPE)), b"", iter(files)
+    while part := list(islice(rest, _AT_ONCE)):
+        digest.update(between + encode(part)[1:-1])
+        between = b","
+    return digest.update(b"],%b,%b]" % (encode(sorted(directories)), encode(sorted(symlinks)))).hexdigest()
+
+
+def stored_once(file: Placed, same: Sequence[Placed] | None) -> Entry:
+    """Make the entry of a file; `same`: all that are equal to it, itself among them, if there are more (`equals`)."""
+    mode = 0o755 if file.executable else 0o644
+    if same is None:
+        return File(file.path, file.content, mode=mode)
+    if same[0].path != file.path:
+        return HardLink(file.path, same[0].path, mode=mode)
+    return File(file.path, _nearest(same), mode=mode)
 
 
 def _nearest(same: Sequence[Placed]) -> Content:

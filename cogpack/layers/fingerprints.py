@@ -7,7 +7,7 @@ well before the hash was remembered: git's rule for entries as young as its inde
 import io
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from cogpack.digest import Digest, Hasher, parse_digest
 from cogpack.disk import write_hint
 from cogpack.file_stat import LENGTH, Stat, touched_ns
 from cogpack.layers.content import AtOnce, Bytes, Content, LocalFile, RawDeflate, Slices, places
+from cogpack.layers.hashes import Hashes, Rows
 from cogpack.notes import Note
 from cogpack.oci import encode
 from cogpack.seal import THIS_RUN, Seal
@@ -40,13 +41,15 @@ _EMPTY = blake3().hexdigest()
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
-    """`keys`: of sources, by what lists their files; `files`: what was found of each, read where it is asked for."""
+    """`keys`: of sources, by what lists their files; `files`: what was found of each; `rows`: what is known of very
+    many. Both are read where they are asked for."""
 
     keys: dict[str, str]
     files: msgspec.Raw
+    rows: msgspec.Raw
 
 
-_NOTHING = _Stored({}, msgspec.Raw(msgspec.msgpack.encode({})))
+_NOTHING = _Stored({}, msgspec.Raw(msgspec.msgpack.encode({})), msgspec.Raw(msgspec.msgpack.encode(Rows())))
 
 
 class Fingerprinted(AtOnce):
@@ -160,7 +163,7 @@ class Fingerprints:
     ) -> None:
         self._store = store
         self._seal = seal
-        self._name = f"fingerprints 3 {store.name}"
+        self._name = f"fingerprints 4 {store.name}"
         self._note = note
         self._started = clock()
         self._seen: dict[str, bytes] = {}
@@ -169,6 +172,7 @@ class Fingerprints:
         self._keys: dict[str, str] = {}
         """Keys that this run has asked for."""
         self._stored = _NOTHING
+        self._hashes: Hashes | None = None
         self._changed = False
         self._saved = 0
         if not trusting:
@@ -182,7 +186,7 @@ class Fingerprints:
         """What was remembered of files that were not seen yet."""
         known = msgspec.msgpack.decode(self._stored.files, type=dict[bytes, bytes])  # not every path is text
         self._saved = len(known)
-        self._stored = _Stored(self._stored.keys, _NOTHING.files)  # these bytes may be many
+        self._stored = msgspec.structs.replace(self._stored, files=_NOTHING.files)
         return {os.fsdecode(name): found for name, found in known.items()}
 
     def key_of(self, listing: str) -> str | None:
@@ -197,13 +201,26 @@ class Fingerprints:
             self._keys[listing] = key
             self._changed = True
 
-    def of(self, path: str | Path, stat: Stat | None = None) -> Fingerprinted:
-        """Take the file as it is now; it is read here and at once if it is not remembered: for small files.
+    def hashes(self, paths: Sequence[str], stats: Sequence[Stat]) -> Hashes:
+        """Give what is known of the files of one list, the project's; `paths` are its own names for them."""
+        found = Hashes(paths, stats)
+        if self._hashes is not None and self._hashes.is_of(found):
+            return self._hashes
+        if self._hashes is None:
+            self._changed |= not found.take_over(msgspec.msgpack.decode(self._stored.rows, type=Rows))
+        else:
+            found.take_over(self._hashes.rows())
+        self._hashes = found
+        return found
 
-        `stat`: what it was like a moment ago; who remembers it so does not look again.
-        """
-        if stat is not None and (known := self._recall(str(path), stat)) is not None:
-            return Fingerprinted(LocalFile(path, stat), known)
+    def learn(self, hashes: Hashes, number: int, stat: Stat, digest: str) -> None:
+        """Remember what one of `hashes` is: for this run alone where the file is young."""
+        young = self._is_young(stat)
+        hashes.learn(number, bytes.fromhex(digest), young=young)
+        self._changed |= not young
+
+    def of(self, path: str | Path) -> Fingerprinted:
+        """Take the file as it is now; it is read here and at once if it is not remembered: for small files."""
         found = self.when_read(LocalFile.of(path))
         if found.blake3 is None:
             with found.open() as stream:
@@ -277,7 +294,8 @@ class Fingerprints:
             return
         kept = {**self._known, **self._seen} if unseen else self._seen
         files = {os.fsencode(name): found for name, found in kept.items()}
-        stored = msgspec.msgpack.encode((self._keys, files))  # as `_Stored` reads it
+        rows = self._stored.rows if self._hashes is None else self._hashes.rows()
+        stored = msgspec.msgpack.encode((self._keys, files, rows))  # as `_Stored` reads it
         write_hint(self._store, self._seal.close(self._name, stored), self._note)
         self._changed, self._saved = False, len(self._seen)
 

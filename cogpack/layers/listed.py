@@ -1,43 +1,127 @@
-"""Files of which none has changed are a layer's source without being looked up one by one: there may be very many."""
+"""The project's own files as a layer, of which there may be very many: none of them is an object for long.
 
-from collections.abc import Callable, Iterable
+Where all are as they were listed before, the key of the layer is known, and none is looked up. Where few were never
+read, they are read for it. Else the layer is made: that pass reads each once, and teaches its hash.
+"""
 
-from cogpack.layers.entry import Entry
-from cogpack.layers.files import FilesSource
-from cogpack.layers.fingerprints import Fingerprints
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, partial
+from heapq import merge
+
+from cogpack.layers.content import Content, LocalFile
+from cogpack.layers.entry import Directory, Entry, Streamed, Symlink
+from cogpack.layers.files import LEAST, Placed, drain, equals, key_of_files, read_equal, stored_once
+from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
+from cogpack.layers.hashes import Hashes
+from cogpack.project import ProjectFile
+from cogpack.project.files import newest
 
 
 class ListedFiles:
-    """Stands for the source that `make` makes. Its key is remembered by `listing`, which tells all that decides it: the
-    names of the files, and their statuses. `newest`: when the last of them was touched, in nanoseconds since 1970."""
+    """Gives `files`, sorted by path, of the project at `root` as a layer, below the directory `place`; beside them what
+    is `generated`. `listing` tells all that decides its key: names, statuses, and what is generated."""
 
     def __init__(
         self,
         fingerprints: Fingerprints,
+        root: str,
         name: str,
         listing: str,
-        newest: Callable[[], int],
-        make: Callable[[], FilesSource],
+        files: Sequence[ProjectFile],
+        place: str,
+        generated: Sequence[Placed],
     ) -> None:
         self.name = name
         self._fingerprints = fingerprints
+        self._root = root
         self._listing = listing
-        self._newest = newest
-        self._make = make
-        self._made: FilesSource | None = None
+        self._listed = files
+        self._place = place
+        self._generated = generated
+        self._looked_up = False
 
     def key(self) -> str | None:
-        if self._made is None and (known := self._fingerprints.key_of(self._listing)) is not None:
+        if not self._looked_up and (known := self._fingerprints.key_of(self._listing)) is not None:
             return known
-        key = self._source().key()
-        if key is not None:
-            self._fingerprints.learn_key(self._listing, key, self._newest())
+        for number in self._hashes.unknown():
+            drain(self._placed(number))
+        read_equal(self._large.values(), drain)
+        files = (
+            (f"{self._place}/{file.path}", self._hashes.get(number), file.executable)
+            for number, file in enumerate(self._files)
+        )
+        made = sorted((file.path, file.content.blake3, file.executable) for file in self._generated)
+        key = key_of_files(merge(made, files), self._directories, self._symlinks, linked=bool(self._equal))
+        self._fingerprints.learn_key(self._listing, key, newest(self._listed))
         return key
 
-    def entries(self) -> Iterable[Entry]:
-        return self._source().entries()
+    def unread(self) -> bool:
+        """Tell whether most of the files were never read."""
+        if not self._looked_up and self._fingerprints.key_of(self._listing) is not None:
+            return False
+        return sum(1 for _ in self._hashes.unknown()) * 2 > len(self._files)
 
-    def _source(self) -> FilesSource:
-        if self._made is None:
-            self._made = self._make()
-        return self._made
+    def entries(self) -> Iterable[Entry]:
+        read_equal(self._large.values(), drain)
+        equal = self._equal
+        few = [
+            *map(Directory, self._directories),
+            *(Symlink(path, target) for path, target in self._symlinks),
+            *(stored_once(file, equal.get(file.path)) for file in self._generated),
+        ]
+        return Streamed(few, partial(self._entries, equal))
+
+    def _entries(self, equal: dict[str, list[Placed]]) -> Iterator[Entry]:
+        for number in range(len(self._files)):
+            file = self._placed(number)
+            yield stored_once(file, equal.get(file.path))
+
+    @cached_property
+    def _files(self) -> Sequence[ProjectFile]:
+        return [file for file in self._listed if file.kind == "file"]
+
+    @cached_property
+    def _hashes(self) -> Hashes:
+        self._looked_up = True
+        hashes = self._fingerprints.hashes(
+            [file.path for file in self._files], [file.stat for file in self._files if file.stat is not None]
+        )
+        for number in hashes.unknown():  # what changed since it was listed is taken as it is now
+            hashes.see(number, LocalFile.of(self._path(number)).stat)
+        return hashes
+
+    @cached_property
+    def _large(self) -> dict[int, Placed]:
+        """Those that may be stored once, by their numbers, and what is generated by negative ones."""
+        found = {number: self._new(number) for number, file in enumerate(self._files) if file.size >= LEAST}
+        return found | {-1 - at: file for at, file in enumerate(self._generated)}
+
+    @property
+    def _equal(self) -> dict[str, list[Placed]]:
+        return {file.path: same for same in equals(self._large.values()).values() for file in same}
+
+    @property
+    def _directories(self) -> list[str]:
+        return [self._place, *(f"{self._place}/{file.path}" for file in self._listed if file.kind == "directory")]
+
+    @property
+    def _symlinks(self) -> list[tuple[str, str]]:
+        return [(f"{self._place}/{file.path}", file.target or "") for file in self._listed if file.kind == "symlink"]
+
+    def _path(self, number: int) -> str:
+        return f"{self._root}/{self._files[number].path}"
+
+    def _placed(self, number: int) -> Placed:
+        return self._large.get(number) or self._new(number)
+
+    def _new(self, number: int) -> Placed:
+        file = self._files[number]
+        local = LocalFile(self._path(number), self._hashes.stat(number))
+        learned = partial(self._learn, number)
+        return Placed(
+            f"{self._place}/{file.path}", Fingerprinted(local, self._hashes.get(number), learned), file.executable
+        )
+
+    def _learn(self, number: int, content: Content, digest: str) -> None:
+        assert isinstance(content, LocalFile)
+        self._fingerprints.learn(self._hashes, number, content.stat, digest)

@@ -8,7 +8,6 @@ source, so that of a file that they replace is not used.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
@@ -23,9 +22,10 @@ from cogpack.images.assemble import LAYER_LIMIT, BaseImage, Marks, Run
 from cogpack.layers.built import layer_key
 from cogpack.layers.compression import Codec
 from cogpack.layers.content import LocalFile, Slices
-from cogpack.layers.files import RECIPES, FilesSource, Placed, generated
+from cogpack.layers.files import RECIPES, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
-from cogpack.layers.layer import Layer, LayerSource
+from cogpack.layers.layer import Layer
+from cogpack.layers.listed import ListedFiles
 from cogpack.layers.weights import WEIGHTS, Probe, arrange
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel, StepsLayerKind
 from cogpack.locking.lines.ground import free_local_names
@@ -45,7 +45,7 @@ from cogpack.planning.recipes.weights import Gathered, check_places
 from cogpack.planning.steps.layer import OpenLayer, StepsLayer
 from cogpack.planning.steps.steps import Seen, Steps, dpkg_steps, make_steps
 from cogpack.project import ProjectFile
-from cogpack.project.files import listing_digest, newest
+from cogpack.project.files import listing_digest
 from cogpack.runtime import contract
 from cogpack.runtime.contract import project_path
 from cogpack.runtime.schema import Described
@@ -161,8 +161,7 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
     fetched: Fetched
     hub_file: OpenHubFile
     cloned: Cloned
-    file: Callable[[ProjectFile], Fingerprinted]
-    listed: Callable[[str, str, Callable[[], int], Callable[[], FilesSource]], LayerSource]
+    listed: Callable[[str, str, Sequence[ProjectFile], str, Sequence[Placed]], ListedFiles]
     part: Callable[[LocalFile | Slices], Fingerprinted]
     probe: Probe
     read: Callable[[Placed], object]
@@ -290,21 +289,7 @@ def _keys(changes: "StepChanges | None", layers: Sequence[StepsLayer | OpenLayer
     return [layer.key for layer in layers] + ([changes.steps.key] if changes else [])
 
 
-def _placed(file: ProjectFile, suppliers: Suppliers) -> Placed:
-    return Placed(f"{contract.SOURCE}/{file.path}", suppliers.file(file), file.executable)
-
-
-def _project(files: Sequence[ProjectFile], schema: bytes, suppliers: Suppliers) -> LayerSource:
-    def make() -> FilesSource:
-        return FilesSource(
-            PROJECT,
-            [
-                *(_placed(file, suppliers) for file in files if file.kind == "file"),
-                generated(contract.SCHEMA_PATH, schema),
-            ],
-            directories=[contract.SOURCE, *(f"{contract.SOURCE}/{f.path}" for f in files if f.kind == "directory")],
-            symlinks=[(f"{contract.SOURCE}/{f.path}", f.target or "") for f in files if f.kind == "symlink"],
-        )
-
+def _project(files: Sequence[ProjectFile], schema: bytes, suppliers: Suppliers) -> ListedFiles:
     recipe = "\0".join((__version__, *RECIPES, contract.SOURCE, contract.SCHEMA_PATH))
-    return suppliers.listed(PROJECT, listing_digest(files, recipe.encode(), schema), partial(newest, files), make)
+    listing = listing_digest(files, recipe.encode(), schema)
+    return suppliers.listed(PROJECT, listing, files, contract.SOURCE, [generated(contract.SCHEMA_PATH, schema)])

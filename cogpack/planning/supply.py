@@ -76,7 +76,6 @@ def suppliers(
     """Say how the contents of a project's layers are had; `fingerprints`: of its files; `building`: of wheels that
     nobody publishes."""
     decisions = lock.platforms[project.config.pack.platform]
-    root = str(project.root)
 
     def read(file: Placed) -> None:
         """Two weights may be equal; who has them for the first time has to look."""
@@ -116,8 +115,7 @@ def suppliers(
         fetched=partial(_fetched, session, step_places(project.config)),
         hub_file=partial(_hub_file, session),
         cloned=cloned,
-        file=lambda file: fingerprints.of(f"{root}/{file.path}", file.stat),  # a Path takes as long as all else
-        listed=partial(ListedFiles, fingerprints),
+        listed=partial(ListedFiles, fingerprints, str(project.root)),
         part=fingerprints.when_read,
         probe=lambda content, header: int(
             fingerprints.remember(content, PROFILE, lambda: str(probe_local(content, header)))

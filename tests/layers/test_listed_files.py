@@ -1,30 +1,51 @@
 """Files that are as they were are not looked up one by one, and a layer of them has the key that it had."""
 
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.clock import an_hour_later
 
+from cogpack.errors import MismatchError
+from cogpack.layers import tar
 from cogpack.layers.content import LocalFile
-from cogpack.layers.files import FilesSource, Placed
+from cogpack.layers.entry import ordered
+from cogpack.layers.files import LEAST, FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprints
+from cogpack.layers.layer import LayerSource
 from cogpack.layers.listed import ListedFiles
 from cogpack.project import find_project
-from cogpack.project.files import listing_digest, newest
+from cogpack.project.files import listing_digest
 from cogpack.seal import Seal
 
 SEAL = Seal()
 
 
-def listed(root: Path, prints: Fingerprints, made: list[str]) -> ListedFiles:
+def listed(root: Path, prints: Fingerprints) -> ListedFiles:
     files = find_project(root).files()
+    made = [generated("src/.cog/schema.json", b"{}")]
+    return ListedFiles(prints, str(root), "project", listing_digest(files), files, "src", made)
 
-    def make() -> FilesSource:
-        made.append("made")
-        placed = [Placed(one.path, prints.of(root / one.path, one.stat)) for one in files if one.kind == "file"]
-        return FilesSource("project", placed)
 
-    return ListedFiles(prints, "project", listing_digest(files), lambda: newest(files), make)
+def plainly(root: Path, prints: Fingerprints) -> FilesSource:
+    """The same layer, file by file."""
+    files = find_project(root).files()
+    placed = [
+        Placed(f"src/{one.path}", prints.of(root / one.path), one.executable) for one in files if one.kind == "file"
+    ]
+    return FilesSource(
+        "project",
+        [*placed, generated("src/.cog/schema.json", b"{}")],
+        directories=["src", *(f"src/{one.path}" for one in files if one.kind == "directory")],
+        symlinks=[(f"src/{one.path}", one.target or "") for one in files if one.kind == "symlink"],
+    )
+
+
+def blocks(source: LayerSource) -> bytes:
+    return b"".join(tar.blocks(tar.segments(ordered(source.entries(), {}))))
 
 
 @pytest.fixture
@@ -41,26 +62,41 @@ def prints(root: Path, **options: object) -> Fingerprints:
     return Fingerprints(root.parent / "store", SEAL, **{"clock": an_hour_later, **options})  # type: ignore[arg-type]
 
 
-def key(root: Path, **options: object) -> tuple[str | None, list[str]]:
-    made: list[str] = []
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files that are read, by name, in order."""
+    found: list[str] = []
+    whole = LocalFile.whole
+
+    def watched(file: LocalFile) -> bytes:
+        found.append(Path(file.path).name)
+        return whole(file)
+
+    monkeypatch.setattr(LocalFile, "whole", watched)
+    return found
+
+
+def key(root: Path, **options: object) -> str | None:
     known = prints(root, **options)
-    found = listed(root, known, made).key()
+    found = listed(root, known).key()
     known.save()
-    return found, made
+    return found
 
 
-def test_what_has_not_changed_is_not_looked_up(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, made = key(root)
-    assert made
+def test_what_has_not_changed_is_not_looked_up(root: Path, read: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    first = key(root)
+    assert sorted(read) == ["a", "b", "c"]
+    read.clear()
     with monkeypatch.context() as patch:
-        patch.setattr(LocalFile, "whole", lambda _: pytest.fail("a file is read"))
-        assert key(root) == (first, [])
-    assert key(root, trusting=False) == (first, ["made"])
+        patch.setattr(Fingerprints, "hashes", lambda *_: pytest.fail("files are looked up"))
+        assert (key(root), read) == (first, [])
+    assert (key(root, trusting=False), sorted(read)) == (first, ["a", "b", "c"])
 
 
-@pytest.mark.parametrize("change", ["write", "add", "remove", "move", "chmod"])
-def test_what_has_changed_is(root: Path, change: str) -> None:
-    first, _ = key(root)
+@pytest.mark.parametrize("change", ["write", "add", "remove", "move", "chmod", "touch"])
+def test_what_has_changed_is(root: Path, read: list[str], change: str) -> None:
+    first = key(root)
+    read.clear()
     match change:
         case "write":
             (root / "a").write_text("A")
@@ -70,42 +106,115 @@ def test_what_has_changed_is(root: Path, change: str) -> None:
             (root / "a").unlink()
         case "move":
             (root / "a").rename(root / "z")
+        case "touch":
+            os.utime(root / "a", ns=(1, 1))
         case _:
             (root / "a").chmod(0o755)
-    found, made = key(root)
-    assert made
-    assert (found == first) == (change == "chmod"), "this source knows no modes"
+    found = key(root)
+    assert read == {"write": ["a"], "add": ["d"], "remove": [], "move": ["z"]}.get(change, ["a"])
+    assert found == plainly(root, Fingerprints(root.parent / "other")).key()
+    assert (found == first) == (change == "touch")
 
 
-def test_of_a_young_file_no_key_is_remembered(root: Path) -> None:
-    known = Fingerprints(root.parent / "store", SEAL)
-    assert listed(root, known, []).key()
-    known.save()
-    assert key(root)[1]
+def test_files_that_nobody_has_read_are_read_once_for_key_and_layer(root: Path, read: list[str]) -> None:
+    source = listed(root, prints(root))
+    assert source.unread()
+    made = blocks(source)
+    assert not source.unread()
+    assert source.key()
+    assert sorted(read) == ["a", "b", "c"]
+    assert made == blocks(plainly(root, Fingerprints(root.parent / "other")))
 
 
-def test_another_user_s_word_does_not_count(root: Path) -> None:
+def test_few_that_nobody_has_read_are_read_for_the_key(root: Path) -> None:
     key(root)
-    made: list[str] = []
-    listed(root, Fingerprints(root.parent / "store", Seal(), clock=an_hour_later), made).key()
-    assert made
+    (root / "a").write_text("A")
+    assert not listed(root, prints(root)).unread()
 
 
-def test_what_is_remembered_of_files_stays_where_none_was_looked_up(root: Path) -> None:
+def test_a_file_that_was_written_since_it_was_listed_is_taken_as_it_is_now(root: Path) -> None:
+    source = listed(root, prints(root))
+    (root / "b").write_text("b and more")
+    assert b"b and more" in blocks(source)
+    assert source.key() == plainly(root, Fingerprints(root.parent / "other")).key()
+
+
+def test_a_file_that_changes_between_two_passes_is_an_error(root: Path) -> None:
+    source = listed(root, prints(root))
+    blocks(source)
+    (root / "b").write_text("b and more")
+    with pytest.raises(MismatchError, match="changed while it was read"):
+        blocks(source)
+
+
+@given(data=st.data())
+def test_any_tree_is_the_layer_that_it_is_file_by_file_and_after_any_change(data: st.DataObject) -> None:
+    names = st.sampled_from(["a", "b.py", "a-b", "a.b", "é", "Z", "z" * 120, "zz.py"])
+    contents = st.sampled_from([b"", b"x", b"print()", bytes(LEAST), bytes(LEAST - 1) + b"1", bytes(70_000)])
+
+    def write(root: Path, path: Path) -> None:
+        place = root / path
+        above = [root / one for one in path.parents]
+        if place.is_dir() or any(one.is_file() or one.is_symlink() for one in above):
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        if data.draw(st.integers(0, 9)) == 0:
+            place.symlink_to("nowhere")
+            return
+        place.write_bytes(data.draw(contents))
+        place.chmod(data.draw(st.sampled_from([0o644, 0o755])))
+
+    paths = st.lists(names, min_size=1, max_size=3).map(lambda parts: Path(*parts))
+    with TemporaryDirectory() as directory:
+        root = Path(directory) / "project"
+        root.mkdir()
+        (root / "cog.yaml").touch()
+        for change in data.draw(st.lists(st.lists(paths, max_size=6), min_size=1, max_size=4)):
+            for path in change:
+                if data.draw(st.booleans()):
+                    write(root, path)
+                elif (root / path).is_file() and not (root / path).is_symlink():
+                    (root / path).unlink()
+            known = prints(root)
+            source, plain = listed(root, known), plainly(root, Fingerprints(root.parent / "other"))
+            if data.draw(st.booleans()):
+                assert source.key() == plain.key()
+            assert blocks(source) == blocks(plain)
+            assert source.key() == plain.key()
+            known.save()
+
+
+def test_of_a_young_file_no_key_and_no_hash_is_remembered(root: Path, read: list[str]) -> None:
+    known = Fingerprints(root.parent / "store", SEAL)
+    first = listed(root, known).key()
+    known.save()
+    read.clear()
+    assert (key(root), sorted(read)) == (first, ["a", "b", "c"])
+
+
+def test_another_user_s_word_does_not_count(root: Path, read: list[str]) -> None:
+    key(root)
+    read.clear()
+    listed(root, Fingerprints(root.parent / "store", Seal(), clock=an_hour_later)).key()
+    assert sorted(read) == ["a", "b", "c"]
+
+
+def test_what_is_remembered_of_files_stays_where_none_was_looked_up(root: Path, read: list[str]) -> None:
     key(root)
     known = prints(root)
-    assert listed(root, known, []).key()
+    assert listed(root, known).key()
     assert known.remember(LocalFile.of(root / "a"), "size", lambda: "1") == "1"
     known.save()
-    after = prints(root)
-    for name in ("a", "b", "data/c"):
-        assert after.when_read(LocalFile.of(root / name)).blake3 is not None
-    assert key(root)[1] == []
+    (root / "d").write_text("d")
+    read.clear()
+    assert (key(root) is not None, read) == (True, ["d"])
 
 
-def test_a_file_that_is_gone_is_forgotten_with_the_next_listing(root: Path) -> None:
+def test_a_file_that_is_gone_is_forgotten_with_the_next_listing(root: Path, read: list[str]) -> None:
     key(root)
-    gone = LocalFile.of(root / "b")
-    (root / "b").unlink()
+    (root / "b").rename(root.parent / "b")
     key(root)
-    assert prints(root).when_read(gone).blake3 is None
+    (root.parent / "b").rename(root / "b")
+    read.clear()
+    assert (key(root) is not None, read) == (True, ["b"])

@@ -1,6 +1,7 @@
 """From the lock to layers: what no fake of a plan can show."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError
 from cogpack.formats import FORMATS
 from cogpack.images.assemble import LAYER_LIMIT
+from cogpack.layers.fingerprints import Fingerprints
+from cogpack.layers.listed import ListedFiles
 from cogpack.layers.wheels import WheelLibraries
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.lockfile.base_kinds import LockedDeb, RegistryBase, RegistryLayer, SystemPackages
@@ -87,8 +90,7 @@ def planned(
             dpkg=never,
             hub_file=never,
             cloned=never,
-            file=never,
-            listed=lambda _name, _listing, _newest, make: make(),
+            listed=partial(ListedFiles, Fingerprints(Path("/nowhere")), "/nowhere"),
             part=never,
             probe=never,
             read=never,

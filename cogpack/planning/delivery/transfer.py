@@ -8,6 +8,7 @@ import msgspec
 from cogpack.artifacts import Supply
 from cogpack.digest import DiffID, sha256
 from cogpack.images.assemble import NamedLayer, assemble
+from cogpack.layers.built import BuiltLayer
 from cogpack.layers.facts import Facts
 from cogpack.layers.known import Known, Outgoing
 from cogpack.layers.layer import Body, Form, Layer, key_of
@@ -99,7 +100,7 @@ def read_unread(plan: Plan, *, facts: Facts, progress: Progress, cancellation: C
         task.done("read")
         return key_of(layer), info
 
-    unread = [layer for layer in plan.own if layer.key is None]
+    unread = [layer for layer in plan.own if (layer.unread if isinstance(layer, BuiltLayer) else layer.key is None)]
     return dict(each(read, unread, jobs=os.cpu_count() or 1, name="read", cancellation=cancellation))
 
 

@@ -10,6 +10,7 @@ from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Zstd
 from cogpack.layers.entry import Directory, parents
 from cogpack.layers.layer import LayerSource
+from cogpack.layers.listed import ListedFiles
 from cogpack.layers.weights import WORTH, WeightLayer
 from cogpack.lockfile.base_kinds import Base
 from cogpack.locking.lines.ground import uncommon_directories
@@ -45,10 +46,12 @@ class LayerMaker(msgspec.Struct, frozen=True, kw_only=True):
     def compress(self, source: LayerSource) -> BuiltLayer:
         return BuiltLayer(source, self.compressed, inherited=self.inherited)
 
-    def project(self, source: LayerSource, spool: Path) -> BuiltLayer:
+    def project(self, source: ListedFiles, spool: Path) -> BuiltLayer:
         """Store the project's own files: made before anybody is asked for them, and kept in `spool` for who wants
         them."""
-        return BuiltLayer(source, self.compressed, inherited=self.inherited, remembered=False, spool=spool)
+        return BuiltLayer(
+            source, self.compressed, inherited=self.inherited, remembered=False, spool=spool, unread=source.unread
+        )
 
     def splice(self, source: LayerSource) -> BuiltLayer:
         return BuiltLayer(source, self.spliced, inherited=self.inherited)
