@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from cogpack.errors import CogpackError, InputError, UnavailableError
-from cogpack.http import RETRIED, Http
+from cogpack.http import RETRIED, Http, host_of
 from cogpack.oci import decode, encode
 from cogpack.resolve.wheels.links import rewritten
 
@@ -27,6 +27,8 @@ _FIRST_PORT, _PORTS = 20_000, 10_000
 _MOST = 128 * 1024 * 1024
 """Bytes of a page."""
 _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json\b", re.IGNORECASE)
+_FORBIDS_WHAT_IT_LACKS = ("download.pytorch.org",)
+"""Hosts whose 403 says that there is no such package: so uv takes it, where it asks them itself."""
 _KEPT = ("content-type", "cache-control")
 _Answer = tuple[int, dict[str, str], bytes]
 
@@ -74,7 +76,10 @@ class Relay:
         index, authorised = known
         url = f"{index.rstrip('/')}/{rest}" if rest else index
         try:
-            return self._page(authorised(url), accept)
+            status, headers, page = self._page(authorised(url), accept)
+            if status == HTTPStatus.FORBIDDEN and host_of(index) in _FORBIDS_WHAT_IT_LACKS:
+                status = HTTPStatus.NOT_FOUND
+            return status, headers, page
         except CogpackError as error:
             failed = error
         except Exception as error:  # noqa: BLE001 - it is told; uv would be told nothing, and ask again

@@ -106,6 +106,17 @@ def test_a_refusal_is_passed_on(index: Index, status: int) -> None:
     assert relay.failure() is None
 
 
+def test_what_pytorchs_index_forbids_it_has_not(index: Index) -> None:
+    """As uv has it of that host, which it does not see here."""
+    index.answer = 403, {}, b""
+    rules = UrlMap.parse(f"https://download.pytorch.org/whl={index.fake.url}", where="test")
+    http = Http(url_map=rules, backoff=lambda _: 0.0)
+    index.closing.callback(http.close)
+    relay = Relay(http, "word")
+    index.closing.callback(relay.close)
+    assert refusal(f"{relay.address('https://download.pytorch.org/whl/nightly/cpu', str)}/six/") == 404
+
+
 def test_what_can_not_be_had_is_remembered_with_both_addresses_and_told_once(index: Index) -> None:
     index.answer = 503, {}, b""
     relay = index.relay()
