@@ -69,6 +69,10 @@ class Code(enum.StrEnum):
     IGNORED_REQUIREMENT = "ignored-requirement", "A line or option of a requirements file has no effect here."
     INCOMPLETE_COPY = "incomplete-copy", "The source lists something that it does not have in full: it was left out."
     INCOMPLETE_WEIGHTS = "incomplete-weights", "An index, or a name that counts, tells of weights that are not there."
+    LARGE_FILES = (
+        "large-files",
+        "Files of git-lfs in a repository could not be had: a wheel that is built of it has pointers in their place.",
+    )
     LAYER_ABOVE_LIMIT = "layer-above-limit", "A layer is larger than what the registry is known to take."
     LINKS_MISSING = (
         "links-missing",

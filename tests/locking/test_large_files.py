@@ -59,10 +59,16 @@ def test_what_the_server_has_is_fetched_once(session: Session) -> None:
     assert json.loads(seen[0].body)["objects"] == [{"oid": HEX, "size": len(DATA)}]
 
 
-def test_what_it_does_not_give_stays_a_pointer(session: Session) -> None:
+def test_what_it_does_not_give_stays_a_pointer_and_a_note_says_so(session: Session) -> None:
     _, script = server(status=404)
     with serving(script) as fake:
         assert not ask(session, f"{fake.url}/o/r.git")
+    (note,) = session.notes.all
+    place = f"{fake.url}/o/r.git"
+    assert note.text == (
+        f"{place}: 1 file of git-lfs can't be had, and what is built of it has pointers: "
+        f"{place}/info/lfs/objects/batch: HTTP 404"
+    )
 
 
 def test_who_asks_is_told_by_gits_helpers_where_the_server_wants_to_know(session: Session, tmp_path: Path) -> None:

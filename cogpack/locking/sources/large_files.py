@@ -7,14 +7,15 @@ import msgspec
 
 from cogpack.artifacts import Artifact
 from cogpack.digest import Digest
-from cogpack.errors import CogpackError, MismatchError
+from cogpack.errors import CogpackError, MismatchError, UnavailableError
 from cogpack.git import Git
 from cogpack.http import Response, Stream
 from cogpack.locking.sources.lfs_server import LfsServer, lfs_server
+from cogpack.notes import Code, Note
 from cogpack.oci import decode
 from cogpack.project.lfs import LfsPointer
 from cogpack.session import Session
-from cogpack.trace import TRACE
+from cogpack.text import count_text
 
 _JSON = "application/vnd.git-lfs+json"
 
@@ -42,10 +43,11 @@ def large_files(
 ) -> Mapping[LfsPointer, Path]:
     """Have the files of `pointers` in the session's store, as far as the server gives them; `url`: of the repository,
     perhaps with a login, for which git has the variables `logins`. What it does not give stays a pointer, as it does
-    for who has no git-lfs."""
+    for who has no git-lfs, and a note says so."""
     by_oid = {pointer.oid: pointer for pointer in pointers}
     found = {pointer: Artifact(oid, oid, pointer.size) for oid, pointer in by_oid.items()}
     missing = [pointer for pointer, artifact in found.items() if session.store.find(artifact) is None]
+    why = "the server gives none"
     if missing:
         try:
             server = lfs_server(session, git, url, logins)
@@ -55,12 +57,16 @@ def large_files(
         except MismatchError:
             raise
         except CogpackError as error:
-            TRACE.decided(f"{session.http.shown(url)}: files of git-lfs stay pointers: {error.message}")
-    return {
+            why = error.message
+    there = {
         pointer: session.store.verified(artifact, tuple)[0]
         for pointer, artifact in found.items()
         if session.store.find(artifact) is not None
     }
+    if left := len(found) - len(there):
+        lost = f"{count_text(left, 'file')} of git-lfs can't be had, and what is built of it has pointers: {why}"
+        session.progress.note(Note(Code.LARGE_FILES, f"{session.http.shown(url)}: {lost}"))
+    return there
 
 
 def _asked(session: Session, server: LfsServer, missing: Iterable[LfsPointer]) -> list[_Object]:
@@ -77,8 +83,9 @@ def _asked(session: Session, server: LfsServer, missing: Iterable[LfsPointer]) -
     if answer.status in (401, 403) and (with_login := server.with_login()):
         answer = ask(with_login)
     if answer.status != 200:
-        TRACE.decided(f"{session.http.shown(server.batch)}: HTTP {answer.status}: files of git-lfs stay pointers")
-        return []
+        raise UnavailableError(
+            f"{session.http.shown(server.batch)}: HTTP {answer.status}", next_step="log in as git does"
+        )
     return decode(answer.body, _Batch, where=session.http.shown(server.batch)).objects
 
 
