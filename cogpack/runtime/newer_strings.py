@@ -41,7 +41,7 @@ class Unread(Exception):  # noqa: N818 - never seen by others
 
 def read_string(text: str, found: re.Match[str], depth: int = 0) -> tuple[int, bool, list[Piece]]:
     """Give where a string ends, whether only newer Pythons know it, and what it has."""
-    prefix, quote = found["prefix"].lower(), found["quote"]
+    prefix, quote = (found["prefix"] or "").lower(), found["quote"]
     if "f" in prefix or "t" in prefix:
         end, is_newer, pieces = _pieces(text, found.end(), quote, is_raw="r" in prefix, is_spec=False, depth=depth)
         return end, is_newer or "t" in prefix, pieces

@@ -12,6 +12,7 @@ import warnings
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from importlib.util import decode_source
+from keyword import iskeyword
 from typing import Any, TypeGuard
 
 from cogpack.runtime.newer_strings import MAX_DEPTH, TOKEN, Piece, Unread, read_string, read_text
@@ -24,8 +25,12 @@ _TYPE_DEFAULTS = (3, 13)
 _BARE_EXCEPT = (3, 14)
 _TEMPLATES = (3, 14)
 
-_DULL = re.compile(r"(?:(?!def\b|class\b)[^\W\d]\w*+(?!['\"])|[0-9][\w.]*|[ \t\f.,=+*/<>%&|^~@-]++)++")
-"""What can be passed over within a statement: no bracket, string, comment or end of a line."""
+_NEXT = re.compile(
+    r"""(?P<comment>\#[^\n]*)|(?:(?<!\w)(?P<prefix>[rR][bfBFtT]?|[bfBFtT][rR]?|[uU]))?(?P<quote>'''|\"""|'|")
+    |(?<!\w)(?P<word>type|class|def|except)\b""",
+    re.VERBOSE,
+)
+"""What is looked at: a string, or a word that begins a statement which may be new. `type` is a name elsewhere."""
 _ALIAS = re.compile(r"type([ \t]+)([^\W\d]\w*)(?=[ \t]*(?:\[|=(?!=)))")
 _NAMED = re.compile(r"(?:[ \t]|\\\n)+[^\W\d]\w*[ \t]*(?=\[)")
 _DEFAULT = re.compile(r"[^=!<>:]=(?!=)")
@@ -170,29 +175,19 @@ class _Older:
 
     def _changes(self) -> Iterator[tuple[int, int, str]]:
         """Give from where to where what else is written, in the order of the text."""
-        at, depth, begins = 0, 0, True
-        while at < len(self._source):
-            if not begins and (dull := _DULL.match(self._source, at)):
-                at = dull.end()
-                continue
-            found = TOKEN.match(self._source, at)
-            assert found is not None  # it takes any character
-            end, first, begins = found.end(), begins, begins and found["blank"] is not None
+        at = 0
+        while found := _NEXT.search(self._source, at):
+            at = found.end()
             if found["quote"]:
-                end, is_newer, pieces = read_string(self._source, found)
+                at, is_newer, pieces = read_string(self._source, found)
                 if is_newer:
-                    yield at, end, self._stand_in(found, at, end, pieces)
-            elif found["word"]:
-                if change := self._changed(found, first and not depth):
-                    yield change
-                    end = change[1]
-            elif mark := found["mark"]:
-                depth += (mark in "([{") - (mark in ")]}")
-                begins = mark in "\n;:" and depth <= 0
-            at = end
+                    yield found.start(), at, self._stand_in(found, found.start(), at, pieces)
+            elif found["word"] and (change := self._changed(found)):
+                yield change
+                at = change[1]
 
     def _stand_in(self, found: re.Match[str], at: int, end: int, pieces: Sequence[Piece]) -> str:
-        prefix = found["prefix"].lower()
+        prefix = (found["prefix"] or "").lower()
         if self._python < (_TEMPLATES if "t" in prefix else _FORMATS):
             raise _TooNew(self._line(at))
         if len(self._formats) > 0xFFFD:
@@ -213,14 +208,14 @@ class _Older:
         self._counted = at, line + self._source.count("\n", before, at)
         return self._counted[1]
 
-    def _changed(self, found: re.Match[str], begins: bool) -> tuple[int, int, str] | None:
+    def _changed(self, found: re.Match[str]) -> tuple[int, int, str] | None:
         """Write a statement's beginning anew where a word begins one that is new."""
         at, word = found.start(), found["word"]
-        if begins and word == "except" and self._python >= _BARE_EXCEPT:
+        if word == "except" and self._python >= _BARE_EXCEPT:
             return self._bare_except(found.end())
         if self._python < _GENERICS:
             return None
-        if begins and word == "type" and (alias := _ALIAS.match(self._source, at)):
+        if word == "type" and (alias := _ALIAS.match(self._source, at)) and not iskeyword(alias[2]):
             end = self._behind(alias.end())
             return at, end, f"{alias[2]}     ".ljust(alias.end() - at) + self._blank(alias.end(), end)
         if word in ("class", "def") and (named := _NAMED.match(self._source, found.end())):
@@ -253,7 +248,7 @@ class _Older:
         depth, commas, start = 0, 0, at
         while found := TOKEN.match(self._source, at):
             mark = found["mark"]
-            if found["quote"] or found["word"] == "as" or (mark == "\n" and not depth):
+            if found["quote"] or found["word"] in ("as", "except") or (mark == "\n" and not depth):
                 return None
             if mark == ":" and not depth:
                 return (start, at, f"({self._source[start:at].lstrip(' ')})") if commas else None

@@ -9,6 +9,7 @@ import ast
 import builtins
 import posixpath
 import sys
+import typing
 from typing import TypeAlias
 
 import msgspec
@@ -80,9 +81,11 @@ _STAR_NAMES = {
             "streaming",
         }
     ),
-    "typing": frozenset(
-        {"Annotated", "Any", "AsyncIterator", "Dict", "Iterator", "List", "Optional", "TypedDict", "Union"}
-    ),
+    "dataclasses": frozenset({"dataclass", "field"}),
+    "enum": frozenset({"Enum", "IntEnum", "StrEnum", "auto"}),
+    "pathlib": frozenset({"Path"}),
+    "pydantic": frozenset({"BaseModel", "Field"}),
+    "typing": frozenset({*typing.__all__, "ReadOnly"}),
 }
 """`import *` gives these, as far as it matters."""
 

@@ -274,6 +274,28 @@ def test_input_calls_are_found_where_they_are_kept(default: str, before: str) ->
     }
 
 
+def test_star_imports_give_what_their_modules_have() -> None:
+    source = """
+from typing import *
+from dataclasses import *
+from enum import *
+from cog import *
+class Kind(Enum):
+    A = "a"
+@dataclass
+class Out:
+    a: int
+T = TypeVar("T")
+class Base(BaseRunner, Generic[T]):
+    def run(self, x: Literal["a"], y: str = Input(choices=[k.value for k in Kind]), z: ClassVar = 1) -> Out: ...
+class Predictor(Base[int]): ...
+"""
+    found = schemas(source.replace(", z: ClassVar = 1", ""))
+    assert found["Output"]["properties"] == {"a": {"title": "A", "type": "integer"}}
+    assert found["x"]["enum"] == found["y"]["enum"] == ["a"]
+    assert "ClassVar" in refusal(source)
+
+
 def test_names_in_the_class_body_come_before_those_of_the_module() -> None:
     source = """
 from cog import Input
