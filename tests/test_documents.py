@@ -389,6 +389,7 @@ def test_a_key_is_refused_just_if_go_takes_it_for_a_field(text: str, name: str) 
 JSON_IS_READ_IN = {
     "running/server.py": "what a model says of its health, shown and never believed",
     "running/predictions.py": "what a model answers, shown and never believed",
+    "locking/sources/lfs_server.py": "what the user's own server of git-lfs says by ssh, as git-lfs reads it",
     "resolve/interpreter.py": "what a program of ours tells, and a list of the user's own",
     "running/inputs.py": "what a user writes on the command line",
     "documents.py": "the door",
