@@ -8,7 +8,8 @@ import msgspec
 
 from cogpack.lockfile import Decisions, LockedBuild
 from cogpack.lockfile.base_kinds import Base, DebianBase, SystemPackages
-from cogpack.locking.shared_base import SharedBase
+from cogpack.locking.missing_packages import installed_of
+from cogpack.locking.shared_base import SharedBase, SharedImage
 
 _PACKAGES = ("gcc", "g++", "make")
 
@@ -16,12 +17,13 @@ _PACKAGES = ("gcc", "g++", "make")
 class DecideBase(Protocol):
     """Is `decide_base` with all that is the same of the image's base and this one."""
 
-    def __call__(self, *, kept: Base, shared: SharedBase, compiler: Sequence[str]) -> Base: ...
+    def __call__(self, *, kept: Base, shared: SharedBase | SharedImage, compiler: Sequence[str]) -> Base: ...
 
 
 class BuildCompiler:
-    """Decides the packages, over a `base` of Debian's that stays as it is. `own`: the base's Python is the image's, and
-    its headers are a package; `compiler`: what the base has of one unasked; `kept`: a lock that may have both."""
+    """Decides the packages, over a `base` that stays as it is. `own`: the base's Python is the image's, and where it is
+    Debian's its headers are a package; `compiler`: what the base has of one unasked; `kept`: a lock that may have
+    both."""
 
     def __init__(
         self, base: Base, *, own: bool, compiler: Sequence[str], kept: Decisions | None, decide: DecideBase
@@ -32,6 +34,11 @@ class BuildCompiler:
         self._kept = kept
         self._decide = decide
         self._found: Base | None = None
+
+    @property
+    def helps(self) -> bool:
+        """Tell whether the base may lack one, and it is known how it would come."""
+        return isinstance(self._base, DebianBase) or bool(self._wanted())
 
     def base(self) -> Base:
         """Give the base with a compiler: that of the lock, as long as all below it is the same."""
@@ -47,6 +54,15 @@ class BuildCompiler:
         kept, base = self._kept, self._base
         if kept and kept.build_compiler and kept.base == base:
             return msgspec.structs.replace(base, system_packages=kept.build_compiler)
-        assert isinstance(base, DebianBase)
-        wanted = [*self._compiler, *_PACKAGES, *([f"libpython{base.python}-dev"] if self._own else [])]
-        return self._decide(kept=base, shared=SharedBase("the image", base), compiler=tuple(dict.fromkeys(wanted)))
+        name = "the image"
+        shared = SharedBase(name, base) if isinstance(base, DebianBase) else SharedImage(name, base)
+        return self._decide(kept=base, shared=shared, compiler=tuple(dict.fromkeys((*self._compiler, *self._wanted()))))
+
+    def _wanted(self) -> Sequence[str]:
+        python = self._base.own_python if self._own else None
+        of_debian = python is not None and python.path.startswith("/usr/bin/")
+        wanted = [*_PACKAGES, *([f"libpython{python.minor}-dev"] if python and of_debian else [])]
+        if isinstance(self._base, DebianBase):
+            return wanted
+        installed = installed_of(self._base)
+        return [] if installed is None else [name for name in wanted if name not in installed]

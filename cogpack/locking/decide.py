@@ -20,7 +20,6 @@ from cogpack.lockfile import (
     Results,
     input_digests,
 )
-from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.locking.archives import read_archives
 from cogpack.locking.asked_base import is_asked_for
 from cogpack.locking.build_compiler import BuildCompiler
@@ -230,7 +229,7 @@ def _decide(
         interpreter=interpreter,
         target=target,
         toolkit=toolkit.locked if toolkit else None,
-        compiling=with_compiler.base if isinstance(base, DebianBase) and toolkit is None else None,
+        compiling=with_compiler.base if toolkit is None and with_compiler.helps else None,
     )
     direct = DirectWheels(session, Sources(session, project), building, ground, kept)
     resolved = resolve_requirements(

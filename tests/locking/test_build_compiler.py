@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
-from locking.test_decide_base import requested
+from locking.test_decide_base import IMAGE, requested
 from locking.test_deviations import wheel
 
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild
 from cogpack.lockfile.base_kinds import Base
 from cogpack.locking.build_compiler import BuildCompiler
-from cogpack.locking.shared_base import SharedBase
+from cogpack.locking.shared_base import SharedBase, SharedImage
 from cogpack.locking.wheels.building import compiling_base
 
 BASE = requested("libc6")
@@ -28,7 +28,7 @@ class Asked:
     def __init__(self) -> None:
         self.wanted: list[Sequence[str]] = []
 
-    def __call__(self, *, kept: Base, shared: SharedBase, compiler: Sequence[str]) -> Base:
+    def __call__(self, *, kept: Base, shared: SharedBase | SharedImage, compiler: Sequence[str]) -> Base:
         assert kept == shared.base == BASE
         self.wanted.append(compiler)
         return WITH
@@ -48,6 +48,34 @@ def test_it_is_decided_once_and_only_if_something_was_compiled() -> None:
     other, asked = decided(own=False)
     other.base()
     assert asked.wanted == [("g++", "gcc", "make")], "an interpreter that is laid over the base has its headers"
+
+
+@pytest.mark.parametrize(
+    ("has", "path", "wanted"),
+    [
+        (("gcc", "libc6"), "/usr/local/bin/python3.12", ("g++", "make")),
+        (("libc6",), "/usr/bin/python3.12", ("g++", "gcc", "make", "libpython3.12-dev")),
+        (("g++", "gcc", "libc6", "make"), "/usr/local/bin/python3.12", ()),
+        ((), "/usr/bin/python3.12", ()),
+        (None, "/usr/bin/python3.12", ()),
+    ],
+)
+def test_over_an_image_of_a_registry_it_is_what_that_lacks(
+    has: tuple[str, ...] | None, path: str, wanted: Sequence[str]
+) -> None:
+    base = msgspec.structs.replace(IMAGE, has=has, interpreter=path)
+    asked: list[Sequence[str]] = []
+
+    def decide(*, kept: Base, shared: SharedBase | SharedImage, compiler: Sequence[str]) -> Base:
+        assert (kept, shared) == (base, SharedImage("the image", base))
+        asked.append(compiler)
+        return WITH
+
+    found = BuildCompiler(base, own=True, compiler=("g++",) if wanted else (), kept=None, decide=decide)
+    assert found.helps == bool(wanted)
+    if wanted:
+        assert found.base() == WITH
+        assert asked == [wanted]
 
 
 def test_the_one_of_the_lock_stays_as_long_as_the_base_does() -> None:
