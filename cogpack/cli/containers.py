@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,9 +196,24 @@ def _image(arguments: argparse.Namespace) -> str | None:
     layout = built_layout(word)
     if layout and is_directory(layout[0]):
         return f"./{layout[0]}:{layout[1]}"
-    left = f", and no ./{layout[0]}, where build -t {word:.200} leaves it without Docker" if layout else ""
-    raise InputError(
+    raise _no_image(arguments, word, layout[0] if layout else None)
+
+
+def _no_image(arguments: argparse.Namespace, word: str, layout: Path | None) -> InputError:
+    """Say what was meant: an input, a command, as older Cogs took it here, or an image."""
+    verb = next(one for one in arguments.written if not one.startswith("-"))
+    if "=" in word and hasattr(arguments, "input"):
+        return InputError(
+            f"{word:.200}: inputs are given by -i NAME=VALUE", next_step=f"cogpack {verb} -i {shlex.quote(word):.200}"
+        )
+    if Path(word).is_file():
+        return InputError(
+            f"{word:.200}: a file; {verb} asks a model, and commands are run by exec",
+            next_step=f"cogpack exec {shlex.quote(word):.200}",
+        )
+    left = f", and no ./{layout}, where build -t {word:.200} leaves it without Docker" if layout else ""
+    return InputError(
         f"{word:.200}: no directory, no image that names its registry (HOST/NAME){left}",
-        next_step="leave it out for the project here, or write HOST/NAME:TAG or ./DIR; inputs are given by -i "
-        f"NAME=VALUE, and a command is run by cogpack exec {word:.200}",
+        next_step="leave it out for the project here, or write HOST/NAME:TAG or ./DIR; a command is run by "
+        f"cogpack exec {word:.200}",
     )

@@ -192,7 +192,8 @@ def _check_login(session: Session, image: Reference, *, alone: bool) -> Check:
     host = image.registry.lower()
     found = session.credentials.explain(host, image.repository)
     if found.failed:
-        return Check(name="login", verdict="failed", said=f"{host}: {found.failed}", next_step=f"cogpack login {host}")
+        step = f"mend what is named there, or take it out; then cogpack login {host}"
+        return Check(name="login", verdict="failed", said=f"{host}: {found.failed}", next_step=step)
     if found.source is None:
         said, step = f"{host}: no credentials are found", f"cogpack login {host}, unless it takes pushes of anybody"
         return Check(name="login", verdict="advice" if alone else "ok", said=said, next_step=step if alone else None)

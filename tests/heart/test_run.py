@@ -170,6 +170,11 @@ def test_a_word_that_is_no_image_was_meant_as_a_command(project: Project) -> Non
     done = project.cogpack("run", "pytest")
     assert done.code == 2
     assert "a command is run by cogpack exec pytest" in done.err
+    project.write("script/download weights", "#!/bin/sh\n")
+    done = project.cogpack("run", "script/download weights")
+    assert (done.code, "next: cogpack exec 'script/download weights'\n" in done.err) == (2, True), done.err
+    done = project.cogpack("predict", "text=a frog")
+    assert (done.code, "next: cogpack predict -i 'text=a frog'\n" in done.err) == (2, True), done.err
 
 
 def test_a_server_serves_until_it_is_interrupted_and_leaves_nothing_running(world: World, project: Project) -> None:
