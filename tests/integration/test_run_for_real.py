@@ -259,4 +259,8 @@ def test_an_engine_runs_the_same_with_the_same_flags(model: Project, docker: Doc
     assert sorted(model.root.rglob("*")) == before
     done = model.cogpack("run", str(model.root.parent / "layout"), *options, "-i", "count=1")
     assert done.stdout == "0 \n"
+    keys = ("predict", "run", "train")
+    config = (model.root / "cog.yaml").read_text().splitlines(keepends=True)
+    (model.root / "cog.yaml").write_text("".join(line for line in config if line.partition(":")[0] not in keys))
+    assert model.cogpack("exec", *options, "python", "-c", "print(7)").stdout == "7\n"  # before there is a model
     assert docker("ps", "-aq", "--filter", "name=cogpack-") == ""
