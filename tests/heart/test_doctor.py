@@ -1,13 +1,16 @@
 """`doctor`: what this machine lets us do, and who told us where to look."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 from support.world import CLOSED, Done, World, ok
 
+from cogpack.commands import doctor
 from cogpack.commands.checks import clock_check
 from cogpack.commands.gpu_check import Torch, compared
 from cogpack.locking.minimum_driver import MinimumDriver
+from cogpack.sandbox.rungs.choice import Findings, Refusal, Rung
 
 
 def test_rungs_and_settings_are_told_with_who_sets_them_and_without_secrets(world: World) -> None:
@@ -269,6 +272,38 @@ def test_a_registry_is_asked_whether_it_takes_a_push_and_what_time_it_is(world: 
     closed = world.cogpack("doctor", f"{CLOSED.removeprefix('http://')}/me/model", "--json")
     assert closed.code == 2
     assert checks(closed)["registry"][0] == "failed"
+
+
+def test_a_machine_that_lets_nothing_be_run_fails_where_commands_are_to_be_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = Refusal("unshare", "EPERM", "another machine")
+    monkeypatch.setattr(doctor, "probe", lambda _: Findings(dict.fromkeys(Rung, refused), emulation=refused))
+    project = world.project()
+    assert "build.run" not in checks(ok(project.cogpack("doctor", "--json")))
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", config.replace("build:\n", "build:\n  run: [make]\n"))
+    done = project.cogpack("doctor", "--json")
+    assert (done.code, done.json["isolation"]) == (2, None)
+    verdict, said = checks(done)["build.run"]
+    assert (verdict, "cogpack lock --run where they can be" in said) == ("failed", True)
+    assert "refused: unshare: EPERM; helps: another machine" in project.cogpack("doctor").out
+
+
+def test_a_full_disk_and_a_helper_that_is_not_installed_are_told_with_what_helps(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cogpack.commands.checks._ROOM", 1 << 70)
+    verdict, said = checks(ok(world.cogpack("doctor", "--json")))["room"]
+    assert (verdict, "cogpack cache clean" in said) == ("advice", True)
+    (world.directory / "docker").mkdir()
+    (world.directory / "docker/config.json").write_text(json.dumps({"credHelpers": {world.registry: "gone"}}))
+    environment = {"DOCKER_CONFIG": str(world.directory / "docker")}
+    done = world.cogpack("doctor", f"{world.registry}/me/model", "--json", **environment)
+    found = checks(done)
+    assert (done.code, found["login"][0]) == (2, "failed")
+    assert "docker-credential-gone" in found["login"][1]
+    assert found["login"][1].endswith(f"mend what is named there, or take it out; then cogpack login {world.registry}")
 
 
 @pytest.mark.parametrize(
