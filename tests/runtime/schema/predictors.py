@@ -1,6 +1,7 @@
 """Short ways to describe a predictor given by its signature."""
 
 import json
+import os
 import re
 from typing import Any
 
@@ -10,6 +11,8 @@ from cogpack.config import NoneDefault
 from cogpack.errors import InputError
 from cogpack.runtime.schema import Described, describe
 
+EXAMPLES = int(os.environ.get("COGPACK_EXAMPLES", "100"))
+"""Of a property; 10,000 at night."""
 IMPORTS = """\
 import typing as t
 from typing import Annotated, Any, AsyncIterator, Dict, Iterator, List, Literal, Optional, Tuple, TypedDict, Union

@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 import jsonschema
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from predictors import IMPORTS, described
+from predictors import EXAMPLES, IMPORTS, described
 
 from cogpack.errors import InputError
 
@@ -152,6 +152,7 @@ def check(document: bytes) -> None:
         assert name not in components["Input"].get("required", []) or "default" not in prop
 
 
+@settings(max_examples=EXAMPLES)
 @given(sources())
 def test_a_source_gives_a_sound_document_or_an_input_error(source: str) -> None:
     try:
@@ -162,6 +163,7 @@ def test_a_source_gives_a_sound_document_or_an_input_error(source: str) -> None:
     assert described(source) == first
 
 
+@settings(max_examples=EXAMPLES)
 @given(st.text() | st.binary())
 def test_no_bytes_at_all_surprise(source: str | bytes) -> None:
     data = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from predictors import IMPORTS, described
+from predictors import EXAMPLES, IMPORTS, described
 
 validator = pytest.importorskip(
     "openapi_spec_validator", reason="needs openapi-spec-validator, which reads OpenAPI without us"
@@ -80,6 +80,7 @@ def signatures(draw: st.DrawFn, name: str) -> str:
     )
 
 
+@settings(max_examples=EXAMPLES)
 @given(signatures("go"), st.none() | signatures("train"))
 def test_any_signature_gives_a_document_of_openapi_3_0(predict: str, train: str | None) -> None:
     source = f"{IMPORTS}from PIL import Image\n{BEFORE}\n{predict}\n{train or ''}\n"
