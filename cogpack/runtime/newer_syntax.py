@@ -8,6 +8,7 @@ stand in the tree where it began.
 
 import ast
 import re
+import sys
 import warnings
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -63,7 +64,7 @@ def parse_newer(data: bytes, path: str, *, python: tuple[int, int]) -> tuple[ast
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             older = _Older(decode_source(data), python)
-            tree = ast.parse(older.text, path)
+            tree = ast.parse(older.text, path, feature_version=min(python, sys.version_info[:2]))
             older.fill(tree)
     except (Unread, ValueError, LookupError) as error:  # SyntaxError is left as it is
         raise error if isinstance(error, SyntaxError) else SyntaxError(str(error)) from error

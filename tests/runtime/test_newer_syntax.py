@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import re
+import sys
 
 import pytest
 from hypothesis import example, given
@@ -28,6 +29,8 @@ def dumped(found: ast.AST) -> str:
                 match values, part:
                     case [*_, ast.Constant(value=str() as before)], ast.Constant(value=str() as text):
                         values[-1] = ast.Constant(before + text)
+                    case _, ast.Constant(value=""):
+                        pass  # Python 3.12.1 has such
                     case _:
                         values.append(part)
             node.values = values
@@ -139,7 +142,7 @@ def test_the_model_s_python_decides_what_is_read(newer: str, since: int) -> None
     with pytest.raises(SyntaxError):
         tree(newer, (3, since - 1))
     with pytest.raises(InputError) as caught:
-        parse_module("predict.py", b"\n" + newer.encode(), python=(3, since - 1), running=(3, 11))
+        parse_module("predict.py", b"\n" + newer.encode(), python=(3, since - 1), running=sys.version_info[:2])
     assert re.match(r"predict.py:[23]:\d+: syntax error: ", caught.value.message)
     assert caught.value.message.endswith(f"this is of Python 3.{since}, and the model has 3.{since - 1}")
     assert str(caught.value.next_step).startswith("raise build.python_version")
