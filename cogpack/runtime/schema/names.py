@@ -295,7 +295,7 @@ class Sources:
 def _is_open(module: Module) -> bool:
     """Tell whether a module may have names that are not seen in it."""
     stars = (_HOMES.get(star.module, star.module) for star in module.stars)
-    return "__getattr__" in module.names or any(home != "cog" for home in stars)
+    return "__getattr__" in module.names or any(home not in ("cog", "typing") for home in stars)
 
 
 def _files(parts: tuple[str, ...]) -> tuple[str, ...]:
