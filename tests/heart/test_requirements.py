@@ -3,11 +3,13 @@
 import io
 import os
 import shutil
+import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
+import uv
 from support.index import index
 from support.wheels import make_wheel
 from support.world import World, ok
@@ -82,6 +84,24 @@ def test_a_password_of_an_index_that_keyring_has_is_asked_for_as_by_uv_and_is_no
         done = ok(project.cogpack("push", project.target(), **places))
     assert f"{SITE}/far.py" in world.files("me/model", "v1")
     assert len(asked.read_text().splitlines()) == 2  # of the address, then of its host, and once in a process
+    assert_secret_stays(world, done.err, done.out)
+
+
+@pytest.mark.parametrize("user", ["", "me@"])
+def test_a_login_that_uv_keeps_counts_for_wheels_as_well(world: World, user: str) -> None:
+    far = far_wheels(world, "far")
+    kept = {"UV_CREDENTIALS_DIR": str(world.directory / "kept")}
+    with index(far, user=f"me:{SECRET}") as (fake, _):
+        subprocess.run(
+            [uv.find_uv_bin(), "auth", "login", f"{fake.url}/simple", "--username=me", f"--password={SECRET}"],
+            env={"PATH": "/usr/bin:/bin", "HOME": str(world.directory)} | kept,
+            check=True,
+            capture_output=True,
+        )
+        project = world.project(files={"requirements.txt": "far\n"})
+        places = kept | {"UV_INDEX": f"http://{user}{fake.address}/simple", "UV_DEFAULT_INDEX": f"{fake.url}/simple"}
+        done = ok(project.cogpack("push", project.target(), **places))
+    assert f"{SITE}/far.py" in world.files("me/model", "v1")
     assert_secret_stays(world, done.err, done.out)
 
 

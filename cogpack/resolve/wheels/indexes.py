@@ -15,7 +15,7 @@ from cogpack.notes import Code, Note
 from cogpack.redaction import learn_url
 from cogpack.requirements import LocalPath, Requirements
 from cogpack.requirements.model import anonymous
-from cogpack.resolve.wheels.keyring import keyring_password, with_passwords
+from cogpack.resolve.wheels.logins import password_of, uv_login, with_passwords
 from cogpack.resolve.wheels.relay import Relay
 from cogpack.resolve.wheels.torch import TorchIndex
 from cogpack.resolve.wheels.variables import check_address, expanded, hidden
@@ -139,7 +139,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         user = next(filter(None, (self._user(address, parts) for address in self._addresses())), "")
         if asked and not user:
             return url  # who asks for it looks into the netrc file
-        if not user and (login := netrc_login(self.secrets, host_of(url))):
+        if not user and (login := netrc_login(self.secrets, host_of(url)) or uv_login(url, self.secrets)):
             user = _userinfo(*login)
         return urlunsplit(parts._replace(netloc=f"{user}{parts.netloc}"))
 
@@ -197,7 +197,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         user = self.secrets.get(f"{_variable(label)}_USERNAME") if label else None
         if not user:
             return ""
-        password = self.secrets.get(f"{_variable(label)}_PASSWORD") or keyring_password(url, user, self.secrets)
+        password = self.secrets.get(f"{_variable(label)}_PASSWORD") or password_of(url, user, self.secrets)
         return _userinfo(user, password or "")
 
     def expanded(self, text: str) -> str:
@@ -288,6 +288,6 @@ def _passed(name: str) -> bool:
     return (
         upper in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
         or upper in ("SSL_CLIENT_CERT", "NETRC", "HOME", "PATH", "UV_KEYRING_PROVIDER", "UV_INSECURE_HOST")
-        or upper in ("UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES")
+        or upper in ("UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES", "UV_CREDENTIALS_DIR", "XDG_DATA_HOME")
         or (upper.startswith("UV_INDEX_") and upper.endswith(("_USERNAME", "_PASSWORD")))
     )
