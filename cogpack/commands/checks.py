@@ -19,7 +19,6 @@ from cogpack.http import redacted
 from cogpack.lockfile import FILE, Decisions, Lock, read_lock
 from cogpack.locking import current
 from cogpack.locking.missing_imports import local_modules, look_at_imports
-from cogpack.locking.unsupported import refuse_unsupported
 from cogpack.notes import Note
 from cogpack.opening import parse_reference
 from cogpack.planning.describing import describe_project, find_described
@@ -43,7 +42,6 @@ def check_project(session: Session, *, isolation: str | None, fix: bool) -> Iter
     """
     try:
         project = find_described(session)
-        refuse_unsupported(project.config)
     except NoProjectError:
         return
     except InputError as error:

@@ -27,6 +27,7 @@ _CUDNN = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,4}){0,3}", re.ASCII)
 _TARGET = re.compile(r"(?P<file>[^:\0]+\.py):(?P<name>[^\W\d]\w*)")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?(?:(?:>?=|/)[A-Za-z0-9.+:~_*?-]+)?", re.ASCII)
 _OLDEST_SDK = Version("0.16.0")
+_TRACING_SDK = Version("0.23.0")
 
 _ARCHITECTURE = r"(?:[0-9]{1,2}\.[0-9][af]?(?:\+PTX)?|[A-Z][A-Za-z]*(?:\+[A-Z][A-Za-z]*)*)"
 _ARCHITECTURES = re.compile(rf"(?=.{{0,200}}\Z)(?:{_ARCHITECTURE}(?:[; ]{_ARCHITECTURE})*)?")
@@ -70,7 +71,7 @@ def parse_config(text: bytes, *, path: str = "cog.yaml") -> Config:
         if "environment" in top
         else (),
         weights=managed_weights(top["weights"], beside=top) if "weights" in top else (),
-        traces=_traces(top["observability"]) if "observability" in top else False,
+        traces=_traces(top["observability"], build.get("sdk_version")) if "observability" in top else False,
         pack=pack,
         notes=tuple(document.notes),
         places=document.places,
@@ -198,7 +199,13 @@ def _environment(value: Value, *, compiles: bool) -> tuple[tuple[str, str], ...]
     return tuple(found.items())
 
 
-def _traces(value: Value) -> bool:
+def _traces(value: Value, sdk: Value | None) -> bool:
     fields = value.fields(("traces",))
     traces = fields["traces"].fields(("enabled",)) if "traces" in fields else {}
-    return traces["enabled"].boolean() if "enabled" in traces else False
+    wanted = traces["enabled"].boolean() if "enabled" in traces else False
+    if wanted and sdk is not None and (asked := _sdk(sdk)) != "prerelease" and Version(asked) < _TRACING_SDK:
+        sdk.fail(
+            f"observability.traces needs {_TRACING_SDK} or newer, found {asked}",
+            next_step="use a newer SDK, or leave traces out",
+        )
+    return wanted

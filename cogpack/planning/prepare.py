@@ -14,7 +14,6 @@ from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.known import Known
 from cogpack.lockfile import Decisions, Lock, LockedSteps
 from cogpack.locking.current import current_lock, is_pinned
-from cogpack.locking.unsupported import refuse_unsupported
 from cogpack.notes import Note
 from cogpack.planning.built_wheels import building_of
 from cogpack.planning.describing import check_predictor, describe_locked, find_described
@@ -51,13 +50,9 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_project(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
-    """Find and read the project; refuse what this version can't pack yet, before any work.
-
-    `outputs`: what the command is to write, which is left out where it lies in the project.
-    """
-    project = find_described(session, outputs=outputs)
-    refuse_unsupported(project.config)
-    return project
+    """Find and read the project. `outputs`: what the command is to write, which is left out where it lies in the
+    project."""
+    return find_described(session, outputs=outputs)
 
 
 def prepare(session: Session, project: Project, *, writes: bool, locked: bool = False) -> Prepared:

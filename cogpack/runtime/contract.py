@@ -30,7 +30,7 @@ FREEZE_LABEL = "run.cog.pip_freeze"
 SCHEMA_LABEL = "run.cog.openapi_schema"
 """Label, and annotation of the manifest where it is short enough."""
 
-_SDK = "cog>=0.23.1,<0.24"
+_SDK = ">=0.23.1,<0.24"
 """What `build.sdk_version` unset means: the series whose run-time contract is known here."""
 
 ANNOTATION_LIMIT = 256 * 1024
@@ -53,9 +53,10 @@ def probe_program() -> bytes:
 
 def sdk_requirement(config: Config) -> str:
     """Write the requirement (PEP 508) for the `cog` wheel."""
+    name = "cog[tracing]" if config.traces else "cog"
     if config.sdk_version == "prerelease":
-        return "cog>=0.23.1.dev0"
-    return f"cog=={config.sdk_version}" if config.sdk_version else _SDK
+        return f"{name}>=0.23.1.dev0"
+    return f"{name}{f'=={config.sdk_version}' if config.sdk_version else _SDK}"
 
 
 def command(config: Config) -> tuple[str, ...]:
@@ -83,6 +84,8 @@ def environment(config: Config, *, concurrency: int | None) -> tuple[tuple[str, 
     slots = config.concurrency or concurrency
     if slots and slots > 1:
         variables.append(("COG_MAX_CONCURRENCY", str(slots)))
+    if config.traces:
+        variables.append(("COG_TRACE_CONFIGURED", "true"))  # where to, and whether at all, a container is told
     if config.gpu:
         # Without NVIDIA_VISIBLE_DEVICES, runtimes that read the environment hand over no GPU.
         variables += [("NVIDIA_VISIBLE_DEVICES", "all"), ("NVIDIA_DRIVER_CAPABILITIES", "all")]

@@ -145,6 +145,10 @@ def test_gpu_takes_the_words_of_yaml_1_1(word: str, value: bool) -> None:
         ("environment: [CUDA_HOME=/x]", "CUDA_HOME is set by the runtime"),
         ("concurrency: {max: 0}", "concurrency.max: expected a whole number of at least 1, found 0"),
         ("concurrency: {max: 2}\nbuild: {python_version: '3.10'}", "need Python 3.11 or newer, found 3.10"),
+        (
+            "observability: {traces: {enabled: true}}\nbuild: {python_version: '3.13', sdk_version: 0.22.0}",
+            "build.sdk_version: observability.traces needs 0.23.0 or newer, found 0.22.0",
+        ),
         ("observability: {traces: {enabled: 'yes'}}", "observability.traces.enabled: expected true or false"),
         ("a: 1\nb: 2\na: 3", "cog.yaml:3:1: key 'a' stands on line 1 already"),
         ("x: {deep: {a: 1, a: 1}}", "key 'a' stands"),

@@ -162,9 +162,3 @@ def test_a_target_that_is_no_reference_costs_no_work(unlocked: Project, command:
 def test_no_target_at_all(unlocked: Project) -> None:
     refused(unlocked.cogpack("push", ok=False), 2, "no target")
     assert not (unlocked.root / "cogpack.lock").exists()
-
-
-def test_what_is_not_supported_is_refused_and_not_skipped(hello: Project) -> None:
-    config = hello.root / "cog.yaml"
-    config.write_text(f"{config.read_text()}observability:\n  traces:\n    enabled: true\n")
-    refused(hello.cogpack("plan", ok=False), 2, "observability.traces")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -231,6 +232,57 @@ def train(model: Project, *options: str) -> "subprocess.CompletedProcess[str]":
     assert "with ***\n" in done.stderr
     assert model.cogpack("run", *options, "-i", "count=1", "-e", "COG_WEIGHTS=w.tar").stdout == TRAINED
     return done
+
+
+TRACED = """
+from cog import BaseRunner
+from opentelemetry import trace
+
+
+class Runner(BaseRunner):
+    def run(self) -> str:
+        with trace.get_tracer("model").start_as_current_span("of the model"):
+            return format(trace.get_current_span().get_span_context().trace_id, "x")
+"""
+
+
+class Collector(SimpleHTTPRequestHandler):
+    got = b""
+
+    def do_POST(self) -> None:
+        type(self).got += self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.end_headers()
+
+
+def test_a_model_with_traces_goes_on_with_the_trace_of_who_asks(hello: Project) -> None:
+    """OTLP over HTTP, and the `traceparent` of W3C's Trace Context."""
+    (hello.root / "predict.py").write_text(TRACED)
+    with (hello.root / "cog.yaml").open("a") as file:
+        file.write("observability: {traces: {enabled: true}}\n")
+    hello.cogpack("lock")
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as collector:
+        threading.Thread(target=collector.serve_forever).start()
+        to = f"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:{collector.server_port}"
+        with subprocess.Popen(
+            [sys.executable, "-m", "cogpack", "serve", "-p", "0", "-e", to],
+            cwd=hello.root, env=hello.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        ) as serving:  # fmt: skip
+            try:
+                assert serving.stdout is not None
+                url = serving.stdout.readline().removeprefix("serving on ").strip()
+                headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+                answer = plain.client().post(f"{url}/predictions", json={"input": {}}, headers=headers)
+                assert answer.json()["output"] == trace
+                end = time.monotonic() + 60
+                while not all(name in Collector.got for name in (b"POST /predictions", b"of the model")):
+                    assert time.monotonic() < end, Collector.got
+                    time.sleep(0.2)
+            finally:
+                serving.terminate()
+                collector.shutdown()
+    assert bytes.fromhex(trace) in Collector.got
 
 
 def test_what_a_model_was_trained_to_is_what_it_starts_with(model: Project) -> None:
