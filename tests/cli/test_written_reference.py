@@ -12,7 +12,13 @@ from cogpack.cli.variables import COGS, GROUPS, OURS, all_variables
 
 ROOT = Path(__file__).parents[2]
 WRITTEN_BY_US = {
-    *("COG_LOG_LEVEL", "COG_MAX_CONCURRENCY", "COG_PREDICT_TYPE_STUB", "COG_TRAIN_TYPE_STUB"),  # into containers
+    *(
+        "COG_LOG_LEVEL",
+        "COG_MAX_CONCURRENCY",
+        "COG_PREDICT_TYPE_STUB",
+        "COG_TRACE_CONFIGURED",
+        "COG_TRAIN_TYPE_STUB",
+    ),  # into containers
     "COG_WEIGHTS",  # what -e gives to a container
     *("COGPACK_GIT_USER", "COGPACK_GIT_PASSWORD"),  # for git's helper
     "COG_TOOLS",  # no variable: packages
