@@ -24,6 +24,7 @@ COGS = {
     "COG_NO_COLOR": "no colours, as NO_COLOR",
     "COG_OPENAPI_SCHEMA": "the model's OpenAPI document, in place of what its source says",
     "COG_REGISTRY_HOST": "a registry in place of Replicate's, r8.im",
+    "COG_SDK_WHEEL": "not looked at, nor is COGLET_WHEEL, which a note says: build.sdk_version of cog.yaml is",
     "COG_SKIP_GPU_CHECK": "doctor compares no GPU of this machine: the image is for others",
 }
 CREDENTIALS = {

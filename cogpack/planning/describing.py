@@ -1,15 +1,18 @@
 """A project is found, and its model described: which needs neither lock nor layers, and loads nothing of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from cogpack.lockfile import Lock
+from cogpack.notes import Code, Note
 from cogpack.project import Project, find_project, for_platforms
 from cogpack.runtime.schema import Described, describe
 from cogpack.runtime.schema.given import VARIABLE, read_given
 from cogpack.session import Session
+
+_WHEELS = ("COG_SDK_WHEEL", "COGLET_WHEEL")
 
 
 def find_described(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
@@ -24,9 +27,17 @@ def find_described(session: Session, *, outputs: Sequence[Path] = ()) -> Project
         project = msgspec.structs.replace(project, schema=given)
     session.notes.policy.project = project.config.pack.notes
     session.machine.check_base(project.config)
-    for note in project.config.notes:
+    for note in (*project.config.notes, *_unheeded(session)):
         session.progress.note(note)
     return project
+
+
+def _unheeded(session: Session) -> Iterator[Note]:
+    """Tell of variables by which `cog build` takes another SDK: the lock says which one the image has."""
+    for name in _WHEELS:
+        if session.environment.get(name):
+            text = f"{name} is not looked at: build.sdk_version of cog.yaml says which version of cog is in the image"
+            yield Note(Code.COG_OPTION, text)
 
 
 def _given_schema(session: Session) -> bytes | None:

@@ -60,6 +60,12 @@ def test_variables_name_the_model_or_parts_of_it(
     assert all(layer["moves"] is False for layer in ok(project.cogpack("plan", "--json", **named)).json["layers"])
 
 
+def test_a_variable_of_cogs_build_that_is_not_looked_at_is_told(world: World) -> None:
+    done = ok(world.project().cogpack("schema", COG_SDK_WHEEL="pypi:0.12.0", COGLET_WHEEL="dist"))
+    assert "note: COG_SDK_WHEEL is not looked at: build.sdk_version" in done.err
+    assert "note: COGLET_WHEEL is not looked at: build.sdk_version" in done.err
+
+
 @pytest.mark.slow
 def test_what_has_no_tag_gets_the_time(world: World) -> None:
     project = world.project()
