@@ -36,7 +36,10 @@ class Code(enum.StrEnum):
     CACHE_PLACE_IGNORED = "cache-place-ignored", "A setting names no place that a cache can have."
     CACHE_UNWRITABLE = "cache-unwritable", "The cache can't be written: the next run has to learn the same again."
     CLASH = "clash", "Two wheels hold a file of one path with different bytes; one of them is in the image."
-    COG_OPTION = "cog-option", "An option of Cog means nothing here, or something else; it was taken all the same."
+    COG_OPTION = (
+        "cog-option",
+        "An option or a variable of Cog means nothing here, or something else; it was taken all the same.",
+    )
     COG_REFUSES = "cog-refuses", "The model serves this here, but `cog build` would refuse it."
     COPY_LOST = "copy-lost", "Another registry had a layer and did not give it right: the layer was made here instead."
     CREDENTIALS_FILE = "credentials-file", "A file with a login, token or password goes into the image."
