@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -16,8 +17,10 @@ set -eum -o pipefail
 trap 'for job in $(jobs -p); do kill -- -$job; done' EXIT
 cogpack() {  # one that serves does so until it says that it serves, and is then told to end
     if [ "$1" != serve ]; then command cogpack "$@"; return; fi
-    command cogpack "$@" > served & serving=$!
-    until grep -q "^serving on" served; do kill -0 $serving; sleep 0.1; done
+    told=$(mktemp)
+    command cogpack "$@" > "$told" & serving=$!
+    until grep -q "^serving on" "$told"; do kill -0 $serving; sleep 0.1; done
+    rm "$told"
     kill $serving && wait $serving
 }
 set -v
@@ -33,19 +36,24 @@ def typed(document: Path, directory: Path, environment: Mapping[str, str], *, le
     script = "\n".join(blocks(document, "sh")).replace("\\\n", " ")
     kept = [line for line in script.splitlines() if not _has(line, left_out)]
     text = _PORT.sub(lambda found: str(ports.setdefault(found[0], free_port())), "\n".join(kept))
-    done = subprocess.run(
-        ["bash", "-c", f"{_SHELL}{text}\n"],
-        cwd=directory,
-        env={name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")} | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    with tempfile.TemporaryFile("w+") as said:  # a pipe would be read until all that it started has ended
+        done = subprocess.run(
+            ["bash", "-c", f"{_SHELL}{text}\n"],
+            cwd=directory,
+            env={
+                **{name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")},
+                **environment,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            timeout=600,
+            check=False,
+        )
+        said.seek(0)
+        output = said.read()
+    assert done.returncode == 0, output
+    return output
 
 
 def _has(line: str, beginnings: Collection[str]) -> bool:
@@ -59,8 +67,9 @@ def program(directory: Path, after: str = "") -> Path:
     (directory / "after.py").write_text(after)
     path = directory / "cogpack"
     path.write_text(
-        f'#!/bin/sh\nPYTHONPATH={ROOT} {sys.executable} -m cogpack "$@" || exit\n'
-        f'if [ "$1" = init ]; then {sys.executable} {directory}/after.py; fi\n'
+        f"#!/bin/sh\nexport PYTHONPATH={ROOT}\n"
+        f'[ "$1" = init ] || exec {sys.executable} -m cogpack "$@"\n'
+        f'{sys.executable} -m cogpack "$@" && {sys.executable} {directory}/after.py\n'
     )
     path.chmod(0o755)
     return directory
