@@ -64,6 +64,21 @@ def test_beside_packages_that_are_asked_for_the_lock_tells_which_came_unasked(wo
     assert (made.root / "cogpack.lock").read_text() == text
 
 
+def test_newer_ones_of_the_security_archive_are_taken_and_still_told_as_unasked(world: World, ubuntu: Ubuntu) -> None:
+    gl(ubuntu)
+    made = project(world)
+    ok(made.cogpack("lock", **ubuntu.environment))
+    ubuntu.add("noble-security", "libglx0", "1.8")
+    ubuntu.push()
+    done = ok(made.cogpack("lock", "--upgrade-system", **ubuntu.environment))
+    assert "libgl1 and libglib2.0-0 added (" in done.err
+    text = (made.root / "cogpack.lock").read_text()
+    assert 'name = "libglx0", version = "1.8"' in text
+    ok(made.cogpack("lock", **AWAY))
+    assert (made.root / "cogpack.lock").read_text() == text
+    ok(made.cogpack("lock", "--check"))
+
+
 def test_an_image_that_has_it_is_left_as_it_is_and_no_archive_is_asked(world: World, ubuntu: Ubuntu) -> None:
     ubuntu.files["var/lib/dpkg/status"] = status("libc6 2.41", "libgl1 1", "libglib2.0-0t64 2")
     ubuntu.files["usr/local/bin/ffmpeg"] = b"a program of no package"
