@@ -40,7 +40,7 @@ from cogpack.locking.shared_base import read_shared_base
 from cogpack.locking.slim import check_slim
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.direct import DirectWheels
-from cogpack.locking.unasked import Unasked, kept_with
+from cogpack.locking.unasked import Unasked, foreseen, kept_with
 from cogpack.locking.upgrade import NOTHING, Upgrade
 from cogpack.locking.weights.remote import pin_weights
 from cogpack.locking.wheels.building import Building, Ground
@@ -173,7 +173,7 @@ def _decide(
     building: Building | None,
     suite: Suite | None,
     *,
-    unasked: Unasked,
+    unasked: Unasked | None,
     told: Sequence[Note] = (),
     same_format: bool,
     last: Decisions | None,
@@ -184,10 +184,24 @@ def _decide(
 ) -> Decisions:
     """`cuda`: torch's, where it is known;
     `suite`: of Debian, where wheels may want another than the usual one, and are looked into for that;
-    `unasked`: what is there though nobody asked for it; `told`: notes that are not told again; `beside`: what was
-    decided for another platform; `same_format`: the rules by which `kept` was decided are those that hold;
-    `last`: those of the lock there was."""
+    `unasked`: what is there though nobody asked for it, None for a guess; `told`: notes that are not told again;
+    `beside`: what was decided for another platform; `same_format`: the rules by which `kept` was decided are those that
+    hold; `last`: those of the lock there was."""
     config = project.config
+    again = partial(
+        _decide,
+        session,
+        project,
+        kept,
+        building,
+        suite,
+        same_format=same_format,
+        last=last,
+        upgrade_system=upgrade_system,
+        seeds=seeds,
+        beside=beside,
+    )
+    guesses, unasked = unasked is None, unasked or Unasked()
     kept = kept_with(kept, unasked)
     platform = Platform.parse(config.pack.platform)
     listed: list[BaseFiles] = []
@@ -210,6 +224,8 @@ def _decide(
             compiler=unasked.compiler_packages,
         )
     interpreter = decide_interpreter(session, config, platform, base, kept.interpreter if kept else None)
+    if guesses and (guess := foreseen(project, base, interpreter)).packages:
+        return again(unasked=guess, told=told)
     python = interpreter.python if interpreter else base.own_python
     assert python is not None
     target = TargetPython(python=python.minor, glibc=base.glibc, arch=platform.architecture)
@@ -283,21 +299,7 @@ def _decide(
     )
     if toolkit and (found := cuda_of_torch(config, wheels, lines.pip.outlines)) != cuda:
         told = (*told, *session.notes.all)
-        return _decide(
-            session,
-            project,
-            kept,
-            building,
-            suite,
-            unasked=unasked,
-            told=told,
-            same_format=same_format,
-            last=last,
-            upgrade_system=upgrade_system,
-            seeds=seeds,
-            beside=beside,
-            cuda=found,
-        )
+        return again(unasked=unasked, told=told, cuda=found)
     check_clashes(project, decided)
     check_left_to_wheels(config, decided)
     check_cuda(config, decided)

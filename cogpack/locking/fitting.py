@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+import msgspec
+
 from cogpack.config import Config, Suite
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import DebianBase
@@ -14,9 +16,10 @@ from cogpack.session import Session
 
 
 class Decide(Protocol):
-    """Decides over this `suite` of Debian, with what is there `unasked`. `told`: notes that are not told again."""
+    """Decides over this `suite` of Debian, with what is there `unasked`, or None for a guess. `told`: notes that are
+    not told again."""
 
-    def __call__(self, suite: Suite | None, /, *, unasked: Unasked, told: tuple[Note, ...]) -> Decisions: ...
+    def __call__(self, suite: Suite | None, /, *, unasked: Unasked | None, told: tuple[Note, ...]) -> Decisions: ...
 
 
 def decide_fitting(
@@ -26,26 +29,24 @@ def decide_fitting(
     nobody asked for. `told`: notes so far are not told again."""
     usual = usual_suite(project.config)
     suite = suite_for(project.config, usual, kept)
-    unasked = _held(project.config, kept, suite)
-    decided = decide(suite, unasked=unasked, told=tuple(session.notes.all) if told else ())
+    held = _held(project.config, kept, suite)
+    decided = decide(suite, unasked=held, told=tuple(session.notes.all) if told else ())
     wanted = suite_for(project.config, usual, decided)
     if wanted and isinstance(decided.base, DebianBase) and decided.base.suite != wanted:
         session.progress.summary(f"Debian {decided.base.suite} does not go with the wheels: {wanted} is taken")
-        unasked = Unasked()  # one suite has not all packages of the other
-        decided = decide(wanted, unasked=unasked, told=tuple(session.notes.all))
+        decided = decide(wanted, unasked=None, told=tuple(session.notes.all))  # each suite has packages of its own
     for _ in range(2):  # a tool may be a compiler
-        if (needed := unasked_for(project, decided)) == unasked:
-            break
-        unasked = needed
-        decided = decide(wanted, unasked=unasked, told=tuple(session.notes.all))
+        if (needed := unasked_for(project, decided)).is_like(unasked_of(decided)):
+            return msgspec.structs.replace(decided, compiler=needed.compiler, tools=needed.tools)
+        decided = decide(wanted, unasked=needed, told=tuple(session.notes.all))
     return decided
 
 
-def _held(config: Config, kept: Decisions | None, suite: Suite | None) -> Unasked:
+def _held(config: Config, kept: Decisions | None, suite: Suite | None) -> Unasked | None:
     """Give what a lock has unasked, where it has the base, the Python and the packages that cog.yaml asks for. Else
-    nothing: what lacks is looked for as if there were no lock, so that both ways end in the same one."""
+    None: what lacks is looked for as if there were no lock, so that both ways end in the same one."""
     if kept is None:
-        return Unasked()
+        return None
     unasked = unasked_of(kept)
     same = is_asked_for(kept.base, config, suite) and kept.python.minor == config.python_minor
-    return unasked if same and has_named(kept.base, config, sorted(unasked.packages)) else Unasked()
+    return unasked if same and has_named(kept.base, config, sorted(unasked.packages)) else None

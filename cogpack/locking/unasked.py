@@ -7,9 +7,10 @@ Sources are no input of a lock: what they want by now is compared with what it h
 from collections.abc import Iterator, Sequence
 
 import msgspec
+from packaging.utils import canonicalize_name
 
-from cogpack.lockfile import Decisions
-from cogpack.lockfile.base_kinds import LockedDeb
+from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
+from cogpack.lockfile.base_kinds import Base, LockedDeb
 from cogpack.lockfile.unasked import LockedUnasked
 from cogpack.locking.compiler import compiler_for
 from cogpack.locking.missing_packages import Wish, has_one, installed_of, is_added, is_named, sources_of, wishes
@@ -36,6 +37,10 @@ class Unasked(msgspec.Struct, frozen=True):
     def packages(self) -> frozenset[str]:
         return frozenset((*self.compiler_packages, *self.tool_packages))
 
+    def is_like(self, other: "Unasked") -> bool:
+        """Tell whether both are the same packages, whatever the reasons."""
+        return (self.compiler_packages, self.tool_packages) == (other.compiler_packages, other.tool_packages)
+
 
 def unasked_of(decisions: Decisions | None) -> Unasked:
     """Give what a lock has."""
@@ -45,8 +50,7 @@ def unasked_of(decisions: Decisions | None) -> Unasked:
 def kept_with(kept: Decisions | None, unasked: Unasked) -> Decisions | None:
     """Give `kept` for an image with this `unasked`: which packages came with what is known no more where that is
     another."""
-    has = unasked_of(kept)
-    if kept is None or (has.compiler_packages, has.tool_packages) == (unasked.compiler_packages, unasked.tool_packages):
+    if kept is None or unasked_of(kept).is_like(unasked):
         return kept
     over = msgspec.structs.replace(kept.base.system_packages, compiler=(), tools=())
     return msgspec.structs.replace(kept, base=msgspec.structs.replace(kept.base, system_packages=over))
@@ -56,6 +60,17 @@ def unasked_for(project: Project, decisions: Decisions) -> Unasked:
     """Decide it for an image of these `decisions`. What they have of tools unasked stays as long as anything wants
     it."""
     return Unasked(compiler_for(project, decisions), tuple(_tools(project, decisions)))
+
+
+def foreseen(project: Project, base: Base, interpreter: LockedInterpreter | None) -> Unasked:
+    """Guess it by sources and the names of what is required, before it is known which wheels these come to: all is
+    decided over what there is, and sources are built over it, so a right guess saves all of that once."""
+    names = {canonicalize_name(line.name) for line in project.requirements().required}
+    wheels = tuple(
+        LockedWheel(name=name, version="0", filename=f"{name}-0-py3-none-linux.whl", sha256="0" * 64)
+        for name in sorted(names)
+    )
+    return unasked_for(project, Decisions(base=base, interpreter=interpreter, wheels=wheels, clashes=()))
 
 
 def _tools(project: Project, decisions: Decisions) -> Iterator[LockedUnasked]:

@@ -125,6 +125,20 @@ def test_what_only_comes_with_another_tool_is_listed_as_in_a_new_lock(world: Wor
     assert text(made) == text_of_new(world, archive, made)
 
 
+def test_a_right_guess_saves_deciding_all_twice_and_a_wrong_one_is_none(world: World, archive: Archive) -> None:
+    made = project(world, "made", "opencv-python")
+    done = lock(made, archive)
+    assert "libgl1 and libglib2.0-0 added (" in done.err
+    assert done.err.count("resolved 1 requirement for Python 3.13: ") == 1
+    other = project(world, "other", "torch")
+    other.write("requirements.txt", "--no-index\nopencv-python; sys_platform == 'win32'\ntorch\n")
+    plain = project(world, "plain", "torch")
+    lock(plain, archive)
+    assert " added (" in lock(other, archive).err
+    tables = [text(one).partition("[results]")[0].partition("[platforms")[2] for one in (other, plain)]
+    assert tables[0] == tables[1]
+
+
 def text_of_new(world: World, archive: Archive, like: Project) -> str:
     """The lock of another project of the same files."""
     new = project(world, "new", "opencv-python")

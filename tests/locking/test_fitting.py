@@ -31,7 +31,8 @@ def begun(
     (root / "predict.py").write_text("import torch\ntorch.compile\n")
     tries: list[tuple[Suite | None, tuple[str, ...]]] = []
 
-    def decide(suite: Suite | None, /, *, unasked: Unasked, told: tuple[Note, ...]) -> Decisions:
+    def decide(suite: Suite | None, /, *, unasked: Unasked | None, told: tuple[Note, ...]) -> Decisions:
+        unasked = unasked or Unasked()
         tries.append((suite, unasked.compiler_packages))
         below = requested(*unasked.compiler_packages)
         over = msgspec.structs.replace(below.system_packages, compiler=unasked.compiler_packages)
