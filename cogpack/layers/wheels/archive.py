@@ -143,14 +143,20 @@ class _Archive:
         """Find (offset, size, entries) of the central directory, which must end where the end records begin."""
         tail_start = max(0, self._size - _END.size - _FULL16)
         tail = self._read(tail_start, self._size - tail_start)
+        found: tuple[int, tuple[int, ...]] | None = None
         at = len(tail)
         while (at := tail.rfind(b"PK\5\6", 0, at)) >= 0:
-            if at + _END.size <= len(tail):
-                _, disk, first, here, count, size, offset, comment = _END.unpack_from(tail, at)
-                if at + _END.size + comment == len(tail):
-                    break
-        else:
+            if at + _END.size > len(tail):
+                continue
+            _, *numbers = _END.unpack_from(tail, at)
+            behind = len(tail) - at - _END.size - numbers[-1]
+            if behind == 0 or (behind > 0 and found is None):  # as pip and uv, who take the last, whatever follows it
+                found = at, tuple(numbers)
+            if behind == 0:
+                break
+        if found is None:
             self.refuse("it is no zip archive")
+        at, (disk, first, here, count, size, offset, _) = found
         end = tail_start + at
         if end >= _END64_LOCATOR.size:
             locator = self._read(end - _END64_LOCATOR.size, _END64_LOCATOR.size)

@@ -252,6 +252,16 @@ def test_a_bomb_is_refused_before_it_is_unpacked(place: Path) -> None:
         read_members(LocalFile.of(place), where="x.whl")
 
 
+@pytest.mark.parametrize("behind", [b"\n", bytes(10), b"PK\5\6", b"x" * 60_000])
+@pytest.mark.parametrize("comment", [b"", b"said"])
+def test_what_follows_an_archive_is_passed_over_as_by_pip_and_uv(place: Path, comment: bytes, behind: bytes) -> None:
+    with zipfile.ZipFile(place, "w") as archive:
+        entry(archive, "pkg/a.py", b"x = 1\n")
+        archive.comment = comment
+    place.write_bytes(place.read_bytes() + behind)
+    assert [one.name for one in read_members(LocalFile.of(place), where="x.whl")] == ["pkg/a.py"]
+
+
 def test_what_is_no_zip_is_refused(place: Path) -> None:
     for data in (b"", b"PK", b"PK\5\6", b"<html>" * 1000, bytes(100_000)):
         place.write_bytes(data)
