@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
+_AT_ONCE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+
+
 class RawDeflate(Protocol):
     """Stands for a raw deflate stream (RFC 1951) that some archive holds already: it can be spliced into gzip."""
 
@@ -106,9 +109,10 @@ class LocalFile(msgspec.Struct, frozen=True, gc=False):
     def whole(self) -> bytes:
         """Read all of it: for small files, of which there may be very many. What it is after that tells whether it is
         still the file that was listed."""
-        size = self.size
+        stat = self.stat
+        size = size_of(stat)
         try:
-            descriptor = _open_at_once(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self.path, _AT_ONCE)
         except OSError as error:
             raise _unreadable(self.path, error) from error
         try:
@@ -118,7 +122,7 @@ class LocalFile(msgspec.Struct, frozen=True, gc=False):
                     data += more
             except OSError as error:
                 raise (_failing(self.path, error) if self._is(descriptor) else _changed(self.path)) from error
-            if len(data) != size or not self._is(descriptor):
+            if len(data) != size or packed(os.fstat(descriptor)) != stat:
                 raise _changed(self.path)
         finally:
             os.close(descriptor)
@@ -176,7 +180,7 @@ def _stat(path: str | Path) -> Stat:
 
 def _open_at_once(path: str | Path, flags: int) -> int:
     """Open without waiting: a pipe may have taken the file's place."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    return os.open(path, flags | _AT_ONCE)
 
 
 def _changed(path: str | Path) -> MismatchError:

@@ -116,11 +116,9 @@ class ListedFiles:
 
     def _new(self, number: int) -> Placed:
         file = self._files[number]
-        local = LocalFile(self._path(number), self._hashes.stat(number))
-        learned = partial(self._learn, number)
-        return Placed(
-            f"{self._place}/{file.path}", Fingerprinted(local, self._hashes.get(number), learned), file.executable
-        )
+        local, known = LocalFile(f"{self._root}/{file.path}", self._hashes.stat(number)), self._hashes.get(number)
+        content = Fingerprinted(local, known, partial(self._learn, number) if known is None else None)
+        return Placed(f"{self._place}/{file.path}", content, file.executable)
 
     def _learn(self, number: int, content: Content, digest: str) -> None:
         assert isinstance(content, LocalFile)

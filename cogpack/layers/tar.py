@@ -8,7 +8,8 @@ names that are not UTF-8 as the bytes they are; two zero blocks at the end and n
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TypeAlias, cast
+from zlib import adler32
 
 from cogpack.encodings import is_utf8
 from cogpack.errors import InputError, MismatchError
@@ -26,6 +27,7 @@ Segment: TypeAlias = bytes | Content
 """A piece of a tar: bytes of ours, or contents that a codec may know how to take over unread."""
 
 RECORD = 512
+_SMALL = BLOCK // 4
 _END = bytes(2 * RECORD)
 _MAX_SIZE = 8**11 - 1
 _MAX_ID = 8**7 - 1
@@ -66,14 +68,15 @@ def blocks(parts: Iterable[Segment]) -> Iterator[bytes]:
     """Give the plain bytes of the tar, small pieces joined."""
     joined = bytearray()
     for part in parts:
-        pieces: Iterable[bytes]
-        if isinstance(part, bytes):
-            pieces = (part,)
-        else:
-            data = part.at_once() if isinstance(part, AtOnce) else None
-            pieces = read(part) if data is None else (data,)
-        for block in pieces:
-            if len(block) >= BLOCK // 4:
+        data = part if isinstance(part, bytes) else part.at_once() if isinstance(part, AtOnce) else None
+        if data is not None and len(data) < _SMALL:  # of very many files all is
+            joined += data
+            if len(joined) >= BLOCK:
+                yield bytes(joined)
+                joined.clear()
+            continue
+        for block in (data,) if data is not None else read(cast("Content", part)):
+            if len(block) >= _SMALL:
                 if joined:
                     yield bytes(joined)
                     joined.clear()
@@ -146,7 +149,7 @@ def _usual(name: bytes, mode: int, size: int) -> bytes:
     """Make the header of most files, which differ in name and size alone."""
     owned, dated, rest, others = _around(mode)
     length = b"%011o\0" % size
-    checksum = others + sum(name) + sum(length)
+    checksum = others + (adler32(name + length) & 0xFFFF) - 1  # the sum of few bytes, by C (RFC 1950 8.2)
     return b"".join((name.ljust(100, b"\0"), owned, length, dated, b"%06o\0 " % checksum, rest))
 
 

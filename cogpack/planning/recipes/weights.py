@@ -101,7 +101,7 @@ def weight_notes(project: Project, gathered: Gathered) -> Iterator[Note]:
     files = {path: weight.file for path, weight in managed.items() if path.endswith(FORMATS)} | {
         file.path: project.root / file.path
         for file in project.files()
-        if file.kind == "file" and file.pointer is None and file.path.endswith(FORMATS)
+        if file.path.endswith(FORMATS) and file.kind == "file" and file.pointer is None
     }
     yield from unsound({path: LocalFile.of(file) for path, file in files.items()})
 
