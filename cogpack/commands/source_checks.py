@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from cogpack.commands.check import Check
 from cogpack.project import Project
-from cogpack.runtime.parsed import parsed
+from cogpack.runtime.schema.source import parsed
 
 _OLD = {"BasePredictor": "BaseRunner"}
 

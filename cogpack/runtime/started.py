@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from cogpack.runtime.parsed import parsed
-from cogpack.runtime.schema.source import SourceFiles
+from cogpack.runtime.schema.source import SourceFiles, parsed
 
 _MOST_FILES = 500
 _RUN = ("run", "call", "check_call", "check_output", "Popen", "getoutput", "getstatusoutput")

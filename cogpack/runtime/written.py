@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from cogpack.runtime.contract import WORKING_DIRECTORY
-from cogpack.runtime.parsed import parsed
 from cogpack.runtime.path_values import PathValues
+from cogpack.runtime.schema.source import parsed
 
 HOME = "/home/model"
 """What `~` stands for where the container's HOME is this."""

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from cogpack.errors import InputError
 from cogpack.runtime.newer_syntax import TemplateStr, newer_format, parse_newer
-from cogpack.runtime.parsed import parsed
-from cogpack.runtime.schema.source import parse_module
+from cogpack.runtime.schema.source import parse_module, parsed
 
 
 def tree(text: str, python: tuple[int, int] = (3, 14)) -> ast.Module:

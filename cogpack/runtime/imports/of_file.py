@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from cogpack.runtime.parsed import parsed
 from cogpack.runtime.path_values import PathValues
+from cogpack.runtime.schema.source import parsed
 
 _SPECIAL = re.compile(
     rb"\bsys\s*\.\s*(?:path|modules|meta_path|path_hooks)\b|\bfrom\s+sys\s+import\b|\baddsitedir\b|__path__"

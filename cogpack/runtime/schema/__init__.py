@@ -16,8 +16,7 @@ from cogpack.runtime.schema.document import Handler, encode_document
 from cogpack.runtime.schema.inputs import describe_inputs
 from cogpack.runtime.schema.names import Sources
 from cogpack.runtime.schema.outputs import ITERATORS, describe_output, output_type
-from cogpack.runtime.schema.shadows import shadowed
-from cogpack.runtime.schema.source import MappedSourceFiles, Place, SourceFiles, too_deep
+from cogpack.runtime.schema.source import MappedSourceFiles, Place, SourceFiles, shadowed, too_deep
 from cogpack.runtime.schema.targets import concurrency, find_target, is_streaming
 
 __all__ = ["Described", "SourceFiles", "describe"]

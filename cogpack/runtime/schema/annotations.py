@@ -7,8 +7,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from cogpack.runtime.schema.bindings import Scope
 from cogpack.runtime.schema.names import Foreign, Local, LocalModule, Sources, Unknown
-from cogpack.runtime.schema.source import Place, Scope, parse_annotation, shown
+from cogpack.runtime.schema.source import Place, parse_annotation, shown
 
 Piece: TypeAlias = dict[str, object]
 """A schema object, or the part of one that its type makes."""

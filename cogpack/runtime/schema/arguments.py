@@ -10,9 +10,10 @@ from types import MappingProxyType
 import msgspec
 
 from cogpack.notes import Code
-from cogpack.runtime.schema.computing import Uncomputed, Unresolved, Value
-from cogpack.runtime.schema.names import Foreign, Local, Sources
-from cogpack.runtime.schema.source import Assigned, Binding, Function, Place, Scope, shown
+from cogpack.runtime.schema.bindings import Assigned, Binding, Function, Scope
+from cogpack.runtime.schema.computing import Infinite, Uncomputed, Unresolved, Value
+from cogpack.runtime.schema.names import Foreign, Local, Sources, Symbol
+from cogpack.runtime.schema.source import Place, shown
 from cogpack.runtime.schema.values import evaluate
 
 _MAX_CALLS = 10
@@ -108,21 +109,41 @@ def _arguments(sources: Sources, scope: Scope, call: ast.Call, place: Place) -> 
         if keyword.arg is not None:
             found[keyword.arg] = (scope, keyword.value)
             continue
-        symbol = sources.resolve(scope, keyword.value)
-        node = symbol.node if isinstance(symbol, Local) else None
-        if not isinstance(symbol, Local) or not isinstance(node, ast.Dict):
+        try:
+            found |= _spread(sources, scope, keyword.value, 0)
+        except Unresolved as why:
             raise _own(place, scope, keyword.value).error(
-                f"**{shown(keyword.value)} in Input is not known without running the code",
-                next_step="write the arguments of Input one by one",
-            )
-        for key, value in zip(node.keys, node.values, strict=True):
-            if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
-                raise _own(place, scope, keyword.value).error(
-                    f"**{shown(keyword.value)} in Input has keys that are not literal text",
-                    next_step="write the arguments of Input one by one",
-                )
-            found[key.value] = (symbol.scope, value)
+                f"**{shown(keyword.value)} in Input {why}", next_step="write the arguments of Input one by one"
+            ) from why
     return found
+
+
+def _spread(sources: Sources, scope: Scope, node: ast.expr, depth: int) -> dict[str, tuple[Scope, ast.expr]]:
+    """Give the items of a dict that is written out, or put together of such."""
+    symbol = sources.resolve(scope, node)
+    found: dict[str, tuple[Scope, ast.expr]] = {}
+    match symbol.node if isinstance(symbol, Local) and depth < _MAX_CALLS else None:
+        case ast.Dict(keys=keys, values=values):
+            pairs: list[tuple[ast.expr | None, ast.expr]] = [*zip(keys, values, strict=True)]
+        case ast.Call(func=function, args=[], keywords=keywords) if _is_dict(sources, symbol, function):
+            pairs = [(ast.Constant(one.arg) if one.arg else None, one.value) for one in keywords]
+        case _:
+            raise Unresolved("is not known without running the code")
+    assert isinstance(symbol, Local)  # by the match
+    for key, value in pairs:
+        match key:
+            case None:
+                found |= _spread(sources, symbol.scope, value, depth + 1)
+            case ast.Constant(value=str(name)):
+                found[name] = (symbol.scope, value)
+            case _:
+                raise Unresolved("has keys that are not literal text")
+    return found
+
+
+def _is_dict(sources: Sources, symbol: Symbol, function: ast.expr) -> bool:
+    found = sources.resolve(symbol.scope, function) if isinstance(symbol, Local) else None
+    return isinstance(found, Foreign) and found.name == "builtins.dict"
 
 
 def _parameters(caller: Scope, function: Function, call: ast.Call) -> Mapping[str, Binding]:
@@ -166,6 +187,8 @@ def _values(
         try:
             values[name] = evaluate(sources, scope, _listed(node) if name == "choices" else node)
         except Unresolved as why:
+            if name in ("ge", "le") and isinstance(why, Infinite):
+                continue  # it limits nothing, and JSON has no such number
             text = f"{name}={shown(node)} is not known without running the code: {why}"
             if name == "description":  # says nothing of what is taken
                 sources.notes.append(place.note(Code.NO_DESCRIPTION, f"{text}; it is left out"))

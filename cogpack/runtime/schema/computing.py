@@ -31,6 +31,21 @@ _CONVERSIONS: Mapping[int, Callable[[Any], Any]] = {-1: lambda value: value, ord
 _SPEC = re.compile(r"(?:.?[<>=^])?[-+ ]?#?0?[0-9]{0,3}[,_]?(?:\.[0-9]{1,2})?[a-zA-Z%]?")
 
 
+NUMERIC: Mapping[str, Callable[..., Any]] = {
+    "builtins.abs": abs,
+    "builtins.max": lambda *values: max(values),
+    "builtins.min": lambda *values: min(values),
+    "builtins.round": round,
+}
+TEXTUAL = frozenset({"capitalize", "lower", "lstrip", "rstrip", "strip", "title", "upper"})
+"""Methods of a text that are called without arguments."""
+CONSTANTS: Mapping[str, float] = {
+    "math.e": math.e,
+    "math.inf": math.inf,
+    "math.pi": math.pi,
+    "numpy.inf": math.inf,
+    "sys.maxsize": 2**63 - 1,
+}
 OPERATIONS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -59,6 +74,10 @@ _STAND_INS: Mapping[type, tuple[Any, ...]] = {
 
 class Unresolved(Exception):  # noqa: N818 - an answer, turned into an InputError by those who know the place
     """Says why a value can't be told."""
+
+
+class Infinite(Unresolved):
+    """Says that a number has no end."""
 
 
 class Uncomputed(Unresolved):
@@ -132,7 +151,7 @@ def number(value: float) -> int | float:
         if value.bit_length() >= MAX_BITS:
             raise Unresolved(f"an integer of {value.bit_length()} bits does not fit in {MAX_BITS}")
     elif not math.isfinite(value):
-        raise Unresolved("it is not a finite number")
+        raise (Unresolved if math.isnan(value) else Infinite)("it is not a finite number")
     return value
 
 
@@ -196,17 +215,19 @@ def negated(node: ast.UnaryOp, operand: Value) -> Value:
             raise Unresolved(f"{shown(node)}: there is no such operator for it")
 
 
-def looked_up(node: ast.Subscript, container: Value, index: Value) -> Value:
-    """Give the item of a list or dict."""
+def looked_up(node: ast.Subscript, container: Value, index: "Value | slice[Any, Any, Any]") -> Value:
+    """Give the item of a list or dict, or a part of a list or text."""
     try:
         match container, index:
             case dict(), str():
                 return container[index]
             case list(), int():
                 return container[index]
+            case list() | str(), slice():
+                return container[index]
             case str(), int():
                 raise Uncomputed(f"{shown(node)} is not looked up")
-    except LookupError:
+    except (LookupError, TypeError, ValueError):
         pass
     raise Unresolved(f"{shown(node)} does not exist")
 
@@ -244,6 +265,20 @@ def ranged(node: ast.expr, arguments: "Sequence[Value]") -> range:
     except (TypeError, ValueError, OverflowError) as error:
         raise Unresolved(f"{shown(node)}: {error}") from None
     return found
+
+
+def called(node: ast.Call, name: str, arguments: "Sequence[Value]") -> "int | float":
+    """Call a builtin that makes a number of numbers, one by one or in a list."""
+    match arguments:
+        case [list() as given] if name in ("builtins.max", "builtins.min"):
+            arguments = given
+    numbers = [value for value in arguments if isinstance(value, int | float)]
+    try:
+        if len(numbers) == len(arguments):
+            return number(NUMERIC[name](*numbers))
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise Unresolved(f"{shown(node)} is not a number")
 
 
 def literal(value: Value) -> ast.expr:

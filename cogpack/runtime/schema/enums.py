@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from cogpack.runtime.schema.source import Assigned, Binding, Defined, Scope, Unclear, class_names
+from cogpack.runtime.schema.bindings import Assigned, Binding, Defined, Scope, Unclear, class_names
 
 _ENUMS = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum"})
 

@@ -36,6 +36,8 @@ def describe_inputs(sources: Sources, target: TargetFunction, none_default: None
     for argument, default in _parameters(target):
         sources.spend(10)
         place = Place.of(target.place.path, argument, f"parameter {argument.arg!r}")
+        if argument.arg in found.properties:
+            raise place.error("is there twice, which Python refuses", next_step="rename one of the two")
         if argument.annotation is None:
             raise place.error("has no type", next_step=f"annotate it: {argument.arg}: str")
         type_ = parse_type(sources, target.scope, argument.annotation, place)

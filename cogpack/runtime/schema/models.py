@@ -12,8 +12,9 @@ import msgspec
 
 from cogpack.notes import Code
 from cogpack.runtime.schema.annotations import Type, parse_type
+from cogpack.runtime.schema.bindings import Defined, class_names
 from cogpack.runtime.schema.names import Foreign, Local, Sources
-from cogpack.runtime.schema.source import Defined, Place, class_names, shown
+from cogpack.runtime.schema.source import Place, shown
 
 Kind: TypeAlias = Literal["model", "typed dict", "dataclass"]
 

@@ -16,8 +16,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.notes import Note
-from cogpack.runtime.schema.enums import Member, read_members
-from cogpack.runtime.schema.source import (
+from cogpack.runtime.schema.bindings import (
     Assigned,
     Binding,
     Defined,
@@ -25,12 +24,11 @@ from cogpack.runtime.schema.source import (
     Imported,
     Module,
     Scope,
-    SourceFiles,
     Unclear,
     class_names,
-    parse_module,
-    shown,
 )
+from cogpack.runtime.schema.enums import Member, read_members
+from cogpack.runtime.schema.source import SourceFiles, parse_module, shown
 
 _STEPS = 200_000
 """How much is looked at for one document, all parts added up: what repeats itself in ever larger copies ends here."""

@@ -9,8 +9,7 @@ import sys
 import warnings
 from array import array
 from bisect import bisect_left
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import decode_source
 from itertools import accumulate
 from typing import Any, Protocol, TypeAlias
@@ -19,20 +18,18 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
+from cogpack.runtime.schema.bindings import Module, collect
 
 MAX_BYTES = 512 * 1024
 """Of one Python file, many times the longest predictor seen; the densest such source needs 200 MiB as a tree."""
 
-_MUTATORS = frozenset(
-    "add append clear discard extend insert pop popitem remove reverse setdefault sort update".split()  # noqa: SIM905
-)
-
+_SERVED_WITH = ("certifi", "charset_normalizer", "cog", "coglet", "idna", "requests", "urllib3")
+_HARMLESS = frozenset({"antigravity", "idlelib", "test", "this", "turtledemo"})
 _FORMATS = (3, 12)
 """The Python whose f-strings are newer than what `ast` tells."""
 _BEGINS = bytes(byte & 0xC0 != 0x80 for byte in range(256))
 """For each byte of UTF-8: does a character begin with it?"""
 
-Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _Positioned: TypeAlias = ast.stmt | ast.expr | ast.arg | ast.alias
 
 
@@ -79,57 +76,6 @@ class Place(msgspec.Struct, frozen=True):
         return InputError(self.text(message), next_step=next_step)
 
 
-class Imported(msgspec.Struct, frozen=True, eq=False):
-    """Stands for `from module import name`, or `import module` where `name` is None; `level` counts the leading
-    dots."""
-
-    module: str
-    name: str | None
-    level: int
-    line: int
-
-
-class Defined(msgspec.Struct, frozen=True, eq=False):
-    """Stands for a class or function."""
-
-    node: ast.ClassDef | Function
-
-
-class Assigned(msgspec.Struct, frozen=True, eq=False):
-    """Stands for a name bound to an expression, which is in `scope` where that differs from the name's own."""
-
-    node: ast.expr
-    scope: "Scope | None" = None
-
-
-class Unclear(msgspec.Struct, frozen=True, eq=False):
-    """Stands for a name whose value can't be told without running the code."""
-
-    reason: str
-
-
-Binding: TypeAlias = Imported | Defined | Assigned | Unclear
-
-
-class Module(msgspec.Struct, frozen=True, eq=False):
-    """Is one parsed file. `stars` are its `from ... import *`."""
-
-    path: str
-    names: Mapping[str, Binding]
-    stars: Sequence[Imported]
-    relative_imports: "Sequence[ast.ImportFrom]"
-
-
-class Scope(msgspec.Struct, frozen=True, eq=False):
-    """Is where an expression is evaluated: the names of enclosing bodies, innermost first, then the module's."""
-
-    module: Module
-    inner: tuple[Mapping[str, Binding], ...] = ()
-
-    def within(self, names: Mapping[str, Binding]) -> "Scope":
-        return Scope(self.module, (names, *self.inner))
-
-
 def parse_module(path: str, data: bytes, *, python: tuple[int, int], running: tuple[int, int]) -> Module:
     """Collect the names of one file, or raise an `InputError`. `python`: the model's, `running`: whose `ast` reads."""
     if len(data) > MAX_BYTES:
@@ -154,7 +100,7 @@ def parse_module(path: str, data: bytes, *, python: tuple[int, int], running: tu
         raise too_deep(path) from error
     if not (text or data).isascii():
         count_characters(tree, data, text)
-    names, stars, relative = _collect(tree.body)
+    names, stars, relative = collect(tree.body)
     return Module(path, names, stars, relative)
 
 
@@ -182,6 +128,27 @@ def count_characters(tree: ast.Module, data: bytes, text: str | None) -> None:
         pending += ast.iter_child_nodes(node)
 
 
+def parsed(data: bytes | None, path: str) -> ast.Module | None:
+    """Parse a file, columns in characters; None of one that can't be read, of which who checks the predictor tells."""
+    if data is None or len(data) > MAX_BYTES:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            text: str | None = None
+            try:
+                tree = ast.parse(data, path)
+            except SyntaxError:
+                from cogpack.runtime.newer_syntax import NEWEST, parse_newer  # few models need it
+
+                tree, text = parse_newer(data, path, python=NEWEST)
+    except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError):
+        return None
+    if not (text or data).isascii():
+        count_characters(tree, data, text)
+    return tree
+
+
 def parse_annotation(text: str, quotes: ast.expr) -> ast.expr:
     """Parse a quoted annotation; `ValueError` where it is none. Its nodes stand where the quotes do."""
     try:
@@ -194,11 +161,6 @@ def parse_annotation(text: str, quotes: ast.expr) -> ast.expr:
         if isinstance(node, ast.expr):
             node.lineno, node.col_offset = quotes.lineno, quotes.col_offset
     return parsed
-
-
-def class_names(node: ast.ClassDef) -> dict[str, Binding]:
-    """Tell what the names in a class's body are bound to."""
-    return _collect(node.body)[0]
 
 
 def shown(node: ast.AST) -> str:
@@ -254,96 +216,14 @@ def _too_new(place: Place, since: tuple[int, int] | None, python: tuple[int, int
     )
 
 
-def _collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Imported], list[ast.ImportFrom]]:
-    """Collect bindings in order of execution; what stands under `if`, `try` or a loop may or may not be executed."""
-    names: dict[str, Binding] = {}
-    stars: list[Imported] = []
-    relative: list[ast.ImportFrom] = []
-    pending = deque((statement, False) for statement in body)
-
-    def bind(name: str, binding: Binding, conditional: bool) -> None:
-        known = names.get(name)
-        if not conditional or known is None:
-            names[name] = binding
-        elif not (isinstance(known, Imported) and isinstance(binding, Imported)):
-            names[name] = Unclear(f"{name} is bound in more than one place")
-
-    while pending:
-        statement, conditional = pending.popleft()
-        match statement:
-            case ast.Import():
-                for alias in statement.names:
-                    module = alias.name if alias.asname else alias.name.partition(".")[0]
-                    bind(alias.asname or module, Imported(module, None, 0, statement.lineno), conditional)
-            case ast.ImportFrom():
-                if statement.level:
-                    relative.append(statement)
-                for alias in statement.names:
-                    imported = Imported(statement.module or "", alias.name, statement.level, statement.lineno)
-                    if alias.name == "*":
-                        stars.append(imported)
-                    else:
-                        bind(alias.asname or alias.name, imported, conditional)
-            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
-                bind(statement.name, Defined(statement), conditional)
-            case ast.Assign() | ast.AnnAssign(value=ast.expr()):
-                value = statement.value
-                assert value is not None  # by the pattern
-                targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-                for target in targets:
-                    if isinstance(target, ast.Name):
-                        bind(target.id, Assigned(value), conditional)
-                    else:
-                        names.update(_changed(target))
-            case ast.stmt() if type(statement).__name__ == "TypeAlias":  # PEP 695
-                named: Any = statement
-                bind(named.name.id, Assigned(named.value), conditional)
-            case ast.AugAssign():
-                names.update(_changed(statement.target))
-            case ast.Delete():
-                for target in statement.targets:
-                    names.update(_changed(target))
-            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name() as target, attr=attribute))):
-                if attribute in _MUTATORS:
-                    names.update(_changed(target))
-            case ast.For() | ast.AsyncFor():
-                names.update(_changed(statement.target))
-            case ast.With() | ast.AsyncWith():
-                for item in statement.items:
-                    if item.optional_vars:
-                        names.update(_changed(item.optional_vars))
-            case _:
-                pass
-        runs_once = isinstance(statement, ast.With | ast.AsyncWith)
-        inner = [(child, conditional or not runs_once) for child in _blocks(statement)]
-        pending.extendleft(reversed(inner))
-    return names, stars, relative
-
-
-def statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Give all statements of one scope, those inside of `if` and the like too, in their order."""
-    pending = deque(body)
-    while pending:
-        statement = pending.popleft()
-        yield statement
-        pending.extendleft(reversed(list(_blocks(statement))))
-
-
-def _blocks(statement: ast.stmt) -> Iterator[ast.stmt]:
-    """Give the statements directly inside a compound statement of the same scope."""
-    if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-        return
-    yield from getattr(statement, "body", ())
-    for clause in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
-        yield from clause.body
-    yield from getattr(statement, "orelse", ())
-    yield from getattr(statement, "finalbody", ())
-
-
-def _changed(target: ast.expr) -> dict[str, Binding]:
-    """Name what an assignment to `target` binds or changes in ways not followed here."""
-    return {
-        node.id: Unclear(f"{node.id} is changed or computed at line {target.lineno}")
-        for node in ast.walk(target)
-        if isinstance(node, ast.Name)
-    }
+def shadowed(source: SourceFiles) -> list[Note]:
+    """Give a note of each module of the standard library or of the server that a file in the root replaces: the working
+    directory comes first."""
+    names = sorted({*sys.stdlib_module_names, *_SERVED_WITH} - _HARMLESS)
+    return [
+        Note(Code.HIDDEN_MODULE, f"{path}:1: hides the module {name} from everything in the container; rename it")
+        for name in names
+        if not name.startswith("_")
+        for path in (f"{name}.py", f"{name}/__init__.py")
+        if source.read(path) is not None
+    ]

@@ -8,19 +8,10 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
+from cogpack.runtime.schema.bindings import Assigned, Defined, Function, Module, Scope, Unclear, class_names, statements
 from cogpack.runtime.schema.computing import Unresolved
 from cogpack.runtime.schema.names import Foreign, Local, Sources
-from cogpack.runtime.schema.source import (
-    Assigned,
-    Defined,
-    Function,
-    Module,
-    Place,
-    Scope,
-    Unclear,
-    class_names,
-    statements,
-)
+from cogpack.runtime.schema.source import Place
 from cogpack.runtime.schema.values import evaluate
 
 _MAX_BASES = 30

@@ -368,3 +368,10 @@ def test_a_name_that_a_circle_of_imports_brings_is_found() -> None:
     made = f"{circle}from cog import BaseModel\nclass Made(BaseModel):\n    text: str\n"
     found = schemas(text, others={"other.py": circle, "third.py": made})
     assert list(found["Output"]["properties"]) == ["text"]
+
+
+def test_a_parameter_that_is_there_twice_is_an_error() -> None:
+    """Found by a fuzzer: `ast` reads it, and Python refuses it only when it compiles the file."""
+    assert refusal(predictor("x: int; y: str; x: str = 'a'")).endswith(
+        "parameter 'x': is there twice, which Python refuses"
+    )

@@ -357,7 +357,7 @@ def test_a_default_that_the_type_does_not_have_makes_an_input_optional_unless_co
 )
 def test_an_input_whose_default_only_the_model_knows_may_be_left_out(parameter: str, why: str) -> None:
     before = (
-        "import os\nimport there\nCHANGED = 1\nCHANGED += 1\ndef compute(): return 1\n"
+        "import os\nimport there\nCHANGED = 1\nfor CHANGED in (2, 3): ...\ndef compute(): return 1\n"
         "try:\n    TWICE = 1\nexcept OSError:\n    TWICE = 2"
     )
     found = described(predictor(f"y: str;{parameter}", before=before))

@@ -7,12 +7,13 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from predictors import described, predictor, schemas
+from predictors import described, only, predictor, refusal, schemas
 
 from cogpack.errors import InputError
+from cogpack.runtime.schema.bindings import Assigned, Scope
 from cogpack.runtime.schema.computing import Unresolved, Value
 from cogpack.runtime.schema.names import Sources
-from cogpack.runtime.schema.source import Assigned, MappedSourceFiles, Scope
+from cogpack.runtime.schema.source import MappedSourceFiles
 from cogpack.runtime.schema.values import evaluate
 
 MODULE = """
@@ -36,7 +37,7 @@ class Late(StrEnum):
     D = auto()
 Words = Literal["u", "v"]
 LIST = []
-LIST.append(1)
+LIST.insert(0, 1)
 COUNT = 0
 for COUNT in range(3): pass
 if ONE: EITHER = 1
@@ -171,7 +172,7 @@ def test_these_are_known_without_running_anything(text: str, expected: object) -
         "lambda: 1",
         "(ONE := 3)",
         "-'a'",
-        "'a'.upper()",
+        "'a'.zfill(3)",
         "Defaults().SIZE",
         "list(1)",
         "list(*PAIR)",
@@ -393,7 +394,7 @@ def test_a_default_that_python_refuses_at_import_is_an_error_and_no_note(default
         "'abc'[0]",
         "made(1)",
         "Own.mro()",
-        "'a'.upper()",
+        "'a'.zfill(3)",
         "Marked.made()",
         "other.made()",
         "HANDLE(1)",
@@ -477,3 +478,77 @@ def test_a_description_is_joined_or_left_out_and_never_in_the_way() -> None:
     assert inputs["x"]["description"] == "One of a, b"
     assert "description" not in inputs["y"]
     assert [note.code for note in found.notes] == ["no-description"]
+
+
+@pytest.mark.parametrize(
+    ("before", "expression", "value"),
+    [
+        ("A = ['x']\nA += ['y']", "A", ["x", "y"]),
+        ("A = ['x']\nA.append('y')\nA.extend(('z',))", "A", ["x", "y", "z"]),
+        ("N = 1\nN += 2\nN *= 3", "N", 9),
+        ("A, (B, C) = 1, [2, 3]", "[A, B, C]", [1, 2, 3]),
+        ("A = ['x', 'y', 'z']", "A[1:] + A[-1:]", ["y", "z", "z"]),
+        ("A = ['x', 'y', 'z']", "A[::-1]", ["z", "y", "x"]),
+        ("A = 'some text'", "A[:4].title()", "Some"),
+        ("", "' a b '.strip().split()", ["a", "b"]),
+        ("import textwrap", "textwrap.dedent('  a\\n  b')", "a\nb"),
+        ("", "[max(1, 2.5), min([3, 1]), abs(-2), round(1 / 3, 2)]", [2.5, 1, 2, 0.33]),
+        ("import sys, math", "[sys.maxsize, math.pi]", [2**63 - 1, 3.141592653589793]),
+        ("S = [(1, 2), (3, 4)]", "[f'{w}x{h}' for w, h in S]", ["1x2", "3x4"]),
+        ("D = dict(a=1, b=2)", "[k for k, v in D.items() if v > 1]", ["b"]),
+        ("A = ['b', 'a']", "sorted(A, reverse=True) + list(reversed(A))", ["b", "a", "a", "b"]),
+    ],
+)
+def test_constants_may_be_added_to_and_taken_apart(before: str, expression: str, value: object) -> None:
+    assert only(f"x: dict = {{'v': {expression}}}", before)[0]["default"] == {"v": value}
+    python: dict[str, object] = {}
+    exec(f"{before}\nFOUND = {expression}", python)
+    assert python["FOUND"] == value
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "A = ['x']\nA += A",
+        "A = ['x']\nif cog:\n    A += ['y']",
+        "A = ['x']\nfor i in range(3):\n    A.append('y')",
+        "A, B = B, A",
+        "A, *B = 1, 2",
+        "A = ['x']\nA = A + ['y']",
+        "A = [1, 2][:cog]",
+        "A = max('a', 'b')",
+        "A = max([])",
+        "A = sorted([1], key=len)",
+        "A = [x for x, y in [(1, 2, 3)]]",
+    ],
+)
+def test_what_is_made_in_other_ways_is_not_told(before: str) -> None:
+    assert "is not known without running the code" in refusal(predictor("x: str = Input(choices=A)", before=before))
+
+
+def test_a_limit_without_end_limits_nothing() -> None:
+    parameter = "x: float = Input(default=1.0, ge=-math.inf, le=float('inf'))"
+    assert only(parameter, "import math")[0] == {"type": "number", "default": 1.0}
+    assert "not a finite number" in refusal(predictor("x: float = Input(le=float('nan'))"))
+
+
+@pytest.mark.parametrize(
+    ("before", "spread"),
+    [
+        ("A = dict(description='d', default=1)", "**A"),
+        ("A = {'description': 'd', 'default': 3}", "**{**A, 'default': 1}"),
+        ("A = {'description': 'd'}", "**dict(A2, default=1)"),
+        ("A = dict(description='d')\nB = dict(**A, default=1)", "**B"),
+    ],
+)
+def test_arguments_of_input_may_be_dicts_put_together(before: str, spread: str) -> None:
+    if "A2" in spread:
+        assert "is not known without running the code" in refusal(predictor(f"x: int = Input({spread})", before=before))
+        return
+    found = {"type": "integer", "description": "d", "default": 1}
+    assert only(f"x: int = Input({spread})", before) == (found, False)
+
+
+def test_dicts_put_together_of_themselves_end() -> None:
+    before = "A = {" + "**A, " * 9 + "'default': 1}"
+    assert refusal(predictor("x: int = Input(**A)", before=before))
