@@ -180,12 +180,16 @@ def _registry(
         return decided(base, kept.system_packages, files)
     images = session.images(reference)
     read: list[BaseFiles] = []
-    base = trying(
-        lambda: resolve_base_image(
-            reference, platform, images, session.progress, listed=read.append, listings=session.listings
-        ),
-        images,
-    )
+    try:
+        base = trying(
+            lambda: resolve_base_image(
+                reference, platform, images, session.progress, listed=read.append, listings=session.listings
+            ),
+            images,
+        )
+    except InputError as error:  # of the image: who looks at that knows no line
+        text = error.message.removeprefix("cogpack.base: ")
+        raise InputError(f"{config.where('cogpack.base')}: {text}", next_step=error.next_step) from error
     listed(read[-1])
     return decided(base, None, lambda: read[-1])
 

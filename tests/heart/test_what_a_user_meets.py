@@ -53,3 +53,16 @@ def test_a_probe_counts_what_it_left_and_names_it_where_that_is_asked_for(world:
     assert "Profile(" not in short.out
     assert "left behind: " not in short.out
     assert "Profile(" in ok(world.cogpack("registry", "probe", "-v", f"{world.registry}/me/probed")).out
+
+
+def test_what_is_not_there_is_told_with_the_line_that_names_it(world: World) -> None:
+    """Also by those who look for it and know no line: the resolver, and the reader of the base."""
+    project = world.project()
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", config.replace("build:\n", "build:\n  sdk_version: 0.99.0\n"))
+    done = project.cogpack("lock")
+    assert (done.code, "error: cog.yaml:2:16: requirements can't be met" in done.err) == (2, True), done.err
+    project.write("cog.yaml", config.replace("base/python:v1", "base/none:v1"))
+    done = project.cogpack("lock")
+    text = f"error: cog.yaml:6:9: cogpack.base: {world.registry}/base/none:v1: there is no such"
+    assert (done.code, text in done.err) == (2, True), done.err

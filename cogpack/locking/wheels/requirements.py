@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cogpack.config import Config
 from cogpack.errors import CogpackError, InputError, together
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.locking.shared_versions import shared_versions
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cogpack.resolve.wheels import Indexes, Neighbours, Resolved
 
 
+_SDK = re.compile(r"\bcog(?:\[tracing\])?==")
 _END = re.compile(r"[\s\[=<>!~;@,(]")
 """Behind the name of a requirement."""
 
@@ -119,7 +121,7 @@ def resolve_requirements(
                 cache=session.cache,
                 metadata=session.metadata,
                 sources=sources,
-                places=requirements.places,
+                places=partial(_places, config, requirements),
                 title=_title([*requirements.lines, *more, *named.titles], target.python),
                 progress=session.progress,
             )
@@ -205,6 +207,12 @@ def check_requirements(session: Session, project: Project, building: Building | 
     except CogpackError:  # no index at hand: then only what is known
         pass
     raise together([*faults, *further])
+
+
+def _places(config: Config, requirements: Requirements, text: str) -> tuple[str, ...]:
+    """Give the lines that `text` is about: of requirements, and that of the SDK's version."""
+    own = [f"{config.places['build.sdk_version']}"] if config.sdk_version and _SDK.search(text) else []
+    return (*requirements.places(text), *own)
 
 
 def _title(lines: Sequence[str], python: str) -> str:
