@@ -196,6 +196,18 @@ def test_what_was_deleted_is_attached_again_as_the_advice_says(project: Project)
         assert attached_by("--attach") == ([], known + 2)
 
 
+def test_a_repository_that_was_emptied_gets_them_with_the_image(project: Project) -> None:
+    """What this machine attached it believes to be there only as long as the image is."""
+    with FakeRegistry(DIST28).running() as fake:
+        target = f"{fake.address}/me/model:v1"
+        first = ok(project.cogpack("push", target, "--json")).json["targets"][0]["attached"]
+        for held in (fake.tags, fake.manifests, fake.blobs):
+            held["me/model"].clear()
+        again = ok(project.cogpack("push", target, "--json")).json["targets"][0]["attached"]
+        assert again == first
+        ok(project.cogpack("inspect", "--lock", target))
+
+
 def test_without_the_api_they_are_listed_under_the_fallback_tag_once(project: Project) -> None:
     with FakeRegistry(DIST28).running() as fake:
         done = ok(project.cogpack("push", f"{fake.address}/me/model:v1"))
