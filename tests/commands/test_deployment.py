@@ -2,12 +2,15 @@
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+from support.documents import ROOT, blocks
 
 from cogpack.cli import run
 from cogpack.runtime.contract import PROBE
@@ -116,6 +119,19 @@ def test_the_copy_and_the_model_are_of_one_image_that_is_named_once(tmp_path: Pa
     pod = documents(text.replace("my_model:latest", f"my_model{digest}", 1))[0]["spec"]["template"]["spec"]
     both = [one["image"] for one in (*pod["initContainers"], *pod["containers"])]
     assert both == [f"registry.test/me/my_model{digest}"] * 2
+
+
+def test_kubectl_gives_both_the_image_that_is_set(tmp_path: Path) -> None:
+    """By the line that docs/kubernetes.md has, without a cluster."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("no kubectl here")
+    deployment = written(tmp_path / "model").partition("---\n")[0]
+    line = next(line for line in blocks(ROOT / "docs/kubernetes.md", "sh")[0].splitlines() if "set image" in line)
+    line = line.replace("deployment/model", "--local -o yaml -f -").replace("...", "a" * 64)
+    done = subprocess.run(["sh", "-c", line], input=deployment, capture_output=True, text=True, check=True)
+    pod = yaml.safe_load(done.stdout)["spec"]["template"]["spec"]
+    both = [one["image"] for one in (*pod["initContainers"], *pod["containers"])]
+    assert both == [f"registry.example.com/me/model@sha256:{'a' * 64}"] * 2
 
 
 @pytest.mark.parametrize("how", ["large", "fetched", "managed"])
