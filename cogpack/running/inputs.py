@@ -91,11 +91,12 @@ def inputs_of_json(text: str, where: str) -> dict[str, Any]:
 
 
 def _typed(spec: Mapping[str, Any], value: Any) -> Any:
-    """Read a value of JSON: text as users write it, so that @FILE is a file; whether null will do, the server knows."""
+    """Read a value of JSON, which has its type; only files are written as elsewhere. Whether null will do, the server
+    knows."""
     if value is None:
         return None
-    if isinstance(value, str):
-        return _read(spec, [value])
+    if isinstance(value, str) and spec.get("format") == "uri":
+        return _file(value)
     if isinstance(value, list) and spec.get("type") == "array":
         return [_typed(mapping(spec, "items"), item) for item in value]
     _check_kind(spec, value, "")

@@ -84,6 +84,29 @@ def test_unknown_and_missing_inputs_are_told_together() -> None:
     assert "'y': expected NAME=VALUE" in caught.value.message
 
 
+def test_inputs_of_one_json_object_have_their_types_already(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a")
+    number: dict[str, Any] = {"type": "integer", "maximum": 9}
+    uri: dict[str, Any] = {"type": "string", "format": "uri"}
+    specs = {"n": number, "t": {"type": "string"}, "f": {"type": "array", "items": uri}, "o": {"type": "object"}}
+    specs |= {"u": {"anyOf": [{"type": "string"}, {"type": "number"}]}, "z": {"type": "string", "nullable": True}}
+    given = inputs.inputs_of_json(
+        f'{{"n": 7, "t": "@no file", "f": ["@{tmp_path}/a.txt"], "o": {{"a": 1}}, "u": "2.5", "z": null}}', "--inputs"
+    )
+    found = read_inputs(Signature(inputs=specs, required=frozenset(specs)), [], given)
+    assert found == {
+        "n": 7,
+        "t": "@no file",
+        "f": ["data:text/plain;base64,YQ=="],
+        "o": {"a": 1},
+        "u": "2.5",
+        "z": None,
+    }
+    for value in ("7", 10, 1.5, True):
+        with pytest.raises(InputError, match="input n: "):
+            read_inputs(Signature(inputs={"n": number}), [], {"n": value})
+
+
 def test_files_that_no_request_can_have_together_are_refused_before_it_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
