@@ -48,7 +48,7 @@ def test_the_newest_that_works_is_taken_and_said_of_each() -> None:
         huggingface_hub=["1.3.0", "0.26.0", "0.25.2"],
         numpy=["2.4.6", "1.26.4"],
     )
-    resolved = within_bounds(index.resolve)
+    resolved = within_bounds(index.resolve, "3.11")
     assert versions(resolved) == {
         "diffusers": "0.24.0",
         "torch": "2.0.1+cu118",
@@ -66,13 +66,13 @@ def test_the_newest_that_works_is_taken_and_said_of_each() -> None:
 
 def test_what_goes_together_is_resolved_once() -> None:
     index = Index(diffusers=["0.29.0"], torch=["2.3.0"], huggingface_hub=["1.3.0"], numpy=["2.4.6"])
-    assert within_bounds(index.resolve).notes == ()
+    assert within_bounds(index.resolve, "3.11").notes == ()
     assert index.asked == [[]]
 
 
 def test_what_a_project_pins_stays_and_other_bounds_hold() -> None:
     index = Index(diffusers=["0.24.0"], torch=["2.0.1"], huggingface_hub=["0.30.0"], numpy=["2.4.6", "1.26.4"])
-    resolved = within_bounds(index.resolve)
+    resolved = within_bounds(index.resolve, "3.11")
     assert versions(resolved)["huggingface-hub"] == "0.30.0"
     assert versions(resolved)["numpy"] == "1.26.4"
     assert [note.text.split(":")[0] for note in resolved.notes] == ["numpy 1.26.4 instead of 2.4.6"]
@@ -90,4 +90,8 @@ def test_what_a_project_pins_stays_and_other_bounds_hold() -> None:
     ],
 )
 def test_the_table_says_what_breaks(found: dict[str, str], broken: list[str]) -> None:
-    assert [bound.needs for bound in broken_bounds(found, ())] == broken
+    assert [bound.needs for bound in broken_bounds(found, "3.11", ())] == broken
+
+
+def test_nothing_is_bound_to_what_has_no_wheel_for_that_python() -> None:
+    assert not list(broken_bounds({"opencv-python": "4.9.0.80", "numpy": "2.1"}, "3.13", ()))

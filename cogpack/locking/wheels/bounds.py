@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from cogpack.resolve.wheels import Resolved
 
 
-def within_bounds(resolve: Callable[[Sequence[str]], "Resolved"]) -> "Resolved":
-    """Give what `resolve` finds with constraints of ours, each with a note, of those with which it finds something."""
+def within_bounds(resolve: Callable[[Sequence[str]], "Resolved"], python: str) -> "Resolved":
+    """Give what `resolve` finds for `python` with constraints of ours, each with a note, of those with which it finds something."""
     held: dict[Bound, Note] = {}
     tried: set[Bound] = set()
     resolved = resolve(())
-    while bound := next(broken_bounds(versions := _versions(resolved), tried), None):
+    while bound := next(broken_bounds(versions := _versions(resolved), python, tried), None):
         tried.add(bound)
         try:
             found = resolve([*(one.needs for one in held), bound.needs])

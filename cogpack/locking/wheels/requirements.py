@@ -127,7 +127,7 @@ def resolve_requirements(
             )
 
         def resolve(more: Sequence[str]) -> "Resolved":
-            return within_bounds(partial(bounded, more))
+            return within_bounds(partial(bounded, more), target.python)
 
         resolved = with_cuda(config, resolve(()), resolve)
         if named.waiting:  # for what all else comes out as

@@ -29,11 +29,14 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     needs: str
     why: str
     source: str
+    python: str = ""
 
 
-def broken_bounds(versions: Mapping[str, str], tried: Collection[Bound]) -> Iterator[Bound]:
-    """Give what holds of `versions` (by normalized name) and is not kept, but what was `tried`."""
+def broken_bounds(versions: Mapping[str, str], python: str, tried: Collection[Bound]) -> Iterator[Bound]:
+    """Give what holds of `versions` (by normalized name) on `python` and is not kept, but what was `tried`."""
     for row in _rows():
+        if not SpecifierSet(row.python).contains(python):
+            continue
         other = Requirement(row.needs)
         if other.name not in versions or other.specifier.contains(versions[other.name], prereleases=True):
             continue
