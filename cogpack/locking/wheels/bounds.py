@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def within_bounds(resolve: Callable[[Sequence[str]], "Resolved"], python: str) -> "Resolved":
-    """Give what `resolve` finds for `python` with constraints of ours: those with which it finds something, each told by
-    a note."""
+    """Give what `resolve` finds for `python` with constraints of ours: those with which it finds something, each told
+    by a note."""
     held: dict[Bound, Note] = {}
     tried: set[Bound] = set()
     resolved = resolve(())
