@@ -78,8 +78,12 @@ def collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Imported
     relative: list[ast.ImportFrom] = []
     pending = deque((statement, False) for statement in body)
 
+    before = _Mentions()
+
     def bind(name: str, binding: Binding, conditional: bool) -> None:
         known = names.get(name)
+        if isinstance(known, Assigned) and isinstance(binding, Assigned) and before.has(name):
+            binding = Unclear(f"{name} is bound again after it was used")
         if not conditional or known is None:
             names[name] = binding
         elif not (isinstance(known, Imported) and isinstance(binding, Imported)):
@@ -87,6 +91,7 @@ def collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Imported
 
     while pending:
         statement, conditional = pending.popleft()
+        used: ast.AST = statement
         match statement:
             case ast.Import():
                 for alias in statement.names:
@@ -114,14 +119,15 @@ def collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Imported
                 named: Any = statement
                 bind(named.name.id, Assigned(named.value), conditional)
             case ast.AugAssign(target=target, op=operation, value=value):
-                names.update(_changed(target) if conditional else _added(names, target, operation, value))
+                names.update(_changed(target) if conditional else _added(names, before, target, operation, value))
             case ast.Delete():
                 for target in statement.targets:
                     names.update(_changed(target))
             case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name() as target, attr=attribute), args=added)):
                 if attribute in _ADDS and len(added) == 1 and not conditional:
-                    value = added[0] if attribute == "extend" else ast.List(added)
-                    names.update(_added(names, target, ast.Add(), ast.List([ast.Starred(value)])))
+                    used = added[0]
+                    value = used if attribute == "extend" else ast.List(added)
+                    names.update(_added(names, before, target, ast.Add(), ast.List([ast.Starred(value)])))
                 elif attribute in _MUTATORS:
                     names.update(_changed(target))
             case ast.For() | ast.AsyncFor():
@@ -132,10 +138,34 @@ def collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Imported
                         names.update(_changed(item.optional_vars))
             case _:
                 pass
+        before.add(used)
         runs_once = isinstance(statement, ast.With | ast.AsyncWith)
         inner = [(child, conditional or not runs_once) for child in _blocks(statement)]
         pending.extendleft(reversed(inner))
     return names, stars, relative
+
+
+class _Mentions:
+    """Tells which names statements use where they stand, as bodies of functions do not. They are walked once, and only
+    where somebody asks."""
+
+    def __init__(self) -> None:
+        self._pending: list[ast.AST] = []
+        self._names: set[str] = set()
+
+    def add(self, node: ast.AST) -> None:
+        self._pending.append(node)
+
+    def has(self, name: str) -> bool:
+        while self._pending:
+            node = self._pending.pop()
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                self._names.add(node.id)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                self._pending += (*node.decorator_list, node.args)
+            else:
+                self._pending += ast.iter_child_nodes(node)
+        return name in self._names
 
 
 def statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
@@ -175,11 +205,13 @@ def _assigned(names: Mapping[str, Binding], target: ast.expr, value: ast.expr) -
 
 
 def _added(
-    names: Mapping[str, Binding], target: ast.expr, operation: ast.operator, value: ast.expr
+    names: Mapping[str, Binding], before: _Mentions, target: ast.expr, operation: ast.operator, value: ast.expr
 ) -> Mapping[str, Binding]:
-    """Give what `target += value` binds, where the target is known and the value is not made of it."""
+    """Give what `target += value` binds, where the target is known, was not used, and the value is not made of it."""
     known = names.get(target.id) if isinstance(target, ast.Name) else None
-    if not isinstance(known, Assigned) or not isinstance(target, ast.Name) or _names_in(value) & {target.id}:
+    if not isinstance(known, Assigned) or not isinstance(target, ast.Name):
+        return _changed(target)
+    if before.has(target.id) or target.id in _names_in(value):
         return _changed(target)
     return {target.id: Assigned(ast.copy_location(ast.BinOp(known.node, operation, value), target), known.scope)}
 

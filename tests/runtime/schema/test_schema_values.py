@@ -510,6 +510,8 @@ def test_constants_may_be_added_to_and_taken_apart(before: str, expression: str,
     "before",
     [
         "A = ['x']\nA += A",
+        "B = ['x']\nA = B + []\nB += ['y']",
+        "B = ['x']\nA = [f'{len(B)}']\nB.append('y')",
         "A = ['x']\nif cog:\n    A += ['y']",
         "A = ['x']\nfor i in range(3):\n    A.append('y')",
         "A, B = B, A",
@@ -552,3 +554,23 @@ def test_arguments_of_input_may_be_dicts_put_together(before: str, spread: str) 
 def test_dicts_put_together_of_themselves_end() -> None:
     before = "A = {" + "**A, " * 9 + "'default': 1}"
     assert refusal(predictor("x: int = Input(**A)", before=before))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "A = 1\nB = A\nA = 2\nclass Predictor:\n    def run(self, x: int = Input(default=B)) -> str: ...",
+        "A = 1\nclass Predictor:\n    def run(self, x: int = Input(default=A)) -> str: ...\nA = 2",
+        "A = [1]\nB = A[0]\nA = [2]\nclass Predictor:\n    def run(self, x: int = B) -> str: ...",
+    ],
+)
+def test_a_constant_that_is_bound_again_after_its_use_is_not_told(source: str) -> None:
+    """It was told as it is at the end of the file."""
+    found = described(f"from cog import Input\n{source}")
+    assert "is bound again after it was used" in found.notes[0].text
+    assert b'"default"' not in found.document
+
+
+def test_a_constant_that_is_bound_again_before_its_use_is_the_last() -> None:
+    before = "A = 1\nA = 2\ndef f(): return A\nA = 3"
+    assert only("x: int = A", before)[0]["default"] == 3
