@@ -27,9 +27,11 @@ def build(arguments: argparse.Namespace) -> None:
         else:
             try:
                 ask(session.progress)
-                return _loaded(arguments, session)
             except UnavailableError:
                 place, built = build_beside(session, tags=arguments.tag, rebuild=arguments.rebuild)
+            else:
+                session.progress.summary("the image goes into the local Docker")
+                return _loaded(arguments, session)
         session.progress.summary(built_text(built.layers, time.monotonic() - began))
         if names_archive(place):
             suggest(arguments, session, f"docker load -i {place}")

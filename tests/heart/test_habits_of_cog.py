@@ -23,7 +23,12 @@ def test_build_without_a_place_goes_into_docker_where_it_answers_and_else_into_a
     loaded = install_docker(world.directory, monkeypatch)
     in_docker = ok(project.cogpack("build", "-t", "me/model:v1"))
     assert in_docker.out == "docker.io/me/model:v1\n"
+    assert "the image goes into the local Docker" in in_docker.err
     assert b"me/model:v1" in loaded()
+    away = world.project("away")
+    away.write("cog.yaml", (away.root / "cog.yaml").read_text().replace(world.registry, "127.0.0.1:9"))
+    done = away.cogpack("build")
+    assert (done.code, "no Docker answers" in done.err, (away.root / "cog-away-oci").exists()) == (5, False, False)
 
 
 @pytest.mark.slow

@@ -273,7 +273,8 @@ def test_a_model_with_traces_goes_on_with_the_trace_of_who_asks(hello: Project) 
                 assert serving.stdout is not None
                 url = serving.stdout.readline().removeprefix("serving on ").strip()
                 headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
-                answer = plain.client().post(f"{url}/predictions", json={"input": {}}, headers=headers)
+                with plain.client() as client:
+                    answer = client.post(f"{url}/predictions", json={"input": {}}, headers=headers)
                 assert answer.json()["output"] == trace
                 end = time.monotonic() + 60
                 while not all(name in Collector.got for name in (b"POST /predictions", b"of the model")):
