@@ -302,7 +302,7 @@ class _Line:
         return msgspec.structs.replace(wheel, hashes=tuple(sorted(hashes)))
 
     def _requirement(self, text: str) -> Requirement:
-        if _SCHEME.match(text):
+        if _SCHEME.match(text) or VARIABLE.match(text):
             text = f"{self._check_url(text.split(' ;')[0].strip())} @ {text}"
         try:
             requirement = requirement_of(text)

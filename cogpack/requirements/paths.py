@@ -42,7 +42,7 @@ def path_of(address: str) -> str:
     """Give the path that a `file:` address names (RFC 8089), or else the text as it is; `PathFaultError` of one that
     can't be known here."""
     if not _FILE.match(address):
-        return address
+        return f".{address.removeprefix(_PROJECT)}" if address.startswith(f"{_PROJECT}/") else address
     rest = address[len("file:") :].partition("#")[0]
     if rest.startswith("//"):
         host, slash, below = rest[2:].partition("/")
@@ -67,6 +67,8 @@ def read_wheel(text: str, *, path: str, line: int) -> tuple[LocalWheel, str] | N
     rest = named.path if named else text
     if not named and ((_ELSE.match(rest) and not _FILE.match(rest)) or _ANY_NAMED.match(rest)):
         return None
+    if VARIABLE.match(rest) and not rest.startswith(_PROJECT):
+        return None  # an address
     option = _OPTION.search(rest)
     rest, options = (rest[: option.start()], rest[option.end() :]) if option else (rest, "")
     address, semicolon, condition = rest.partition(";")

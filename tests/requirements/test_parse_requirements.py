@@ -160,6 +160,8 @@ def test_what_names_source_code_gets_one_spelling_without_a_login(text: str, wri
         ("file://localhost/srv/x-1-py3-none-any.whl", ".//srv/x-1-py3-none-any.whl"),
         ("x @ file://${PROJECT_ROOT}/x-1-py3-none-any.whl", "././x-1-py3-none-any.whl"),
         ("x @ file:///${PROJECT_ROOT}/x-1-py3-none-any.whl", "././x-1-py3-none-any.whl"),
+        ("${PROJECT_ROOT}/x-1-py3-none-any.whl", "././x-1-py3-none-any.whl"),
+        ("${BASE}/x-1-py3-none-any.whl ; os_name=='nt'", 'x @ ${BASE}/x-1-py3-none-any.whl ; os_name == "nt"'),
         ("x-1-py3-none-any.whl ;", "./x-1-py3-none-any.whl"),
     ],
 )
