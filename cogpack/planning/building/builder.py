@@ -118,6 +118,9 @@ class SourceBuilder:
                 check_device_code(file, wheel.name, source)
             found = canonical(file, wheel.name, source, ground.target, pure=environment.pure)
             artifact = session.store.take(found.filename, found.blocks())
+        except BaseException:
+            task.done("")  # it may be tried again, with a compiler
+            raise
         finally:
             remove_tree(place)
         path = session.store.find(artifact)

@@ -24,6 +24,7 @@ from cogpack.planning.building.guest import NoRungError
 from cogpack.planning.building.job import Done, Job
 from cogpack.planning.building.requirements import BuildRequirements, pinned
 from cogpack.planning.describing import find_described
+from cogpack.progress import Silent, Task
 from cogpack.requirements import parse_requirements
 from cogpack.resolve.wheels import Neighbours, TargetPython
 from cogpack.resolve.wheels.torch import TorchIndex
@@ -229,6 +230,25 @@ def test_all_that_can_not_be_built_is_told_beside_what_can(opened: Session, tmp_
         "demo 1.0: its source builds demo 1.0, expected 2.0",
         "demo 1.0: can't be built: its build ended with 1\n  there is no directory gone in it",
     ]
+
+
+def test_a_build_that_failed_is_no_longer_shown_as_one_that_goes_on(project: Path, tmp_path: Path) -> None:
+    class Shown(Silent):
+        open = 0
+
+        def task(self, name: str, size: int | None, verb: str = "") -> Task:
+            self.open += 1
+            return self
+
+        def done(self, outcome: str) -> None:
+            self.open -= 1
+
+    environment = Settings(directory=project, cache=tmp_path / "cache", environment=dict(os.environ))
+    with Session(environment, (shown := Shown())) as session:
+        fault(
+            session, source(make_sdist(tmp_path / "a.gz", source_files("def build_wheel(*_): raise SystemExit('no')")))
+        )
+    assert not shown.open
 
 
 def test_what_a_backend_requires_besides_is_resolved_and_it_is_asked_again(
