@@ -2,6 +2,10 @@
 
 `unusual.txt` has their files; `unusual.json` what Cog's generator made of them, at 6110c912 (0.23): the components that
 differ from model to model, or its error. With `none_default: required`, which is Cog's document.
+
+To ask it anew: a Go program of some lines that calls `schema.GenerateCombined(dir, predict, train,
+schema.PathAwareParser(python.ParsePredictorWithSourcePath))` of Cog's `pkg/schema`, which needs nothing but
+`smacker/go-tree-sitter`.
 """
 
 import json
