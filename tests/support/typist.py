@@ -28,6 +28,9 @@ set -v
 _PORT = re.compile(r"(?<=localhost:|127\.0\.0\.1:)\d{4}\b|(?<=--port )\d{4}\b|(?<=-p )\d{4}\b")
 """Of this machine: in `-p 8000:5000` the second is the container's."""
 
+_SERVING = re.compile(r"^.*--port (\d+).* &(?: +#.*)?$", re.MULTILINE)
+"""A server beside what is typed next, for which its reader waits."""
+
 
 def typed(document: Path, directory: Path, environment: Mapping[str, str], *, left_out: Collection[str] = ()) -> str:
     """Type a document in `directory`; give what was said. `left_out`: what a command, or the line behind a pipe, begins
@@ -36,6 +39,7 @@ def typed(document: Path, directory: Path, environment: Mapping[str, str], *, le
     script = "\n".join(blocks(document, "sh")).replace("\\\n", " ")
     kept = [line for line in script.splitlines() if not _has(line, left_out)]
     text = _PORT.sub(lambda found: str(ports.setdefault(found[0], free_port())), "\n".join(kept))
+    text = _SERVING.sub(r"\g<0>\nuntil (: < /dev/tcp/127.0.0.1/\1) 2> /dev/null; do kill -0 $!; sleep 0.1; done", text)
     with tempfile.TemporaryFile("w+") as said:  # a pipe would be read until all that it started has ended
         done = subprocess.run(
             ["bash", "-c", f"{_SHELL}{text}\n"],
