@@ -23,7 +23,7 @@ class Playground:
             name=bundle.name, form=read_form(bundle.schema), server=server, reference=image or "", runs=True
         )
         self._server.page = model_page("playground", shown, [("server", server)]).encode()
-        self._thread = threading.Thread(target=self._server.serve_forever, name="playground")
+        self._thread = threading.Thread(target=self._server.serve_forever, name="playground", daemon=True)
 
     @property
     def url(self) -> str:

@@ -105,7 +105,11 @@ class Server:
                     f"{self._host}:{self._port}: {error.strerror}",
                     next_step="name an address of this machine by --host" if elsewhere else "choose another port by -p",
                 ) from error
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # a signal, while it waits for the thread to begin: nobody else would end it
+            self._cancellation.cancel()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

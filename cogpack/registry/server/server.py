@@ -47,7 +47,9 @@ class Server:
         except (OSError, OverflowError) as error:
             storage.close()
             raise _unusable(host, port, error) from error
-        self._thread = threading.Thread(target=self._listener.serve_forever, name="registry")
+        # A signal that raises in `start`, which waits for the thread to begin, leaves it to nobody who would close it.
+        self._thread = threading.Thread(target=self._serve, name="registry", daemon=True)
+        self._ended = threading.Event()
 
     @property
     def address(self) -> str:
@@ -65,7 +67,13 @@ class Server:
 
     def serve_forever(self) -> None:
         """Wait until another thread closes the server, or a signal raises here."""
-        self._thread.join()
+        self._ended.wait()  # a join that is interrupted takes the thread for one that has ended (Python 3.11)
+
+    def _serve(self) -> None:
+        try:
+            self._listener.serve_forever()
+        finally:
+            self._ended.set()
 
     def close(self) -> None:
         """End all connections. Blobs and manifests that were answered with 201 are there; open uploads are dropped."""

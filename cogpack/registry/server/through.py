@@ -112,7 +112,7 @@ class PullThrough:
         self._asked = threading.Event()
         answer = partial(_Through, name=self._name, served=served, on_request=self._hear)
         self._listener = Listener((socket.AF_INET, ("127.0.0.1", 0)), answer)
-        self._thread = threading.Thread(target=self._listener.serve_forever, name="through")
+        self._thread = threading.Thread(target=self._listener.serve_forever, name="through", daemon=True)
 
     def _hear(self, method: str, path: str, received: int, sent: int) -> None:  # noqa: ARG002
         self._asked.set()

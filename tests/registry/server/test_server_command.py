@@ -60,6 +60,35 @@ def test_a_server_that_is_told_to_end_ends_well_and_leaves_no_open_upload(tmp_pa
     assert sorted(path.name for path in (tmp_path / "r").iterdir()) == ["blobs", "index.json", "oci-layout"]
 
 
+INTERRUPTED = """
+import sys, threading
+from pathlib import Path
+from cogpack.registry.server import Server
+
+begin = threading.Thread.start
+
+
+def start(thread):
+    begin(thread)
+    raise KeyboardInterrupt
+
+
+threading.Thread.start = start
+try:
+    with Server(Path(sys.argv[1])):
+        pass
+except KeyboardInterrupt:
+    print("ended")
+"""
+
+
+def test_a_signal_while_it_begins_ends_it_too(tmp_path: Path) -> None:
+    """It listens already, and who started it may end at once: it stayed, 5 times of 12."""
+    command = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "r")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "ended\n"
+
+
 @pytest.mark.slow
 def test_a_killed_server_keeps_what_it_confirmed_and_nothing_half(tmp_path: Path) -> None:
     with serving(tmp_path / "r") as (process, address):
