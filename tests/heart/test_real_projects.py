@@ -11,7 +11,7 @@ from support import safetensors_files
 from support.world import PREDICTOR, Project, World, install_docker, noise, ok
 
 from cogpack.file_stat import Stat
-from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
+from cogpack.layers.hashes import Hashes
 
 pytestmark = pytest.mark.slow
 
@@ -84,16 +84,15 @@ def test_a_file_that_grows_is_named_before_anything_is_sent(
     world: World, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     project = world.project(files=FILES | {"runs/train.log": "0"})
-    read = Fingerprints.of
+    see = Hashes.see
 
-    def grow(self: Fingerprints, path: str, stat: Stat) -> Fingerprinted:
-        found = read(self, path, stat)
-        if path == str(project.root / name):
-            with Path(path).open("a") as log:
+    def grow(self: Hashes, number: int, stat: Stat) -> None:
+        see(self, number, stat)
+        if self.names.split(b"\0")[number] == name.encode():
+            with (project.root / name).open("a") as log:
                 log.write("more")
-        return found
 
-    monkeypatch.setattr(Fingerprints, "of", grow)
+    monkeypatch.setattr(Hashes, "see", grow)
     done = project.cogpack("push", project.target())
     assert (done.code, world.uploads()) == (3, [])
     assert f"error: {project.root / name}: changed while it was read\n" in done.err
@@ -185,13 +184,13 @@ def test_what_is_asked_for_and_taken_otherwise_is_told_once(world: World, words:
 
 
 @pytest.mark.parametrize("words", [("lock",), *VERBS], ids=" ".join)
-def test_what_is_not_supported_is_refused_by_its_line(world: World, words: tuple[str, ...]) -> None:
+def test_what_cog_yaml_may_not_say_is_refused_by_its_line(world: World, words: tuple[str, ...]) -> None:
     project = world.project(files=FILES)
     text = (project.root / "cog.yaml").read_text()
-    project.write("cog.yaml", "observability:\n  traces:\n    enabled: true\n" + text)
+    project.write("cog.yaml", "concurrency:\n  max: 0\n" + text)
     done = project.cogpack(*verb(project, words))
     assert done.code == 2
-    assert "cog.yaml:2:3: observability.traces: not supported" in done.err
+    assert "cog.yaml:2:8: concurrency.max: " in done.err
     assert not (project.root / "cogpack.lock").exists()
 
 
