@@ -23,7 +23,7 @@ def of_text(part: float, whole: float | None) -> str:
 
 
 def time_text(seconds: float) -> str:
-    """Write seconds: 0.4 s, 42 s, 3 min 20 s, 2 h 5 min."""
+    """Write seconds: 0.4 s, 42 s, 3 min 20 s, 2 h 5 min, 3 days."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -31,6 +31,8 @@ def time_text(seconds: float) -> str:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    if whole >= 2 * 86400:
+        return f"{whole // 86400} days"
     return f"{whole // 3600} h {whole % 3600 // 60} min" if whole % 3600 >= 60 else f"{whole // 3600} h"
 
 

@@ -138,6 +138,16 @@ def test_the_job_is_one_by_the_schema_of_kubernetes(begun: Path) -> None:
     jsonschema.Draft7Validator(schemas["batch/v1 Job"]).validate(documents(begun, "kubernetes"))
 
 
+@pytest.mark.parametrize(("ci", "more"), [("github-workflows", []), ("gitlab-ci", ["--data-transform", "gitlab-ci"])])
+def test_what_hosted_services_run_is_one_by_their_own_schema(begun: Path, ci: str, more: list[str]) -> None:
+    """As check-jsonschema has these schemas with it: nothing is fetched."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{ci}", *more]
+    path = begun / FILES[ci.partition("-")[0]]
+    assert subprocess.run([*command, path], check=False).returncode == 0
+    path.write_text(path.read_text().replace("script:", "scripts:").replace("runs-on:", "run-on:"))
+    assert subprocess.run([*command, path], check=False).returncode == 1
+
+
 def found(document: Any) -> list[dict[str, Any]]:
     if isinstance(document, list):
         return [one for item in document for one in found(item)]

@@ -312,6 +312,7 @@ def test_a_full_disk_and_a_helper_that_is_not_installed_are_told_with_what_helps
         ("Sun, 29 Nov 2026 07:00:00 GMT", "it agrees with the registry's"),
         ("Sun, 29 Nov 2026 08:00:00 GMT", "it is 59 min 30 s behind the registry's"),
         ("Sun, 29 Nov 2026 06:30:00 -0000", "it is 30 min 30 s ahead of the registry's"),
+        ("Thu, 28 Nov 2030 07:00:00 GMT", "it is 1459 days behind the registry's"),
         ("tomorrow", None),
         ("", None),
     ],
