@@ -20,6 +20,7 @@ from cogpack.layers.layer import Form
 from cogpack.layers.layer import Layer as PlannedLayer
 from cogpack.oci import Descriptor, Execution
 from cogpack.opening import open_image
+from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import Prepared, open_project, prepare, settle
 from cogpack.planning.steps.layer import StepsLayer
 from cogpack.project import Project, for_platforms
@@ -139,10 +140,9 @@ def _isolated_bundle(prepared: Prepared) -> Bundle:
 def _planned(prepared: Prepared, layers: Sequence[PlannedLayer]) -> Bundle:
     """Make the bundle of some layers of a plan."""
     plan = prepared.plan
-    found = list(map(_readable, layers))
     return Bundle(
         name=prepared.project.root.name,
-        layers=tuple((str(layer.contents), contents(layer)) for layer in found),
+        layers=tuple(_named(plan, layer) for layer in layers),
         inputs=tuple(one for layer in layers if layer not in plan.ran for one in plan.inputs_of(layer)),
         environment=environment_of(plan.base, plan.run.path, plan.run.environment),
         directory=plan.run.working_directory,
@@ -153,6 +153,14 @@ def _planned(prepared: Prepared, layers: Sequence[PlannedLayer]) -> Bundle:
         repository=str(prepared.project.root),
         project=prepared.project,
     )
+
+
+def _named(plan: Plan, layer: PlannedLayer) -> tuple[str, Layer]:
+    read = _readable(layer)
+    found = contents(read)
+    if isinstance(found, Recipe):
+        found = msgspec.structs.replace(found, size=sum(one.size for one in plan.inputs_of(layer)))
+    return str(read.contents), found
 
 
 def _readable(layer: PlannedLayer) -> BuiltLayer | BaseLayer:

@@ -64,7 +64,7 @@ def kept_trees(
 
 
 def _is_large(layer: Layer) -> bool:
-    return isinstance(layer, Recipe) and isinstance(layer.source, WheelsSource) and (layer.size or 0) >= _LARGE
+    return isinstance(layer, Recipe) and isinstance(layer.source, WheelsSource) and layer.size >= _LARGE
 
 
 def _disagreed(above: Mapping[str, Laid], below: Mapping[str, Laid]) -> Iterator[str]:

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from support.world import Project, World, ok
 
+from cogpack.running import root_tree
+from cogpack.sandbox.rungs.choice import probe
+
 
 @pytest.fixture
 def project(world: World, programs: bytes) -> Project:
@@ -64,6 +67,20 @@ def test_the_files_are_laid_once(world: World, project: Project) -> None:
     project.write("predict.py", (project.root / "predict.py").read_text() + "\n# changed\n")
     assert "unpacked" not in ok(project.cogpack("exec", "true")).err
     assert [path.name[0] for path in (world.directory / "cache/trees").iterdir()] != ["."]
+
+
+@pytest.mark.slow
+def test_large_wheels_are_laid_apart_and_seen_with_all_else(
+    world: World, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(root_tree, "_LARGE", 1)  # all wheels here are
+    if not probe(world.directory).overlays:
+        pytest.skip("no overlayfs here")
+    site = "/opt/venv/lib/python/site-packages"
+    first = ok(project.cogpack("exec", "sh", "-c", f"ls {site} /opt/venv/bin /etc/passwd"))
+    assert "unpacked large wheels" in first.err
+    assert {"cog.py", "coglet.py", "/etc/passwd", "python3"} <= set(first.out.split())
+    assert len(list((world.directory / "cache/trees").glob("*/record"))) == 2
 
 
 @pytest.mark.slow

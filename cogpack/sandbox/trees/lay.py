@@ -14,7 +14,7 @@ from cogpack.layers import tar
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.content import Content
 from cogpack.layers.entry import WHITEOUT, Directory, Entry, Fifo, File, HardLink, Symlink, Whiteout, complete
-from cogpack.layers.layer import Form, LayerSource
+from cogpack.layers.layer import LayerSource
 from cogpack.layers.tar import EPOCH
 from cogpack.progress import Cancellation
 from cogpack.sandbox.trees.ahead import Ahead, Archive
@@ -34,11 +34,11 @@ _MAX_TIME = 2**34 - 1
 
 
 class Recipe(msgspec.Struct, frozen=True):
-    """Is a layer of our own. `inherited`: as `BuiltLayer` has it; `size`: of its blob, about, where that is known."""
+    """Is a layer of our own. `inherited`: as `BuiltLayer` has it; `size`: of what it is made of, if that was asked."""
 
     source: LayerSource
     inherited: Mapping[str, Directory] = {}
-    size: int | None = None
+    size: int = 0
 
 
 Layer: TypeAlias = Recipe | Archive
@@ -48,7 +48,7 @@ def contents(layer: BuiltLayer | BaseLayer) -> Layer:
     """Say how what a layer of a plan holds is had: nothing of ours is compressed for it."""
     match layer:
         case BuiltLayer():
-            return Recipe(layer.source, layer.inherited, layer.size(Form.STORED))
+            return Recipe(layer.source, layer.inherited)
         case BaseLayer():
             return Archive(layer.name, layer.blocks, layer.info.diff_id)
 
