@@ -118,12 +118,12 @@ def main() -> None:
             change_a_dependency(project, 0)
         ours = Ours(project, scratch / "cache")
         ours.push("warm", f"{registry}/ours/warm")  # resolves, downloads
-        theirs = None
+        theirs: dict[str, Theirs] = {}
         if arguments.docker and own:
             docker = opened.enter_context(dockerd(scratch / "docker", bridge=False))
             theirs = _theirs(docker, registry, scratch)
         for number in range(arguments.runs):
-            target, other = f"{registry}/ours/run{number}", f"{registry}/theirs/run{number}:v1"
+            target = f"{registry}/ours/run{number}"
             ours.forget()
             steps: list[tuple[str, Callable[[Path], None] | None]] = [
                 (FIRST, None),
@@ -136,10 +136,11 @@ def main() -> None:
                 if change:
                     change(project)
                 note(case, "cogpack push", ours.push(case, target))
-                if theirs:
+                for peer, other in theirs.items():
                     if change:
-                        change(theirs.project)
-                    note(case, "docker build, push", theirs.push(other, anew=case == FIRST))
+                        change(other.project)
+                    place = f"{registry}/{other.project.name}/run{number}:v1"
+                    note(case, peer, other.push(place, anew=case == FIRST))
             change_a_line(project)
             with scratch_directory(scratch) as empty:
                 note(EMPTY, "cogpack push", ours.push(EMPTY, target, empty))
@@ -158,19 +159,24 @@ def main() -> None:
     measured.report(tables, arguments.json, ("docker-registry", *(("docker",) if arguments.docker else ())))
 
 
-def _theirs(docker: Docker, registry: str, scratch: Path) -> Theirs:
-    """The base is what cogpack makes of examples/hello: a Debian with Python 3.13 and pip."""
+def _theirs(docker: Docker, registry: str, scratch: Path) -> dict[str, Theirs]:
+    """The base is what cogpack makes of examples/hello: a Debian with Python 3.13 and pip. Docker's older builder, and
+    BuildKit where there is a client that has it."""
     plain, wheels = scratch / "plain", scratch / "wheels"
     shutil.copytree(ROOT / "examples/hello", plain)
     base = f"{registry}/base/python:v1"
     measure([*COGPACK, "push", base, "-q"], cwd=plain)
     docker.run("pull", "-q", base)
     fetch_wheels(wheels)
-    directory = scratch / "theirs"
-    directory.mkdir()
-    shutil.copy(ROOT / "examples/hello/predict.py", directory)
-    change_a_dependency(directory, 0)
-    return Theirs(docker, directory, base, wheels)
+    found: dict[str, Theirs] = {}
+    for peer, builder in (("docker build, push", docker), ("docker build by BuildKit, push", docker.with_buildkit())):
+        if builder is not None:
+            directory = scratch / f"theirs{len(found)}"
+            directory.mkdir()
+            shutil.copy(ROOT / "examples/hello/predict.py", directory)
+            change_a_dependency(directory, 0)
+            found[peer] = Theirs(builder, directory, base, wheels)
+    return found
 
 
 def _told(results: list[Mapping[str, Any]]) -> dict[str, float]:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,19 +91,35 @@ def docker_registry(directory: Path, *, port: int = 0, configuration: Mapping[st
 
 @dataclass(frozen=True)
 class Docker:
-    """A Docker daemon. `host` is what DOCKER_HOST must say."""
+    """A Docker daemon. `host` is what DOCKER_HOST must say; `program`: the client; `buildkit`: whether that builds."""
 
     host: str
+    program: str = "docker"
+    buildkit: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name != "DOCKER_CONTEXT"}
-        return kept | {"DOCKER_HOST": self.host}
+        return kept | {"DOCKER_HOST": self.host, "DOCKER_BUILDKIT": "1" if self.buildkit else "0"}
+
+    def with_buildkit(self) -> "Docker | None":
+        """The same daemon, whose own BuildKit builds: of the clients on PATH, one that has it built in (before 23), or
+        as a plugin."""
+        for directory in os.environ["PATH"].split(os.pathsep):
+            program = shutil.which("docker", path=directory)
+            if program is None:
+                continue
+            found = replace(self, program=program, buildkit=True)
+            if int(found("version", "--format", "{{.Client.Version}}").partition(".")[0]) < 23:
+                return found
+            if found.run("buildx", "version", ok=False).returncode == 0:
+                return found
+        return None
 
     def run(self, *arguments: str, ok: bool = True, seconds: float = 120) -> "subprocess.CompletedProcess[str]":
         """`docker ARGUMENTS...`; with `ok`, any exit status but 0 is an error."""
         done = subprocess.run(
-            ["docker", *arguments],
+            [self.program, *arguments],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
