@@ -33,7 +33,7 @@ nightly: test
 # bench-large fetches 3 GB of CUDA wheels and a newer Docker, and wants 40 GB of disk and an hour.
 # BENCH="--only push --quick" for a part of it.
 bench: .bench/bin/pip
-	sh scripts/integration-packages.sh aria2 zstd
+	sh scripts/integration-packages.sh aria2 mmdebstrap zstd
 	.bench/bin/pip install --quiet --force-reinstall --no-deps . && .bench/bin/pip install --quiet .
 	PATH="$(CURDIR)/.bench/bin:$(CURDIR)/.tools/usr/bin:$$PATH" .bench/bin/python benchmarks $(BENCH)
 

@@ -1,18 +1,22 @@
-"""What a layer of system packages costs beside `apt-get install` in a chroot, and a tar of what that made.
+"""What a layer of system packages costs beside `apt-get install` in a chroot, and a tar of what that made; and what
+Debian's base does beside mmdebstrap.
 
     python benchmarks/packages.py [--runs 3] [--packages ffmpeg] [--recommends] [--scratch DIR] [--json FILE]
 
 Needs root, and Debian's archive as apt is configured for it. All packages have been fetched, and the base is there:
 cogpack's as a layer of the layout that it builds into, apt's as that layer, laid into a directory. Peers, in turns:
 `cogpack build`, which ends with the layers of the packages; and `apt-get install` in the chroot, then `tar` of the new
-files, to `gzip -6`.
+files, to `gzip -6`. For the base: `cogpack build --rebuild` of examples/hello, all of its layers; and mmdebstrap (where
+it is installed) of the same packages, to `gzip -6`.
 """
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +25,7 @@ from report import Measured, Table, in_turns, options, rows
 
 from cogpack.resolve.debs import DebianMirror
 
+_ARCHIVES = "/var/cache/apt/archives/"
 INSTALL = "apt-get -qq --yes --no-install-recommends install"
 LAYER = (
     "find . -xdev -cnewer ../stamp ! -type d ! -path './var/cache/apt/*' -print0 | "
@@ -92,6 +97,32 @@ def prepared(tree: Path, packages: Sequence[str], words: str) -> None:
         subprocess.run(["chroot", str(tree), *each.split()], check=True, stdout=subprocess.DEVNULL)
 
 
+class Bootstrap:
+    """mmdebstrap of the packages that the base in `lock` has, from `sources`; it has fetched them before."""
+
+    def __init__(self, lock: Path, sources: Path, scratch: Path) -> None:
+        base = tomllib.loads(lock.read_text())["platforms"]["linux/amd64"]["base"]
+        names = ",".join(package["name"] for package in base["packages"])
+        self._debs, self._layer = scratch / "debs", scratch / "base.tar.gz"
+        self._debs.mkdir()
+        self._words = ["mmdebstrap", "--quiet", "--variant=essential", f"--include={names}"]
+        self._from = [base["suite"], "-", str(sources)]
+        kept = [f"--customize-hook=sync-out {_ARCHIVES} {self._debs}", "--skip=essential/unlink"]
+        subprocess.run([*self._words, *kept, *self._from], check=True, stdout=subprocess.DEVNULL)
+
+    def make(self) -> Figures:
+        given = [f'--setup-hook=mkdir -p "$1{_ARCHIVES}"', f"--setup-hook=sync-in {self._debs} {_ARCHIVES}"]
+        words = shlex.join([*self._words, *given, *self._from])
+        return measure(["/bin/sh", "-ec", f"{words} | gzip -6 > {self._layer}"])
+
+
+def rebuilt(project: Path, layout: Path) -> Figures:
+    try:
+        return cogpack(project, "build", "--rebuild", "-o", str(layout))
+    finally:
+        shutil.rmtree(layout)
+
+
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--packages", nargs="+", default=["ffmpeg"])
@@ -116,8 +147,21 @@ def main() -> None:
             },
             arguments.runs,
         )
-    title = f"A layer of {' '.join(packages)}"
-    measured.report([Table(title, rows(found), "cogpack build")], arguments.json, ("apt-get",))
+        bases: dict[str, Callable[[], Figures]] = {
+            "cogpack build": partial(rebuilt, scratch / "plain", scratch / "rebuilt")
+        }
+        if shutil.which("mmdebstrap"):
+            sources = tree / "etc/apt/sources.list.d/debian.sources"
+            bases["mmdebstrap, gzip"] = Bootstrap(scratch / "plain/cogpack.lock", sources, scratch).make
+        based = in_turns(bases, arguments.runs)
+    measured.report(
+        [
+            Table(f"A layer of {' '.join(packages)}", rows(found), "cogpack build"),
+            Table("Debian's base", rows(based), "cogpack build", note="cogpack makes the layers above it, too."),
+        ],
+        arguments.json,
+        ("apt-get", "mmdebstrap"),
+    )
 
 
 if __name__ == "__main__":

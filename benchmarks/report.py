@@ -30,6 +30,7 @@ _VERSIONS = {
     "uv": ("uv", "--version"),
     "zstd": ("zstd", "--version"),
     "apt-get": ("apt-get", "--version"),
+    "mmdebstrap": ("mmdebstrap", "--version"),
 }
 
 
