@@ -135,7 +135,7 @@ class _InputFiles:
         """Find it as pip does: beside the file that names it, else from the project. It may lie outside of that, like
         an index."""
         places = [self.root / Path(name).parent / links.directory, self.root / links.directory]
-        found = next((place for place in places if place.is_dir()), places[0])
+        found = next(filter(os.path.isdir, places), places[0])
         return msgspec.structs.replace(links, directory=os.path.normpath(found))
 
     def _placed(self, wheel: LocalWheel, name: str) -> LocalWheel:
@@ -163,7 +163,7 @@ class _InputFiles:
             except InputError as error:
                 outside = error
         for candidate in candidates:
-            if (self.root / candidate).exists():
+            if os.path.exists(self.root / candidate):  # noqa: PTH110 - a name may be too long for a Path to ask
                 return candidate
         if candidates:
             return candidates[-1]

@@ -17,6 +17,8 @@ _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*+)\s*+(?:\[([^\[\]]*+)\])?\s*+@
 _ANY_NAMED = re.compile(r"[A-Za-z0-9._-]++\s*+(?:\[[^\]]*+\]\s*+)?@")
 _OPTION = re.compile(r"\s(?=--)")
 _EXTRAS = re.compile(r"([^\[\]]*)\[([^\[\]]*)\]")
+_EXTRA = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*+(?<=[A-Za-z0-9]))?")
+"""What an extra may be called (PyPA, dependency specifiers)."""
 
 
 class PathFaultError(Exception):
@@ -106,4 +108,8 @@ def wheel_name(filename: str) -> tuple[str, str]:
 
 
 def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    for word in words:
+        if not _EXTRA.fullmatch(word):
+            raise PathFaultError(f"{word!r:.120} is no extra's name", "correct what stands in brackets")
+    return words

@@ -66,7 +66,10 @@ _FORMS = "write ./DIRECTORY, or git+https://HOST/PATH@REVISION#egg=NAME"
 
 def _taken_apart(text: str, *, editable: bool) -> tuple[str, tuple[str, ...], str, str]:
     """Give name, extras, marker and address; of what is no address, what there is to see."""
-    named = named_path(text)
+    try:
+        named = named_path(text)
+    except PathFaultError as fault:
+        raise SourceFaultError(*fault.args) from None
     if named is None and _NAMED.match(text) and not text.startswith("git@"):
         try:
             found = Requirement(text)

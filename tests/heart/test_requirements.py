@@ -14,10 +14,13 @@ from support.index import index
 from support.wheels import make_wheel
 from support.world import World, ok
 
+from cogpack.resolve.wheels.logins import uv_login, with_passwords
+
 pytestmark = pytest.mark.slow
 
 SITE = "opt/venv/lib/python/site-packages"
 SECRET = "s3cr3t-t0k3n"
+URL = "https://host.example/simple"
 
 
 def far_wheels(world: World, *names: str) -> Path:
@@ -35,6 +38,13 @@ def assert_secret_stays(world: World, *said: str) -> None:
         for path in root.rglob("*"):
             if path.is_file() and "uv" not in path.relative_to(root).parts[:1]:
                 assert SECRET.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("line", ["./{}-1.0-py3-none-any.whl", "--find-links ./{}", "-e ./{}"])
+def test_a_path_that_is_too_long_for_any_file_is_told_by_its_line(world: World, line: str) -> None:
+    done = world.project(requirements=f"{line.format('a' * 300)}\n").cogpack("lock")
+    assert done.code == (0 if line.startswith("--find") else 2), done.err
+    assert "requirements.txt:" in done.err
 
 
 @pytest.mark.parametrize("option", ["--extra-index-url", "--index-url", "-i", "--find-links"])
@@ -85,6 +95,26 @@ def test_a_password_of_an_index_that_keyring_has_is_asked_for_as_by_uv_and_is_no
     assert f"{SITE}/far.py" in world.files("me/model", "v1")
     assert len(asked.read_text().splitlines()) == 2  # of the address, then of its host, and once in a process
     assert_secret_stays(world, done.err, done.out)
+
+
+def test_a_user_is_no_option_of_keyring(world: World) -> None:
+    """`keyring --disable` turns it off for good."""
+    program = world.directory / "bin/keyring"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ntouch {world.directory}/asked\n")
+    program.chmod(0o755)
+    variables = {"PATH": f"{program.parent}:{os.environ['PATH']}", "UV_KEYRING_PROVIDER": "subprocess"}
+    for user, asked in (("me", True), ("--disable", False), ("%2D-disable", False)):
+        with_passwords(f"https://{user}@host.example/simple", variables)
+        assert (world.directory / "asked").exists() is asked
+        (world.directory / "asked").unlink(missing_ok=True)
+
+
+def test_a_kept_login_for_what_is_no_address_is_passed_over(world: World) -> None:
+    kept = world.directory / "credentials.toml"
+    login = f'username = "me"\npassword = "{SECRET}"\n'
+    kept.write_text("".join(f'[[credential]]\nservice = "{at}"\n{login}' for at in ("https://[x", URL)))
+    assert uv_login(URL, {"UV_CREDENTIALS_DIR": str(kept.parent)}) == ("me", SECRET)
 
 
 @pytest.mark.parametrize("user", ["", "me@"])

@@ -69,6 +69,21 @@ def test_credential_helpers_are_asked_and_what_they_say_is_in_no_lock_and_no_sou
         assert not path.is_file() or b"s3cr3t" not in path.read_bytes(), path
 
 
+def test_a_login_of_a_requirement_stands_in_no_command_that_is_started(server: GitServer, tmp_path: Path) -> None:
+    """Who else is on the machine can read these."""
+    server.secret = "YWxpY2U6" + SECRET
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 1\n".encode()
+    server.commit("pkg", {"large.bin": pointer, ".gitattributes": b"*.bin filter=lfs\n"})
+    git, said = tmp_path / "bin/git", tmp_path / "said"
+    git.parent.mkdir()
+    git.write_text(f'#!/bin/sh\necho "$*" >> {said}\nexec {shutil.which("git")} "$@"\n')
+    git.chmod(0o755)
+    variables = {"PATH": f"{git.parent}:{os.environ['PATH']}", "TOKEN": "s3cr3t"}
+    brought(tmp_path, f"git+{server.address.replace('://', '://alice:${TOKEN}@')}/pkg", variables)
+    assert "ls-remote --get-url" in said.read_text()
+    assert "s3cr3t" not in said.read_text()
+
+
 SSH = """#!/bin/sh
 # As sshd: who has the key may run git's command over the files there.
 ssh-add -l > /dev/null || { echo 'git@git.example: Permission denied (publickey).' >&2; exit 255; }

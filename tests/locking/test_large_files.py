@@ -50,7 +50,7 @@ def test_what_the_server_has_is_fetched_once(session: Session) -> None:
     seen, script = server()
     with serving(script) as fake:
         for _ in range(2):
-            found = ask(session, f"{fake.url}/o/r")
+            found = ask(session, f"{fake.url}/o/r.git/")
             assert {pointer: path.read_bytes() for pointer, path in found.items()} == {POINTER: DATA}
     assert [(one.method, one.path) for one in seen] == [
         ("POST", "/o/r.git/info/lfs/objects/batch"),

@@ -134,7 +134,7 @@ class Sources:
         session, git = self._session, make_git(self._session)
 
         def large(url: str, pointers: Iterable[LfsPointer]) -> Mapping[LfsPointer, Path]:
-            return large_files(session, git, self._with_login.get(url, url), pointers, self._logins(url))
+            return large_files(session, git, url, pointers, self._logins(url))
 
         return Repositories(git, make_mirrors(session, self._logins), large)
 

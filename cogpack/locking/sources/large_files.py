@@ -42,8 +42,8 @@ def large_files(
     session: Session, git: Git, url: str, pointers: Iterable[LfsPointer], logins: Mapping[str, str]
 ) -> Mapping[LfsPointer, Path]:
     """Have the files of `pointers` in the session's store, as far as the server gives them; `url`: of the repository,
-    perhaps with a login, for which git has the variables `logins`. What it does not give stays a pointer, as it does
-    for who has no git-lfs, and a note says so."""
+    without a login, for which git has the variables `logins`. What it does not give stays a pointer, as it does for who
+    has no git-lfs, and a note says so."""
     by_oid = {pointer.oid: pointer for pointer in pointers}
     found = {pointer: Artifact(oid, oid, pointer.size) for oid, pointer in by_oid.items()}
     missing = [pointer for pointer, artifact in found.items() if session.store.find(artifact) is None]
@@ -80,7 +80,7 @@ def _asked(session: Session, server: LfsServer, missing: Iterable[LfsPointer]) -
         )
 
     answer = ask(server.batch)
-    if answer.status in (401, 403) and (with_login := server.with_login()):
+    if answer.status in (401, 403, 404) and (with_login := server.with_login()):
         answer = ask(with_login)
     if answer.status != 200:
         raise UnavailableError(

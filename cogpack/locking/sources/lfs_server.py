@@ -37,7 +37,8 @@ class _Authenticated(msgspec.Struct, frozen=True):
 
 
 def lfs_server(session: Session, git: Git, url: str, logins: Mapping[str, str]) -> LfsServer:
-    """Find the server of the repository at `url`, perhaps with a login; `logins`: variables by which git has it."""
+    """Find the server of the repository at `url`, in which is no login: all who are here can read what git is started
+    with. `logins`: variables by which git has it."""
     if session.http.url_map.find(url) is None:
         with suppress(GitFailedError, UnicodeDecodeError):  # by `url.*.insteadOf`; no server is asked
             url = git("ls-remote", "--get-url", "--", url).decode().strip() or url
@@ -54,7 +55,7 @@ def lfs_server(session: Session, git: Git, url: str, logins: Mapping[str, str]) 
 
 
 def _batch(url: str) -> str:
-    return f"{url if url.endswith('.git') else f'{url}.git'}/info/lfs/objects/batch"
+    return f"{url.rstrip('/').removesuffix('.git')}.git/info/lfs/objects/batch"
 
 
 def _with_login(git: Git, batch: str, logins: Mapping[str, str]) -> str | None:

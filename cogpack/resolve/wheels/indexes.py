@@ -1,5 +1,6 @@
 """The environment and the requirements files say where wheels are looked for. No address is built in."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -269,7 +270,7 @@ def _links(
             links.append(link)
         elif place:
             directory = base / (unquote(urlsplit(place).path) if place.startswith("file://") else place)
-            if directory.is_dir():
+            if os.path.isdir(directory):
                 directories.append(str(absolute(directory)))
             else:
                 shown = link.removeprefix(f"{root}/")

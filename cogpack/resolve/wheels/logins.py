@@ -50,7 +50,10 @@ def uv_login(url: str, environment: Mapping[str, str], user: str = "") -> tuple[
     asked = urlsplit(url)
     best: tuple[int, str, str] | None = None
     for one in _kept(environment):
-        at = urlsplit(one.service)
+        try:
+            at = urlsplit(one.service)
+        except ValueError:
+            continue
         path = at.path.rstrip("/")
         if (at.scheme, at.netloc) != (asked.scheme, asked.netloc.rpartition("@")[2]):
             continue
@@ -85,6 +88,8 @@ def _of_keyring(url: str, user: str, environment: Mapping[str, str]) -> str | No
     """Give the password of `user` at `url`, else at its host, as uv asks for it; None where there is none."""
     if environment.get("UV_KEYRING_PROVIDER") != "subprocess":
         return None
+    if user.startswith("-"):  # `keyring` would take it for an option
+        return None
     if (program := shutil.which("keyring", path=environment.get("PATH"))) is None:
         return None
     host = url.partition("://")[2].partition("/")[0]
@@ -106,6 +111,7 @@ def _asked(program: str, service: str, user: str, environment: Mapping[str, str]
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=_SECONDS,
+            start_new_session=True,  # it has no terminal to ask at
             check=True,
         )
         if password := done.stdout.decode(errors="replace").rstrip("\r\n"):
