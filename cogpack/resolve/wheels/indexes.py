@@ -270,7 +270,7 @@ def _links(
             links.append(link)
         elif place:
             directory = base / (unquote(urlsplit(place).path) if place.startswith("file://") else place)
-            if os.path.isdir(directory):
+            if os.path.isdir(directory):  # noqa: PTH112 - as in `project/inputs`
                 directories.append(str(absolute(directory)))
             else:
                 shown = link.removeprefix(f"{root}/")
