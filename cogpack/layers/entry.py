@@ -82,9 +82,9 @@ class Complete(list[Entry]):
 class Streamed:
     """Gives the entries of a layer that may have very many files, which are never all in memory.
 
-    `few`: directories, links and what else there is; `many`: makes the files anew, sorted by the UTF-8 bytes of their
-    paths. These are as they lie on a disk: each path is one that a layer may have, of one file, and all directories
-    above it are among `few`.
+    `few`: directories, links and what else there is, with the files that hard links among them lead to; `many`: makes
+    the other files anew, sorted by the UTF-8 bytes of their paths. These are as they lie on a disk: each path is one
+    that a layer may have, of one file, and all directories above it are among `few`.
     """
 
     def __init__(self, few: Iterable[Entry], many: Callable[[], Iterator[Entry]]) -> None:

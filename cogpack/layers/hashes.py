@@ -41,6 +41,8 @@ class Hashes:
         self._known = bytearray(len(paths))
         self._young: set[int] = set()
         """Files of which this run alone knows: they may be written to again, and look the same."""
+        self.moved: set[int] = set()
+        """Files that were seen to be others than when they were listed."""
 
     def __len__(self) -> int:
         return len(self._known)
@@ -50,6 +52,8 @@ class Hashes:
 
     def see(self, number: int, stat: Stat) -> None:
         """Take a file, whose hash is not known, as it is now."""
+        if stat != self.stat(number):
+            self.moved.add(number)
         self.stats[LENGTH * number : LENGTH * (number + 1)] = stat
 
     def is_of(self, other: "Hashes") -> bool:

@@ -24,13 +24,13 @@ from cogpack.seal import Seal
 SEAL = Seal()
 
 
-def listed(root: Path, prints: Fingerprints) -> ListedFiles:
+def listed(root: Path, prints: Fingerprints, schema: bytes = b"{}") -> ListedFiles:
     files = find_project(root).files()
-    made = [generated("src/.cog/schema.json", b"{}")]
-    return ListedFiles(prints, str(root), "project", listing_digest(files), files, "src", made)
+    made = [generated("src/.cog/schema.json", schema)]
+    return ListedFiles(prints, str(root), "project", listing_digest(files, schema), files, "src", made)
 
 
-def plainly(root: Path, prints: Fingerprints) -> FilesSource:
+def plainly(root: Path, prints: Fingerprints, schema: bytes = b"{}") -> FilesSource:
     """The same layer, file by file."""
     files = find_project(root).files()
     placed = [
@@ -38,7 +38,7 @@ def plainly(root: Path, prints: Fingerprints) -> FilesSource:
     ]
     return FilesSource(
         "project",
-        [*placed, generated("src/.cog/schema.json", b"{}")],
+        [*placed, generated("src/.cog/schema.json", schema)],
         directories=["src", *(f"src/{one.path}" for one in files if one.kind == "directory")],
         symlinks=[(f"src/{one.path}", one.target or "") for one in files if one.kind == "symlink"],
     )
@@ -139,6 +139,48 @@ def test_a_file_that_was_written_since_it_was_listed_is_taken_as_it_is_now(root:
     assert source.key() == plainly(root, Fingerprints(root.parent / "other")).key()
 
 
+@pytest.mark.parametrize("size", [7, LEAST])
+def test_the_key_of_other_files_is_not_remembered_as_that_of_the_listed_ones(root: Path, size: int) -> None:
+    """A directory that is renamed leaves the statuses of its files alone."""
+    (root / "data/c").write_bytes(bytes(size))
+    (root.parent / "other").mkdir()
+    (root.parent / "other/c").write_bytes(b"x" * size)
+
+    def swap() -> None:
+        (root / "data").rename(root.parent / "aside")
+        (root.parent / "other").rename(root / "data")
+        (root.parent / "aside").rename(root.parent / "other")
+
+    known = prints(root)
+    source = listed(root, known)
+    swap()
+    of_others = source.key()
+    known.save()
+    swap()
+    found = key(root)
+    assert found == plainly(root, Fingerprints(root.parent / "store of none")).key()
+    assert found != of_others
+
+
+def test_a_file_that_grew_since_it_was_listed_is_stored_once_as_well(root: Path) -> None:
+    for name in ("x", "y"):
+        (root / name).write_bytes(bytes(LEAST))
+    source = listed(root, prints(root))
+    (root / "b").write_bytes(bytes(LEAST))
+    plain = plainly(root, Fingerprints(root.parent / "store of none"))
+    assert (source.key(), blocks(source)) == (plain.key(), blocks(plain))
+
+
+@pytest.mark.parametrize("names", [["-"], ["z"], ["-", "-copy", "z"]])
+def test_a_schema_that_is_a_file_of_the_project_is_stored_once(root: Path, names: list[str]) -> None:
+    schema = bytes(LEAST)
+    for name in names:
+        (root / name).write_bytes(schema)
+    source = listed(root, prints(root), schema)
+    plain = plainly(root, Fingerprints(root.parent / "other"), schema)
+    assert (blocks(source), source.key()) == (blocks(plain), plain.key())
+
+
 def test_a_file_that_changes_between_two_passes_is_an_error(root: Path) -> None:
     source = listed(root, prints(root))
     blocks(source)
@@ -149,8 +191,11 @@ def test_a_file_that_changes_between_two_passes_is_an_error(root: Path) -> None:
 
 @given(data=st.data())
 def test_any_tree_is_the_layer_that_it_is_file_by_file_and_after_any_change(data: st.DataObject) -> None:
-    names = st.sampled_from(["a", "b.py", "a-b", "a.b", "é", "Z", "z" * 120, "zz.py"])
-    contents = st.sampled_from([b"", b"x", b"print()", bytes(LEAST), bytes(LEAST - 1) + b"1", bytes(70_000)])
+    names = st.sampled_from(["-", "a", "b.py", "a-b", "a.b", "é", "Z", "z" * 120, "zz.py"])
+    schema = data.draw(st.sampled_from([b"{}", bytes(LEAST)]))
+    contents = st.just(schema) | st.sampled_from(
+        [b"", b"x", b"print()", bytes(LEAST), bytes(LEAST - 1) + b"1", bytes(70_000)]
+    )
 
     def write(root: Path, path: Path) -> None:
         place = root / path
@@ -177,7 +222,7 @@ def test_any_tree_is_the_layer_that_it_is_file_by_file_and_after_any_change(data
                 elif (root / path).is_file() and not (root / path).is_symlink():
                     (root / path).unlink()
             known = prints(root)
-            source, plain = listed(root, known), plainly(root, Fingerprints(root.parent / "other"))
+            source, plain = listed(root, known, schema), plainly(root, Fingerprints(root.parent / "other"), schema)
             if data.draw(st.booleans()):
                 assert source.key() == plain.key()
             assert blocks(source) == blocks(plain)
