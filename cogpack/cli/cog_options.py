@@ -17,10 +17,10 @@ _MEANINGS = {
     "--strip": "wheels are taken as their publishers made them",
     "--progress": "bars are drawn on a terminal, and lines elsewhere; -q leaves both out",
 }
-SWITCHES = ("--no-cache", "--separate-weights", "--use-cog-base-image", "--precompile", "--strip")
-"""Which Go's flags let have a value all the same, as in `--separate-weights=false`."""
 EVERYWHERE = ("--debug", "--no-color")
 """Those of all of Cog's commands, which stand before the command, too."""
+_SWITCHES = (*EVERYWHERE, "--no-cache", "--separate-weights", "--use-cog-base-image", "--precompile", "--strip")
+"""Which Go's flags let have a value all the same, as in `--separate-weights=false`."""
 OF_RUNS = ("--use-cog-base-image", "--use-cuda-base-image", "--progress")
 """Those that Cog's `run`, `exec`, `train` and `serve` have."""
 OF_BUILDS = tuple(option for option in _MEANINGS if option not in EVERYWHERE)
@@ -28,10 +28,9 @@ OF_BUILDS = tuple(option for option in _MEANINGS if option not in EVERYWHERE)
 
 def cog_options(added: Grammar, options: Sequence[str]) -> None:
     """Take `options` of Cog's command."""
-    added.switches = SWITCHES
+    added.switches += tuple(option for option in options if option in _SWITCHES)
     for option in options:
-        switch = option in (*SWITCHES, *EVERYWHERE)
-        settings: dict[str, Any] = {"nargs": 0} if switch else {"metavar": "VALUE"}
+        settings: dict[str, Any] = {"nargs": 0} if option in _SWITCHES else {"metavar": "VALUE"}
         added.add_argument(option, action=_Taken, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **settings)
 
 

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     image = _image(arguments)
     live = None if arguments.json else put_text
-    typed = _typed(arguments.inputs) if arguments.inputs else {}
+    typed = {} if arguments.inputs is None else _typed(arguments.inputs)
     context = _context() if arguments.use_replicate_token else {}
 
     def act(session: "Session") -> Answer:
@@ -96,11 +96,11 @@ def _typed(text: str) -> dict[str, Any]:
     from cogpack.running.inputs import inputs_of_json
 
     name = text.removeprefix("@")
-    if name == "-":
-        return inputs_of_json(sys.stdin.read(), "standard input")
-    if name == text:
+    if name == text and name != "-":
         return inputs_of_json(text, "--inputs")
     try:
+        if name == "-":
+            return inputs_of_json(sys.stdin.read(), "standard input")
         return inputs_of_json(Path(name).read_text(encoding="utf-8"), name)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"

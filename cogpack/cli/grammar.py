@@ -17,6 +17,10 @@ Add = Callable[..., object]
 """`ArgumentParser.add_argument`, as a topic gets it."""
 Act = Callable[[argparse.Namespace], None]
 
+_BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
+}
 _LEFT = 30
 """The widest left column of a help page, in letters."""
 
@@ -38,13 +42,13 @@ class Grammar(argparse.ArgumentParser):
     """
 
     wanted: str | None = None
+    switches: tuple[str, ...] = ()
+    """Options without a value, which may be written with one, as Go's flags are: true, or false, as if left out."""
 
     def __init__(self, *, example: str = "", minor: bool = False, **settings: Any) -> None:
         super().__init__(**settings, allow_abbrev=False, exit_on_error=False)
         self.example = example
         self.minor = minor
-        self.switches: tuple[str, ...] = ()
-        """Options without a value, which may be written with one as Go's flags are; it is not looked at."""
         self.given: dict[str, str] = {}
         """Options without a value, each with the one that is meant where a JSON object stands behind it."""
         self.shared: dict[str, list[argparse.Action]] = {}
@@ -94,9 +98,8 @@ class Grammar(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words: list[str] = list(sys.argv[1:] if args is None else args)
-        switches = tuple(f"{name}=" for name in self.switches)
-        words = [word.partition("=")[0] if switches and word.startswith(switches) else word for word in words]
-        words = list(self._with_given(words))
+        own = self._count_own(words)
+        words = [*self._with_given(self._switched(words[:own])), *words[own:]]
         self._check(words)
         try:
             found, rest = super().parse_known_args(words, namespace)
@@ -113,6 +116,29 @@ class Grammar(argparse.ArgumentParser):
             raise too_many(self, rest[0])
         return found, rest
 
+    def _count_own(self, words: Sequence[str]) -> int:
+        """Count the words before `--`, a command, or the words of another program."""
+        passes_on = bool(self.commands) or self._passes_on()
+        value = False
+        for at, word in enumerate(words):
+            if word == "--" or (passes_on and not word.startswith("-") and not value):
+                return at
+            value = word in self.options() and self.takes_value(word)
+        return len(words)
+
+    def _passes_on(self) -> bool:
+        return any(action.nargs == argparse.PARSER for action in self.own())
+
+    def _switched(self, words: Sequence[str]) -> list[str]:
+        """Take the values of switches off, as Go's strconv.ParseBool reads them; any other is left, and is an error."""
+        found = []
+        for word in words:
+            name, equals, value = word.partition("=")
+            on = _BOOLEANS.get(value) if equals and name in self.switches else None
+            if on is not False:
+                found.append(name if on else word)
+        return found
+
     def _with_given(self, words: Sequence[str]) -> Iterator[str]:
         """Write `--json --inputs X` for `--json X` and `--json=X`, where X is an object, @FILE or -."""
         for at, word in enumerate(words):
@@ -125,7 +151,7 @@ class Grammar(argparse.ArgumentParser):
 
     def _check(self, words: Sequence[str]) -> None:
         """Refuse the first word that is no option and no command of ours."""
-        passes_on = any(action.nargs == argparse.PARSER for action in self.own())
+        passes_on = self._passes_on()
         value = False
         for at, word in enumerate(words):
             if word == "--":

@@ -44,8 +44,10 @@ def read(words: Sequence[str]) -> argparse.Namespace:
     """Read a command line by the grammar of its command alone; of what is wrong with it the whole grammar tells, which
     knows all others."""
     if words and not words[0].startswith("-") and words[0] not in _OF_ALL:
+        alone = parser(words[0])
         with suppress(InputError):
-            return parser(words[0]).parse_args(words)
+            if alone.commands:  # else there is no such command
+                return alone.parse_args(words)
     return parser().parse_args(words)
 
 

@@ -14,7 +14,8 @@ from cogpack.cli.standard_streams import give_up_stdout
 
 def run_words(words: list[str]) -> int:
     """Run one command, and return the process's exit code."""
-    arguments = argparse.Namespace(json="--json" in words, directory=Path(), file="cog.yaml")
+    as_json = any(word.partition("=")[0] == "--json" for word in words)
+    arguments = argparse.Namespace(json=as_json, directory=Path(), file="cog.yaml")
     try:
         arguments = read(words)
         arguments.written = words

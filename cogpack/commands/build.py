@@ -89,10 +89,13 @@ def _build(session: Session, project: Project, output: Path, tags: Sequence[str]
 
 
 def built_layout(text: str) -> tuple[Path, str] | None:
-    """Say where `build -t TEXT` leaves an image without Docker, and how it is called there; None of what is no name."""
+    """Say where `build -t TEXT` leaves an image without Docker, and how it is called there; None of what is no name, or
+    has a digest, which is another image's."""
     try:
         found = Reference.parse(text)
     except InputError:
+        return None
+    if found.digest:
         return None
     return _layout_of(found), str(found.with_tag(found.tag or DEFAULT_TAG))
 

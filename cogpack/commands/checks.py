@@ -64,8 +64,14 @@ def check_project(session: Session, *, isolation: str | None, fix: bool) -> Iter
     yield from (_advice("keys", note) for note in project.config.notes)
     yield from _check_model(project)
     yield from check_sources(project)
-    lock, told = _check_lock(session, project)
-    yield told
+    lock = None
+    try:
+        project.requirements()
+    except CogpackError as error:
+        yield _failed("requirements", error)  # which no lock is made of, nor compared with
+    else:
+        lock, told = _check_lock(session, project)
+        yield told
     yield _check_python(session, project, _first(project, lock))
     if lock is not None:
         yield from _check_imports(session, project, lock)

@@ -21,6 +21,7 @@ from cogpack.lockfile import Decisions
 from cogpack.locking.deviations import cuda_of
 from cogpack.locking.minimum_driver import MinimumDriver, minimum_driver
 from cogpack.project import Project
+from cogpack.requirements.environment import marker_environment
 from cogpack.session import Session
 
 SKIP = "COG_SKIP_GPU_CHECK"
@@ -33,7 +34,7 @@ _PATIENCE = 10
 
 
 class Torch(msgspec.Struct, frozen=True, kw_only=True):
-    """Is what the image has for a GPU. `cuda`: "" where nothing tells it."""
+    """Is what the image has for a GPU. `cuda`: "" where nothing tells it; 12 may be any 12.x."""
 
     version: str
     cuda: str = ""
@@ -55,7 +56,8 @@ def check_gpus(session: Session, project: Project, decisions: Decisions | None) 
     yield from faults
     if not faults:
         names = ", ".join(f"sm_{major}{minor}" for major, minor, _ in found)
-        fits = f"torch {torch.version} has kernels for it" if torch else "the project pins no torch"
+        unread = "no exact pin of torch is read" if decisions is None else "the lock has no torch"
+        fits = f"torch {torch.version} has kernels for it" if torch else unread
         yield Check(name="gpu", verdict="ok", said=f"{names}, driver {found[0][2]}: {fits}")
 
 
@@ -63,7 +65,8 @@ def compared(torch: Torch, found: list[tuple[int, int, str]]) -> Iterator[Check]
     """Tell what of `torch` won't run: advice, since the image is right on other machines."""
     for major, minor, _ in found:
         floor = next((floor for floor in _FLOORS if (major, minor) >= floor[0]), None)
-        if floor is None or not (_older(torch.version, floor[1]) or (torch.cuda and _older(torch.cuda, floor[2]))):
+        old_cuda = floor and "." in torch.cuda and _older(torch.cuda, floor[2])
+        if floor is None or not (old_cuda or _older(torch.version, floor[1])):
             continue
         cuda = f" of CUDA {torch.cuda}" if torch.cuda else ""
         yield Check(
@@ -103,25 +106,34 @@ def _locked(decisions: Decisions) -> Torch | None:
 
 
 def _required(project: Project) -> Torch | None:
-    """Read an exact pin; what is unlike that, only a lock decides."""
+    """Read an exact pin that counts for the model's Python; what is unlike that, only a lock decides."""
     try:
         lines = project.requirements().required
-    except CogpackError:  # the lock's row tells of it
+    except CogpackError:  # a row of its own tells of it
         return None
+    arch = project.config.pack.platforms[0].partition("/")[2]
+    environment = marker_environment(project.config.python_minor, arch)
     for line in lines:
-        pins = [one.version for one in Requirement(line.text).specifier if one.operator == "=="]
-        if line.name == "torch" and pins:
-            return Torch(version=pins[0])
+        if line.name != "torch":
+            continue
+        asked = Requirement(line.text)
+        if asked.marker is None or asked.marker.evaluate(environment):
+            for pin in asked.specifier:
+                if pin.operator == "==" and not pin.version.endswith(".*"):
+                    return Torch(version=pin.version)
     return None
 
 
 def _older(version: str, floor: str) -> bool:
-    """Compare releases: 2.7.0+cu128 is no older than 2.7.0."""
-    return _version(version).release < Version(floor).release
+    """Compare releases: 2.7, 2.7.0+cu128 and 2.7.0rc1 are no older than 2.7.0; nor is what is no version."""
+    try:
+        return Version(Version(version).base_version) < Version(floor)
+    except InvalidVersion:
+        return False
 
 
 def _version(text: str) -> Version:
     try:
-        return Version(text.removesuffix(".*"))
+        return Version(text)
     except InvalidVersion:
         return Version("0")

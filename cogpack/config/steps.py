@@ -51,8 +51,10 @@ def _secret_file(value: Value) -> str:
     """Read where it is seen: a path that may be relative to the directory in which the command runs, as BuildKit has
     it."""
     text = filled(value)
-    path = posixpath.normpath(text).lstrip("/")
-    if "\0" in text or path in (".", *_NEVER_KEPT) or text.endswith("/") or path.partition("/")[0] == "..":
+    path = posixpath.normpath(text)
+    refused = [f"/{name}" for name in _NEVER_KEPT] if path.startswith("/") else [".", ".."]
+    path = f"/{path.lstrip('/')}" if path.startswith("/") else path
+    if "\0" in text or path in refused or text.endswith("/") or path.startswith("../"):
         value.expected("the path of a file, such as /run/secrets/token")
     return text
 

@@ -8,8 +8,9 @@ import base64
 import difflib
 import mimetypes
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -45,7 +46,7 @@ def read_inputs(
     faults: list[InputError] = []
     for one in given:
         name, equals, value = one.partition("=")
-        if not equals:
+        if not equals or not _is_unicode(name):
             faults.append(InputError(f"input {one!r:.200}: expected NAME=VALUE", next_step="write -i NAME=VALUE"))
         elif signature.inputs and name not in signature.inputs:
             faults.append(_unknown(name, signature))
@@ -84,7 +85,8 @@ def inputs_of_json(text: str, where: str) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(text)
     except (msgspec.MsgspecError, UnicodeError) as error:
-        raise InputError(f"{where}: {error}", next_step='write an object: {"NAME": VALUE}') from None
+        said = "is not UTF-8" if isinstance(error, UnicodeError) else error
+        raise InputError(f"{where}: {said}", next_step='write an object: {"NAME": VALUE}') from None
     if not isinstance(found, dict):
         raise InputError(f"{where}: expected an object, found {text!r:.80}", next_step='write {"NAME": VALUE}')
     return found
@@ -95,12 +97,23 @@ def _typed(spec: Mapping[str, Any], value: Any) -> Any:
     knows."""
     if value is None:
         return None
+    if members := spec.get("anyOf"):
+        return _any_of(members, value, _typed)
     if isinstance(value, str) and spec.get("format") == "uri":
         return _file(value)
     if isinstance(value, list) and spec.get("type") == "array":
-        return [_typed(mapping(spec, "items"), item) for item in value]
-    _check_kind(spec, value, "")
+        return [_item(mapping(spec, "items"), item, number) for number, item in enumerate(value, 1)]
+    if isinstance(value, float) and value.is_integer() and spec.get("type") == "integer":
+        value = int(value)  # JSON Schema knows no difference, and Python does
+    _check_kind(spec, value)
     return value
+
+
+def _item(spec: Mapping[str, Any], value: Any, number: int) -> Any:
+    try:
+        return _typed(spec, value)
+    except _WrongError as wrong:
+        raise _WrongError(f"item {number}: {wrong}") from None
 
 
 def _unknown(name: str, signature: Signature) -> InputError:
@@ -121,12 +134,8 @@ def _example(signature: Signature, name: str) -> str:
 def _read(spec: Mapping[str, Any], values: Sequence[str]) -> Any:
     if spec.get("type") == "array":
         if len(values) == 1 and values[0].lstrip().startswith("["):
-            found = _json(values[0], list, "array")
-        else:
-            found = [_read(mapping(spec, "items"), [value]) for value in values]
-        for number, item in enumerate(found):
-            _check_kind(mapping(spec, "items"), item, f"item {number + 1}: ")
-        return found
+            return _typed(spec, _json(values[0], list, "array"))
+        return [_read(mapping(spec, "items"), [value]) for value in values]
     if len(values) > 1:
         raise _WrongError("expected one value, found several")
     found = _value(spec, values[0])
@@ -136,7 +145,8 @@ def _read(spec: Mapping[str, Any], values: Sequence[str]) -> Any:
 
 def _value(spec: Mapping[str, Any], text: str) -> Any:
     if members := spec.get("anyOf"):
-        return _any_of(members, text)
+        last = sorted(members, key=lambda member: member.get("type") == "string")  # text fits all
+        return _any_of(last, text, lambda member, text: _read(member, [text]))
     if spec.get("format") == "uri":
         return _file(text)
     match spec.get("type"):
@@ -151,22 +161,24 @@ def _value(spec: Mapping[str, Any], text: str) -> Any:
     return text
 
 
-def _any_of(members: Sequence[Mapping[str, Any]], text: str) -> Any:
-    """Take the first that fits; text fits all, and so comes last."""
-    for member in sorted(members, key=lambda member: member.get("type") == "string"):
+def _any_of(members: Sequence[Mapping[str, Any]], value: Any, read: Callable[[Mapping[str, Any], Any], Any]) -> Any:
+    """Take the first that fits."""
+    for member in members:
         try:
-            return _read(member, [text])
+            return read(member, value)
         except _WrongError:
             continue
     nouns = ", ".join(_NOUNS.get(str(member.get("type")), "something else") for member in members)
-    raise _WrongError(f"expected one of {nouns}, found {text!r:.80}")
+    raise _WrongError(f"expected one of {nouns}, found {value!r:.80}")
 
 
 def _number(text: str, kind: type[int] | type[float], noun: str) -> int | float:
     try:
-        return kind(text)
-    except ValueError:
-        raise _WrongError(f"expected {_NOUNS[noun]}, found {text!r:.80}") from None
+        if isfinite(found := kind(text)):  # JSON has no others
+            return found
+    except (ValueError, OverflowError):
+        pass
+    raise _WrongError(f"expected {_NOUNS[noun]}, found {text!r:.80}")
 
 
 def _boolean(text: str) -> bool:
@@ -212,7 +224,7 @@ def _data_size(value: Any) -> int:
     return (len(value) - value.find(",") - 1) * 3 // 4
 
 
-def _check_kind(spec: Mapping[str, Any], value: Any, where: str) -> None:
+def _check_kind(spec: Mapping[str, Any], value: Any) -> None:
     kinds: Mapping[str, tuple[type, ...]] = {
         "string": (str,),
         "integer": (int,),
@@ -223,11 +235,8 @@ def _check_kind(spec: Mapping[str, Any], value: Any, where: str) -> None:
     }
     kind = str(spec.get("type"))
     if kind in kinds and (not isinstance(value, kinds[kind]) or (isinstance(value, bool) and kind != "boolean")):
-        raise _WrongError(f"{where}expected {_NOUNS[kind]}, found {value!r:.80}")
-    try:
-        _check(spec, value)
-    except _WrongError as wrong:
-        raise _WrongError(f"{where}{wrong}") from None
+        raise _WrongError(f"expected {_NOUNS[kind]}, found {value!r:.80}")
+    _check(spec, value)
 
 
 def _check(spec: Mapping[str, Any], value: Any) -> None:
@@ -237,11 +246,18 @@ def _check(spec: Mapping[str, Any], value: Any) -> None:
         raise _WrongError(f"expected one of {', '.join(map(str, choices))}, found {value!r:.80}")
     if isinstance(value, int | float) and not isinstance(value, bool):
         _within(value, spec, "minimum", "maximum", f"found {value!r:.80}")
+    if isinstance(value, str) and not _is_unicode(value):
+        raise _WrongError(f"expected text in UTF-8, found {value!r:.80}")
     if isinstance(value, str) and spec.get("format") != "uri":
         _within(len(value), spec, "minLength", "maxLength", f"found {len(value)} characters", " characters")
         pattern = spec.get("pattern")
         if isinstance(pattern, str) and _differs(pattern, value):
             raise _WrongError(f"expected text that matches {pattern:.100}, found {value!r:.80}")
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell it from bytes of a command line that are no UTF-8, which Python gives as lone surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _within(value: float, spec: Mapping[str, Any], least: str, most: str, found: str, unit: str = "") -> None:

@@ -146,6 +146,63 @@ def test_what_does_not_exist_is_one_line_with_the_nearest_name(
     assert said(capsys, *words.split()) == (2, f"error: {error}\nnext: {advice}\n")
 
 
+@pytest.mark.parametrize("option", ["--help", "-h", "--version", "--debug"])
+def test_a_wrong_word_is_one_whatever_stands_behind_it(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, err = said(capsys, "biuld", option)
+    assert (code, err) == (
+        2,
+        "error: cogpack biuld: no such command; did you mean build?\nnext: see cogpack build --help\n",
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["tool", "--strip=all", "--no-cache=/x", "--debug=false", "--no-color=1"],
+        ["--", "tool", "--debug=true"],
+        ["--", "--debug=true"],
+    ],
+)
+@pytest.mark.parametrize("before", [[], ["--debug=true", "-e", "A=1", "--use-cog-base-image=false"]])
+def test_a_command_of_the_users_own_stays_as_it_is(before: list[str], command: list[str]) -> None:
+    found = read(["exec", *before, *command])
+    assert (found.command, hasattr(found, "debug")) == (command, bool(before))
+    assert not hasattr(found, "rebuild") or not found.rebuild
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ("build --debug=true", "debug", True),
+        ("--debug=1 build", "debug", True),
+        ("build --debug=false", "debug", None),
+        ("build --no-color=T", "no_color", True),
+        ("build --no-color=0", "no_color", None),
+        ("build --no-cache=true", "rebuild", True),
+        ("build --no-cache=false", "rebuild", False),
+        ("run --use-replicate-token=true", "use_replicate_token", True),
+        ("run --use-replicate-token=FALSE", "use_replicate_token", False),
+    ],
+)
+def test_a_switch_of_cog_may_have_a_value_as_gos_have(line: str, name: str, value: bool | None) -> None:
+    assert getattr(read(line.split()), name, None) is value
+
+
+def test_another_value_of_a_switch_is_refused_and_what_stands_behind_two_dashes_is_no_option(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, err = said(capsys, "build", "--no-cache=/x")
+    assert (code, "--no-cache: ignored explicit argument '/x'" in err) == (2, True)
+    found = read(["run", "--", "--json={}"])
+    assert (found.image, found.inputs) == ("--json={}", None)
+
+
+@pytest.mark.parametrize("word", ["--json", '--json={"a":1}', "--json="])
+def test_who_asked_for_json_gets_it_of_a_wrong_line_too(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["run", word, "--nope"]) == 2
+    assert "no option --nope" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("word", [*COMMANDS, *(line.removeprefix("cogpack ") for line in ANSWERS)])
 def test_words_of_other_tools_have_a_next_step_that_exists(word: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -305,6 +305,15 @@ def test_limits_of_steps_that_are_not_named_are_the_usual_ones() -> None:
     assert (limits.size, limits.time) == (1000, parse("").pack.limits.time)
 
 
+@pytest.mark.parametrize("target", ["run", "dev", "sys/", "/run/x", "/", "//proc", "/run", ".", "..", "../a", "a/.."])
+def test_only_an_absolute_target_of_a_secret_can_be_a_directory_of_the_machine(target: str) -> None:
+    text = f"build:\n  run: [{{command: a, mounts: [{{type: secret, id: x, target: {target!r}}}]}}]\n"
+    if target in ("run", "dev", "/run/x"):
+        assert parse(text).run[0].secrets == (SecretMount(id="x", target=target),)
+    else:
+        assert "target: expected the path of a file" in fault(text)
+
+
 def test_managed_weights_are_read() -> None:
     config = parse(
         "model: example.com/m\nweights:\n"

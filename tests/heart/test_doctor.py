@@ -83,6 +83,22 @@ def test_a_project_is_looked_at_and_nothing_is_resolved_for_it(world: World) -> 
     assert "requirements.txt" in stale.out.partition("failed  lock: ")[2]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("-r nothing.txt", "requirements.txt:2: nothing.txt: No such file"),
+        ("torch=1", "requirements.txt:2"),
+    ],
+)
+def test_requirements_that_can_not_be_read_are_told_where_there_is_no_lock(world: World, text: str, said: str) -> None:
+    project = world.project(requirements=f"{text}\n")
+    done = project.cogpack("doctor", "--json")
+    found = checks(done)
+    assert (done.code, found["requirements"][0], said in found["requirements"][1]) == (2, "failed", True), found
+    assert not found["requirements"][1].endswith("None")
+    assert "lock" not in found
+
+
 def test_keys_that_are_old_or_unknown_are_told_with_their_places(world: World) -> None:
     project = world.project()
     config = (project.root / "cog.yaml").read_text()
@@ -183,6 +199,17 @@ def test_old_names_of_the_predictor_are_told_until_they_are_new(world: World) ->
         ("10.3, 580.1", "torch==2.6", "torch 2.6 has no kernels for sm_103"),
         ("7.5, 450.1", "torch==1.4", None),
         ("9.0, 550.54.15", "torch>=1", None),
+        ("12.0, 575.0", "torch==2.7", None),
+        ("12.0, 575.0", "torch==2", "torch 2 has no kernels for sm_120"),
+        ("12.0, 575.0", "torch==2.*", None),
+        ("12.0, 575.0", "torch===2.5.1", None),
+        ("12.0, 575.0", "torch @ https://a.test/torch-2.5.1-cp313-cp313-linux_x86_64.whl", None),
+        ("12.0, 575.0", 'torch==2.5.1; python_version<"3"\ntorch==2.7.0; python_version>"3"', None),
+        (
+            "12.0, 575.0",
+            'torch==2.7.0; platform_machine=="arm64"\ntorch==2.5.1',
+            "torch 2.5.1 has no kernels for sm_120",
+        ),
         ("[N/A], [N/A]", "torch==1.4", None),
     ],
 )
@@ -196,6 +223,9 @@ def test_a_gpu_of_this_machine_is_compared_with_what_torch_has_kernels_for(
     project.write("cog.yaml", config.replace("build:\n", "build:\n  gpu: true\n"))
     verdict, said = checks(ok(project.cogpack("doctor", "--json")))["gpu"]
     assert (verdict, told in said if told else True) == ("advice" if told else "ok", True), said
+    assert told or gpus == "[N/A], [N/A]" or ("has kernels" in said) is not ("no exact pin of torch is read" in said)
+    if pin in ("torch>=1", "torch==2.*") or "===" in pin or "@" in pin:
+        assert "no exact pin of torch is read" in said
     assert "gpu" not in checks(ok(project.cogpack("doctor", "--json", COG_SKIP_GPU_CHECK="1")))
 
 
@@ -203,6 +233,9 @@ def test_a_lock_tells_the_driver_and_the_cuda_that_a_gpu_needs() -> None:
     old = Torch(version="2.7.0+cu118", cuda="11.8", driver=MinimumDriver(version="450.80.02", cuda="11.8", of="torch"))
     (kernels,) = compared(old, [(12, 0, "575.0")])
     assert kernels.said.startswith("torch 2.7.0+cu118 of CUDA 11.8 has no kernels for sm_120")
+    assert list(compared(Torch(version="2.7", cuda="12"), [(12, 0, "575")])) == []
+    same = MinimumDriver(version="575.0", cuda="12.9", of="torch")
+    assert list(compared(Torch(version="2.8.0", cuda="12.9", driver=same), [(12, 0, "575")])) == []
     new = Torch(version="2.9.0", cuda="13.0", driver=MinimumDriver(version="580.65.06", cuda="13.0", of="torch"))
     assert list(compared(new, [(12, 0, "580.65.06")])) == []
     (driver,) = compared(new, [(9, 0, "550.54.15")])

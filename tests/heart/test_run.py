@@ -124,7 +124,10 @@ def test_inputs_come_as_one_json_object_too_as_cog_takes_them(
         monkeypatch.setattr("sys.stdin", io.StringIO('{"text": "world"}'))
         assert ok(project.cogpack("run", *words)).json["output"] == "hello world"
     assert ok(project.cogpack("run", "--inputs", "@in.json")).out == "hello world\n"
-    for given, told in (("[1]", "expected an object"), ("{", "--inputs: "), ("@gone.json", "No such file")):
+    for given, told in (
+        *(("[1]", "expected an object"), ("{", "--inputs: "), ("@gone.json", "No such file")),
+        *(("", "--inputs: Input data was truncated"), ("\udcff", "--inputs: is not UTF-8")),
+    ):
         done = project.cogpack("run", "--inputs", given)
         assert (done.code, told in done.err) == (2, True), done.err
     wrong = project.cogpack("run", "--json", '{"text": 7, "txt": "x"}')
@@ -157,6 +160,8 @@ def test_an_image_that_build_left_in_a_layout_is_run_by_the_name_that_it_was_giv
     for name in ("greeter:v2", "another"):
         done = project.cogpack("run", name, "-i", "text=world")
         assert (done.code, "cogpack exec another" in done.err or "v1" in done.err) == (2, True), done.err
+    pinned = project.cogpack("run", f"me/greeter@sha256:{'0' * 64}", "-i", "text=world")
+    assert (pinned.code, "no directory, no image that names its registry" in pinned.err) == (2, True), pinned.err
 
 
 def test_where_files_go_that_a_served_model_gives_is_told_to_its_server(project: Project) -> None:

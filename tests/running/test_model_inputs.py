@@ -68,6 +68,12 @@ def test_a_file_is_sent_as_a_data_url(tmp_path: Path) -> None:
         ({"type": "string", "format": "uri"}, "a.png", "expected @FILE, or a URL, found 'a.png'"),
         ({"type": "string", "format": "uri"}, "@/no/such", "No such file"),
         ({"anyOf": [{"type": "integer"}, {"type": "boolean"}]}, "x", "expected one of an integer, true or false"),
+        ({"type": "number"}, "nan", "expected a number, found 'nan'"),
+        ({"type": "number"}, "-inf", "expected a number, found '-inf'"),
+        ({"type": "number"}, "1e999", "expected a number, found '1e999'"),
+        ({"type": "string"}, "\udcff", "expected text in UTF-8, found '\\udcff'"),
+        ({}, "\udcff", "expected text in UTF-8, found '\\udcff'"),
+        ({"type": "array", "items": {"type": "string", "format": "uri"}}, '["@/no/such"]', "item 1: /no/such: No such"),
     ],
 )
 def test_what_does_not_fit_is_told_by_name_with_what_was_expected(spec: dict[str, Any], text: str, told: str) -> None:
@@ -105,6 +111,41 @@ def test_inputs_of_one_json_object_have_their_types_already(tmp_path: Path) -> N
     for value in ("7", 10, 1.5, True):
         with pytest.raises(InputError, match="input n: "):
             read_inputs(Signature(inputs={"n": number}), [], {"n": value})
+
+
+@pytest.mark.parametrize(
+    ("spec", "value", "sent"),
+    [
+        ({"type": "integer"}, 3.0, 3),
+        ({"type": "array", "items": {"type": "integer"}}, [1, 2.0], [1, 2]),
+        ({"type": "number"}, 3.0, 3.0),
+        ({"anyOf": [{"type": "string", "format": "uri"}, {"type": "integer"}]}, 3.0, 3),
+        ({"anyOf": [{"type": "string", "format": "uri"}, {"type": "string"}]}, "text", "text"),
+        ({"anyOf": [{"type": "string", "format": "uri"}, {"type": "string"}]}, "@a.txt", "data:text/plain;base64,YQ=="),
+    ],
+)
+def test_a_value_of_json_is_sent_as_its_schema_has_it(
+    spec: dict[str, Any], value: object, sent: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a")
+    monkeypatch.chdir(tmp_path)
+    found = read_inputs(Signature(inputs={"x": spec}), [], {"x": value})["x"]
+    assert (found, repr(found)) == (sent, repr(sent))
+    if isinstance(value, str):
+        assert read(f"x={value}", x=spec)["x"] == sent
+
+
+def test_a_value_of_json_that_fits_none_of_several_types_is_told() -> None:
+    spec: dict[str, Any] = {"anyOf": [{"type": "string", "format": "uri"}, {"type": "integer"}]}
+    with pytest.raises(InputError, match=r"input x: expected one of text, an integer, found 3\.5"):
+        read_inputs(Signature(inputs={"x": spec}), [], {"x": 3.5})
+
+
+def test_bytes_that_are_no_utf_8_are_told_as_such() -> None:
+    with pytest.raises(InputError, match="--inputs: is not UTF-8"):
+        inputs.inputs_of_json('{"a": "\udcff"}', "--inputs")
+    with pytest.raises(InputError, match=r"input 'a\\udcff=1': expected NAME=VALUE"):
+        read("a\udcff=1")
 
 
 def test_files_that_no_request_can_have_together_are_refused_before_it_is_made(
