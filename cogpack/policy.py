@@ -95,8 +95,9 @@ _OF_THE_LOCK = frozenset({Code.CLASH, Code.DEPRECATED_KEY, Code.REQUIREMENT_BROK
 
 
 class Noted:
-    """Progress that keeps the notes. A denied one is held back until `check`, which makes an error of it; those of the
-    lock are kept like all others, and shown after `show_all` only."""
+    """Progress that keeps the notes, each once: what is decided again finds the same again. A denied one is held back
+    until `check`, which makes an error of it; those of the lock are kept like all others, and shown after `show_all`
+    only."""
 
     def __init__(self, progress: Progress, policy: Policy) -> None:
         self.policy = policy
@@ -116,10 +117,11 @@ class Noted:
     def note(self, note: Note) -> None:
         """Keep and show it. Never raises: threads and timers call it that nobody listens to."""
         with self._lock:
-            self.all.append(note)
+            if not (known := note in self.all):
+                self.all.append(note)
             if denied := self.policy.denial(note.code) is not None:
                 self._held.append(note)
-        if not denied:
+        if not (denied or known):
             self._show(note)
 
     def show_all(self) -> None:

@@ -27,10 +27,15 @@ _Mode = Annotated[int, msgspec.Meta(ge=0, le=0o7777)]
 _Owner = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 _Archive = Annotated[str, msgspec.Meta(pattern=r"\A(?:debian|debian-security|https?://[^\s\0]{1,2000})\Z")]
 """One of Debian's two, or the URI of another."""
-_Name = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9+.-]{0,200}\Z")]
+_NAME = r"\A[a-z0-9][a-z0-9+.-]{0,200}\Z"
+_Name = Annotated[str, msgspec.Meta(pattern=_NAME)]
 """A package's (Debian policy 5.6.7)."""
 _Suite = Annotated[str, msgspec.Meta(pattern=r"\A[^\s\0]{1,200}\Z")]
 _Fingerprint = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{40,64}\Z")]
+
+
+def is_package_name(text: str) -> bool:
+    return re.search(_NAME, text) is not None
 
 
 class LockedDeb(LockTable, frozen=True, kw_only=True, omit_defaults=True):
@@ -114,7 +119,8 @@ class SystemPackages(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     can't be stood in for. `recommends`: whether packages have come that others only recommend; `left_out`: those that
     could not; `archives`: those beside Debian's; `present`: what was asked for, and a base from a registry has;
     `compiler`: names of those that nobody asked for, which come with a compiler, in a layer of their own; `tools`: of
-    those that `cogpack.tools` brings whatever else is asked for, in one that all projects with these share.
+    those that `cogpack.tools` brings whatever else is asked for, in one that all projects with these share; `lacking`:
+    what nobody asked for, and could not be had over a base from a registry.
     """
 
     dpkg: tuple[str, ...] = ()
@@ -126,6 +132,7 @@ class SystemPackages(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     present: tuple[Present, ...] = ()
     compiler: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    lacking: tuple[_Name, ...] = ()
 
     def __post_init__(self) -> None:
         names = {package.name for package in self.packages}

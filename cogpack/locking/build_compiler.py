@@ -17,7 +17,9 @@ _PACKAGES = ("gcc", "g++", "make")
 class DecideBase(Protocol):
     """Is `decide_base` with all that is the same of the image's base and this one."""
 
-    def __call__(self, *, kept: Base, shared: SharedBase | SharedImage, compiler: Sequence[str]) -> Base: ...
+    def __call__(
+        self, *, kept: Base, shared: SharedBase | SharedImage, compiler: Sequence[str], building: bool
+    ) -> Base: ...
 
 
 class BuildCompiler:
@@ -56,7 +58,8 @@ class BuildCompiler:
             return msgspec.structs.replace(base, system_packages=kept.build_compiler)
         name = "the image"
         shared = SharedBase(name, base) if isinstance(base, DebianBase) else SharedImage(name, base)
-        return self._decide(kept=base, shared=shared, compiler=tuple(dict.fromkeys((*self._compiler, *self._wanted()))))
+        compiler = tuple(dict.fromkeys((*self._compiler, *self._wanted())))
+        return self._decide(kept=base, shared=shared, compiler=compiler, building=True)
 
     def _wanted(self) -> Sequence[str]:
         python = self._base.own_python if self._own else None

@@ -146,7 +146,7 @@ def resolve_lock(
             seeds={**before, **seeds},
             beside=beside,
         )
-        decided[platform] = decide_fitting(session, one, kept, decide, told=bool(decided))
+        decided[platform] = decide_fitting(session, one, kept, decide)
     return Lock(
         version=VERSION,
         requires=f"cogpack>={max(REQUIRES, rules.since, key=Version)}",
@@ -174,7 +174,6 @@ def _decide(
     suite: Suite | None,
     *,
     unasked: Unasked | None,
-    told: Sequence[Note] = (),
     same_format: bool,
     last: Decisions | None,
     upgrade_system: bool,
@@ -183,10 +182,9 @@ def _decide(
     cuda: str | None = None,
 ) -> Decisions:
     """`cuda`: torch's, where it is known;
-    `suite`: of Debian, where wheels may want another than the usual one, and are looked into for that;
-    `unasked`: what is there though nobody asked for it, None for a guess; `told`: notes that are not told again;
-    `beside`: what was decided for another platform; `same_format`: the rules by which `kept` was decided are those that
-    hold; `last`: those of the lock there was."""
+    `suite`: of Debian, where wheels may want another than the usual one, and are looked into for that; `unasked`: what
+    is there though nobody asked for it, None for a guess; `beside`: what was decided for another platform;
+    `same_format`: the rules by which `kept` was decided are those that hold; `last`: those of the lock there was."""
     config = project.config
     again = partial(
         _decide,
@@ -225,7 +223,7 @@ def _decide(
         )
     interpreter = decide_interpreter(session, config, platform, base, kept.interpreter if kept else None)
     if guesses and (guess := foreseen(project, base, interpreter)).packages:
-        return again(unasked=guess, told=told)
+        return again(unasked=guess)
     python = interpreter.python if interpreter else base.own_python
     assert python is not None
     target = TargetPython(python=python.minor, glibc=base.glibc, arch=platform.architecture)
@@ -252,8 +250,7 @@ def _decide(
         session, project, project.requirements(), target, kept, direct, building, ground, seeds=seeds
     )
     for note in resolved.notes:
-        if note not in told:
-            session.progress.note(note)
+        session.progress.note(note)
     files = listed[-1] if listed else None
     lines = decide_lines(
         session, project, base, python, resolved, target, kept, listed=files, direct=direct, beside=beside
@@ -298,8 +295,7 @@ def _decide(
         created=_created(session.environment),
     )
     if toolkit and (found := cuda_of_torch(config, wheels, lines.pip.outlines)) != cuda:
-        told = (*told, *session.notes.all)
-        return again(unasked=unasked, told=told, cuda=found)
+        return again(unasked=unasked, cuda=found)
     check_clashes(project, decided)
     check_left_to_wheels(config, decided)
     check_cuda(config, decided)
@@ -311,8 +307,7 @@ def _decide(
         *imports.notes,
     )
     for note in (*notes, *versions_as_files(config, decided)):
-        if note not in told:
-            session.progress.note(note)
+        session.progress.note(note)
     return decided
 
 

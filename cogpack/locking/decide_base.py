@@ -48,6 +48,7 @@ def decide_base(
     tools: Sequence[str] = (),
     instead: Mapping[str, Sequence[str]] = {},
     listed: Callable[[BaseFiles], object] = lambda _: None,
+    building: bool = False,
 ) -> Base:
     """Give the base that `config` asks for: `kept`, where it still is that one, else resolved anew.
 
@@ -55,7 +56,7 @@ def decide_base(
     `archives`: those beside Debian's; `last`: the one of the lock that there was, whatever of it is kept;
     `listed` is given the files of an image that is read for it; `upgrade_system`: `kept` with what the security archive
     has newer; `compiler` and `tools`: packages of Debian's that nobody asked for; `instead`: by package, what will do
-    over an image whose archives have none of that name.
+    over an image whose archives have none of that name; `building`: the compiler is for builds alone.
     """
     snapshot = Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC))
     tools = COG_TOOLS if config.pack.tools == "cog" else tools
@@ -96,6 +97,7 @@ def decide_base(
         instead,
         compiler,
         tools,
+        building,
     )
 
 
@@ -130,6 +132,7 @@ def _registry(
     instead: Mapping[str, Sequence[str]],
     compiler: Sequence[str],
     tools: Sequence[str],
+    building: bool,
 ) -> RegistryBase:
     reference = Reference.parse(name, where=config.where("cogpack.base"))
     if shared and shared.base.reference != str(reference):
@@ -159,6 +162,7 @@ def _registry(
             instead=instead,
             compiler=compiler,
             tools=tools,
+            building=building,
         )
 
     if kept and kept.reference != str(reference):

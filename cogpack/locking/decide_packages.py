@@ -11,9 +11,9 @@ import msgspec
 from cogpack.config import Config
 from cogpack.errors import InputError, UnavailableError
 from cogpack.images.ground import ground_of
-from cogpack.layers.debs.over.installed import DpkgDatabase
+from cogpack.layers.debs.over.installed import DpkgDatabase, installed_names
 from cogpack.layers.debs.tree import Tree
-from cogpack.lockfile.base_kinds import DebianRelease, RegistryBase, SystemPackages
+from cogpack.lockfile.base_kinds import DebianRelease, RegistryBase, SystemPackages, is_package_name
 from cogpack.locking.maintainer_scripts import left_to_dpkg
 from cogpack.locking.missing_packages import may_be_wanted
 from cogpack.notes import Code, Note
@@ -54,6 +54,7 @@ def decide_packages(
     instead: Mapping[str, Sequence[str]] = {},
     compiler: Sequence[str] = (),
     tools: Sequence[str] = (),
+    building: bool = False,
 ) -> RegistryBase:
     """Give `base` with the packages that `config` asks for, and those of `compiler` and `tools`, which nobody asked for
     and which are left out where they can't be had. `archives`: those beside its own; `kept`: packages that a
@@ -61,22 +62,31 @@ def decide_packages(
     then; `seen`: Releases of the lock that there was; `last`: packages that it has over this image, whether they are
     kept or not: of those of the image that it took on, none goes back; `upgrade_system`: `kept` with what they have
     newer for security, of the image, too; `instead`: by package, others that will do where there is none of that
-    name."""
-    image = _Image(session, config, base, archives, snapshot, seen, files, instead)
+    name; `building`: the compiler is for builds alone."""
+    image = _Image(session, config, base, archives, snapshot, seen, files, instead, building)
     if base.has is None:
         base = msgspec.structs.replace(base, has=image.has())
     wanted = list(dict.fromkeys((*config.system_packages, *tools, *compiler)))
+    tools = () if config.pack.tools == "cog" else tools
+    unasked = [name for name in (*tools, *compiler) if name not in config.system_packages]
+    lacking = tuple(name for name in (kept.lacking if kept else ()) if name in unasked)
+    there = _requested(kept) if kept else {}
+    missing = [name for name in unasked if name not in lacking and answering([name], there) is None]
     newer = {deb.name for one in (kept, last) if one for deb in one.packages if deb.instead_of}
     if (
         kept is not None
         and newer.issubset(deb.name for deb in kept.packages)
         and kept.archives == tuple(map(locked_archive, archives))
-        and _answers(kept, wanted, recommends=config.pack.recommends)
+        and _answers(
+            kept, [name for name in wanted if name not in (*lacking, *missing)], recommends=config.pack.recommends
+        )
         and (snapshot is None or snapshot.is_that_of(kept.releases))
     ):
-        found = kept
+        found = kept if kept.lacking == lacking else msgspec.structs.replace(kept, lacking=lacking)
+        if missing:
+            found = image.split(compiler, tools, wanted, newer, kept=found)
     else:
-        found = image.split(compiler, () if config.pack.tools == "cog" else tools, wanted, newer)
+        found = image.split(compiler, tools, wanted, newer)
     if upgrade_system:
         found = image.upgraded(found, wanted)
     return base if found == base.system_packages else msgspec.structs.replace(base, system_packages=found)
@@ -107,6 +117,7 @@ class _Image:
         seen: Sequence[DebianRelease],
         files: Callable[[], BaseFiles],
         instead: Mapping[str, Sequence[str]],
+        building: bool,
     ) -> None:
         self._session = session
         self._config = config
@@ -116,6 +127,7 @@ class _Image:
         self._seen = seen
         self._files = files
         self._instead = instead
+        self._building = building
         self._mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
 
     @cached_property
@@ -133,7 +145,7 @@ class _Image:
     def has(self) -> tuple[str, ...]:
         """Name what it has of the packages that a model may want unasked."""
         try:
-            installed = self._database.own
+            installed = filter(is_package_name, installed_names(self._tree, self._base.arch, where=self._where))
         except InputError:  # who asks for packages is told
             return ()
         files, path = self._files(), self._base.variables.get("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -148,33 +160,52 @@ class _Image:
         return tuple(sorted(packages | programs))
 
     def split(
-        self, compiler: Sequence[str], tools: Sequence[str], wanted: Sequence[str], newer: Collection[str]
+        self,
+        compiler: Sequence[str],
+        tools: Sequence[str],
+        wanted: Sequence[str],
+        newer: Collection[str],
+        *,
+        kept: SystemPackages | None = None,
     ) -> SystemPackages:
-        """Resolve what is `wanted`, and tell what of it has come for `compiler` and for `tools`."""
+        """Resolve what is `wanted`, and tell what of it has come for `compiler` and for `tools`. `kept`: has all that
+        is asked for and stays, so that only what lacks is resolved, beside it."""
         asked = [name for name in wanted if name in self._config.system_packages or name not in (*compiler, *tools)]
-        found = self.resolved(asked, newer)
+        found = kept or self.resolved(asked, newer)
         unasked = {"tools": [one for one in tools if one not in asked], "compiler": compiler}
         for key, names in unasked.items():
-            if not (more := [name for name in names if name not in asked]):
+            more = [name for name in names if name not in asked]
+            if kept:
+                there = _requested(found)
+                more = [name for name in more if name not in kept.lacking and answering([name], there) is None]
+            if not more:
                 continue
             asked = [*asked, *more]
             try:
-                with_more = self.resolved(asked, newer, optional=more)
+                with_more = (
+                    self.resolved(more, (), optional=more, kept=found)
+                    if kept
+                    else self.resolved(asked, newer, optional=more)
+                )
             except InputError as error:  # the image's way of having packages, or what its archives have by now
                 text = f"{' and '.join(more)} can't be added over {self._base.reference}: {error.message}"
                 self._session.progress.note(Note(Code.MISSING_PACKAGE, f"{text}; {error.next_step}"))
+                found = msgspec.structs.replace(found, lacking=(*found.lacking, *more))
                 continue
             except UnavailableError as error:
-                error.next_step += f"; or leave {' and '.join(more)} out: cogpack: {{{_WAYS_OUT[key]}}}"
+                if not self._building:
+                    error.next_step += f"; or leave {' and '.join(more)} out: cogpack: {{{_WAYS_OUT[key]}}}"
                 raise
             lacking = [name for name in more if answering([name], _requested(with_more)) is None]
             if lacking and key == "compiler":  # of a tool it is told who wants it
                 text = f"the archives of {self._base.reference} have no {' and '.join(lacking)}"
-                self._session.progress.note(Note(Code.MISSING_PACKAGE, f"{text}: what compiles when it runs fails"))
+                wants = "what is built with it fails" if self._building else "what compiles when it runs fails"
+                self._session.progress.note(Note(Code.MISSING_PACKAGE, f"{text}: {wants}"))
             before = {deb.name for deb in found.packages}
-            new = tuple(deb.name for deb in with_more.packages if deb.name not in before)
-            found = msgspec.structs.replace(with_more, tools=found.tools, compiler=found.compiler)
-            found = msgspec.structs.replace(found, **{key: new})
+            new = {deb.name for deb in with_more.packages if deb.name not in before}
+            split = {"tools": found.tools, "compiler": found.compiler, "lacking": (*found.lacking, *lacking)}
+            split[key] = tuple(sorted(new.union(split[key])))
+            found = msgspec.structs.replace(with_more, **split)
         return found
 
     @cached_property
@@ -200,10 +231,15 @@ class _Image:
         return left_to_dpkg(self._session, found, self._snapshot or self._mirror, places)
 
     def resolved(
-        self, wanted: Sequence[str], newer: Collection[str], *, optional: Collection[str] = ()
+        self,
+        wanted: Sequence[str],
+        newer: Collection[str],
+        *,
+        optional: Collection[str] = (),
+        kept: SystemPackages | None = None,
     ) -> SystemPackages:
         """Resolve what is `wanted`. `newer`: those of the image that a lock has newer; `optional`: where an archive has
-        them."""
+        them; `kept`: packages beside which it comes."""
         config, session = self._config, self._session
         if not (wanted or self._archives or newer):
             return SystemPackages()
@@ -227,6 +263,7 @@ class _Image:
             seen=self._seen,
             instead=self._instead,
             optional=optional,
+            kept=kept,
         )
 
     def upgraded(self, kept: SystemPackages, wanted: Sequence[str]) -> SystemPackages:

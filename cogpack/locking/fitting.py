@@ -10,35 +10,31 @@ from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.locking.asked_base import has_named, is_asked_for, usual_suite
 from cogpack.locking.executable_stacks import suite_for
 from cogpack.locking.unasked import Unasked, unasked_for, unasked_of
-from cogpack.notes import Note
 from cogpack.project import Project
 from cogpack.session import Session
 
 
 class Decide(Protocol):
-    """Decides over this `suite` of Debian, with what is there `unasked`, or None for a guess. `told`: notes that are
-    not told again."""
+    """Decides over this `suite` of Debian, with what is there `unasked`, or None for a guess."""
 
-    def __call__(self, suite: Suite | None, /, *, unasked: Unasked | None, told: tuple[Note, ...]) -> Decisions: ...
+    def __call__(self, suite: Suite | None, /, *, unasked: Unasked | None) -> Decisions: ...
 
 
-def decide_fitting(
-    session: Session, project: Project, kept: Decisions | None, decide: Decide, *, told: bool
-) -> Decisions:
+def decide_fitting(session: Session, project: Project, kept: Decisions | None, decide: Decide) -> Decisions:
     """Decide once more where the wheels want another suite of Debian, and where they or the sources want packages that
-    nobody asked for. `told`: notes so far are not told again."""
+    nobody asked for."""
     usual = usual_suite(project.config)
     suite = suite_for(project.config, usual, kept)
     held = _held(project.config, kept, suite)
-    decided = decide(suite, unasked=held, told=tuple(session.notes.all) if told else ())
+    decided = decide(suite, unasked=held)
     wanted = suite_for(project.config, usual, decided)
     if wanted and isinstance(decided.base, DebianBase) and decided.base.suite != wanted:
         session.progress.summary(f"Debian {decided.base.suite} does not go with the wheels: {wanted} is taken")
-        decided = decide(wanted, unasked=None, told=tuple(session.notes.all))  # each suite has packages of its own
+        decided = decide(wanted, unasked=None)  # each suite has packages of its own
     for _ in range(2):  # a tool may be a compiler
         if (needed := unasked_for(project, decided)).is_like(unasked_of(decided)):
             return msgspec.structs.replace(decided, compiler=needed.compiler, tools=needed.tools)
-        decided = decide(wanted, unasked=needed, told=tuple(session.notes.all))
+        decided = decide(wanted, unasked=needed)
     return decided
 
 

@@ -10,7 +10,7 @@ import msgspec
 from packaging.utils import canonicalize_name
 
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
-from cogpack.lockfile.base_kinds import Base, LockedDeb
+from cogpack.lockfile.base_kinds import Base, LockedDeb, RegistryBase
 from cogpack.lockfile.unasked import LockedUnasked
 from cogpack.locking.compiler import compiler_for
 from cogpack.locking.missing_packages import Wish, has_one, installed_of, is_added, is_named, sources_of, wishes
@@ -49,8 +49,10 @@ def unasked_of(decisions: Decisions | None) -> Unasked:
 
 def kept_with(kept: Decisions | None, unasked: Unasked) -> Decisions | None:
     """Give `kept` for an image with this `unasked`: which packages came with what is known no more where that is
-    another."""
+    another; but over an image of a registry, to which what is new comes beside what is there."""
     if kept is None or unasked_of(kept).is_like(unasked):
+        return kept
+    if isinstance(kept.base, RegistryBase) and unasked_of(kept).packages <= unasked.packages:
         return kept
     over = msgspec.structs.replace(kept.base.system_packages, compiler=(), tools=())
     return msgspec.structs.replace(kept, base=msgspec.structs.replace(kept.base, system_packages=over))

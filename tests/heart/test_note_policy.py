@@ -102,6 +102,27 @@ def test_secrets_are_denied_where_ci_is_set(world: World, code: str, monkeypatch
     assert not denies(project)
 
 
+def test_a_note_is_kept_and_shown_once() -> None:
+    from cogpack.notes import Code, Note
+    from cogpack.policy import Noted, Policy, Rules
+    from cogpack.progress import SILENT
+
+    shown: list[str] = []
+
+    class Shows(type(SILENT)):  # type: ignore[misc]
+        def note(self, note: Note) -> None:
+            shown.append(note.text)
+
+    noted = Noted(Shows(), Policy(Rules(deny=frozenset({"large-files"})), in_ci=False))
+    for text in ("a", "b", "a"):
+        noted.note(Note(Code.MISSING_PACKAGE, text))
+    assert shown == [note.text for note in noted.all] == ["a", "b"]
+    for _ in range(2):  # who asks again is refused again
+        noted.note(Note(Code.LARGE_FILES, "c"))
+        with pytest.raises(InputError, match=r"^c \(large-files"):
+            noted.check()
+
+
 def test_the_machines_file_can_only_tighten(world: World) -> None:
     project = odd(world, "unknown-key: allow")
     denying = machine(world, '[notes]\ndeny = ["all"]\nallow = ["lock-stale"]\n')

@@ -156,6 +156,48 @@ def test_who_compiles_when_it_runs_has_a_compiler_unless_it_is_there(
         )
 
 
+def test_what_could_not_be_had_takes_no_pin_away(world: World, ubuntu: Ubuntu) -> None:
+    made = project(world, wheel="torch==2.6.0")
+    cog = (made.root / "cog.yaml").read_text()
+    made.write("cog.yaml", cog.replace("predict:", "  system_packages: [tool]\npredict:"))
+    ok(made.cogpack("lock", **ubuntu.environment))
+    pinned = re.findall(r'name = "tool", version = ".+?"', (made.root / "cogpack.lock").read_text())
+    ubuntu.add("noble", "tool", "99")
+    ubuntu.add("noble", "g++", "13")
+    ubuntu.push()
+    made.write("predict.py", f"import torch\ntorch.compile\n{PREDICTOR}")
+    done = ok(made.cogpack("lock", **ubuntu.environment))
+    assert done.err.count("have no libpython3.13-dev") == 1
+    text = (made.root / "cogpack.lock").read_text()
+    assert re.findall(r'name = "tool", version = ".+?"', text) == pinned
+    assert 'name = "g++", version = "13"' in text
+    assert 'compiler = [\n    "g++",\n]' in text
+    assert 'lacking = [\n    "libpython3.13-dev",\n]' in text
+    ok(made.cogpack("lock", **AWAY))
+    assert (made.root / "cogpack.lock").read_text() == text
+    ok(made.cogpack("push", made.target(), **ubuntu.environment))
+    made.write("cog.yaml", cog.replace("predict:", "  system_packages: [tool, libpython3.13-dev]\npredict:"))
+    done = made.cogpack("lock", **ubuntu.environment)
+    assert done.code == 2, "who asks for it is told that it is not there"
+    assert "libpython3.13-dev" in done.err
+
+
+def test_an_image_whose_dpkg_stopped_half_way_gets_nothing_and_is_told_to_be_one(world: World, ubuntu: Ubuntu) -> None:
+    half = status("half 1").replace(b"installed", b"half-configured")
+    ubuntu.files["var/lib/dpkg/status"] = b"\n".join(
+        (status("libc6 2.41", "clang_Evil\x1b[31m 1", "clang\xff 1"), half)
+    )
+    ubuntu.push()
+    made = project(world, "import torch\ntorch.compile\n", wheel="torch==2.6.0", config="  compiler: true\n")
+    done = ok(made.cogpack("lock", **ubuntu.environment))
+    assert done.err.count("half is 'install ok half-configured' in its package database") == 1
+    assert "Debian's kind" not in done.err
+    text = (made.root / "cogpack.lock").read_text()
+    assert 'has = [\n    "libc6",\n]\n' in text
+    ok(made.cogpack("lock", **AWAY))
+    assert (made.root / "cogpack.lock").read_text() == text
+
+
 def test_a_lock_of_an_earlier_cogpack_learns_what_the_image_has(world: World, ubuntu: Ubuntu) -> None:
     gl(ubuntu)
     made = project(world)

@@ -78,6 +78,33 @@ def test_what_a_project_pins_stays_and_other_bounds_hold() -> None:
     assert [note.text.split(":")[0] for note in resolved.notes] == ["numpy 1.26.4 instead of 2.4.6"]
 
 
+def of(**found: str) -> Resolved:
+    return Index(**{name: [version] for name, version in found.items()}).resolve(())
+
+
+def test_what_another_bound_has_moved_or_taken_away_is_told_as_it_came_or_not_at_all() -> None:
+    def resolve(constraints: Sequence[str]) -> Resolved:
+        if not constraints:
+            return of(torch="2.0.1", diffusers="0.24.0", huggingface_hub="1.3", numpy="2.1.0")
+        if len(constraints) == 1:
+            return of(torch="2.0.1", diffusers="0.23.0", huggingface_hub="0.25.0", numpy="2.1.0")
+        return of(torch="2.0.1", diffusers="0.22.0", huggingface_hub="0.24.0", numpy="1.26")
+
+    first, second = (note.text for note in within_bounds(resolve, "3.11").notes)
+    assert first.startswith("huggingface-hub 0.24.0 instead of 1.3: diffusers 0.22.0 imports ")
+    assert second.startswith("numpy 1.26 instead of 2.1.0: torch 2.0.1 ")
+
+    def without(constraints: Sequence[str]) -> Resolved:
+        return of(torch="2.0.1") if constraints else of(torch="2.0.1", numpy="2.1.0", pandas="3.0")
+
+    assert within_bounds(without, "3.11").notes == ()
+
+    def other(constraints: Sequence[str]) -> Resolved:
+        return of(torch="2.3.0", numpy="1.26") if constraints else of(torch="2.0.1", numpy="2.1.0")
+
+    assert within_bounds(other, "3.11").notes == (), "that torch goes with any"
+
+
 @pytest.mark.parametrize(
     ("found", "broken"),
     [

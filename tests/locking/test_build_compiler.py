@@ -28,8 +28,11 @@ class Asked:
     def __init__(self) -> None:
         self.wanted: list[Sequence[str]] = []
 
-    def __call__(self, *, kept: Base, shared: SharedBase | SharedImage, compiler: Sequence[str]) -> Base:
+    def __call__(
+        self, *, kept: Base, shared: SharedBase | SharedImage, compiler: Sequence[str], building: bool
+    ) -> Base:
         assert kept == shared.base == BASE
+        assert building
         self.wanted.append(compiler)
         return WITH
 
@@ -66,7 +69,7 @@ def test_over_an_image_of_a_registry_it_is_what_that_lacks(
     base = msgspec.structs.replace(IMAGE, has=has, interpreter=path)
     asked: list[Sequence[str]] = []
 
-    def decide(*, kept: Base, shared: SharedBase | SharedImage, compiler: Sequence[str]) -> Base:
+    def decide(*, kept: Base, shared: SharedBase | SharedImage, compiler: Sequence[str], building: bool) -> Base:
         assert (kept, shared) == (base, SharedImage("the image", base))
         asked.append(compiler)
         return WITH

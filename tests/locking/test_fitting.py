@@ -13,7 +13,6 @@ from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.lockfile.unasked import LockedUnasked
 from cogpack.locking.fitting import decide_fitting
 from cogpack.locking.unasked import Unasked
-from cogpack.notes import Note
 from cogpack.project import find_project
 from cogpack.session import Session, Settings
 
@@ -31,7 +30,7 @@ def begun(
     (root / "predict.py").write_text("import torch\ntorch.compile\n")
     tries: list[tuple[Suite | None, tuple[str, ...]]] = []
 
-    def decide(suite: Suite | None, /, *, unasked: Unasked | None, told: tuple[Note, ...]) -> Decisions:
+    def decide(suite: Suite | None, /, *, unasked: Unasked | None) -> Decisions:
         unasked = unasked or Unasked()
         tries.append((suite, unasked.compiler_packages))
         below = requested(*unasked.compiler_packages)
@@ -41,7 +40,7 @@ def begun(
 
     kept = Decisions(base=base, wheels=(TORCH,), clashes=(), compiler=COMPILER)
     with Session(Settings(environment={}, cache=root / "cache")) as session:
-        decide_fitting(session, find_project(root), kept, decide, told=False)
+        decide_fitting(session, find_project(root), kept, decide)
     return tries
 
 

@@ -10,7 +10,7 @@ from locking.test_deviations import wheel
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import Base
 from cogpack.lockfile.unasked import LockedUnasked
-from cogpack.locking.unasked import other_unasked, unasked_for, unasked_lines, unasked_notes
+from cogpack.locking.unasked import Unasked, kept_with, other_unasked, unasked_for, unasked_lines, unasked_notes
 from cogpack.project import Project, find_project
 
 OPENCV = wheel("opencv-python", "4.8.1.78")
@@ -74,6 +74,17 @@ def test_what_was_added_stays_as_long_as_anything_wants_it(tmp_path: Path) -> No
     without = msgspec.structs.replace(decided, wheels=decided.wheels[:1])
     assert other_unasked(made, without) == ["set of tools"]
     assert unasked_lines(decisions()) == []
+
+
+def test_over_an_image_what_came_unasked_is_told_as_that_when_more_comes() -> None:
+    tools = (LockedUnasked(packages=GL, why=f"predict.py {CV2}"),)
+    over = msgspec.structs.replace(requested(*GL).system_packages, tools=GL)
+    kept = decisions(base=msgspec.structs.replace(IMAGE, system_packages=over), tools=tools)
+    compiler = LockedUnasked(packages=("g++",), why="cog.yaml wants it")
+    assert kept_with(kept, Unasked(compiler, tools)) == kept
+    fewer = kept_with(kept, Unasked(compiler))
+    assert fewer is not None
+    assert fewer.base.system_packages.tools == ()
 
 
 def test_sources_that_have_changed_since_the_lock_are_told_to_want_more(tmp_path: Path) -> None:

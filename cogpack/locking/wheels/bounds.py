@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def within_bounds(resolve: Callable[[Sequence[str]], "Resolved"], python: str) -> "Resolved":
     """Give what `resolve` finds for `python` with constraints of ours: those with which it finds something, each told
     by a note."""
-    held: dict[Bound, Note] = {}
+    held: dict[Bound, str] = {}
     tried: set[Bound] = set()
     resolved = resolve(())
     while bound := next(broken_bounds(versions := _versions(resolved), python, tried), None):
@@ -26,11 +26,14 @@ def within_bounds(resolve: Callable[[Sequence[str]], "Resolved"], python: str) -
             found = resolve([*(one.needs for one in held), bound.needs])
         except InputError:
             continue
-        before, after = versions[bound.name], _versions(found).get(bound.name)
-        text = f"{bound.name} {after} instead of {before}: {bound.package} {versions[bound.package]} {bound.why}"
-        held[bound] = Note(Code.BOUND_ADDED, text)
+        held[bound] = versions[bound.name]
         resolved = found
-    return msgspec.structs.replace(resolved, notes=(*resolved.notes, *held.values()))
+    notes = list(resolved.notes)
+    for bound, before in held.items():
+        if bound.name in versions and bound in broken_bounds({**versions, bound.name: before}, python, ()):
+            text = f"{bound.name} {versions[bound.name]} instead of {before}"
+            notes.append(Note(Code.BOUND_ADDED, f"{text}: {bound.package} {versions[bound.package]} {bound.why}"))
+    return msgspec.structs.replace(resolved, notes=tuple(notes))
 
 
 def _versions(resolved: "Resolved") -> dict[str, str]:

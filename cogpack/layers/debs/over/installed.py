@@ -53,12 +53,9 @@ class DpkgDatabase:
     """Holds what dpkg knows in `tree`. `arch`: the image's own; packages of others are left as they are."""
 
     def __init__(self, tree: Tree, arch: str, *, where: str) -> None:
-        text = tree.read(STATUS)
-        if not text or not text.strip():
-            raise _no_database(tree, where)
         self._tree = tree
         self.arch = arch
-        self.packages = tuple(_packages(text.decode("utf-8", "surrogateescape")))
+        self.packages = _packages(tree, where)
         self.own: Mapping[str, InstalledPackage] = {
             one.name: one for one in self.packages if one.arch in (arch, "all") and one.is_installed
         }
@@ -111,7 +108,19 @@ class DpkgDatabase:
         return found
 
 
-def _packages(text: str) -> Iterator[InstalledPackage]:
+def installed_names(tree: Tree, arch: str, *, where: str) -> Iterator[str]:
+    """Name the packages that are installed, though others be half so, over which nothing can be laid."""
+    return (one.name for one in _packages(tree, where) if one.arch in (arch, "all") and one.is_installed)
+
+
+def _packages(tree: Tree, where: str) -> tuple[InstalledPackage, ...]:
+    text = tree.read(STATUS)
+    if not text or not text.strip():
+        raise _no_database(tree, where)
+    return tuple(_stanzas(text.decode("utf-8", "surrogateescape")))
+
+
+def _stanzas(text: str) -> Iterator[InstalledPackage]:
     for stanza in text.split("\n\n"):
         if stanza.strip():
             fields = parse_control(stanza)

@@ -15,6 +15,7 @@ from cogpack.resolve.debs.archives.archive import Archive, locked_archive
 from cogpack.resolve.debs.archives.suites import Suite, SuiteReader, indexes_of
 from cogpack.resolve.debs.names.elsewhere import of_wheels
 from cogpack.resolve.debs.over.installed import Installed, InstalledIndex
+from cogpack.resolve.debs.over.more import laid_before, with_more
 from cogpack.resolve.debs.resolver import Brought, Examine, faults, locked, misnamed, placed, renewed
 from cogpack.resolve.debs.security import security_indexes
 from cogpack.resolve.debs.solving.chains import chains, dependents
@@ -60,13 +61,14 @@ def resolve_over(
     seen: Sequence[DebianRelease] = (),
     instead: Mapping[str, Sequence[str]] = {},
     optional: Collection[str] = (),
+    kept: SystemPackages | None = None,
     now: datetime | None = None,
 ) -> SystemPackages:
     """Choose what the user's `requests` (as `Request` has them) need over `image`; arguments as `resolve_debs` has
     them. What the image has stays as it is, unless a request names it, or something needs a newer one, or it is one of
     `upgraded`, of which the image's security archive still has a newer one. `instead`: by request, names of which the
     first will do that there is, where there is none of that name; `optional`: requests that are left out where there is
-    no such package."""
+    no such package; `kept`: packages over the image that stay as what it has does, and are given with the new ones."""
     if wrong := [misnamed(request, places) for request in requests if not is_request(request)]:
         raise together(wrong)
     task = http.progress.task(f"{image.name}: {', '.join(requests)}", None, "resolve")
@@ -79,18 +81,23 @@ def resolve_over(
     requests = [next(filter(universe.candidates, (one, *instead.get(one, ()))), one) for one in requests]
     requests = [one for one in requests if one not in optional or _is_there(universe, one)]
     requests = [one for one in requests if not of_wheels(one) or universe.candidates(parse_request(one).name)]
-    base = [Candidate(package, len(suites)) for package in there.all()]
+    laid = laid_before(kept, suites) if kept else {}
+    base = [Candidate(package, len(suites)) for package in there.all() if package.name not in laid]
+    base += laid.values()
     whose = f"the archives of {image.name} have"
     requests, places = renewed(universe, requests, places, whose, http.progress, unasked)
     if wrong := list(faults(universe, requests, places)):
         raise together(wrong)
     try:
         fixes = newer_of_security(universe, filter(image.installed.__contains__, upgraded), image, suites)
-        found = solve(universe, [*requests, *fixes], base=base, recommends=recommends, upgrades=True)
+        new = [one for one in requests if universe.request(one).name not in laid]
+        found = solve(universe, [*new, *fixes], base=base, recommends=recommends, upgrades=True)
     except InputError as error:
         raise placed(error, requests, places) from error
     task.done("resolved")
-    chosen = _system_packages(image, suites, universe, base, found, requests, places, recommends, examine)
+    chosen = _system_packages(image, suites, universe, base, found, requests, places, recommends, examine, kept)
+    if kept:
+        return with_more(kept, chosen, suites, release_with_keys)
     return msgspec.structs.replace(chosen, archives=tuple(map(locked_archive, archives)))
 
 
@@ -108,7 +115,9 @@ def _system_packages(
     places: Mapping[str, str],
     recommends: bool,
     examine: Examine | None,
+    over: SystemPackages | None,
 ) -> SystemPackages:
+    """Lock what was found; dpkg is to install what needs those of `over` that it is to."""
     new = {candidate.name for candidate in found.packages}
     kept = [candidate for candidate in base if candidate.name not in new]
     solution = [*kept, *found.packages]
@@ -120,11 +129,12 @@ def _system_packages(
     packages = tuple(
         image.noted(locked(one, suites[one.index].archive.name, requested, recommended)) for one in found.packages
     )
-    left: set[str] = set()
+    named: Collection[str] = ()
     if examine:
         brought = [Brought(deb, ways.get(deb.name, (deb.name,)), image.installed.get(deb.name)) for deb in packages]
         named = examine(brought, {asked[request]: place for request, place in places.items() if request in asked})
-        left = dependents(solution, named) & new
+    laid = {deb.name for deb in over.packages} if over else set()
+    left = dependents(solution, {*named, *(over.dpkg if over else ())}) & (new | laid)
     versions = {candidate.name: candidate.package.version for candidate in kept}
     present = {name: versions[name] for name in asked.values() if name in versions}
     return SystemPackages(
