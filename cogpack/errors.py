@@ -71,6 +71,13 @@ class MismatchError(CogpackError):
     code = "mismatch"
 
 
+def gone(path: object, now: object) -> MismatchError:
+    """Make the error of a file or directory that was there when it was listed; `now`: what the system says of it."""
+    return MismatchError(
+        f"{path}: was there a moment ago, now: {now}", next_step="run it again when nothing writes there"
+    )
+
+
 class DeniedError(CogpackError):
     """Raised where a server refused our credentials, or wants some."""
 

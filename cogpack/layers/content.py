@@ -2,6 +2,7 @@
 
 import io
 import os
+import stat
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 import msgspec
 
-from cogpack.errors import CogpackError, InputError, MismatchError
-from cogpack.file_stat import Stat, packed, size_of, stat_of
+from cogpack.errors import CogpackError, InputError, MismatchError, gone
+from cogpack.file_stat import Stat, packed, size_of
 from cogpack.sizes import BLOCK
 
 if TYPE_CHECKING:
@@ -92,12 +93,13 @@ class LocalFile(msgspec.Struct, frozen=True, gc=False):
     def named(cls, path: Path) -> "LocalFile":
         """Take what somebody calls `path`: the file behind its links, as caches have them."""
         try:
-            found = cls.of(Path(os.path.realpath(path, strict=True)))
+            file = Path(os.path.realpath(path, strict=True))
+            is_file = file.is_file()
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}", next_step="name a file that is there") from error
-        if not Path(found.path).is_file():
+        if not is_file:
             raise InputError(f"{path}: is no file", next_step="name a file")
-        return found
+        return cls.of(file)
 
     @property
     def size(self) -> int:
@@ -173,9 +175,12 @@ class _Unchanged(io.FileIO):
 
 def _stat(path: str | Path) -> Stat:
     try:
-        return stat_of(path)
+        found = os.lstat(path)
     except OSError as error:
         raise _unreadable(path, error) from error
+    if not stat.S_ISREG(found.st_mode):  # a pipe would pass for an empty file
+        raise gone(path, "no regular file")
+    return packed(found)
 
 
 def _open_at_once(path: str | Path, flags: int) -> int:
@@ -198,9 +203,7 @@ def _failing(path: str | Path, error: OSError) -> InputError:
 def _unreadable(path: str | Path, error: OSError) -> CogpackError:
     if isinstance(error, PermissionError):
         return InputError(f"{path}: {error.strerror}", next_step="make the file readable")
-    return MismatchError(
-        f"{path}: was there a moment ago, now: {error.strerror}", next_step="run it again when nothing writes there"
-    )
+    return gone(path, error.strerror or str(error))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from blake3 import blake3
 
 from cogpack.disk import is_unfinished, open_regular
 from cogpack.encodings import is_utf8
-from cogpack.errors import InputError
+from cogpack.errors import CogpackError, InputError, gone
 from cogpack.file_stat import Stat, packed, touched_ns
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
@@ -270,7 +270,7 @@ def own_output() -> dict[Identity, str]:
 def _scan(root: str, directory: str) -> Iterator["os.DirEntry[str]"]:
     """Give what is in a directory. It is open meanwhile: who asks for a status names no path from the root."""
     try:
-        descriptor = os.open(f"{root}/{directory}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(f"{root}/{directory}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise _unreadable(directory or ".", error) from error
     try:
@@ -297,5 +297,7 @@ def _check_name(path: str, name: str) -> None:
         )
 
 
-def _unreadable(path: str, error: OSError) -> InputError:
+def _unreadable(path: str, error: OSError) -> CogpackError:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return gone(path, error.strerror)
     return InputError(f"{path}: {error.strerror or error}", next_step="make it readable, or list it in .dockerignore")

@@ -1,6 +1,7 @@
 """Files that are as they were are not looked up one by one, and a layer of them has the key that it had."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -179,6 +180,16 @@ def test_a_schema_that_is_a_file_of_the_project_is_stored_once(root: Path, names
     source = listed(root, prints(root), schema)
     plain = plainly(root, Fingerprints(root.parent / "other"), schema)
     assert (blocks(source), source.key()) == (blocks(plain), plain.key())
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+def test_what_is_no_file_any_more_is_an_error(root: Path, make: Callable[[Path], None]) -> None:
+    """A pipe has no bytes, and on some file systems a directory has none either: both passed for an empty file."""
+    source = listed(root, prints(root))
+    (root / "data/c").unlink()
+    make(root / "data/c")
+    with pytest.raises(MismatchError, match="data/c: was there a moment ago, now: no regular file"):
+        source.key()
 
 
 def test_a_file_that_changes_between_two_passes_is_an_error(root: Path) -> None:

@@ -5,12 +5,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
-from cogpack.errors import InputError
+from cogpack.errors import InputError, MismatchError
 from cogpack.notes import Code, Note
 from cogpack.project import Project, ProjectFile, find_project
 from cogpack.project.links import HOME, Links
@@ -371,6 +372,27 @@ def test_a_large_project_is_listed_quickly(tmp_path: Path) -> None:
     start = time.monotonic()
     assert len(found.files()) == 10_022
     assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize(
+    "instead", [None, Path.touch, lambda path: path.symlink_to("/etc")], ids=["gone", "file", "link"]
+)
+def test_a_directory_that_is_none_any_more_when_it_is_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instead: Callable[[Path], None] | None
+) -> None:
+    found, opened = project(tmp_path, {"d/a": ""}), os.open
+
+    def late(path: str, *options: int) -> int:
+        if path == f"{tmp_path}/d":
+            (tmp_path / "d/a").unlink()
+            (tmp_path / "d").rmdir()
+            if instead:
+                instead(tmp_path / "d")
+        return opened(path, *options)
+
+    monkeypatch.setattr(os, "open", late)
+    with pytest.raises(MismatchError, match="d: was there a moment ago, now: "):
+        found.files()
 
 
 def test_one_file_is_held_just_where_the_list_has_it(tmp_path: Path) -> None:
