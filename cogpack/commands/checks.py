@@ -35,10 +35,11 @@ _SKEW = 300.0
 _PREDICT = re.compile(rb"""(["']?)predict\1(?=\s*:)""")
 
 
-def check_project(session: Session, *, isolation: str | None, fix: bool) -> Iterator[Check]:
+def check_project(session: Session, *, isolation: str | None, fix: bool, asking: bool) -> Iterator[Check]:
     """Look at the project that the session's directory is in, if there is one.
 
-    `isolation`: how commands are run on this machine; `fix`: what is old in its cog.yaml is written anew.
+    `isolation`: how commands are run on this machine; `fix`: what is old in its cog.yaml is written anew;
+    `asking`: a registry is asked besides, and the login for that one counts.
     """
     try:
         project = find_described(session)
@@ -83,7 +84,7 @@ def check_project(session: Session, *, isolation: str | None, fix: bool) -> Iter
             said="this machine lets none of its commands be run",
             next_step="see what helps above, or run cogpack lock --run where they can be, and commit the lock",
         )
-    if project.config.image:
+    if project.config.image and not asking:
         yield _check_login(session, parse_reference(session, project.config.image), alone=True)
 
 

@@ -75,7 +75,7 @@ def doctor(session: Session, target: str | None = None, *, fix: bool = False) ->
     except InputError:
         taken = None
     refusals = {rung: findings.refusal(rung, owners=True) for rung in Rung}
-    checks = [check_room(session), *check_project(session, isolation=taken, fix=fix)]
+    checks = [check_room(session), *check_project(session, isolation=taken, fix=fix, asking=target is not None)]
     if target is not None:
         checks += check_registry(session, target)
     return Diagnosis(

@@ -302,6 +302,10 @@ def test_a_registry_is_asked_whether_it_takes_a_push_and_what_time_it_is(world: 
     assert (found["login"][0], found["registry"][0]) == ("ok", "ok")
     assert [method for method, path in world.requests if "/blobs/uploads/" in path] == ["POST", "DELETE"]
     assert not world.uploads()
+    project = world.project()
+    project.write("cog.yaml", f"image: {world.registry}/me/other\n" + (project.root / "cog.yaml").read_text())
+    told = ok(project.cogpack("doctor", f"{world.registry}/me/model", "--json")).json["checks"]
+    assert [check["name"] for check in told].count("login") == 1
     closed = world.cogpack("doctor", f"{CLOSED.removeprefix('http://')}/me/model", "--json")
     assert closed.code == 2
     assert checks(closed)["registry"][0] == "failed"
