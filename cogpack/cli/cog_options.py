@@ -19,8 +19,11 @@ _MEANINGS = {
 }
 EVERYWHERE = ("--debug", "--no-color")
 """Those of all of Cog's commands, which stand before the command, too."""
-_SWITCHES = (*EVERYWHERE, "--no-cache", "--separate-weights", "--use-cog-base-image", "--precompile", "--strip")
-"""Which Go's flags let have a value all the same, as in `--separate-weights=false`."""
+_SWITCHES = {
+    **dict.fromkeys((*EVERYWHERE, "--no-cache"), True),
+    **dict.fromkeys(("--separate-weights", "--use-cog-base-image", "--precompile", "--strip"), False),
+}
+"""Which Go's flags let have a value all the same, as in `--separate-weights=false`; and whether they do anything."""
 OF_RUNS = ("--use-cog-base-image", "--use-cuda-base-image", "--progress")
 """Those that Cog's `run`, `exec`, `train` and `serve` have."""
 OF_BUILDS = tuple(option for option in _MEANINGS if option not in EVERYWHERE)
@@ -28,7 +31,8 @@ OF_BUILDS = tuple(option for option in _MEANINGS if option not in EVERYWHERE)
 
 def cog_options(added: Grammar, options: Sequence[str]) -> None:
     """Take `options` of Cog's command."""
-    added.switches += tuple(option for option in options if option in _SWITCHES)
+    switches = {option: _SWITCHES[option] for option in options if option in _SWITCHES}
+    added.switches = {**added.switches, **switches}
     for option in options:
         settings: dict[str, Any] = {"nargs": 0} if option in _SWITCHES else {"metavar": "VALUE"}
         added.add_argument(option, action=_Taken, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **settings)

@@ -87,7 +87,7 @@ def _predicts(command: Grammar) -> None:
     command.add_argument("--inputs", metavar="JSON|@FILE|@-", help="all inputs, as one object")
     text = "$REPLICATE_API_TOKEN in the model's context"
     command.add_argument("--use-replicate-token", action="store_true", help=text)
-    command.switches += ("--use-replicate-token",)
+    command.switches = {"--use-replicate-token": True}
 
 
 def _model(command: Grammar) -> None:

@@ -8,7 +8,8 @@ lists its own options, and names those that it shares with others, which `cogpac
 import argparse
 import sys
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from cogpack.errors import InputError
@@ -42,8 +43,9 @@ class Grammar(argparse.ArgumentParser):
     """
 
     wanted: str | None = None
-    switches: tuple[str, ...] = ()
-    """Options without a value, which may be written with one, as Go's flags are: true, or false, as if left out."""
+    switches: Mapping[str, bool] = MappingProxyType({})
+    """Options without a value, which may be written with one, as Go's flags are: true, or false, which is as if it were
+    left out; but not of those without an effect (False), of which a note tells all the same."""
 
     def __init__(self, *, example: str = "", minor: bool = False, **settings: Any) -> None:
         super().__init__(**settings, allow_abbrev=False, exit_on_error=False)
@@ -135,8 +137,10 @@ class Grammar(argparse.ArgumentParser):
         for word in words:
             name, equals, value = word.partition("=")
             on = _BOOLEANS.get(value) if equals and name in self.switches else None
-            if on is not False:
-                found.append(name if on else word)
+            if on is None:
+                found.append(word)
+            elif on or not self.switches[name]:
+                found.append(name)
         return found
 
     def _with_given(self, words: Sequence[str]) -> Iterator[str]:

@@ -178,6 +178,7 @@ def test_a_command_of_the_users_own_stays_as_it_is(before: list[str], command: l
         ("build --debug=false", "debug", None),
         ("build --no-color=T", "no_color", True),
         ("build --no-color=0", "no_color", None),
+        ("build --strip=false", "rebuild", False),
         ("build --no-cache=true", "rebuild", True),
         ("build --no-cache=false", "rebuild", False),
         ("run --use-replicate-token=true", "use_replicate_token", True),
@@ -185,7 +186,9 @@ def test_a_command_of_the_users_own_stays_as_it_is(before: list[str], command: l
     ],
 )
 def test_a_switch_of_cog_may_have_a_value_as_gos_have(line: str, name: str, value: bool | None) -> None:
-    assert getattr(read(line.split()), name, None) is value
+    found = read(line.split())
+    assert getattr(found, name, None) is value
+    assert hasattr(found, "of_cog") is (bool(value) or "--strip" in line) or "token" in line
 
 
 def test_another_value_of_a_switch_is_refused_and_what_stands_behind_two_dashes_is_no_option(
