@@ -2,9 +2,12 @@
 
 import os
 import re
+import shutil
 import socket
 import stat
 import struct
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -413,3 +416,22 @@ def test_the_deep_and_the_shut_are_removed_all_the_same(tmp_path: Path) -> None:
         remove_tree(top)
     assert not top.exists()
     remove_tree(top)
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="capabilities are dropped by root only"
+)
+def test_root_that_may_not_enter_every_directory_removes_what_it_gave_away(tmp_path: Path) -> None:
+    """As in a container that runs with `--cap-drop DAC_OVERRIDE`."""
+    top = tmp_path / "top"
+    (top / "given").mkdir(parents=True, mode=0o700)
+    (top / "given/x").touch()
+    os.chown(top / "given", 1000, 1000)
+    program = (
+        "import sys; from pathlib import Path; from cogpack.sandbox.trees.directories import remove_tree as remove"
+    )
+    lacking = "--bounding-set=-dac_override,-dac_read_search"
+    subprocess.run(
+        ["setpriv", lacking, sys.executable, "-c", f"{program}; remove(Path(sys.argv[1]))", str(top)], check=True
+    )
+    assert not top.exists()

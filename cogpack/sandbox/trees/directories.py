@@ -120,6 +120,8 @@ def _remove(name: str, directory: int, top: int, level: int) -> None:
         os.unlink(name, dir_fd=directory)
         return
     except IsADirectoryError:
+        with suppress(OSError):  # root may have been left the right to give files away, and not that to enter any
+            os.chown(name, os.geteuid(), -1, dir_fd=directory, follow_symlinks=False)
         os.chmod(name, 0o700, dir_fd=directory)
     if level == LEVELS:  # its turn comes in the next round
         os.rename(name, secrets.token_hex(16), src_dir_fd=directory, dst_dir_fd=top)
