@@ -182,6 +182,31 @@ def test_what_could_not_be_had_takes_no_pin_away(world: World, ubuntu: Ubuntu) -
     assert "libpython3.13-dev" in done.err
 
 
+def test_a_locked_package_moves_where_what_comes_later_needs_a_newer_one(world: World, ubuntu: Ubuntu) -> None:
+    ubuntu.add("noble", "asked", "1", Depends="below")
+    ubuntu.add("noble", "below", "1")
+    ubuntu.push()
+    made = project(world, wheel="torch==2.6.0")
+    cog = (made.root / "cog.yaml").read_text()
+    made.write("cog.yaml", cog.replace("predict:", "  system_packages: [asked]\npredict:"))
+    ok(made.cogpack("lock", **ubuntu.environment))
+    ubuntu.add("noble-updates", "asked", "2", Depends="below")
+    ubuntu.add("noble-updates", "below", "2")
+    ubuntu.add("noble", "g++", "13", Depends="below (>= 2)")
+    ubuntu.push()
+    made.write("predict.py", f"import torch\ntorch.compile\n{PREDICTOR}")
+    ok(made.cogpack("lock", **ubuntu.environment))
+    text = (made.root / "cogpack.lock").read_text()
+    assert re.findall(r'name = "(asked|below|g\+\+)", version = "(.+?)"', text) == [
+        *(("asked", "1"), ("below", "2"), ("g++", "13"))
+    ]
+    assert text.count("requested = true") == 2
+    ok(made.cogpack("lock", **AWAY))
+    assert (made.root / "cogpack.lock").read_text() == text
+    ok(made.cogpack("push", made.target(), **ubuntu.environment))
+    assert world.files("me/model", "v1")["usr/share/below/version"] == b"2"
+
+
 def test_an_image_whose_dpkg_stopped_half_way_gets_nothing_and_is_told_to_be_one(world: World, ubuntu: Ubuntu) -> None:
     half = status("half 1").replace(b"installed", b"half-configured")
     ubuntu.files["var/lib/dpkg/status"] = b"\n".join(
