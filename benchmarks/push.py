@@ -68,6 +68,9 @@ class Theirs:
         )
 
     def push(self, target: str, *, anew: bool = False) -> Figures:
+        if anew and self.docker.buildkit:  # which else knows each dependency again of the run before
+            self.docker.run("builder", "prune", "--all", "--force")
+
         def work() -> None:
             caching = ["--no-cache"] if anew else []
             self.docker.run("build", "-q", *caching, "--network", "host", "-t", target, str(self.project), seconds=1800)
