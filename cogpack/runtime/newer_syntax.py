@@ -32,6 +32,8 @@ _NEXT = re.compile(
     re.VERBOSE,
 )
 """What is looked at: a string, or a word that begins a statement which may be new. `type` is a name elsewhere."""
+TYPE_STATEMENT = "is_of_type_statement"
+"""Marks the node behind `type name =`, which Python wraps (PEP 695): it is read as if it were assigned."""
 _ALIAS = re.compile(r"type([ \t]+)([^\W\d]\w*)(?=[ \t]*(?:\[|=(?!=)))")
 _NAMED = re.compile(r"(?:[ \t]|\\\n)+[^\W\d]\w*[ \t]*(?=\[)")
 _DEFAULT = re.compile(r"[^=!<>:]=(?!=)")
@@ -107,6 +109,8 @@ class _Older:
         """Which of the formats are t-strings."""
         self._lines: list[int] = []
         """Where each of them begins."""
+        self._types = set[tuple[int, str]]()
+        """Line and name of each `type` statement."""
         self._counted = (0, 1)
         """Up to where lines are counted, and which one that is."""
         parts: list[str] = []
@@ -117,7 +121,7 @@ class _Older:
         self.text = "".join((*parts, text[kept:]))
 
     def fill(self, tree: ast.AST) -> None:
-        """Put the f-strings where one character stands for each."""
+        """Put the f-strings where one character stands for each, and mark what `type` statements name."""
         pending = [tree] if self._formats else []
         while pending:
             node = pending.pop()
@@ -134,6 +138,10 @@ class _Older:
                     setattr(node, name, self._filled(value))
                 elif isinstance(value, ast.AST):
                     pending.append(value)
+        for node in ast.walk(tree) if self._types else ():
+            match node:
+                case ast.Assign([ast.Name(name)], value) if (node.lineno, name) in self._types:
+                    vars(value)[TYPE_STATEMENT] = True
 
     def _has_formats(self, node: ast.stmt) -> bool:
         line = min((node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))))
@@ -217,6 +225,7 @@ class _Older:
         if self._python < _GENERICS:
             return None
         if word == "type" and (alias := _ALIAS.match(self._source, at)) and not iskeyword(alias[2]):
+            self._types.add((self._line(at), alias[2]))
             end = self._behind(alias.end())
             return at, end, f"{alias[2]}     ".ljust(alias.end() - at) + self._blank(alias.end(), end)
         if word in ("class", "def") and (named := _NAMED.match(self._source, found.end())):

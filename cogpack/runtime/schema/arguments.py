@@ -4,6 +4,7 @@ It may stand in the signature, be a constant of the module or of a class, or be 
 """
 
 import ast
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -11,13 +12,15 @@ import msgspec
 
 from cogpack.notes import Code
 from cogpack.runtime.schema.bindings import Assigned, Binding, Function, Scope
-from cogpack.runtime.schema.computing import Infinite, Uncomputed, Unresolved, Value
+from cogpack.runtime.schema.computing import Uncomputed, Unresolved, Value
 from cogpack.runtime.schema.names import Foreign, Local, Sources, Symbol
 from cogpack.runtime.schema.source import Place, shown
 from cogpack.runtime.schema.values import evaluate
 
 _MAX_CALLS = 10
 
+_ENDLESS = {"ge": -math.inf, "le": math.inf}
+"""What limits nothing."""
 _KNOWN = frozenset(
     ("accept", "choices", "default", "deprecated", "description", "ge", "le", "max_length", "min_length", "regex")
 )
@@ -185,10 +188,13 @@ def _values(
         if name == "default" and isinstance(node, ast.Constant) and node.value is ...:
             continue
         try:
-            values[name] = evaluate(sources, scope, _listed(node) if name == "choices" else node)
-        except Unresolved as why:
-            if name in ("ge", "le") and isinstance(why, Infinite):
+            value = evaluate(sources, scope, _listed(node) if name == "choices" else node, endless=name in _ENDLESS)
+            if name in _ENDLESS and value in (math.inf, -math.inf):
+                if value != _ENDLESS[name]:
+                    raise place.error(f"{name}={shown(node)} lets no number in", next_step=f"correct {name}")
                 continue  # it limits nothing, and JSON has no such number
+            values[name] = value
+        except Unresolved as why:
             text = f"{name}={shown(node)} is not known without running the code: {why}"
             if name == "description":  # says nothing of what is taken
                 sources.notes.append(place.note(Code.NO_DESCRIPTION, f"{text}; it is left out"))

@@ -1,16 +1,17 @@
 """The names of a module or a class's body are bound in order, without running it: to what, as far as that is known."""
 
 import ast
-from collections import deque
+import builtins
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 
+from cogpack.runtime.newer_syntax import TYPE_STATEMENT
+from cogpack.runtime.schema.effects import Effects, Scoped, body_effects, names_in, parameters, same_objects
+
 _ADDS = frozenset({"append", "extend"})
-_MUTATORS = frozenset(
-    "add append clear discard extend insert pop popitem remove reverse setdefault sort update".split()  # noqa: SIM905
-)
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -23,6 +24,9 @@ class Imported(msgspec.Struct, frozen=True, eq=False):
     name: str | None
     level: int
     line: int
+
+    def differs(self, other: "Imported") -> bool:
+        return (self.module, self.name, self.level) != (other.module, other.name, other.level)
 
 
 class Defined(msgspec.Struct, frozen=True, eq=False):
@@ -44,7 +48,24 @@ class Unclear(msgspec.Struct, frozen=True, eq=False):
     reason: str
 
 
-Binding: TypeAlias = Imported | Defined | Assigned | Unclear
+class Rebound(msgspec.Struct, frozen=True, eq=False):
+    """Stands for a name that another import bound before, and which was used then: no value of it can be told."""
+
+    binding: Imported
+    reason: str
+
+
+class Overlaid(msgspec.Struct, frozen=True, eq=False):
+    """Stands for a name that a later `import *` may bind again: the module's, from `first` on. `used`: perhaps in
+    between, or they may not be executed."""
+
+    binding: "Binding"
+    name: str
+    first: int
+    used: bool
+
+
+Binding: TypeAlias = Imported | Defined | Assigned | Unclear | Rebound | Overlaid
 
 
 class Module(msgspec.Struct, frozen=True, eq=False):
@@ -73,99 +94,209 @@ def class_names(node: ast.ClassDef) -> dict[str, Binding]:
 
 def collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Imported], list[ast.ImportFrom]]:
     """Collect bindings in order of execution; what stands under `if`, `try` or a loop may or may not be executed."""
-    names: dict[str, Binding] = {}
-    stars: list[Imported] = []
-    relative: list[ast.ImportFrom] = []
-    pending = deque((statement, False) for statement in body)
+    collector = _Collector()
+    collector.collect(body)
+    return collector.names, collector.stars, collector.relative
 
-    before = _Mentions()
 
-    def bind(name: str, binding: Binding, conditional: bool) -> None:
-        known = names.get(name)
-        if isinstance(known, Assigned) and isinstance(binding, Assigned) and before.has(name):
-            binding = Unclear(f"{name} is bound again after it was used")
-        if not conditional or known is None:
-            names[name] = binding
-        elif not (isinstance(known, Imported) and isinstance(binding, Imported)):
-            names[name] = Unclear(f"{name} is bound in more than one place")
+class _Collector:
+    def __init__(self) -> None:
+        self.names: dict[str, Binding] = {}
+        self.stars: list[Imported] = []
+        self.relative: list[ast.ImportFrom] = []
+        self._seen = Effects()
+        self._functions = defaultdict[str, list[Function]](list)
+        self._shared = defaultdict[str, list[tuple[str, bool, bool]]](list)
+        """What may stand for the same object as each name: others, whether that is inside of them, and whether it is
+        only what the name holds. Each is gone through once for changes of what is held, and once for others."""
+        self._through: dict[tuple[str, bool], int] = {}
+        self._before: dict[str, int] = {}
+        """How many `import *` stood before each name was bound."""
+        self._laid = 0
+        self._may_import = False
+        self._used_then = set[str]()
+        """What was used before the last of them."""
 
-    while pending:
-        statement, conditional = pending.popleft()
-        used: ast.AST = statement
+    def collect(self, body: Sequence[ast.stmt]) -> None:
+        pending = deque((statement, False) for statement in body)
+        while pending:
+            statement, conditional = pending.popleft()
+            if type(statement) is ast.If and _is_main(statement):
+                continue  # does not run when it is imported
+            used = self._statement(statement, conditional)
+            self._seen.look(used)
+            if self._seen.bound or self._seen.changed:
+                self._apply(statement.lineno)
+            if not isinstance(statement, Scoped):
+                pending.extendleft(reversed([(child, True) for child in _blocks(statement)]))
+        self._call()
+        for name, first in self._before.items() if self.stars else ():
+            known = self.names[name]
+            if first < self._laid and not isinstance(known, Unclear):
+                self.names[name] = Overlaid(known, name, first, self._may_import or name in self._used_then)
+
+    def _bind(self, name: str, binding: Binding, conditional: bool) -> None:
+        known = self.names.get(name)
+        if conditional and known is not None:
+            if isinstance(known, Imported | Rebound) and isinstance(binding, Imported):
+                return
+            binding = Unclear(f"{name} is bound in more than one place")
+        elif name in self._seen.used and (known is not None or self.stars or hasattr(builtins, name)):
+            again = f"{name} is bound again after it was used"
+            if not isinstance(known, Imported | Rebound) or not isinstance(binding, Imported):
+                binding = Unclear(again)
+            elif not isinstance(known, Imported) or known.differs(binding):
+                binding = Rebound(binding, again)
+        self.names[name] = binding
+        self._before[name] = self._laid
+
+    def _statement(self, statement: ast.stmt, conditional: bool) -> ast.AST:
+        """Bind what a statement binds, and give what is left to be looked at."""
         match statement:
             case ast.Import():
                 for alias in statement.names:
                     module = alias.name if alias.asname else alias.name.partition(".")[0]
-                    bind(alias.asname or module, Imported(module, None, 0, statement.lineno), conditional)
+                    self._bind(alias.asname or module, Imported(module, None, 0, statement.lineno), conditional)
             case ast.ImportFrom():
-                if statement.level:
-                    relative.append(statement)
-                for alias in statement.names:
-                    imported = Imported(statement.module or "", alias.name, statement.level, statement.lineno)
-                    if alias.name == "*":
-                        stars.append(imported)
-                    else:
-                        bind(alias.asname or alias.name, imported, conditional)
-            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
-                bind(statement.name, Defined(statement), conditional)
-            case ast.Assign() | ast.AnnAssign(value=ast.expr()):
-                value = statement.value
-                assert value is not None  # by the pattern
-                targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-                for target in targets:
-                    for name, bound in [*_assigned(names, target, value)]:
-                        bind(name, bound, conditional)
+                self._import(statement, conditional)
+            case ast.ClassDef():
+                self._bind(statement.name, Defined(statement), conditional)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                self._bind(statement.name, Defined(statement), conditional)
+                self._functions[statement.name].append(statement)
+            case ast.Assign(targets=targets, value=value):
+                self._assign(targets, value, conditional)
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                self._assign([target], value, conditional)
             case ast.stmt() if type(statement).__name__ == "TypeAlias":  # PEP 695
                 named: Any = statement
-                bind(named.name.id, Assigned(named.value), conditional)
-            case ast.AugAssign(target=target, op=operation, value=value):
-                names.update(_changed(target) if conditional else _added(names, before, target, operation, value))
-            case ast.Delete():
-                for target in statement.targets:
-                    names.update(_changed(target))
-            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name() as target, attr=attribute), args=added)):
-                if attribute in _ADDS and len(added) == 1 and not conditional:
-                    used = added[0]
-                    value = used if attribute == "extend" else ast.List(added)
-                    names.update(_added(names, before, target, ast.Add(), ast.List([ast.Starred(value)])))
-                elif attribute in _MUTATORS:
-                    names.update(_changed(target))
-            case ast.For() | ast.AsyncFor():
-                names.update(_changed(statement.target))
+                vars(named.value)[TYPE_STATEMENT] = True
+                self._bind(named.name.id, Assigned(named.value), conditional)
+            case ast.AugAssign(target=ast.Name(id=name), op=operation, value=value):
+                self._add(name, operation, value, conditional, statement.lineno)
+            case ast.Delete(targets=deleted):
+                for one in deleted:
+                    self._unclear(one)
+            case ast.Expr(
+                value=ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute), args=[added])
+            ) if attribute in _ADDS:
+                value = added if attribute == "extend" else ast.List([added])
+                self._add(name, ast.Add(), ast.List([ast.Starred(value)]), conditional, statement.lineno)
+                return added
+            case ast.For(target=looped) | ast.AsyncFor(target=looped):
+                self._unclear(looped)
             case ast.With() | ast.AsyncWith():
                 for item in statement.items:
                     if item.optional_vars:
-                        names.update(_changed(item.optional_vars))
-            case _:
-                pass
-        before.add(used)
-        runs_once = isinstance(statement, ast.With | ast.AsyncWith)
-        inner = [(child, conditional or not runs_once) for child in _blocks(statement)]
-        pending.extendleft(reversed(inner))
-    return names, stars, relative
+                        self._unclear(item.optional_vars)
+        return statement
+
+    def _import(self, statement: ast.ImportFrom, conditional: bool) -> None:
+        if statement.level:
+            self.relative.append(statement)
+        for alias in statement.names:
+            imported = Imported(statement.module or "", alias.name, statement.level, statement.lineno)
+            if alias.name != "*":
+                self._bind(alias.asname or alias.name, imported, conditional)
+                continue
+            self.stars.append(imported)
+            self._laid += 1
+            self._may_import = self._may_import or conditional
+            self._used_then = set(self._seen.used)
+
+    def _assign(self, targets: Sequence[ast.expr], value: ast.expr, conditional: bool) -> None:
+        for target in targets:
+            for name, bound in [*_assigned(self.names, target, value)]:
+                self._bind(name, bound, conditional)
+                if isinstance(bound, Assigned):
+                    self._share(name, bound.node)
+                else:
+                    self._shared[name] += [(other, True, False) for other in names_in(value)]
+        together = [target.id for target in targets if isinstance(target, ast.Name)]
+        if len(together) > 1:
+            for name, twin in zip(together, (*together[1:], together[0]), strict=True):
+                self._shared[name].append((twin, False, False))
+
+    def _share(self, name: str, value: ast.expr) -> None:
+        self._shared[name] += [(other, inside, False) for other, inside in same_objects(value)]
+        self._shared[name] += [(other, True, True) for other in names_in(value)]
+
+    def _add(self, name: str, operation: ast.operator, value: ast.expr, conditional: bool, line: int) -> None:
+        """Bind what `name += value` does, where the name is known, was not used, and the value is not made of it."""
+        known = self.names.get(name)
+        if (
+            not conditional
+            and isinstance(known, Assigned)
+            and name not in self._seen.used
+            and name not in _names_in(value)
+            and not any(self._can_change(other) for other, _, is_held in self._shared[name] if not is_held)
+        ):
+            node = ast.copy_location(ast.BinOp(known.node, operation, value), known.node)
+            self.names[name] = Assigned(node, known.scope)
+        else:
+            self._change(name, line, is_inside=False)
+        self._shared[name] += [(other, True, True) for other in names_in(value)]
+
+    def _unclear(self, target: ast.expr) -> None:
+        for node in ast.walk(target):
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                self.names[node.id] = _changed(node.id, target.lineno)
+
+    def _apply(self, line: int) -> None:
+        """Make unclear what was seen to change."""
+        for name in self._seen.bound:
+            self.names[name] = _changed(name, line)
+        for name, is_inside in self._seen.changed.items():
+            self._change(name, line, is_inside=is_inside)
+        self._seen.bound.clear()
+        self._seen.changed.clear()
+
+    def _call(self) -> None:
+        """Look at the bodies of functions whose names are used while the module is imported: they may be called."""
+        pending = [name for name in self._functions if name in self._seen.used]
+        called = set(pending)
+        for name in pending:  # grows
+            for function in self._functions[name]:
+                found, own = body_effects(function)
+                self._seen.add(found, own)
+                if found.changed.keys() & parameters(function):
+                    for given in self._seen.given.get(name, ()):
+                        self._seen.change(given, is_inside=True)
+                self._apply(function.lineno)
+                more = sorted((found.used & self._functions.keys()) - called)
+                called.update(more)
+                pending += more
+
+    def _change(self, name: str, line: int, *, is_inside: bool) -> None:
+        """Make a name unclear, and all that may stand for the same object, or for one that holds it."""
+        pending = [(name, is_inside)]
+        for name, is_inside in pending:  # grows
+            self.names[name] = _changed(name, line)
+            for held in self._seen.held.pop(name, ()):
+                self._shared[name] += [(other, True, False) for other in names_in(held)]
+            shared = self._shared[name]
+            at = self._through.get((name, is_inside), 0)
+            self._through[name, is_inside] = len(shared)
+            for other, inside, is_held in shared[at:]:
+                if (is_inside or not is_held) and self._can_change(other):
+                    pending.append((other, is_inside or inside))
+
+    def _can_change(self, name: str) -> bool:
+        match self.names.get(name):
+            case None | Defined() | Assigned(ast.Constant()):
+                return False
+        return True
 
 
-class _Mentions:
-    """Tells which names statements use where they stand, as bodies of functions do not. They are walked once, and only
-    where somebody asks."""
+def _changed(name: str, line: int) -> Unclear:
+    return Unclear(f"{name} is changed or computed at line {line}")
 
-    def __init__(self) -> None:
-        self._pending: list[ast.AST] = []
-        self._names: set[str] = set()
 
-    def add(self, node: ast.AST) -> None:
-        self._pending.append(node)
-
-    def has(self, name: str) -> bool:
-        while self._pending:
-            node = self._pending.pop()
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                self._names.add(node.id)
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                self._pending += (*node.decorator_list, node.args)
-            else:
-                self._pending += ast.iter_child_nodes(node)
-        return name in self._names
+def _is_main(statement: ast.If) -> bool:
+    match statement:
+        case ast.If(test=ast.Compare(ast.Name("__name__"), [ast.Eq()], [ast.Constant("__main__")]), orelse=[]):
+            return True
+    return False
 
 
 def statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
@@ -201,29 +332,10 @@ def _assigned(names: Mapping[str, Binding], target: ast.expr, value: ast.expr) -
             for each, one in zip(targets, values, strict=True):
                 yield from _assigned(names, each, one)
         case _:
-            yield from _changed(target).items()
-
-
-def _added(
-    names: Mapping[str, Binding], before: _Mentions, target: ast.expr, operation: ast.operator, value: ast.expr
-) -> Mapping[str, Binding]:
-    """Give what `target += value` binds, where the target is known, was not used, and the value is not made of it."""
-    known = names.get(target.id) if isinstance(target, ast.Name) else None
-    if not isinstance(known, Assigned) or not isinstance(target, ast.Name):
-        return _changed(target)
-    if before.has(target.id) or target.id in _names_in(value):
-        return _changed(target)
-    return {target.id: Assigned(ast.copy_location(ast.BinOp(known.node, operation, value), target), known.scope)}
+            for node in ast.walk(target):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    yield node.id, _changed(node.id, target.lineno)
 
 
 def _names_in(node: ast.AST) -> set[str]:
     return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
-
-
-def _changed(target: ast.expr) -> dict[str, Binding]:
-    """Name what an assignment to `target` binds or changes in ways not followed here."""
-    return {
-        node.id: Unclear(f"{node.id} is changed or computed at line {target.lineno}")
-        for node in ast.walk(target)
-        if isinstance(node, ast.Name)
-    }

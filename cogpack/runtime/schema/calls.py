@@ -5,15 +5,18 @@ import textwrap
 from abc import ABC, abstractmethod
 
 from cogpack.notes import Code
+from cogpack.runtime.newer_syntax import TYPE_STATEMENT
 from cogpack.runtime.schema.bindings import Scope
 from cogpack.runtime.schema.computing import (
     NUMERIC,
     TEXTUAL,
+    PathText,
     Uncomputed,
     Unresolved,
     Value,
     called,
     converted,
+    hashed,
     ordered,
     ranged,
 )
@@ -116,7 +119,7 @@ class Calls(ABC):
                 if name in _PATHS:
                     path = self.value(scope, argument, depth)
                     if isinstance(path, str):
-                        return path
+                        return PathText(path)
                 if name in _CONVERSIONS:
                     return converted(node, _CONVERSIONS[name], self.value(scope, argument, depth))
         match self.sources.resolve(scope, node.func):
@@ -136,13 +139,16 @@ class Calls(ABC):
         return fallback
 
     def _literals(self, scope: Scope, node: ast.expr, depth: int) -> "list[Value]":
-        """Give the values of a `Literal[...]`, by whatever name."""
+        """Give the values of a `Literal[...]`, each once, by whatever name but one that `type` made (PEP 695)."""
         symbol = self.sources.resolve(scope, node)
         if isinstance(symbol, Local) and isinstance(symbol.node, ast.Subscript):
+            if TYPE_STATEMENT in vars(symbol.node):
+                raise Unresolved(f"get_args gives nothing of {shown(node)}, which a type statement made")
             home = self.sources.resolve(symbol.scope, symbol.node.value)
             if isinstance(home, Foreign) and home.name == "typing.Literal":
                 inner = symbol.node.slice
-                return self.items(symbol.scope, inner.elts if isinstance(inner, ast.Tuple) else [inner], depth)
+                items = self.items(symbol.scope, inner.elts if isinstance(inner, ast.Tuple) else [inner], depth)
+                return [*{(type(item), hashed(item)): item for item in items}.values()]
         raise Unresolved(f"{shown(node)} is no Literal")
 
     def _range(self, node: ast.Call, arguments: "list[Value]") -> "list[Value]":

@@ -76,10 +76,6 @@ class Unresolved(Exception):  # noqa: N818 - an answer, turned into an InputErro
     """Says why a value can't be told."""
 
 
-class Infinite(Unresolved):
-    """Says that a number has no end."""
-
-
 class Uncomputed(Unresolved):
     """Says what would have to be run to tell a value, which may well be one."""
 
@@ -100,6 +96,15 @@ class _Integer(_Marked, int): ...
 class _Float(_Marked, float): ...
 
 
+class PathText(str):
+    """Is what a Path or Secret was made of: what Python shows and compares is another."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return True
+
+
 def marked(member: Member, value: Value) -> "str | int | float":
     """Make the value of a member which is text or a number itself."""
     found: _Text | _Integer | _Float
@@ -118,7 +123,7 @@ def marked(member: Member, value: Value) -> "str | int | float":
 def plain(value: Value) -> Value:
     """Give the values of members as JSON has them."""
     match value:
-        case _Text():
+        case _Text() | PathText():
             return str(value)
         case _Integer():
             return int(value)
@@ -138,20 +143,32 @@ def _is_same(left: Value, right: Value) -> bool:
     return left is right
 
 
-def _refuse_member(node: ast.expr, value: Value, *, is_repr: bool = False) -> None:
-    """Refuse to write a member of an Enum as text where that is not its value."""
+def _refuse_written(node: ast.expr, value: Value, *, is_repr: bool = False) -> None:
+    """Refuse to write as text a Path, and a member of an Enum where that is not its value."""
+    _refuse_path(node, value)
     if isinstance(value, _Text | _Integer | _Float) and (is_repr or not value.member.is_shown):
         name = f"{value.member.enum.name}.{value.member.name}"
         raise Uncomputed(f"{shown(node)} writes {name}, a member of an Enum, and not its value: write {name}.value")
 
 
+def _refuse_path(node: ast.expr, value: Value) -> None:
+    if holds(value, lambda one: isinstance(one, PathText)):
+        raise Uncomputed(f"{shown(node)} makes another of a Path than what it was made of")
+
+
+def holds(value: Value, is_meant: Callable[[Value], bool]) -> bool:
+    """Tell whether a value is what is meant, or has it inside."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return is_meant(value) or any(holds(one, is_meant) for one in inner)
+
+
 def number(value: float) -> int | float:
-    """Refuse what JSON or 64 bits can't hold."""
+    """Refuse what 64 bits can't hold. Of numbers without end, which JSON has not, something finite may be made yet."""
     if isinstance(value, int):
         if value.bit_length() >= MAX_BITS:
             raise Unresolved(f"an integer of {value.bit_length()} bits does not fit in {MAX_BITS}")
-    elif not math.isfinite(value):
-        raise (Unresolved if math.isnan(value) else Infinite)("it is not a finite number")
+    elif math.isnan(value):
+        raise Unresolved("it is not a finite number")
     return value
 
 
@@ -174,7 +191,7 @@ def power(base: float, exponent: float) -> int | float:
 def converted(node: ast.Call, kind: "type[int | float | str]", value: Value) -> Value:
     """Convert as the builtin `kind` does."""
     if kind is str:
-        _refuse_member(node, value)
+        _refuse_written(node, value)
     try:
         if isinstance(value, str | int | float):
             found = kind(value)
@@ -233,7 +250,12 @@ def looked_up(node: ast.Subscript, container: Value, index: "Value | slice[Any, 
 
 
 def compared(node: ast.expr, operations: Sequence[ast.cmpop], operands: "Sequence[Value]") -> bool:
-    """Compare neighbours as Python does."""
+    """Compare neighbours as Python does, but for lists: sets and tuples, which are others, came out as such, too."""
+    _refuse_path(node, [*operands])
+    is_list: Callable[[Value], bool] = lambda value: isinstance(value, list)  # noqa: E731
+    for operation, left, right in zip(operations, operands, operands[1:], strict=False):
+        if holds(left, is_list) and (isinstance(operation, ast.In | ast.NotIn) or holds(right, is_list)):
+            raise Uncomputed(f"{shown(node)} compares lists, sets or tuples")
     try:
         return all(
             _COMPARISONS[type(operation)](left, right)
@@ -247,7 +269,7 @@ def formatted(node: ast.expr, value: "str | int | float | None", conversion: int
     """Write one value of an f-string; a specification that could make it long is none of ours."""
     if conversion not in _CONVERSIONS or not _SPEC.fullmatch(spec):
         raise Unresolved(f"{shown(node)} is not formatted")
-    _refuse_member(node, value, is_repr=conversion == ord("r"))
+    _refuse_written(node, value, is_repr=conversion == ord("r"))
     try:
         return format(_CONVERSIONS[conversion](value), spec)
     except (ValueError, TypeError) as error:
@@ -316,6 +338,7 @@ def unique(values: "list[Value]") -> "list[Value]":
 
 def ordered(node: ast.Call, values: "list[Value]") -> "list[Value]":
     """Sort texts or numbers, as `sorted` does."""
+    _refuse_path(node, values)
     texts = [value for value in values if isinstance(value, str)]
     numbers = [value for value in values if isinstance(value, int | float)]
     if len(texts) == len(values):

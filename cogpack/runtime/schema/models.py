@@ -82,10 +82,15 @@ def model_fields(sources: Sources, found: Local, kind: Kind, depth: int = 0) -> 
     # Only the classes inside: a field named like its type would else hide it.
     inner = {name: binding for name, binding in class_names(node).items() if isinstance(binding, Defined)}
     scope = found.scope.within(inner)
+    is_ordered = True
     for statement in node.body:
         if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
             continue
         sources.spend(3)
+        mark = sources.resolve(scope, statement.annotation) if kind == "dataclass" else None
+        if isinstance(mark, Foreign) and mark.name == "dataclasses.KW_ONLY":
+            is_ordered = False  # no field: those behind it may have defaults or not
+            continue
         name = statement.target.id
         place = Place.of(scope.module.path, statement, f"field {name!r} of {node.name}")
         type_ = parse_type(sources, scope, statement.annotation, place, typed_dict=kind == "typed dict")
@@ -97,7 +102,8 @@ def model_fields(sources: Sources, found: Local, kind: Kind, depth: int = 0) -> 
         else:
             required = not nullable and (statement.value is None or not _is_literal(statement.value))
         fields[name] = Field(plain, nullable, required, place, statement.value)
-    if kind == "dataclass" and not node.keywords and not any(isinstance(one, ast.Call) for one in node.decorator_list):
+    is_plain = not node.keywords and not any(isinstance(one, ast.Call) for one in node.decorator_list)
+    if kind == "dataclass" and is_plain and is_ordered:
         _note_defaults(sources, fields)
     return fields
 

@@ -23,6 +23,8 @@ from cogpack.runtime.schema.bindings import (
     Function,
     Imported,
     Module,
+    Overlaid,
+    Rebound,
     Scope,
     Unclear,
     class_names,
@@ -204,15 +206,40 @@ class Sources:
 
     def _of_stars(self, module: Module, name: str, depth: int) -> Symbol | None:
         for star in module.stars:
-            home = _HOMES.get(star.module, star.module)
-            if home in _STAR_NAMES:
-                if name in _STAR_NAMES[home]:
-                    return Foreign(f"{home}.{name}")
-                continue
-            found = self._imported(module, Imported(star.module, name, star.level, star.line), depth)
-            if isinstance(found, Local):
+            found = self._of_star(module, star, name, depth)
+            if isinstance(found, Local) or (found and _HOMES.get(star.module, star.module) in _STAR_NAMES):
                 return found
         return None
+
+    def _of_star(self, module: Module, star: Imported, name: str, depth: int) -> Symbol | None:
+        home = _HOMES.get(star.module, star.module)
+        if home in _STAR_NAMES:
+            return Foreign(f"{home}.{name}") if name in _STAR_NAMES[home] else None
+        return self._imported(module, Imported(star.module, name, star.level, star.line), depth)
+
+    def _overlaid(self, scope: Scope, bound: Overlaid, depth: int) -> Symbol:
+        before = self._bound(scope, bound.binding, depth)
+        place = (scope.module.path, bound.name)
+        if place in self._searched or bound.name.startswith("_"):
+            return before
+        self._searched.add(place)
+        for star in scope.module.stars[bound.first :]:
+            before = self._laid_over(scope.module, before, bound, star, depth + 1)
+        self._searched.discard(place)  # not needed after an error, which ends all
+        return before
+
+    def _laid_over(self, module: Module, before: Symbol, bound: Overlaid, star: Imported, depth: int) -> Symbol:
+        after, exported = (self._of_star(module, star, name, depth) for name in (bound.name, "__all__"))
+        if after is None or isinstance(after, LocalModule) or _is_same(before, after):
+            return before
+        if isinstance(after, Foreign) and after.name == f"{star.module}.{bound.name}":
+            after = Unknown("another package may have it", computed=True)
+        if isinstance(after, Unknown) and not after.computed:
+            return before
+        is_sure = not isinstance(after, Unknown) and not isinstance(exported, Local)
+        if (_is_value(before) or _is_value(after)) and (bound.used or not is_sure):
+            return Unknown(f"{bound.name} may be bound again by import * of {star.module}", computed=True)
+        return after if is_sure else before
 
     def _bound(self, scope: Scope, binding: Binding, depth: int) -> Symbol:
         match binding:
@@ -224,6 +251,11 @@ class Sources:
                 return self._imported(scope.module, binding, depth)
             case Unclear(reason):
                 return Unknown(reason, computed=True)
+            case Rebound(last, reason):
+                symbol = self._bound(scope, last, depth)
+                return Unknown(reason, computed=True) if _is_value(symbol) else symbol
+            case Overlaid():
+                return self._overlaid(scope, binding, depth)
 
     def _imported(self, module: Module, imported: Imported, depth: int) -> Symbol:
         parts = tuple(imported.module.split(".")) if imported.module else ()
@@ -288,6 +320,16 @@ class Sources:
             changed = bool(node.decorator_list) or hasattr(type, name)
             return Unknown(f"class {node.name} has no attribute {name}", computed=changed)
         return self._bound(scope.within(names), names[name], depth)
+
+
+def _is_value(symbol: Symbol) -> bool:
+    return isinstance(symbol, Member) or (isinstance(symbol, Local) and isinstance(symbol.node, ast.expr))
+
+
+def _is_same(one: Symbol, other: Symbol) -> bool:
+    if isinstance(one, Foreign) and isinstance(other, Foreign):
+        return one.name == other.name
+    return isinstance(one, Local) and isinstance(other, Local) and one.node is other.node
 
 
 def _is_open(module: Module) -> bool:

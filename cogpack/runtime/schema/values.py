@@ -5,6 +5,7 @@ of the document. Tuples and sets come out as lists, as JSON has it.
 """
 
 import ast
+import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from cogpack.runtime.schema.computing import (
     formatted,
     has_operator,
     hashed,
+    holds,
     literal,
     looked_up,
     marked,
@@ -39,9 +41,12 @@ _MAX_DEPTH = 60
 _ARITHMETIC = frozenset({ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod})
 
 
-def evaluate(sources: Sources, scope: Scope, node: ast.expr) -> Value:
-    """Tell the value of an expression, or why not: `Unresolved`."""
-    return plain(_Evaluation(sources).value(scope, node, 0))
+def evaluate(sources: Sources, scope: Scope, node: ast.expr, *, endless: bool = False) -> Value:
+    """Tell the value of an expression, or why not: `Unresolved`. `endless`: it may be infinite."""
+    found = plain(_Evaluation(sources).value(scope, node, 0))
+    if not endless and holds(found, lambda one: isinstance(one, float) and math.isinf(one)):
+        raise Unresolved("it is not a finite number")
+    return found
 
 
 class _Evaluation(Calls):
@@ -95,6 +100,11 @@ class _Evaluation(Calls):
 
     def _target(self, scope: Scope, node: ast.expr, depth: int) -> tuple[Scope, ast.expr]:
         """Find the expression that a name stands for."""
+        if isinstance(node, ast.Attribute) and node.attr == "name":
+            owner = self.sources.resolve(scope, node.value)
+            if isinstance(owner, Member):
+                members = self.sources.members(Local(owner.scope, owner.enum)) or {}
+                return scope, ast.Constant(self._firsts(members, depth).get(owner.name, owner.name))
         match self.sources.resolve(scope, node):
             case Local(found, ast.expr() as expression):
                 return found, expression
@@ -207,7 +217,7 @@ class _Evaluation(Calls):
             case ast.Name(id=name), ast.Name() | ast.Attribute() as node if members := self.sources.members(
                 self.sources.resolve(scope, node)
             ):
-                for member in self._iterated(members, depth):
+                for member in dict.fromkeys(self._firsts(members, depth).values()):
                     yield {name: Assigned(ast.Attribute(node, member), scope)}
             case ast.Name(id=name), node:
                 for item in self.elements(scope, node, depth):
@@ -223,9 +233,10 @@ class _Evaluation(Calls):
             case _:
                 raise Unresolved(f"{shown(loop)} is more than for NAME in LIST")
 
-    def _iterated(self, members: Mapping[str, Member], depth: int) -> Iterator[str]:
-        """Name the members that iterating gives: a further one of equal value is another name of the first."""
+    def _firsts(self, members: Mapping[str, Member], depth: int) -> dict[str, str]:
+        """Give of each member the first of equal value, whose other name it is."""
         found: dict[Hashable, str] = {}
+        firsts: dict[str, str] = {}
         automatic = 0  # made by auto(), each another
         for name, member in members.items():
             try:
@@ -236,10 +247,10 @@ class _Evaluation(Calls):
                 symbol = self.sources.resolve(member.scope, made_by)
                 if isinstance(symbol, Foreign) and symbol.name == "enum.auto":
                     automatic, value = automatic + 1, member
-            found.setdefault(value, name)
+            firsts[name] = found.setdefault(value, name)
         if 0 < automatic < len(members):
             raise Uncomputed("an Enum has auto() beside values, which may be equal")
-        yield from found.values()
+        return firsts
 
     def _binary(self, node: ast.BinOp, left: Value, right: Value) -> Value:
         match node.op, left, right:

@@ -185,3 +185,11 @@ def test_a_model_behind_another_s_defaults_is_noted() -> None:
     before = "class A(BaseModel):\n    a: int = 1\nclass M(A):\n    b: str\n"
     (note,) = described(predictor(returns="M", before=before)).notes
     assert "field 'b' of M: has no default, and stands behind 'a'" in note.text
+
+
+@pytest.mark.parametrize("head", ["@dataclass\nclass Out:", "class Out(BaseModel):"])
+def test_what_stands_behind_kw_only_may_have_a_default_or_not(head: str) -> None:
+    before = f"from dataclasses import KW_ONLY, dataclass\n{head}\n    a: int = 1\n    _: KW_ONLY\n    b: str\n"
+    found = described(predictor(returns="Out", before=before))
+    assert not found.notes
+    assert list(output("Out", before)["properties"]) == ["a", "b"]

@@ -431,6 +431,18 @@ def test_a_source_of_2_000_lines_costs_little_beside_its_parsing() -> None:
         assert sum(entry.callcount for entry in calls.getstats()) < most
 
 
+@pytest.mark.parametrize(
+    "line", ["a{1} = a{0}; a{1}.append(1)\n", "b = [a0, b]; b[0].append(1)\n", "def f{0}(): f{1}()\nf{0}\n"]
+)
+def test_changes_of_many_names_are_followed_once(line: str) -> None:
+    def count(lines: int) -> int:
+        calls = cProfile.Profile()
+        calls.runcall(value, "1", "a0 = []\n" + "".join(line.format(at, at + 1) for at in range(lines)))
+        return sum(entry.callcount for entry in calls.getstats())
+
+    assert count(1_000) < 2.5 * count(500)
+
+
 def test_a_wide_line_is_counted_through_once_however_much_stands_on_it() -> None:
     """A line decoded again for each node costs a second at 120 kB: such calls are counted, since time varies."""
     source = (
@@ -526,6 +538,140 @@ def test_constants_may_be_added_to_and_taken_apart(before: str, expression: str,
 )
 def test_what_is_made_in_other_ways_is_not_told(before: str) -> None:
     assert "is not known without running the code" in refusal(predictor("x: str = Input(choices=A)", before=before))
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("A = ['a']\nB = A\nB.append('b')", "A"),
+        ("A = ['a']\nB = A\nB += ['b']", "A"),
+        ("A = ['a']\nB = A if len(A) else []\nC = B\nC.append('b')", "A"),
+        ("A = B = []\nA.append('a')", "B"),
+        ("M = {'x': ['m']}\nM['x'].append('n')", "M['x']"),
+        ("A = ['a']\nM = {'x': A}\nM['x'].append('b')", "A"),
+        ("M = {'x': ['m']}\nfor each in M.values():\n    each.append('n')", "M['x']"),
+        ("class C:\n    S = ['a']\nC.S.append('b')", "C.S"),
+        ("class C:\n    S = ['a']\nsetattr(C, 'S', ['b'])", "C.S"),
+        ("import consts\nconsts.S.append('b')", "consts.S"),
+        ("A = ['a']\nA.append('b') if len(A) else None", "A"),
+        ("A = ['a']\n_ = A.append('b')", "A"),
+        ("A = ['a']\n[A.append(i) for i in 'bc']", "A"),
+        ("A = ['a']\nclass C:\n    A.append('b')", "A"),
+        ("A = ['a']\nclass C:\n    global A\n    A = 2", "A"),
+        ("A = ['a']\ndef f():\n    global A\n    A = 2\nf()", "A"),
+        ("A = ['a']\ndef g():\n    def f(): A.append('b')\n    f()\ndef f(): g()\nf()", "A"),
+        ("A = ['a']\ndef f(given): given.append('b')\nf(A)", "A"),
+        ("A = 1\nprint(A := 2)", "A"),
+        ("A = 1\nmatch 2:\n    case A: pass", "A"),
+        ("A = 1\nB = A\ntry: 1 / 0\nexcept ArithmeticError as A: pass\nA = 2", "B"),
+        ("from contextlib import suppress\nA = 1\nwith suppress(ImportError):\n    import nosuch\n    A = 2", "A"),
+        ("from consts import X\nB = X + 1\nX = 5", "B"),
+        ("X = 7\nB = X + 1\nfrom consts import X", "B"),
+        ("from consts import X\nB = X\nfrom more import X", "B"),
+        ("X = 1\nB = X\nX = max(2, 3, key=abs)\nX = 3", "B"),
+        ("from consts import *\nB = X\nX = 5", "B"),
+        ("X = 5\nB = X\nfrom consts import *", "B"),
+        ("pi = 3\nfrom numpy import *", "pi"),
+        ("A = ['a']\nM = [0]\nM.append(A)\nM[1].append('b')", "A"),
+    ],
+)
+def test_a_constant_that_may_be_changed_in_the_midst_is_not_told(source: str, name: str) -> None:
+    files = {"consts.py": "X = 1\nS = ['a']", "more.py": "X = 2"}
+    found = described(predictor(f"x: str = {name}", before=source), files)
+    assert [note.code for note in found.notes] == ["no-default"]
+    text = "is not known without running the code"
+    assert text in refusal(predictor(f"x: str = Input(choices=[{name}])", before=source), others=files)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("A = 5\nfrom consts import *", 1),
+        ("A = 5\nfrom none import *", 5),
+        ("A = 5\nfrom typing import *", 5),
+        ("A = 5\nB = [A]\nB.append(2)", 5),
+        ("A = 5\nB = A\nB += 2", 5),
+        ("A = 5\nL = [A]\nM = {k: k for k in L}\nM['x'] = 3", 5),
+        ("A = 5\nclass C:\n    A = []\n    A.append(1)", 5),
+        ("A = 5\ndef f():\n    A = []\n    A.append(1)\nf()", 5),
+        ("A = 5\ndef f():\n    global A\n    A = 2\nif __name__ == '__main__':\n    f()", 5),
+        ("import cog\nA = 5\nprint(cog)\nimport cog", 5),
+    ],
+)
+def test_a_constant_is_told_beside_changes_of_others(source: str, expected: int) -> None:
+    found, _ = only("x: int = A", source, others={"consts.py": "A = 1", "none.py": "_A = 1\n"})
+    assert found["default"] == expected
+
+
+def test_imports_of_all_that_lie_over_each_other_end() -> None:
+    before = "A = 1\n" + "".join(f"from other{at} import *\n" for at in range(2_000))
+    assert "are too large to be described" in refusal(predictor("x: int = A", before=before))
+
+
+def test_a_type_that_is_imported_again_after_its_use_is_the_last() -> None:
+    before = "from pathlib import Path\nROOT = Path('.')\nfrom cog import Path"
+    assert only("x: Path", before)[0]["format"] == "uri"
+    for star in ("os", "torch.nn"):  # which may have one: no type is lost to them
+        assert only("x: Path", f"from cog import Path\nfrom {star} import *")[0]["format"] == "uri"
+    before = "from cog import Path, Input\nprint(Path)\nfrom utils import *"
+    assert only("x: Path = Input()", before, others={"utils.py": "from cog import Path\nY = 1"})[0]["format"] == "uri"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "str(Path('./a//b/'))",
+        "f'{Path(\"x/\")}/y'",
+        "'a' if Path('a') == 'a' else 'b'",
+        "'a' if 'a' in [Path('a')] else 'b'",
+        "sorted([Path('a/b'), Path('a-b')])",
+        "'a' if {1, 2} == {2, 1} else 'b'",
+        "'a' if [1] == (1,) else 'b'",
+        "'a' if {'k': [1]} == {'k': (1,)} else 'b'",
+        "'a' if {3} <= {1, 2, 3} else 'b'",
+        "'a' if [1] in [(1,)] else 'b'",
+    ],
+)
+def test_what_python_compares_and_writes_otherwise_is_not_told(expression: str) -> None:
+    found = described(predictor(f"x: str = {expression}"))
+    assert [note.code for note in found.notes] == ["no-default"]
+
+
+def test_what_is_made_of_a_path_without_a_name_is_true() -> None:
+    assert only("x: str = 'a' if Path('') else 'b'")[0]["default"] == "a"
+
+
+def test_a_literal_has_each_value_once() -> None:
+    before = "S = Literal['a', 'a', 1, True]"
+    assert only("x: dict = {'v': list(t.get_args(S))}", before)[0]["default"] == {"v": ["a", 1, True]}
+
+
+def test_get_args_gives_nothing_of_what_a_type_statement_made() -> None:
+    before = "type S = Literal['a', 'b']"
+    text = refusal(predictor("x: str = Input(choices=list(t.get_args(S)))", before=before), python=(3, 12))
+    assert "get_args gives nothing of S, which a type statement made" in text
+    assert "allOf" in only("x: S", before, python=(3, 12))[0]
+
+
+def test_a_member_by_another_name_has_the_name_of_the_first() -> None:
+    before = "from enum import Enum\nclass K(str, Enum):\n    A = 'a'\n    B = 'a'\n    C = 'c'"
+    assert only("x: dict = {'v': [K.B.name, K.C.name]}", before)[0]["default"] == {"v": ["A", "C"]}
+
+
+@pytest.mark.parametrize("limit", ["min(10, math.inf)", "[math.inf, 10][1]", "10 if 3 < math.inf else 5"])
+def test_infinity_may_stand_within_a_limit(limit: str) -> None:
+    assert only(f"x: float = Input(le={limit})", "import math")[0]["maximum"] == 10
+
+
+@pytest.mark.parametrize("limit", ["ge=math.inf", "le=-math.inf"])
+def test_a_limit_that_lets_no_number_in_is_refused(limit: str) -> None:
+    assert "lets no number in" in refusal(predictor(f"x: float = Input({limit})", before="import math"))
+
+
+@pytest.mark.parametrize("given", ["default=math.inf", "choices=[1.0, -math.inf]", "default=1e999"])
+def test_a_number_without_end_is_nothing_but_a_limit(given: str) -> None:
+    text = refusal(predictor(f"x: float = Input({given})", before="import math"))
+    assert "it is not a finite number" in text
 
 
 def test_a_limit_without_end_limits_nothing() -> None:
