@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 import msgspec
+from blake3 import blake3
 
 from cogpack.file_stat import LENGTH, Stat
 
@@ -15,7 +16,7 @@ _HASH = 32
 _AT_ONCE = 512
 """Files whose statuses are compared at once."""
 
-_EMPTY = bytes.fromhex("af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262")
+_EMPTY = blake3().digest()
 """blake3 of no bytes: such a file is never opened."""
 _NO_BYTES = bytes(8)
 

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from cogpack.disk import check_writable, write_whole
 from cogpack.errors import InputError, MismatchError
@@ -25,7 +26,6 @@ from cogpack.locking.missing_imports import local_modules, look_at_imports
 from cogpack.locking.recommended import recommended
 from cogpack.locking.shared_versions import moved_locks
 from cogpack.locking.unasked import other_unasked, unasked_lines, unasked_notes
-from cogpack.locking.upgrade import NOTHING, Upgrade
 from cogpack.locking.weights.remote import changed_uses
 from cogpack.locking.wheels.building import Building
 from cogpack.locking.wheels.clashes import check_clashes, clash_notes
@@ -36,13 +36,16 @@ from cogpack.session import Session
 from cogpack.text import time_text
 from cogpack.trace import TRACE
 
+if TYPE_CHECKING:
+    from cogpack.locking.upgrade import Upgrade
+
 
 def lock(
     session: Session,
     project: Project,
     building: Building | None = None,
     *,
-    upgrade: Upgrade = NOTHING,
+    upgrade: "Upgrade",
     seeds: Mapping[str, str] = {},
 ) -> Lock:
     """Resolve afresh and write `cogpack.lock`, and say what changed.
@@ -203,7 +206,9 @@ def _renewed(
     session: Session, project: Project, found: Lock | None, building: Building | None, *, writes: bool
 ) -> Lock:
     if writes:
-        return lock(session, project, building)
+        from cogpack.locking.upgrade import NOTHING
+
+        return lock(session, project, building, upgrade=NOTHING)
     from cogpack.locking.decide import resolve_lock  # as in `lock`
 
     session.notes.show_all()

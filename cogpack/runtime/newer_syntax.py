@@ -17,6 +17,7 @@ from keyword import iskeyword
 from typing import Any, TypeGuard
 
 from cogpack.runtime.newer_strings import MAX_DEPTH, TOKEN, Piece, Unread, read_string, read_text
+from cogpack.runtime.schema.bindings import TYPE_STATEMENT
 
 NEWEST = (3, 14)
 """The Python whose syntax is known here."""
@@ -32,8 +33,6 @@ _NEXT = re.compile(
     re.VERBOSE,
 )
 """What is looked at: a string, or a word that begins a statement which may be new. `type` is a name elsewhere."""
-TYPE_STATEMENT = "is_of_type_statement"
-"""Marks the node behind `type name =`, which Python wraps (PEP 695): it is read as if it were assigned."""
 _ALIAS = re.compile(r"type([ \t]+)([^\W\d]\w*)(?=[ \t]*(?:\[|=(?!=)))")
 _NAMED = re.compile(r"(?:[ \t]|\\\n)+[^\W\d]\w*[ \t]*(?=\[)")
 _DEFAULT = re.compile(r"[^=!<>:]=(?!=)")

@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from cogpack.runtime.newer_syntax import TYPE_STATEMENT
 from cogpack.runtime.schema.effects import Effects, Scoped, body_effects, names_in, parameters, same_objects
 
+TYPE_STATEMENT = "is_of_type_statement"
+"""Marks the node behind `type name =`, which Python wraps (PEP 695): it is read as if it were assigned."""
 _ADDS = frozenset({"append", "extend"})
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
@@ -112,7 +113,6 @@ class _Collector:
         self._through: dict[tuple[str, bool], int] = {}
         self._before: dict[str, int] = {}
         """How many `import *` stood before each name was bound."""
-        self._laid = 0
         self._may_import = False
         self._used_then = set[str]()
         """What was used before the last of them."""
@@ -132,7 +132,7 @@ class _Collector:
         self._call()
         for name, first in self._before.items() if self.stars else ():
             known = self.names[name]
-            if first < self._laid and not isinstance(known, Unclear):
+            if first < len(self.stars) and not isinstance(known, Unclear):
                 self.names[name] = Overlaid(known, name, first, self._may_import or name in self._used_then)
 
     def _bind(self, name: str, binding: Binding, conditional: bool) -> None:
@@ -148,7 +148,7 @@ class _Collector:
             elif not isinstance(known, Imported) or known.differs(binding):
                 binding = Rebound(binding, again)
         self.names[name] = binding
-        self._before[name] = self._laid
+        self._before[name] = len(self.stars)
 
     def _statement(self, statement: ast.stmt, conditional: bool) -> ast.AST:
         """Bind what a statement binds, and give what is left to be looked at."""
@@ -200,7 +200,6 @@ class _Collector:
                 self._bind(alias.asname or alias.name, imported, conditional)
                 continue
             self.stars.append(imported)
-            self._laid += 1
             self._may_import = self._may_import or conditional
             self._used_then = set(self._seen.used)
 

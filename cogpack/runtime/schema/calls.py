@@ -5,8 +5,7 @@ import textwrap
 from abc import ABC, abstractmethod
 
 from cogpack.notes import Code
-from cogpack.runtime.newer_syntax import TYPE_STATEMENT
-from cogpack.runtime.schema.bindings import Scope
+from cogpack.runtime.schema.bindings import TYPE_STATEMENT, Scope
 from cogpack.runtime.schema.computing import (
     NUMERIC,
     TEXTUAL,
