@@ -66,7 +66,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = urlsplit(self.path).path.rstrip("/")
         name = path.rpartition("/")[2]
         if path.startswith("/simple/"):
-            self._small(json.dumps(self._listing(name)).encode(), _JSON)
+            listing = self._listing(name)
+            self._small(json.dumps(listing).encode(), _JSON) if listing["files"] else self.send_error(404)
         elif name.removesuffix(".metadata") != name and name.removesuffix(".metadata") in self._files:
             self._small(self._files[name.removesuffix(".metadata")][1], "text/plain")
         elif name in self._files:
