@@ -22,9 +22,10 @@ from cogpack.layers.weights import WEIGHTS
 from cogpack.oci import OCI_LAYER_GZIP, OCI_LAYER_ZSTD, LayerInfo, oci_layer_type
 from cogpack.opening import parse_reference
 from cogpack.planning.delivery.transfer import Resources, transfer
+from cogpack.planning.describing import find_described
 from cogpack.planning.known import look_up
 from cogpack.planning.plan import Plan
-from cogpack.planning.prepare import Prepared, open_project, prepare_each
+from cogpack.planning.prepare import Prepared, prepare_each
 from cogpack.progress import shown
 from cogpack.reference import Reference
 from cogpack.registry.profiles import profile
@@ -208,7 +209,7 @@ class _Rehearsed:
         """Rehearse the push of the project here; of `stands_for` random bytes where there is none, or all of it is
         there."""
         try:
-            each = prepare_each(self._session, open_project(self._session), writes=False)
+            each = prepare_each(self._session, find_described(self._session), writes=False)
         except NoProjectError:
             each = ()
         if not each or not self._project(each):

@@ -15,8 +15,9 @@ from cogpack.layout import Layout
 from cogpack.oci import Descriptor, LayerInfo
 from cogpack.planning.delivery.targets import no_text, push_reference
 from cogpack.planning.delivery.transfer import Resources, Transferred, each_once, transfer
+from cogpack.planning.describing import find_described
 from cogpack.planning.known import known_layers, record_results
-from cogpack.planning.prepare import Prepared, open_project, prepare, prepare_each, settle, with_told_libraries
+from cogpack.planning.prepare import Prepared, prepare, prepare_each, settle, with_told_libraries
 from cogpack.planning.shared_layers import hear_offers
 from cogpack.project import Project, for_platforms
 from cogpack.reference import DEFAULT_TAG, Reference
@@ -51,13 +52,13 @@ def build(session: Session, output: Path, *, tags: Sequence[str] = (), rebuild: 
 
     Of a project for several platforms, a layout has the image of each, and an index of them.
     """
-    return _build(session, open_project(session, outputs=[output]), output, tags, rebuild=rebuild)
+    return _build(session, find_described(session, outputs=[output]), output, tags, rebuild=rebuild)
 
 
 def build_beside(session: Session, *, tags: Sequence[str] = (), rebuild: bool = False) -> tuple[Path, Built]:
     """Build into a layout in the working directory that is called after the image, for who said no place; return it,
     too."""
-    project = open_project(session)
+    project = find_described(session)
     place = _layout_of(Reference.parse(_names(project, tags)[0]))
     session.progress.summary(f"no Docker answers: the image goes into ./{place}, an OCI layout")
     project = msgspec.structs.replace(project, outputs=(*project.outputs, place))
@@ -109,7 +110,7 @@ def load(session: Session, *, tags: Sequence[str] = (), program: str = "docker",
 
     Of a project for several platforms, the image for the engine's own.
     """
-    return load_project(session, open_project(session), tags=tags, program=program, rebuild=rebuild)
+    return load_project(session, find_described(session), tags=tags, program=program, rebuild=rebuild)
 
 
 def load_project(

@@ -21,8 +21,9 @@ from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.oci import CONFIG_LIMIT, LAYER_KEY, OCI_LAYER, Descriptor, LayerInfo, decode
 from cogpack.opening import open_image
 from cogpack.planning.delivery.transfer import finish
+from cogpack.planning.describing import find_described
 from cogpack.planning.known import look_up
-from cogpack.planning.prepare import open_project, prepare
+from cogpack.planning.prepare import prepare
 from cogpack.project import for_platforms
 from cogpack.runtime.contract import FREEZE_LABEL, SCHEMA_LABEL
 from cogpack.session import Session
@@ -157,7 +158,7 @@ def _side(session: Session, target: str, platform: str | None) -> _Side:
 
 def _project(session: Session, platform: str | None) -> _Side:
     """Tell what a push of the session's project would make, without making it."""
-    project = open_project(session)
+    project = find_described(session)
     platforms = project.config.pack.platforms
     # Of an index, it is that of linux/amd64 that is compared where nobody says another.
     wanted = [one for one in platforms if one == (platform or str(PLATFORM))] or ([] if platform else [platforms[0]])

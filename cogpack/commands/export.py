@@ -8,7 +8,7 @@ from cogpack.locking.current import current_lock
 from cogpack.locking.wheels.addresses import wheel_addresses
 from cogpack.locking.wheels.exported import pylock, requirements_file
 from cogpack.locking.wheels.requirements import indexes_of
-from cogpack.planning.prepare import open_project
+from cogpack.planning.describing import find_described
 from cogpack.requirements.model import anonymous
 from cogpack.resolve.pip import Pages
 from cogpack.session import Session
@@ -22,7 +22,7 @@ def export(session: Session, *, form: ExportFormat = "pylock.toml") -> bytes:
 
     What commands of `build.run` install as they are run is no wheel of the lock.
     """
-    project = open_project(session)
+    project = find_described(session)
     platform = project.config.pack.platform
     lock = current_lock(session, project, writes=False, locked=session.settings.locked)
     decisions = lock.platforms[platform]

@@ -12,8 +12,9 @@ from cogpack.digest import Digest, sha256
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.lockfile import FILE, encode_lock
 from cogpack.oci import TITLE, Descriptor, encode
+from cogpack.planning.describing import find_described
 from cogpack.planning.outside import Streamed, sources, streamed_files, tools
-from cogpack.planning.prepare import open_project, prepare_each
+from cogpack.planning.prepare import prepare_each
 from cogpack.planning.signatures import Signed, signed_packages
 from cogpack.session import Session
 from cogpack.text import count_text
@@ -50,7 +51,7 @@ def fetch(session: Session, output: Path, *, weights: bool = False) -> Fetched:
     again.
     """
     Depot.check(output)
-    project = open_project(session, outputs=[output])
+    project = find_described(session, outputs=[output])
     each = prepare_each(session, project, writes=True)
     streamed = [file for one in each for file in streamed_files(session, one, weights=weights)]
     lock, platforms = each[0].lock, project.config.pack.platforms

@@ -17,7 +17,7 @@ from cogpack.locking.changes import package_changes
 from cogpack.locking.image_pins import read_image_pins, told_pins
 from cogpack.locking.upgrade import Upgrade
 from cogpack.planning.built_wheels import building_of
-from cogpack.planning.describing import check_predictor, describe_locked
+from cogpack.planning.describing import check_predictor, describe_locked, find_described
 from cogpack.planning.known import known_layers, record_results
 from cogpack.planning.missing_libraries import missing_libraries
 from cogpack.planning.moving import MovingLayer, moving_layers
@@ -25,7 +25,6 @@ from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import (
     Prepared,
     open_fingerprints,
-    open_project,
     plan_image,
     prepare_each,
     run_steps,
@@ -93,7 +92,7 @@ def lock(
     newer are taken from there, and all other pins are kept. `from_image`: the versions of wheels that this image has go
     before present pins, where they fit.
     """
-    project = open_project(session)
+    project = find_described(session)
     check_predictor(project)
     before = read_lock(project.root)
     pins = read_image_pins(session, from_image, project.config.pack.platforms[0]) if from_image else None
@@ -199,7 +198,7 @@ def _moving(session: Session, project: Project, before: Lock | None, made: Lock)
 def check_lock(session: Session) -> Locked:
     """Raise a `MismatchError` where the lock is missing, was made from other inputs, or does not say what commands
     change. No server is asked."""
-    project = open_project(session)
+    project = find_described(session)
     session.notes.show_all()
     found = current.check_lock(session, project)
     for changes in _open(session, project, found):
@@ -210,7 +209,7 @@ def check_lock(session: Session) -> Locked:
 def check_libraries(session: Session) -> Locked:
     """Look for libraries that modules of wheels are linked with and nothing in the image has, each a note. All wheels
     are read for it, and fetched where they are not here; nothing is written down."""
-    project = open_project(session)
+    project = find_described(session)
     each = [settle(session, one) for one in prepare_each(session, project, writes=False)]
     if any(one.plan.steps is not None for one in each):
         raise InputError(
@@ -245,7 +244,7 @@ def check_run(session: Session) -> Locked:
 
     Nothing is kept or written down.
     """
-    project = open_project(session)
+    project = find_described(session)
     each = prepare_each(session, project, writes=False)
     if not any(one.plan.changes for one in each):
         raise InputError("no command of build.run is run: nothing can move", next_step="leave out --check-run")

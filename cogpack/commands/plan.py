@@ -26,10 +26,11 @@ from cogpack.notes import Code, Note
 from cogpack.planning.delivery.asked import AskedTarget, moves
 from cogpack.planning.delivery.model_variables import model_reference
 from cogpack.planning.delivery.targets import PushTarget, image_place, is_bare, push_reference, push_targets
+from cogpack.planning.describing import find_described
 from cogpack.planning.known import look_up
 from cogpack.planning.layer_items import LayerItem, planned_items
 from cogpack.planning.plan import Plan
-from cogpack.planning.prepare import Prepared, open_project, prepare_each
+from cogpack.planning.prepare import Prepared, prepare_each
 from cogpack.planning.steps.changes import StepChanges
 from cogpack.project import Project
 from cogpack.runtime.contract import SCHEMA_PATH, project_path
@@ -143,7 +144,7 @@ def plan(
 
     `files`: list those of the project's own layer, too.
     """
-    project = open_project(session)
+    project = find_described(session)
     session.notes.show_all()
     asked = [AskedTarget(session, target) for target in _targets(session, targets, tags, project)]
     each = prepare_each(session, project, writes=False)

@@ -13,9 +13,10 @@ from cogpack.oci import Descriptor
 from cogpack.planning.delivery.attachments import Attaching
 from cogpack.planning.delivery.delivery import Brought, Delivery, PushedTo
 from cogpack.planning.delivery.targets import push_targets
+from cogpack.planning.describing import find_described
 from cogpack.planning.known import look_up, record_results
 from cogpack.planning.plan import weights_plan
-from cogpack.planning.prepare import open_project, prepare_each, settle, with_told_libraries
+from cogpack.planning.prepare import prepare_each, settle, with_told_libraries
 from cogpack.session import Session
 
 
@@ -68,7 +69,7 @@ def push(
     `attach`: lock and SBOM refer to the image there, unless this or the machine's file says no. True: the registry is
     asked for those that this machine attached before; None: they are believed to be there.
     """
-    project = open_project(session)
+    project = find_described(session)
     named = push_targets(session, targets, tags, project)
     publisher = None
     if publish_layers:

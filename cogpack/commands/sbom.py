@@ -15,7 +15,7 @@ from cogpack.lockfile import Lock
 from cogpack.locking.attached import attached_lock, told_by
 from cogpack.locking.current import current_lock
 from cogpack.opening import open_image
-from cogpack.planning.prepare import open_project
+from cogpack.planning.describing import find_described
 from cogpack.reference import Reference
 from cogpack.sbom import cyclonedx_document, spdx_document
 from cogpack.session import Session
@@ -32,7 +32,7 @@ def sbom(session: Session, target: str | None = None, *, form: SbomFormat = "spd
     the image `target` what is attached to that: `HOST/NAME[:TAG|@DIGEST]`, or `DIR[:NAME]` of a layout."""
     if target is not None:
         return _attached(session, target, form)
-    project = open_project(session)
+    project = find_described(session)
     platform = project.config.pack.platform
     lock = current_lock(session, project, writes=False, locked=session.settings.locked)
     only = msgspec.structs.replace(lock, platforms={platform: lock.platforms[platform]})

@@ -18,8 +18,9 @@ from cogpack.lockfile import FILE
 from cogpack.oci import INDEX_TYPES, Descriptor, FoundManifest, Image, Index, LayerInfo, Manifest, Platform, decode
 from cogpack.opening import parse_reference
 from cogpack.planning.delivery.transfer import Moved, Resources, each_once, transfer
+from cogpack.planning.describing import find_described
 from cogpack.planning.plan import Plan
-from cogpack.planning.prepare import Prepared, open_project, prepare_each, settle
+from cogpack.planning.prepare import Prepared, prepare_each, settle
 from cogpack.planning.signatures import signed_packages
 from cogpack.reference import Reference
 from cogpack.session import Session
@@ -75,7 +76,7 @@ def verify(session: Session, target: str, *, run_steps: bool = False) -> Verifie
     counts for them.
     """
     reference = parse_reference(session, target)
-    project = open_project(session)
+    project = find_described(session)
     each = prepare_each(session, project, writes=False, locked=True)
     images = session.images(reference)
     found = images.manifest(reference.wanted)

@@ -1,9 +1,8 @@
 """What plan, build, push, load and verify begin with: project, lock, schema, plan."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +15,7 @@ from cogpack.lockfile import Decisions, Lock, LockedSteps
 from cogpack.locking.current import current_lock, is_pinned
 from cogpack.notes import Note
 from cogpack.planning.built_wheels import building_of
-from cogpack.planning.describing import check_predictor, describe_locked, find_described
+from cogpack.planning.describing import check_predictor, describe_locked
 from cogpack.planning.labels import check_marks, read_marks
 from cogpack.planning.plan import Plan, make_plan
 from cogpack.planning.recipes.libraries import is_library_cache
@@ -47,12 +46,6 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     def decisions(self) -> Decisions:
         """All that the lock decides for the platform."""
         return self.lock.platforms[self.project.config.pack.platform]
-
-
-def open_project(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
-    """Find and read the project. `outputs`: what the command is to write, which is left out where it lies in the
-    project."""
-    return find_described(session, outputs=outputs)
 
 
 def prepare(session: Session, project: Project, *, writes: bool, locked: bool = False) -> Prepared:

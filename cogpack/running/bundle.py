@@ -20,8 +20,9 @@ from cogpack.layers.layer import Form
 from cogpack.layers.layer import Layer as PlannedLayer
 from cogpack.oci import Descriptor, Execution
 from cogpack.opening import open_image
+from cogpack.planning.describing import find_described
 from cogpack.planning.plan import Plan
-from cogpack.planning.prepare import Prepared, open_project, prepare, settle
+from cogpack.planning.prepare import Prepared, prepare, settle
 from cogpack.planning.steps.layer import StepsLayer
 from cogpack.project import Project, for_platforms
 from cogpack.runtime import contract
@@ -80,7 +81,7 @@ def open_bundle(session: Session, image: str | None, *, isolated: bool = False, 
     """
     if image is not None:
         return _image_bundle(open_image(session, image, _here()))
-    project = open_project(session)
+    project = find_described(session)
     config = project.config
     if modelless and (config.predict, config.train, project.schema) == (None, None, None):
         project = msgspec.structs.replace(project, schema=_NO_SCHEMA)
