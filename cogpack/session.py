@@ -302,7 +302,7 @@ class Session:
                 raise self.depot.lacking(f"word of {home.name}")
             return Repository(self.http, home, self.credentials, tokens=self.tokens, patient=False)
 
-        return Copies(self.blob_origins, target, opened)
+        return Copies(self.blob_origins, target, opened, self.progress.note)
 
     def foreign_layers(self, origin: str) -> "ForeignLayers":
         """Return where layers are that a registry need not have, by the word of the registry `origin`."""

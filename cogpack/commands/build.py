@@ -84,7 +84,7 @@ def _build(session: Session, project: Project, output: Path, tags: Sequence[str]
     if archive:
         with ArchiveSink.write(output) as sink:
             return _into(session, each[0], sink, names, rebuild=rebuild)
-    layout = LayoutSink(output, session.copies(None), session.progress)
+    layout = LayoutSink(output, session.copies(None))
     with layout.filling(again=True):  # a file that changed while it was read
         return _all_into(session, each, layout, names, rebuild=rebuild)
 

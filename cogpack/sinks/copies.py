@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cogpack.errors import CogpackError
+from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Layer
+from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor
 from cogpack.reference import Reference
 from cogpack.registry.push.blob_origins import BlobOrigins
@@ -26,11 +28,7 @@ _ASKED = 2
 
 
 class LostError(Exception):
-    """A registry that said that it has a blob did not give it, or gave another. `why`: its failure."""
-
-    def __init__(self, why: CogpackError) -> None:
-        super().__init__(why.message)
-        self.why = why
+    """A registry that said that it has a blob did not give it, or gave another: its failure."""
 
 
 class Copy:
@@ -42,35 +40,61 @@ class Copy:
         self._repository = repository
         self._blob = blob
 
-    def lost(self, layer: str, why: LostError) -> str:
-        """Say that it did not come."""
-        return f"{layer}: {self.name} does not give it ({why.why.message}): it is made here"
-
     def __iter__(self) -> Iterator[bytes]:
         try:
             with self._repository.blob(self._blob) as blocks:
                 yield from blocks
         except CogpackError as error:  # not to be taken for a failure of where the bytes go
-            raise LostError(error) from error
+            raise LostError(error.message) from error
 
 
 class Copies:
     """What other registries have for a push to `here`; for None, which is no registry, what somebody said that one has.
-    `open`: reads one, without waiting for outages. Thread-safe."""
+    `open`: reads one, without waiting for outages; `note`: is told what did not come. Thread-safe."""
 
     def __init__(
         self,
         blob_origins: BlobOrigins,
         here: Reference | None,
         open: Callable[[Reference], Repository],  # noqa: A002
+        note: Callable[[Note], None],
     ) -> None:
         self._blob_origins = blob_origins
         self._here = here
         self._open = open
+        self._note = note
         self._repositories: dict[Reference, Repository] = {}
         self._away: set[str] = set()
         self._lock = threading.Lock()
         self._streams = threading.BoundedSemaphore(_STREAMS)
+
+    def bring(
+        self,
+        layer: Outgoing,
+        blob: Descriptor,
+        take: Callable[[Copy, Callable[[int], None]], object],
+        on_bytes: Callable[[int], None],
+    ) -> str:
+        """Hand a copy of the blob to `take`, with who counts its bytes, and give the name of where it lay; "" where
+        there is none, or it did not come: the layer is to be made."""
+        with self.find(layer.recipe, blob) as copy:
+            if copy is None:
+                return ""
+            taken = 0
+
+            def count(size: int) -> None:
+                nonlocal taken
+                taken += size
+                on_bytes(size)
+
+            try:
+                take(copy, count)
+            except LostError as lost:
+                text = f"{layer.name}: {copy.name} does not give it ({lost}): it is made here"
+                self._note(Note(Code.COPY_LOST, text))
+                on_bytes(-taken)
+                return ""
+            return copy.name
 
     @contextmanager
     def find(self, layer: Layer, blob: Descriptor) -> Iterator[Copy | None]:

@@ -7,10 +7,9 @@ from cogpack.images.layout import LayoutImages
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
 from cogpack.layout import Layout
-from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, Image, ImageIndex, LayerInfo
-from cogpack.progress import SILENT, Cancellation, Progress, counted
-from cogpack.sinks.copies import Copies, LostError
+from cogpack.progress import Cancellation, counted
+from cogpack.sinks.copies import Copies, Copy
 from cogpack.sinks.sink import put_image, put_index
 
 
@@ -20,10 +19,9 @@ class LayoutSink:
     parallel = True
     form = Form.STORED
 
-    def __init__(self, directory: Path, copies: Copies | None = None, progress: Progress = SILENT) -> None:
+    def __init__(self, directory: Path, copies: Copies | None = None) -> None:
         """Open or make a layout; anything but one, or a new or empty directory, is an `InputError`, untouched."""
         self._copies = copies
-        self._progress = progress
         self._layout = Layout.create(directory)
         self._images = LayoutImages(self._layout, Cancellation())
         self.filling = self._layout.filling
@@ -46,24 +44,14 @@ class LayoutSink:
 
     def _copied(self, layer: Outgoing, known: LayerInfo, on_bytes: Callable[[int], None]) -> bool:
         """Take the blob from where it is said to be. False: the layer is to be made."""
-        if self._copies is None:
-            return False
-        with self._copies.find(layer.recipe, known.descriptor) as copy:
-            if copy is None:
-                return False
-            at = 0
-            try:
-                with self._layout.incoming() as blob:
-                    for block in copy:
-                        at += len(block)
-                        on_bytes(len(block))
-                        blob.write(block)
-                    blob.keep(known.descriptor.digest)
-            except LostError as lost:
-                self._progress.note(Note(Code.COPY_LOST, copy.lost(layer.name, lost)))
-                on_bytes(-at)
-                return False
-        return True
+
+        def take(copy: Copy, count: Callable[[int], None]) -> None:
+            with self._layout.incoming() as blob:
+                for block in counted(copy, count):
+                    blob.write(block)
+                blob.keep(known.descriptor.digest)
+
+        return self._copies is not None and bool(self._copies.bring(layer, known.descriptor, take, on_bytes))
 
     def put(self, image: Image) -> Descriptor:
         return put_image(self._images, image)

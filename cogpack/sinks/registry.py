@@ -15,7 +15,7 @@ from cogpack.oci import Descriptor, FoundManifest, Image, ImageIndex, LayerInfo
 from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.registry.push.protocol import Answer
 from cogpack.registry.refusals import MissingBlobError
-from cogpack.sinks.copies import Copies, Copy, LostError
+from cogpack.sinks.copies import Copies, Copy
 from cogpack.sinks.sink import drain, put_image, put_index
 from cogpack.trace import TRACE
 
@@ -88,11 +88,23 @@ class RegistrySink:
         self, layer: Outgoing, known: LayerInfo | None, opened: Answer | None, on_bytes: Callable[[int], None]
     ) -> LayerInfo:
         if known is not None and self._copies is not None:
-            with self._copies.find(layer.recipe, known.descriptor) as copy:
-                if copy is not None:
-                    if self._copy(copy, layer, known, opened, on_bytes):
-                        return known
-                    opened = None
+            blob = known.descriptor
+
+            def take(copy: Copy, count: Callable[[int], None]) -> None:
+                nonlocal opened
+                begun, opened = opened, None
+                self._repository.upload(
+                    copy,
+                    descriptor=blob,
+                    finished=lambda: blob.digest,
+                    on_bytes=count,
+                    name=layer.name,
+                    opened=begun,
+                )
+
+            if name := self._copies.bring(layer, blob, take, on_bytes):
+                self.copied[blob.digest] = name
+                return known
 
         def send(body: Body) -> None:
             blocks = _Drained(body, on_bytes)
@@ -114,33 +126,6 @@ class RegistrySink:
                 next_step="run it again when nothing writes to the project",
             )
         return made
-
-    def _copy(
-        self, copy: Copy, layer: Outgoing, known: LayerInfo, opened: Answer | None, on_bytes: Callable[[int], None]
-    ) -> bool:
-        """Send the blob from there. False: nothing came, and the layer is to be made."""
-        at = 0
-
-        def count(size: int) -> None:
-            nonlocal at
-            at += size
-            on_bytes(size)
-
-        try:
-            self._repository.upload(
-                copy,
-                descriptor=known.descriptor,
-                finished=lambda: known.descriptor.digest,
-                on_bytes=count,
-                name=layer.name,
-                opened=opened,
-            )
-        except LostError as lost:
-            self._repository.requests.http.progress.note(Note(Code.COPY_LOST, copy.lost(layer.name, lost)))
-            on_bytes(-at)
-            return False
-        self.copied[known.descriptor.digest] = copy.name
-        return True
 
     def put(self, image: Image) -> Descriptor:
         if self._clock() - self._begun > _LONG:
