@@ -27,9 +27,9 @@ from cogpack.requirements.model import (
     UnexpandedAddress,
     anonymous,
 )
-from cogpack.requirements.paths import PathFaultError, read_wheel, wheel_name
+from cogpack.requirements.paths import LineFaultError, read_wheel, wheel_name
 from cogpack.requirements.reasons import NoRequirementError, requirement_of
-from cogpack.requirements.sources import SourceFaultError, read_source
+from cogpack.requirements.sources import read_source
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_LINE = 64 * 1024
@@ -152,7 +152,7 @@ class _Line:
     def _source(self, text: str, *, editable: bool = False) -> SourceLine | None:
         try:
             found = read_source(text, editable=editable, path=self.path, line=self.line)
-        except SourceFaultError as fault:
+        except LineFaultError as fault:
             raise self.fail(*fault.args) from None
         if found is not None and isinstance(found.source, LocalPath) and found.source.path.rstrip("/") in (".", ".."):
             raise self.fail(f"{text:.120} is the project itself, or what lies around it", _ITSELF)
@@ -289,7 +289,7 @@ class _Line:
         """Read a wheel of the project; `None` if the line is anything else."""
         try:
             read = read_wheel(content, path=self.path, line=self.line)
-        except PathFaultError as fault:
+        except LineFaultError as fault:
             raise self.fail(*fault.args) from None
         if read is None:
             return None
@@ -330,7 +330,7 @@ class _Line:
             raise self.fail(f"{shown} is not the address of a wheel or of an archive", _BUILD)
         try:
             return wheel_name(filename)[0]
-        except PathFaultError as fault:
+        except LineFaultError as fault:
             raise self.fail(*fault.args) from None
 
 

@@ -6,7 +6,6 @@ As pip reads them (pip docs, "VCS Support", "Local project installs"; PEP 508, "
 import re
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
-from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -20,29 +19,24 @@ from cogpack.requirements.model import (
     SourceLine,
     anonymous,
 )
-from cogpack.requirements.paths import PathFaultError, named_path, path_of
+from cogpack.requirements.paths import LineFaultError, named_path, path_of, read_marker, split_extras
 
 _GIT = re.compile(r"git\+(https?|ssh)://", re.IGNORECASE)
 _OTHERS = re.compile(r"(?:git|hg|svn|bzr)\+|git@", re.IGNORECASE)
 _WEB = re.compile(r"https?://|\$\{[A-Z0-9_]+\}", re.IGNORECASE)
 _NAMED = re.compile(r"[A-Za-z0-9._-]+(?:\s*\[[^\]]*\])?\s*@")
 _MARKER = re.compile(r"\s;\s*|;\s+")
-_EXTRAS = re.compile(r"([^\[\]]+)\[([^\[\]]*)\]")
 _REVISION = re.compile(r"(?![-.])[A-Za-z0-9._/+@#=,-]+(?<![/.])")
 _HASH = re.compile(r"sha256=([0-9a-fA-F]{64})")
 
 
-class SourceFaultError(Exception):
-    """Says in its arguments what is wrong with a requirement, and what is to be done."""
-
-
 def read_source(text: str, *, editable: bool, path: str, line: int) -> SourceLine | None:
-    """Read a requirement without its options; None of one that names no source. `SourceFaultError` of one that can't be
+    """Read a requirement without its options; None of one that names no source. `LineFaultError` of one that can't be
     taken."""
     name, extras, marker, address = _taken_apart(text, editable=editable)
     if (source := _of_address(address, editable=editable)) is None:
         if editable:
-            raise SourceFaultError(f"-e {anonymous(address):.80} names no directory and no repository", _FORMS)
+            raise LineFaultError(f"-e {anonymous(address):.80} names no directory and no repository", _FORMS)
         return None
     egg = _egg(address) if not name and not isinstance(source, LocalPath) else None
     if egg is not None:
@@ -66,10 +60,7 @@ _FORMS = "write ./DIRECTORY, or git+https://HOST/PATH@REVISION#egg=NAME"
 
 def _taken_apart(text: str, *, editable: bool) -> tuple[str, tuple[str, ...], str, str]:
     """Give name, extras, marker and address; of what is no address, what there is to see."""
-    try:
-        named = named_path(text)
-    except PathFaultError as fault:
-        raise SourceFaultError(*fault.args) from None
+    named = named_path(text)
     if named is None and _NAMED.match(text) and not text.startswith("git@"):
         try:
             found = Requirement(text)
@@ -78,19 +69,13 @@ def _taken_apart(text: str, *, editable: bool) -> tuple[str, tuple[str, ...], st
         return found.name, tuple(found.extras), str(found.marker or ""), found.url or ""
     address, *rest = _MARKER.split(named.path if named else text, maxsplit=1)
     extras: tuple[str, ...] = named.extras if named else ()
-    try:
-        address = path_of(address.strip())
-    except PathFaultError as fault:
-        raise SourceFaultError(*fault.args) from None
+    address = path_of(address.strip())
     if rest and not (address.startswith(("git+", ".")) or _WEB.match(address) or _is_path(address)):
         return "", (), "", ""
-    try:
-        marker = str(Marker(rest[0])) if rest else ""
-    except (InvalidMarker, RecursionError):
-        raise SourceFaultError(f"{rest[0]:.80} is no environment marker", "correct it, or leave it out") from None
-    if (editable or _is_path(address)) and not _GIT.match(address) and (found_extras := _EXTRAS.fullmatch(address)):
-        address = found_extras[1]
-        extras = (*extras, *(extra.strip() for extra in found_extras[2].split(",") if extra.strip()))
+    marker = read_marker(rest[0]) if rest else ""
+    if (editable or _is_path(address)) and not _GIT.match(address):
+        address, more = split_extras(address)
+        extras = (*extras, *more)
     return named.name if named else "", extras, marker, address
 
 
@@ -98,7 +83,7 @@ def _of_address(address: str, *, editable: bool) -> DirectAddress | None:
     if _GIT.match(address):
         return _repository(address)
     if found := _OTHERS.match(address):
-        raise SourceFaultError(
+        raise LineFaultError(
             f"{anonymous(address):.200} is a repository that is not fetched: only git's are, by https or ssh",
             "name it by its address of https or ssh, with git+ before that"
             if found[0] in ("git+", "git@")
@@ -110,7 +95,7 @@ def _of_address(address: str, *, editable: bool) -> DirectAddress | None:
     if not (named or _is_path(address)) or address.endswith(".whl"):
         return None
     if "\\" in address:
-        raise SourceFaultError(f"{address:.120}: backslash in a path", "write forward slashes")
+        raise LineFaultError(f"{address:.120}: backslash in a path", "write forward slashes")
     if editable and address.lower().endswith(ARCHIVES):
         return None
     return LocalPath(path=address.rstrip("/") or "/")
@@ -136,14 +121,12 @@ def _repository(address: str) -> GitAddress:
     except ValueError:
         sound = False
     if not sound or "\\" in address:
-        raise SourceFaultError(f"{anonymous(address):.200} is no address of a repository", _FORMS)
+        raise LineFaultError(f"{anonymous(address):.200} is no address of a repository", _FORMS)
     path, at, revision = parts.path.rpartition("@")
     if not at:
         path, revision = parts.path, ""
     if at and not _REVISION.fullmatch(revision):
-        raise SourceFaultError(
-            f"{revision!r:.100} is no commit, tag or branch", "write it behind an @, or leave it out"
-        )
+        raise LineFaultError(f"{revision!r:.100} is no commit, tag or branch", "write it behind an @, or leave it out")
     url = urlunsplit(parts._replace(scheme=parts.scheme.removeprefix("git+"), path=path, fragment=""))
     return GitAddress(url=url, revision=revision, subdirectory=_subdirectory(parts.fragment))
 
@@ -162,7 +145,7 @@ def _subdirectory(fragment: str) -> str:
     value = dict(parse_qsl(fragment)).get("subdirectory", "")
     parts = value.split("/")
     if value.startswith("/") or ".." in parts or "\\" in value or "\0" in value:
-        raise SourceFaultError(f"#subdirectory={value:.80} leads out of the source", "correct it")
+        raise LineFaultError(f"#subdirectory={value:.80} leads out of the source", "correct it")
     return "/".join(part for part in parts if part not in ("", "."))
 
 

@@ -228,6 +228,7 @@ def test_the_project_itself_is_left_out_with_a_warning() -> None:
         ("git@github.com:o/r.git", "is a repository that is not fetched"),
         ("./x-1-py3-none-any.whl[bad#x y]", "'bad#x y' is no extra's name"),
         ("x[a b] @ ./d", "'a b' is no extra's name"),
+        ("./d[a b]", "'a b' is no extra's name"),
         ("git+file:///srv/r", "is a repository that is not fetched"),
         ("git+https://h/r@-x", "'-x' is no commit, tag or branch"),
         ("git+https:///r", "is no address of a repository"),

@@ -18,7 +18,8 @@ from cogpack.locking.wheels.building import WantsWheelsError
 from cogpack.locking.wheels.outlines import local_reader
 from cogpack.requirements import Requirements, SourceLine
 from cogpack.requirements.model import VARIABLE, LocalPath
-from cogpack.requirements.sources import SourceFaultError, read_source
+from cogpack.requirements.paths import LineFaultError
+from cogpack.requirements.sources import read_source
 from cogpack.resolve.pip import UnforeseenError, read_metadata
 from cogpack.resolve.wheels import Neighbours, TargetPython
 
@@ -215,7 +216,7 @@ def _addressed(one: DirectWheel, environment: Mapping[str, str]) -> Iterator[Sou
         if not requirement.url or VARIABLE.search(requirement.url):
             continue
         requirement.marker = None
-        with suppress(SourceFaultError):
+        with suppress(LineFaultError):
             path = f"{one.line.place}: {one.wheel.name}"
             line = read_source(str(requirement), editable=False, path=path, line=0)
             if line is not None and not isinstance(line.source, LocalPath):

@@ -10,7 +10,8 @@ from cogpack.lockfile import LockedClone
 from cogpack.locking.sources.beside import required_by
 from cogpack.locking.sources.direct import DirectWheel, DirectWheels
 from cogpack.requirements import GitAddress, SourceLine
-from cogpack.requirements.sources import SourceFaultError, read_source
+from cogpack.requirements.paths import LineFaultError
+from cogpack.requirements.sources import read_source
 from cogpack.resolve.pip import UnforeseenError
 from cogpack.resolve.wheels import Neighbours
 from cogpack.run_lines import PipInstall, PipRequirement
@@ -111,7 +112,7 @@ def _line(requirement: PipRequirement, clones: Sequence[LockedClone], place: str
         )
     try:
         line = read_source(requirement.text, editable=requirement.is_editable, path=place, line=0)
-    except SourceFaultError as fault:
+    except LineFaultError as fault:
         raise UnforeseenError(str(fault.args[0])) from None
     if line is None:
         raise UnforeseenError(f"{requirement} names nothing that can be built here")
