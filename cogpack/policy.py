@@ -102,6 +102,7 @@ class Noted:
     def __init__(self, progress: Progress, policy: Policy) -> None:
         self.policy = policy
         self.all: list[Note] = []
+        self._known = set[Note]()
         self._progress = progress
         self._held: list[Note] = []
         self._unshown: list[Note] | None = []
@@ -117,7 +118,8 @@ class Noted:
     def note(self, note: Note) -> None:
         """Keep and show it. Never raises: threads and timers call it that nobody listens to."""
         with self._lock:
-            if not (known := note in self.all):
+            if not (known := note in self._known):
+                self._known.add(note)
                 self.all.append(note)
             if denied := self.policy.denial(note.code) is not None:
                 self._held.append(note)

@@ -176,7 +176,7 @@ class _Collector:
                 self._add(name, operation, value, conditional, statement.lineno)
             case ast.Delete(targets=deleted):
                 for one in deleted:
-                    self._unclear(one)
+                    self.names.update(_changed_by(one))
             case ast.Expr(
                 value=ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute), args=[added])
             ) if attribute in _ADDS:
@@ -184,11 +184,11 @@ class _Collector:
                 self._add(name, ast.Add(), ast.List([ast.Starred(value)]), conditional, statement.lineno)
                 return added
             case ast.For(target=looped) | ast.AsyncFor(target=looped):
-                self._unclear(looped)
+                self.names.update(_changed_by(looped))
             case ast.With() | ast.AsyncWith():
                 for item in statement.items:
                     if item.optional_vars:
-                        self._unclear(item.optional_vars)
+                        self.names.update(_changed_by(item.optional_vars))
         return statement
 
     def _import(self, statement: ast.ImportFrom, conditional: bool) -> None:
@@ -227,7 +227,7 @@ class _Collector:
             not conditional
             and isinstance(known, Assigned)
             and name not in self._seen.used
-            and name not in _names_in(value)
+            and name not in _all_names(value)
             and not any(self._can_change(other) for other, _, is_held in self._shared[name] if not is_held)
         ):
             node = ast.copy_location(ast.BinOp(known.node, operation, value), known.node)
@@ -235,11 +235,6 @@ class _Collector:
         else:
             self._change(name, line, is_inside=False)
         self._shared[name] += [(other, True, True) for other in names_in(value)]
-
-    def _unclear(self, target: ast.expr) -> None:
-        for node in ast.walk(target):
-            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-                self.names[node.id] = _changed(node.id, target.lineno)
 
     def _apply(self, line: int) -> None:
         """Make unclear what was seen to change."""
@@ -321,20 +316,26 @@ def _blocks(statement: ast.stmt) -> Iterator[ast.stmt]:
 def _assigned(names: Mapping[str, Binding], target: ast.expr, value: ast.expr) -> Iterator[tuple[str, Binding]]:
     """Give what `target = value` binds; `a, b = 1, 2` item by item. What is made of its own old value is unclear."""
     match target, value:
-        case ast.Name(id=name), _ if name not in names or name not in _names_in(value):
+        case ast.Name(id=name), _ if name not in names or name not in _all_names(value):
             yield name, Assigned(value)
         case ((ast.Tuple(elts=targets) | ast.List(elts=targets)), (ast.Tuple(elts=values) | ast.List(elts=values))) if (
             len(targets) == len(values)
             and not any(isinstance(one, ast.Starred) for one in (*targets, *values))
-            and not _names_in(target) & _names_in(value)
+            and not _all_names(target) & _all_names(value)
         ):
             for each, one in zip(targets, values, strict=True):
                 yield from _assigned(names, each, one)
         case _:
-            for node in ast.walk(target):
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                    yield node.id, _changed(node.id, target.lineno)
+            yield from _changed_by(target)
 
 
-def _names_in(node: ast.AST) -> set[str]:
+def _changed_by(target: ast.expr) -> Iterator[tuple[str, Unclear]]:
+    """Give the names that are bound or deleted by it."""
+    for node in ast.walk(target):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id, _changed(node.id, target.lineno)
+
+
+def _all_names(node: ast.AST) -> set[str]:
+    """Name what is mentioned, the functions that are called too."""
     return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}

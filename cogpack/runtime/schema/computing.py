@@ -4,7 +4,7 @@ import ast
 import math
 import operator
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
@@ -152,14 +152,15 @@ def _refuse_written(node: ast.expr, value: Value, *, is_repr: bool = False) -> N
 
 
 def _refuse_path(node: ast.expr, value: Value) -> None:
-    if holds(value, lambda one: isinstance(one, PathText)):
+    if any(isinstance(one, PathText) for one in parts(value)):
         raise Uncomputed(f"{shown(node)} makes another of a Path than what it was made of")
 
 
-def holds(value: Value, is_meant: Callable[[Value], bool]) -> bool:
-    """Tell whether a value is what is meant, or has it inside."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return is_meant(value) or any(holds(one, is_meant) for one in inner)
+def parts(value: Value) -> Iterator[Value]:
+    """Give a value, and all that is inside of it."""
+    yield value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from parts(one)
 
 
 def number(value: float) -> int | float:
@@ -252,9 +253,9 @@ def looked_up(node: ast.Subscript, container: Value, index: "Value | slice[Any, 
 def compared(node: ast.expr, operations: Sequence[ast.cmpop], operands: "Sequence[Value]") -> bool:
     """Compare neighbours as Python does, but for lists: sets and tuples, which are others, came out as such, too."""
     _refuse_path(node, [*operands])
-    is_list: Callable[[Value], bool] = lambda value: isinstance(value, list)  # noqa: E731
     for operation, left, right in zip(operations, operands, operands[1:], strict=False):
-        if holds(left, is_list) and (isinstance(operation, ast.In | ast.NotIn) or holds(right, is_list)):
+        sides = (left,) if isinstance(operation, ast.In | ast.NotIn) else (left, right)
+        if all(any(isinstance(one, list) for one in parts(side)) for side in sides):
             raise Uncomputed(f"{shown(node)} compares lists, sets or tuples")
     try:
         return all(

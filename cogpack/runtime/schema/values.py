@@ -22,12 +22,12 @@ from cogpack.runtime.schema.computing import (
     formatted,
     has_operator,
     hashed,
-    holds,
     literal,
     looked_up,
     marked,
     negated,
     number,
+    parts,
     plain,
     power,
     unique,
@@ -44,7 +44,7 @@ _ARITHMETIC = frozenset({ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.
 def evaluate(sources: Sources, scope: Scope, node: ast.expr, *, endless: bool = False) -> Value:
     """Tell the value of an expression, or why not: `Unresolved`. `endless`: it may be infinite."""
     found = plain(_Evaluation(sources).value(scope, node, 0))
-    if not endless and holds(found, lambda one: isinstance(one, float) and math.isinf(one)):
+    if not endless and any(isinstance(one, float) and math.isinf(one) for one in parts(found)):
         raise Unresolved("it is not a finite number")
     return found
 
