@@ -11,7 +11,6 @@ from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild
 from cogpack.lockfile.base_kinds import Base
 from cogpack.locking.build_compiler import BuildCompiler
-from cogpack.locking.shared_base import SharedBase, SharedImage
 from cogpack.locking.wheels.building import compiling_base
 
 BASE = requested("libc6")
@@ -28,10 +27,8 @@ class Asked:
     def __init__(self) -> None:
         self.wanted: list[Sequence[str]] = []
 
-    def __call__(
-        self, *, kept: Base, shared: SharedBase | SharedImage, compiler: Sequence[str], building: bool
-    ) -> Base:
-        assert kept == shared.base == BASE
+    def __call__(self, *, kept: Base, compiler: Sequence[str], building: bool) -> Base:
+        assert kept == BASE
         assert building
         self.wanted.append(compiler)
         return WITH
@@ -69,8 +66,8 @@ def test_over_an_image_of_a_registry_it_is_what_that_lacks(
     base = msgspec.structs.replace(IMAGE, has=has, interpreter=path)
     asked: list[Sequence[str]] = []
 
-    def decide(*, kept: Base, shared: SharedBase | SharedImage, compiler: Sequence[str], building: bool) -> Base:
-        assert (kept, shared) == (base, SharedImage("the image", base))
+    def decide(*, kept: Base, compiler: Sequence[str], building: bool) -> Base:
+        assert kept == base
         asked.append(compiler)
         return WITH
 

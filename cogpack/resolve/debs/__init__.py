@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cogpack.lazily import on_demand
 
 if TYPE_CHECKING:
-    from cogpack.resolve.debs.archives.archive import Archive, archive_of, locked_archive
+    from cogpack.resolve.debs.archives.archive import Archive, archive_of, debian_archives, locked_archive
     from cogpack.resolve.debs.archives.keyring import Keyring, read_keyring
     from cogpack.resolve.debs.archives.mirror import DebianMirror
     from cogpack.resolve.debs.archives.snapshot import Snapshot
@@ -44,6 +44,7 @@ __all__ = [
     "answering",
     "archive_of",
     "deb_urls",
+    "debian_archives",
     "is_answered",
     "locked_archive",
     "of_interpreter",
@@ -59,7 +60,7 @@ if not TYPE_CHECKING:  # to them a name that is not above is a mistake
     __getattr__ = on_demand(
         __name__,
         {
-            "archives.archive": ("Archive", "archive_of", "locked_archive"),
+            "archives.archive": ("Archive", "archive_of", "debian_archives", "locked_archive"),
             "archives.keyring": ("Keyring", "read_keyring"),
             "archives.mirror": ("DebianMirror",),
             "archives.snapshot": ("Snapshot",),
