@@ -9,7 +9,8 @@ import posixpath
 import re
 import shlex
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -17,13 +18,15 @@ from cogpack.runtime.schema.source import SourceFiles, parsed
 
 _MOST_FILES = 500
 _RUN = ("run", "call", "check_call", "check_output", "Popen", "getoutput", "getstatusoutput")
-_ARGUMENTS = frozenset(f"subprocess.{name}" for name in _RUN) | {"asyncio.create_subprocess_exec", "shutil.which"}
+_WHICH = "shutil.which"
+_ARGUMENTS = frozenset(f"subprocess.{name}" for name in _RUN) | {"asyncio.create_subprocess_exec", _WHICH}
 """Functions whose first argument is a program, or a list that begins with it; with `shell=True`, a line of shell."""
 _LINES = frozenset(
     {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "asyncio.create_subprocess_shell"}
 )
+_EXITS = frozenset({"exit", "quit", "sys.exit", "os._exit"})
 _SHELLS = frozenset({"bash", "dash", "sh"})
-_MODULES = frozenset({"subprocess", "asyncio", "shutil", "os", "shlex"})
+_MODULES = frozenset({"subprocess", "asyncio", "shutil", "os", "shlex", "sys"})
 _BINARIES = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")
 _SEPARATOR = re.compile(r"&&|\|\|?|;|\n")
 _VARIABLE = re.compile(r"\w+=\S*\Z")
@@ -153,6 +156,7 @@ class _Calls:
 
     def __init__(self, path: str, tree: ast.Module) -> None:
         self._path = path
+        self._tree = tree
         self._calls: list[ast.Call] = []
         self._functions: dict[str, str] = {}
         self._bound: dict[str, list[ast.expr]] = {}
@@ -193,7 +197,7 @@ class _Calls:
         function = self._name(call.func)
         if function in _LINES or (function in _ARGUMENTS and _is_shell(call)):
             words = self._lines(_first(call))
-        elif function in _ARGUMENTS:
+        elif function in _ARGUMENTS and (function != _WHICH or self._is_used(call)):
             words = self._arguments(_first(call))
         else:
             return
@@ -202,10 +206,55 @@ class _Calls:
             if _PROGRAM.fullmatch(name):
                 yield name
 
+    def _is_used(self, call: ast.Call) -> bool:
+        """Tell whether more is done with an answer than to look whether there is one, which is not to use a program."""
+        names = [name for name, values in self._bound.items() if any(value is call for value in values)]
+        uses = [one for name in names for one in self._loads.get(name, ())] or [call]
+        return any(one not in self._looked_at for one in uses)
+
+    @cached_property
+    def _loads(self) -> Mapping[str, Sequence[ast.expr]]:
+        found: dict[str, list[ast.expr]] = {}
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                found.setdefault(node.id, []).append(node)
+        return found
+
+    @cached_property
+    def _looked_at(self) -> Collection[ast.AST]:
+        """Holds what is only asked whether it is there. Where something ends for want of it, or is run then, it was
+        needed."""
+        asked, needed = set[ast.AST](), set[ast.AST]()
+        for node in ast.walk(self._tree):  # what is around comes first
+            match node:
+                case ast.Assert(test=test):
+                    needed.update(ast.walk(test))
+                case ast.If(test=test) if any(map(self._matters, (*node.body, *node.orelse))):
+                    needed.update(ast.walk(test))
+                case (
+                    ast.If(test=test)
+                    | ast.IfExp(test=test)
+                    | ast.While(test=test)
+                    | ast.UnaryOp(op=ast.Not(), operand=test)
+                    | ast.Compare(left=test, comparators=[ast.Constant(value=None)])
+                    | ast.Call(func=ast.Name(id="bool"), args=[test])
+                ):
+                    asked.add(test)
+                case ast.BoolOp(values=values) if node in asked:
+                    asked.update(values)
+        return asked - needed
+
+    def _matters(self, statement: ast.stmt) -> bool:
+        ends = (_EXITS | _LINES | _ARGUMENTS) - {_WHICH}
+        return any(
+            isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and self._name(node.func) in ends)
+            for node in ast.walk(statement)
+        )
+
     def _name(self, function: ast.expr) -> str:
         match function:
             case ast.Name(id=name):
-                return self._functions.get(name, "")
+                return self._functions.get(name, name)
             case ast.Attribute(value=ast.Name(id=module), attr=attribute):
                 return f"{self._functions.get(module, '')}.{attribute}"
         return ""
