@@ -4,11 +4,12 @@ import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 
 from cogpack.artifacts.supply import Input
+from cogpack.config import Arch
 from cogpack.digest import DiffID, parse_digest
 from cogpack.errors import InputError
 from cogpack.images.assemble import DEFAULT_PATH, environment_of
@@ -55,10 +56,12 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     """`inputs`: what layers that are made here are made of; `user`: as an image's config has it; `schema`: what its
     label says of inputs and output; `shown`: what lies in the place of the image's own schema, if anything does. `gpu`:
-    whether it wants one; `repository`: what stays the same where the image changes. `project`: whose image it would be,
-    None of one that is there already; `source`: None where nothing of a project's directory is seen."""
+    whether it wants one; `repository`: what stays the same where the image changes; `platform`: what it is for.
+    `project`: whose image it would be, None of one that is there already; `source`: None where nothing of a project's
+    directory is seen."""
 
     name: str
+    platform: Arch
     layers: Named
     inputs: tuple[Input, ...] = ()
     environment: Mapping[str, str]
@@ -80,18 +83,13 @@ def open_bundle(session: Session, image: str | None, *, isolated: bool = False, 
     with which a project begins; the bundle of one has no schema.
     """
     if image is not None:
-        return _image_bundle(open_image(session, image, _here()))
+        wanted = _runnable(session, session.settings.platforms or (here(),))
+        return _image_bundle(open_image(session, image, wanted), wanted)
     project = find_described(session)
     config = project.config
     if modelless and (config.predict, config.train, project.schema) == (None, None, None):
         project = msgspec.structs.replace(project, schema=_NO_SCHEMA)
-    wanted = project.config.pack.platforms
-    if not (fitting := [one for one in wanted if one == _here()]):  # before anything is locked for it
-        raise InputError(
-            f"the image is for {' and '.join(wanted)}, and this machine is {_here()}",
-            next_step=f"add --platform {_here()}",
-        )
-    project = for_platforms(project, fitting)
+    project = for_platforms(project, [_runnable(session, project.config.pack.platforms)])  # before it is locked
     prepared = settle(session, prepare(session, project, writes=True))
     bundle = _isolated_bundle(prepared) if isolated else _project_bundle(prepared)
     prepared.fingerprints.save()
@@ -103,10 +101,23 @@ def streaming(bundle: Bundle) -> Bundle:
     return msgspec.structs.replace(bundle, shown=with_streaming(bundle.schema)) if bundle.schema else bundle
 
 
-def _here() -> str:
+def _runnable(session: Session, offered: Sequence[Arch]) -> Arch:
+    """Choose among the platforms that an image is for: this machine's, or the one that the user asks for."""
+    machine = here()
+    if machine in offered:
+        return machine
+    if len(session.settings.platforms) == 1:
+        return session.settings.platforms[0]
+    raise InputError(
+        f"the image is for {' and '.join(offered)}, and this machine is {machine}",
+        next_step=f"add --platform {machine}; or --platform {offered[0]}, to have it emulated",
+    )
+
+
+def here() -> Arch:
     """Say which platform this machine is, as `OS/ARCH`."""
     machine = platform.machine()
-    return f"linux/{_ARCHITECTURES.get(machine, machine)}"
+    return cast("Arch", f"linux/{_ARCHITECTURES.get(machine, machine)}")
 
 
 def _project_bundle(prepared: Prepared) -> Bundle:
@@ -143,6 +154,7 @@ def _planned(prepared: Prepared, layers: Sequence[PlannedLayer]) -> Bundle:
     plan = prepared.plan
     return Bundle(
         name=prepared.project.root.name,
+        platform=prepared.project.config.pack.platform,
         layers=tuple(_named(plan, layer) for layer in layers),
         inputs=tuple(one for layer in layers if layer not in plan.ran for one in plan.inputs_of(layer)),
         environment=environment_of(plan.base, plan.run.path, plan.run.environment),
@@ -185,7 +197,7 @@ def _managed(prepared: Prepared) -> Iterator[str]:
             yield item.weight.path
 
 
-def _image_bundle(image: FoundImage) -> Bundle:
+def _image_bundle(image: FoundImage, platform: Arch) -> Bundle:
     """Make the bundle of an image that is there already."""
     config = image.config()
     execution = config.config or Execution()
@@ -200,6 +212,7 @@ def _image_bundle(image: FoundImage) -> Bundle:
     labels = execution.labels or {}
     return Bundle(
         name=image.name,
+        platform=platform,
         layers=tuple(
             (diff_id, Archive(name or f"layer {layer.digest[7:19]}", partial(_blocks, image.images, layer), diff_id))
             for diff_id, (name, layer) in zip(diff_ids, image.layers, strict=True)

@@ -25,7 +25,7 @@ from cogpack.running.root_tree import kept_tree, kept_trees
 from cogpack.runtime import contract
 from cogpack.sandbox.guest import Bind, Command, Guest
 from cogpack.sandbox.run import Streams
-from cogpack.sandbox.rungs.choice import Findings, Rung, choose, probe
+from cogpack.sandbox.rungs.choice import Findings, Rung, choose_for, probe
 from cogpack.sandbox.trees.directories import remove_tree
 from cogpack.sandbox.trees.lay import TREE
 from cogpack.sandbox.trees.store import StoredTree
@@ -72,11 +72,11 @@ def open_container(
     session: Session, bundle: Bundle, options: ContainerOptions, more: Sequence[Bind] = ()
 ) -> Iterator[Container]:
     """Lay what is to be seen, and `more` of this machine, for a `with`; at its end, all that ran there has ended."""
-    gpus = gpus_of(session, bundle, options)
     scratch = session.cache / "trees"
     findings = probe(scratch)
-    rung = _choose(session, bundle, findings)
-    TRACE.decided(f"{bundle.name}: isolated by {rung}")
+    rung, emulated = _choose(session, bundle, findings)
+    TRACE.decided(f"{bundle.name}: isolated by {rung}{f', {bundle.platform} emulated' if emulated else ''}")
+    gpus = None if emulated and options.gpus is None else gpus_of(session, bundle, options)
     place = scratch / f"{UNFINISHED}{secrets.token_hex(8)}"
     session.kept.used(place)
     source = bundle.source
@@ -110,10 +110,7 @@ def open_container(
         if gpus is not None:
             binds += gpus.binds
             environment = gpus.with_image(environment)
-        proot = None
-        if rung is Rung.PROOT:
-            mirror = bundle.project.config.pack.debian_mirror if bundle.project else None
-            proot = find_proot(session, mirror, root, place / "proot")
+        mirror = bundle.project.config.pack.debian_mirror if bundle.project else None
         guest = Guest(
             root,
             rung,
@@ -121,7 +118,8 @@ def open_container(
             binds=binds,
             standins=gpus.links if gpus else (),
             lower=lower,
-            proot=proot,
+            proot=find_proot(session, mirror, root, place / "proot") if rung is Rung.PROOT else None,
+            emulator=_emulator(session, mirror, place / "emulator") if emulated else None,
             shm_size=options.shm_size,
             last_process=300 + secrets.randbelow(30_000),
         )
@@ -163,18 +161,26 @@ def gpus_of(session: Session, bundle: Bundle, options: ContainerOptions) -> Gpus
     return found
 
 
-def _choose(session: Session, bundle: Bundle, findings: Findings) -> Rung:
+def _emulator(session: Session, mirror: str | None, place: Path) -> Path:
+    from cogpack.planning.emulator import find_emulator  # which few runs need
+
+    return find_emulator(session, mirror, place)
+
+
+def _choose(session: Session, bundle: Bundle, findings: Findings) -> tuple[Rung, bool]:
     isolation: Isolation = session.settings.isolation or "auto"
     if bundle.project is not None and session.settings.isolation is None:
         isolation = bundle.project.config.pack.isolation
-    rung = choose(isolation, findings, owners=False)
+    architecture = bundle.platform.removeprefix("linux/")
+    machine = f"a machine of {architecture}"
+    rung, emulated = choose_for(architecture, isolation, findings, owners=False, elsewhere=machine)
     if bundle.project is None and isolation == "auto" and not rung.hides:
         raise InputError(
             f"{bundle.name}: isolation {rung} is all that works here, and hides none of your files from an image that "
             "others may have made",
             next_step=f"add --isolation {rung} if you trust it, or run it where namespaces can be made",
         )
-    return rung
+    return rung, emulated
 
 
 def _weights(session: Session, source: Source | None, *, owned: bool) -> StoredTree | None:

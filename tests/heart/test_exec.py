@@ -28,10 +28,14 @@ def test_the_status_and_both_streams_are_the_commands_own(project: Project) -> N
 
 
 def test_another_platforms_image_is_refused_before_anything_is_locked_for_it(project: Project) -> None:
-    other = "linux/amd64" if platform.machine() == "aarch64" else "linux/arm64"
-    done = project.cogpack("exec", "--platform", other, "true")
+    own, other = "linux/amd64", "linux/arm64"
+    if platform.machine() == "aarch64":
+        own, other = other, own
+    project.write("cog.yaml", f"{(project.root / 'cog.yaml').read_text()}  platform: {other}\n")
+    done = project.cogpack("exec", "true")
     assert done.code == 2
-    assert "and this machine is linux/" in done.err
+    assert f"the image is for {other}, and this machine is {own}" in done.err
+    assert f"add --platform {own}; or --platform {other}, to have it emulated" in done.err
     assert not (project.root / "cogpack.lock").exists()
 
 

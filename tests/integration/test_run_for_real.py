@@ -20,6 +20,7 @@ from support import plain
 from support.dockerd import Docker
 
 from cogpack.sandbox.rungs.choice import Rung, probe
+from cogpack.sandbox.rungs.emulation import is_native
 
 pytestmark = pytest.mark.integration
 
@@ -46,6 +47,25 @@ def test_hello_is_run_as_an_image_without_its_project(hello: Project, tmp_path: 
     assert hello.cogpack("run", str(tmp_path / "layout"), "-i", "text=you").stdout == "hello you\n"
     done = hello.cogpack("exec", "--of", str(tmp_path / "layout"), "python", "-c", "import cog; print(cog.__file__)")
     assert done.stdout.startswith("/opt/venv/lib/python3.13/")
+
+
+def test_hello_for_arm64_is_emulated_and_gives_what_its_twin_gives(hello: Project, tmp_path: Path) -> None:
+    """From its directory and as an image: the real coglet of that architecture, under Debian's qemu."""
+    if is_native("arm64"):
+        pytest.skip("this machine runs programs of arm64 itself")
+    if refusal := probe(tmp_path).refusal(Rung.USERNS, owners=False) or probe(tmp_path).emulation:
+        pytest.skip(f"this machine refuses {refusal}")
+    with (hello.root / "cog.yaml").open("a") as settings:
+        settings.write("cogpack:\n  bytecode: false\n")
+    other = ("--platform", "linux/arm64")
+    machine = ("python", "-c", "import os; print(os.uname().machine)")
+    assert hello.cogpack("exec", *other, *machine).stdout == "aarch64\n"
+    assert hello.cogpack("run", *other, "-i", "text=you").stdout == hello.cogpack("run", "-i", "text=you").stdout
+    layout = str(tmp_path / "layout")
+    hello.cogpack("build", "--platform", "linux/amd64,linux/arm64", "-o", layout)
+    for words, name in ((other, "aarch64\n"), ((), "x86_64\n")):
+        assert hello.cogpack("exec", "--of", layout, *words, *machine).stdout == name
+        assert hello.cogpack("run", layout, *words, "-i", "text=you").stdout == "hello you\n"
 
 
 def test_hello_says_hello_to_another_user(hello: Project, tmp_path: Path) -> None:

@@ -23,8 +23,7 @@ from cogpack.sandbox.capture.dropped import Dropped
 from cogpack.sandbox.capture.secrets import find_secrets, without_secrets
 from cogpack.sandbox.capture.snapshot import Snapshot
 from cogpack.sandbox.guest import Command, Guest
-from cogpack.sandbox.rungs import emulation
-from cogpack.sandbox.rungs.choice import Findings, Rung, choose, probe
+from cogpack.sandbox.rungs.choice import Findings, Rung, choose_for, probe
 from cogpack.sandbox.rungs.proot import Proot
 from cogpack.sandbox.trees.directories import remove_tree
 from cogpack.sandbox.trees.laid import Tree
@@ -87,25 +86,8 @@ def chosen_rung(runner: Runner) -> Rung:
 
 def choose_rung(runner: Runner, findings: Findings, *, owners: bool = True) -> tuple[Rung, bool]:
     """Choose the rung; tell whether programs need an emulator of ours there. `owners`: as `choose` has it."""
-    architecture = runner.architecture
-    if emulation.is_native(architecture):
-        return choose(runner.isolation, findings, owners=owners), False
-    helps = [f"cogpack lock --run on a machine of {architecture}, and a commit of cogpack.lock"]
-    if architecture != "arm64":
-        why = "no emulator is known for it"
-    elif (refusal := findings.refusal(Rung.USERNS, owners=owners) or findings.emulation) is not None:
-        why = f"this machine refuses {refusal}"
-        helps.append(refusal.help)
-    elif runner.isolation not in ("auto", "userns"):
-        why = f"isolation {runner.isolation} has no emulator"
-        helps.append("--isolation userns")
-    else:
-        return Rung.USERNS, True
-    helps.append("an emulator that this machine knows (apt-get install qemu-user-binfmt)")
-    raise InputError(
-        f"programs of linux/{architecture} can't be run here: {why}",
-        next_step=f"any one of these helps: {'; '.join(helps)}",
-    )
+    machine = f"cogpack lock --run on a machine of {runner.architecture}, and a commit of cogpack.lock"
+    return choose_for(runner.architecture, runner.isolation, findings, owners=owners, elsewhere=machine)
 
 
 def _run_all(

@@ -1,7 +1,7 @@
 """What this machine lets us do: of each rung, whether it works, or which call was refused and what would help.
 
 `probe` asks the kernel itself (`questions`), since neither a container's engine nor a kernel's version tells; `choose`
-takes a rung by the answers.
+takes a rung by the answers, and `choose_for` one for another architecture.
 """
 
 import base64
@@ -21,6 +21,7 @@ from cogpack.config import Isolation
 from cogpack.disk import UNFINISHED, writing
 from cogpack.errors import CogpackError, InputError
 from cogpack.sandbox import helpers
+from cogpack.sandbox.rungs import emulation
 from cogpack.sandbox.system_calls.seccomp import Rule, program
 from cogpack.sandbox.trees.directories import remove_tree
 
@@ -157,6 +158,31 @@ def choose(isolation: Isolation, findings: Findings, *, owners: bool) -> Rung:
         working = next((rung for rung in Rung if findings.refusal(rung, owners=owners) is None), None)
         helps += [f"--isolation {working}, which works"] if working else []
     raise InputError(message, next_step=f"any one of these helps: {'; '.join(helps)}")
+
+
+def choose_for(
+    architecture: str, isolation: Isolation, findings: Findings, *, owners: bool, elsewhere: str
+) -> tuple[Rung, bool]:
+    """Choose the rung for programs of `architecture`, "amd64" or "arm64"; tell whether they need an emulator of ours
+    there. `owners`: as of `choose`; `elsewhere`: what helps where they can't be run."""
+    if emulation.is_native(architecture):
+        return choose(isolation, findings, owners=owners), False
+    helps = [elsewhere]
+    if architecture != "arm64":
+        why = "no emulator is known for it"
+    elif (refusal := findings.refusal(Rung.USERNS, owners=owners) or findings.emulation) is not None:
+        why = f"this machine refuses {refusal}"
+        helps.append(refusal.help)
+    elif isolation not in ("auto", "userns"):
+        why = f"isolation {isolation} has no emulator"
+        helps.append("--isolation userns")
+    else:
+        return Rung.USERNS, True
+    helps.append("an emulator that this machine knows (apt-get install qemu-user-binfmt)")
+    raise InputError(
+        f"programs of linux/{architecture} can't be run here: {why}",
+        next_step=f"any one of these helps: {'; '.join(helps)}",
+    )
 
 
 def explained(name: str, call: str, code: int, machine: Machine) -> Refusal:
