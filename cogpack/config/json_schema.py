@@ -251,7 +251,9 @@ _OURS: Mapping[str, Schema] = {
         "How commands of build.run are kept from this machine.", get_args(Isolation), default=_PACK.isolation
     ),
     "build_wheels": _words("Where sources become wheels.", get_args(BuildWheels), default=_PACK.build_wheels),
-    "bytecode": _switch("The image has bytecode of its Python files; default: where any builder makes the same of it."),
+    "bytecode": _switch(
+        "The image has bytecode of its Python files; default: where that takes no image of others; true: there, too."
+    ),
     "compiler": {
         "description": "The image has a compiler; auto: where something is found to compile when the model runs.",
         "enum": ["auto", True, False],

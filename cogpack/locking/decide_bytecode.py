@@ -1,16 +1,25 @@
 """Whether an image has bytecode of its Python files is decided here, from what the image is and never from what this
 machine has."""
 
+import re
+
 from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedInterpreter
-from cogpack.lockfile.base_kinds import Base, DebianBase
+from cogpack.lockfile.base_kinds import Base, DebianBase, RegistryBase
+
+_DOCKERS = "/usr/local/"
+"""Where Docker's official images have the Python of which their PYTHON_VERSION tells."""
+_RELEASE = re.compile(r"\d+\.\d+\.\d+")
 
 
 def decide_bytecode(config: Config, base: Base, interpreter: LockedInterpreter | None) -> str | None:
     """Give the release whose bytecode the image has, "cpython-3.13.5"; None where it has none. `InputError` where the
-    project insists on it and it can't have any."""
+    project insists on it and it can't have any. Of an image's own Python it is made for who insists alone: a machine
+    that has no such release must fetch that whole image to make it."""
     if config.pack.bytecode is False:
+        return None
+    if not config.pack.bytecode and interpreter is None and isinstance(base, RegistryBase):
         return None
     release, why = _release(base, interpreter)
     if release is None and config.pack.bytecode:
@@ -30,4 +39,8 @@ def _release(base: Base, interpreter: LockedInterpreter | None) -> tuple[str | N
         if not version or parts & {deb.name for deb in base.system_packages.packages}:
             return None, "Debian's own Python is not the one that the base has"
         return f"cpython-{version}", ""
-    return None, f"the Python is that of {base.title}, and of an image's own nothing is compiled"
+    python = base.own_python
+    release = python.release if python and python.path.startswith(_DOCKERS) else None
+    if python and release and _RELEASE.fullmatch(release) and release.startswith(f"{python.minor}."):
+        return f"cpython-{release}", ""
+    return None, f"{base.title} does not say which release its Python in {_DOCKERS} is (PYTHON_VERSION)"

@@ -16,10 +16,11 @@ ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.defpath}
 
 
 class OwnPython(msgspec.Struct, frozen=True, kw_only=True):
-    """Is the Python of an image: the `layer` that has it, made of `inputs`, and its absolute `path` there; `below`: the
-    layers with its C library, if these are others, made of `below_inputs`."""
+    """Is the Python of an image: the `layer` that has it, or the last one of the image that has it, made of `inputs`,
+    and its absolute `path` there; `below`: the layers with its C library, if these are others, made of
+    `below_inputs`."""
 
-    layer: BuiltLayer
+    layer: BuiltLayer | BaseLayer
     below: tuple[BuiltLayer | BaseLayer, ...]
     inputs: tuple[Input, ...]
     below_inputs: tuple[Input, ...]

@@ -1,13 +1,18 @@
 """Images come with bytecode of their Python files, whoever builds them: made once, found again, and never left out."""
 
+import io
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 from support.interpreters import archive_of, downloads_list, few_files
+from support.python_tree import PYTHON, PythonSource
 from support.wheels import make_wheel
-from support.world import Project, World, noise, ok
+from support.world import Project, World, noise, ok, push_image
 
+from cogpack.layers.content import LocalFile
+from cogpack.layers.entry import File
 from cogpack.planning import compiling
 
 pytestmark = pytest.mark.slow
@@ -100,3 +105,43 @@ def test_what_was_compiled_here_is_not_compiled_again(project: Project, monkeypa
     again = ok(project.cogpack("build", "-o", "../two", "--rebuild"))
     assert again.digest == first.digest
     assert Path(project.world.directory, "cache", "bytecode").is_dir()
+
+
+def python_image() -> bytes:
+    """A layer with the Python that runs the tests where Docker's images have theirs, and all that it starts with."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for entry in PythonSource().entries():
+            if isinstance(entry, File):
+                assert isinstance(entry.content, LocalFile)
+                archive.add(entry.content.path, entry.path)
+        archive.add(PYTHON, f"usr/local/bin/python{MINOR}")
+        link = tarfile.TarInfo("usr/local/bin/python3")
+        link.type, link.linkname = tarfile.SYMTYPE, f"python{MINOR}"
+        archive.addfile(link)
+        temporary = tarfile.TarInfo("tmp")
+        temporary.type, temporary.mode = tarfile.DIRTYPE, 0o1777
+        archive.addfile(temporary)
+    return out.getvalue()
+
+
+def test_of_an_images_own_python_it_is_made_for_who_asks_by_this_machines_or_by_that_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push_image(world.registry, "base/own:v1", [python_image()], environment=[f"PYTHON_VERSION={RELEASE}"])
+    make_wheel(world.wheels, "small", files={"small.py": b"S = 1\n"})
+    config = CONFIG.format(minor=MINOR, registry=world.registry).replace("base/python", "base/own")
+    made = world.project(files={"cog.yaml": config, "requirements.txt": "--no-index\nsmall\n"})
+    assert not [name for name in pushed(made) if name.startswith("bytecode")]
+    made.write("cog.yaml", f"{config}  bytecode: true\n")
+    by_ours = pushed(made, "v2")
+    assert [name for name in by_ours if name.startswith("bytecode")] == ["bytecode: 4 small ones"]
+    assert f'bytecode = "cpython-{RELEASE}"' in (made.root / "cogpack.lock").read_text()
+    assert f"{SITE}/__pycache__/small.{TAG}" in world.files(f"me/{made.root.name}", "v2")
+
+    monkeypatch.setattr(compiling, "is_release", lambda *_: False)
+    cache = {"COGPACK_CACHE_DIR": str(world.directory / "another-cache")}
+    done = ok(made.cogpack("build", "-o", "../out", "--rebuild", "--json", "-v", **cache))
+    assert f"bytecode is made by the image's own cpython-{RELEASE}" in done.err
+    layers = done.json["layers"]
+    assert {layer["name"]: layer["digest"] for layer in layers}["bytecode: 4 small ones"] in by_ours.values()

@@ -92,12 +92,17 @@ def plan_bytecode(
         )
         return layer
 
-    unit = _library_unit(python.layer.source, f"{python.prefix}/lib/python{minor_of(release)}", named)
-    own = maker.compress(BytecodeSource(f"Python {release.partition('-')[2]}", release, [BytecodePart(unit)], packs))
-    inputs[key_of(own)] = () if packs.has(unit) else python.inputs
+    large: list[BuiltLayer] = []
+    if isinstance(python.layer, BuiltLayer):  # of another image's own library it is that image's matter
+        unit = _library_unit(python.layer.source, f"{python.prefix}/lib/python{minor_of(release)}", named)
+        own = maker.compress(
+            BytecodeSource(f"Python {release.partition('-')[2]}", release, [BytecodePart(unit)], packs)
+        )
+        inputs[key_of(own)] = () if packs.has(unit) else python.inputs
+        large.append(own)
     compiled = [layer for layer in environment.large if _wheels(layer)]
     apart, rest = compiled[:_MOST], compiled[_MOST:]
-    large = [own, *(wheels(_title(layer), [layer]) for layer in apart)]
+    large += [wheels(_title(layer), [layer]) for layer in apart]
     if rest:
         large.append(wheels(f"{len(rest)} large ones", rest))
     small = [wheels(_title(layer), [layer]) for layer in environment.small if _wheels(layer)]
@@ -107,12 +112,11 @@ def plan_bytecode(
 def _own_python(decisions: Decisions, base: PlannedBase, cpython: InterpreterLayers) -> OwnPython:
     layers = (*base.layers, *cpython.layers)
     below, layer = layers[:-1], layers[-1]
-    assert isinstance(layer, BuiltLayer)
     inputs = {**base.inputs, **cpython.inputs}
     return OwnPython(
         layer=layer,
         below=below,
-        inputs=inputs.pop(key_of(layer)),
+        inputs=inputs.pop(str(layer.key), ()),
         below_inputs=tuple(chain.from_iterable(inputs.get(str(one.key), ()) for one in below)),
         path=decisions.python.path,
     )
