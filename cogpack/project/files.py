@@ -11,6 +11,7 @@ it.
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Literal, TypeAlias
 
@@ -168,29 +169,30 @@ class _Walk:
     def files(self) -> list[ProjectFile]:
         """List the files alone, without the directories that hold them."""
         found: list[ProjectFile] = []
-        pending = [("", 0)]
+        pending: list[tuple[str, int, Identity | None]] = [("", 0, None)]
         match, is_any = self._patterns.match, bool(self._patterns)  # of very many files each call counts
         while pending:
-            directory, above = pending.pop()
+            directory, above, parent = pending.pop()
             prefix, before, at_root = f"{directory}/" if directory else "", len(found), not directory
-            for entry in _scan(self._root, directory):
-                name = entry.name
-                is_usual = name[0] != "." and name not in _NEVER and not at_root
-                if not is_usual and is_never(name, at_root=at_root):
-                    continue
-                path = prefix + name
-                state = match(path, above) if is_any else 0
-                ignored = is_any and self._patterns.ignores(state)
-                if entry.is_dir(follow_symlinks=False):
-                    if self._is_wanted(path, entry, ignored=ignored) and _goes_into(
-                        self._root, path, self._patterns, state
-                    ):
-                        pending.append((path, state))
-                elif not ignored:
-                    if not (is_usual and path.isascii()):
-                        _check_name(path, name)
-                    if (file := self._file(path, entry)) is not None:
-                        found.append(file)
+            with _scan(self._root, directory, parent) as (own, entries):
+                for entry in entries:
+                    name = entry.name
+                    is_usual = name[0] != "." and name not in _NEVER and not at_root
+                    if not is_usual and is_never(name, at_root=at_root):
+                        continue
+                    path = prefix + name
+                    state = match(path, above) if is_any else 0
+                    ignored = is_any and self._patterns.ignores(state)
+                    if entry.is_dir(follow_symlinks=False):
+                        if self._is_wanted(path, entry, ignored=ignored) and _goes_into(
+                            self._root, path, self._patterns, state
+                        ):
+                            pending.append((path, state, own))
+                    elif not ignored:
+                        if not (is_usual and path.isascii()):
+                            _check_name(path, name)
+                        if (file := self._file(path, entry)) is not None:
+                            found.append(file)
             if len(found) > before:
                 self.holding.append(directory)
         return found
@@ -267,21 +269,31 @@ def own_output() -> dict[Identity, str]:
     return found
 
 
-def _scan(root: str, directory: str) -> Iterator["os.DirEntry[str]"]:
-    """Give what is in a directory. It is open meanwhile: who asks for a status names no path from the root."""
+@contextmanager
+def _scan(root: str, directory: str, parent: Identity | None) -> Iterator[tuple[Identity, "list[os.DirEntry[str]]"]]:
+    """Tell which directory it is, and what is in it. It is open meanwhile: who asks for a status names no path from the
+    root. `parent`: the one that it was listed in, and is held to: a link to elsewhere may have taken that one's
+    place."""
     try:
         descriptor = os.open(f"{root}/{directory}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise _unreadable(directory or ".", error) from error
     try:
         try:
+            if parent and _identity(os.stat("..", dir_fd=descriptor)) != parent:
+                raise gone(directory, "another directory")
+            own = _identity(os.fstat(descriptor))
             with os.scandir(descriptor) as entries:
                 found = list(entries)
         except OSError as error:
             raise _unreadable(directory or ".", error) from error
-        yield from found
+        yield own, found
     finally:
         os.close(descriptor)
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return status.st_dev, status.st_ino
 
 
 def _check_name(path: str, name: str) -> None:

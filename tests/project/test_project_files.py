@@ -395,6 +395,26 @@ def test_a_directory_that_is_none_any_more_when_it_is_read_is_an_error(
         found.files()
 
 
+def test_a_link_that_took_the_place_of_a_directory_leads_nobody_out_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, outside = tmp_path / "project", tmp_path / "outside"
+    (outside / "inner").mkdir(parents=True)
+    (outside / "inner/secret").write_text("secret")
+    root.mkdir()
+    found, opened = project(root, {"d/inner/a": "", "d/b": ""}), os.open
+
+    def late(path: str, *options: int) -> int:
+        if path == f"{root}/d/inner":
+            (root / "d").rename(tmp_path / "away")
+            (root / "d").symlink_to(outside)
+        return opened(path, *options)
+
+    monkeypatch.setattr(os, "open", late)
+    with pytest.raises(MismatchError, match="d/inner: was there a moment ago, now: another directory"):
+        found.files()
+
+
 def test_one_file_is_held_just_where_the_list_has_it(tmp_path: Path) -> None:
     """`read` looks along one path; the list walks everything. They must never differ."""
     files: dict[str, bytes | str] = {".git/x": "", "a/.git": "", "a/b/c.py": "", "a/b/d.py": "", "env/x.py": ""}
