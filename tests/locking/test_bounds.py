@@ -78,6 +78,16 @@ def test_what_a_project_pins_stays_and_other_bounds_hold() -> None:
     assert [note.text.split(":")[0] for note in resolved.notes] == ["numpy 1.26.4 instead of 2.4.6"]
 
 
+def test_a_bound_that_another_makes_necessary_is_added_too() -> None:
+    index = Index(torch=["2.0.1"], numpy=["2.4.6", "1.26.4"], pyarrow=["26.0.1", "25.0.1"])
+    resolved = within_bounds(index.resolve, "3.11")
+    assert versions(resolved) == {"torch": "2.0.1", "numpy": "1.26.4", "pyarrow": "25.0.1"}
+    assert [note.text.split(":")[0] for note in resolved.notes] == [
+        "numpy 1.26.4 instead of 2.4.6",
+        "pyarrow 25.0.1 instead of 26.0.1",
+    ]
+
+
 def of(**found: str) -> Resolved:
     return Index(**{name: [version] for name, version in found.items()}).resolve(())
 
@@ -114,6 +124,9 @@ def test_what_another_bound_has_moved_or_taken_away_is_told_as_it_came_or_not_at
         ({"opencv-python": "4.9.0.80", "opencv-python-headless": "4.10.0.84", "numpy": "2.1"}, ["numpy<2"]),
         ({"diffusers": "0.28.2", "huggingface-hub": "0.26.0"}, ["huggingface-hub<0.26"]),
         ({"diffusers": "0.28.2", "huggingface-hub": "0.25.2"}, []),
+        ({"numpy": "1.26.4", "pyarrow": "26.0.0"}, ["pyarrow<26"]),
+        ({"numpy": "1.26.4", "pyarrow": "25.0.1"}, []),
+        ({"numpy": "2.0.0", "pyarrow": "26.0.0"}, []),
     ],
 )
 def test_the_table_says_what_breaks(found: dict[str, str], broken: list[str]) -> None:
