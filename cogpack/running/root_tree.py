@@ -1,5 +1,5 @@
-"""The tree that a container sees is kept in the machine's cache. Large wheels lie in one of their own, so that another
-small requirement, or another model with the same torch, lays none of them anew.
+"""The tree that a container sees is kept in the machine's cache. Each layer of large wheels lies in one of its own, so
+that another small requirement, or another model with the same torch, lays none of them anew.
 
 An overlay shows the trees as one (overlayfs has several lower directories). That is what laying one layer after the
 other gives only where they agree on what both have, which is looked up before; else all lies in one tree.
@@ -8,6 +8,7 @@ other gives only where they agree on what both have, which is looked up before; 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeGuard
 
 from cogpack.artifacts.supply import Input
 from cogpack.layers.entry import File
@@ -47,32 +48,34 @@ def kept_tree(session: Session, name: str, layers: Named, inputs: Sequence[Input
 def kept_trees(
     session: Session, name: str, layers: Named, inputs: Sequence[Input], *, owned: bool, overlaid: bool
 ) -> tuple[StoredTree, ...]:
-    """Give trees that show `layers` together, the highest first: all that is small, and what is large; one tree where
-    that would not be the same, or nothing is `overlaid`."""
+    """Give trees that show `layers` together, the highest first: all that is small, then each that is large; one tree
+    where that would not be the same, or nothing is `overlaid`."""
     tree = partial(kept_tree, session, inputs=inputs, owned=owned)
-    large = tuple(one for one in layers if _is_large(one[1]))
+    large = [(names, layer) for names, layer in layers if _is_large(layer)]
     last = max(map(layers.index, large), default=0)
     # Above them, commands may have removed what they hold.
     if not (overlaid and large) or any(not isinstance(layer, Recipe) for _, layer in layers[last:]):
         return (tree(name, layers),)
-    below = tree("large wheels", large)
-    above = tree(name, tuple(one for one in layers if one not in large))
-    disagreed = set(_disagreed(above.laid, below.laid))
+    trees = [tree(one[1].source.name, (one,)) for one in reversed(large)]
+    trees.insert(0, tree(name, tuple(one for one in layers if one not in large)))
+    disagreed = set(_disagreed([one.laid for one in trees]))
     if disagreed and not disagreed <= _files(layers[last + 1 :]):
         return (tree(name, layers),)
-    return above, below
+    return tuple(trees)
 
 
-def _is_large(layer: Layer) -> bool:
+def _is_large(layer: Layer) -> TypeGuard[Recipe]:
     return isinstance(layer, Recipe) and isinstance(layer.source, WheelsSource) and layer.size >= _LARGE
 
 
-def _disagreed(above: Mapping[str, Laid], below: Mapping[str, Laid]) -> Iterator[str]:
-    """Give the paths of which one tree has something else than the other."""
-    for path, one in below.items():
-        other = above.get(path)
-        if other is not None and _look(one) != _look(other):
-            yield path
+def _disagreed(trees: Sequence[Mapping[str, Laid]]) -> Iterator[str]:
+    """Give the paths of which one tree has something else than another."""
+    found: dict[str, Laid] = {}
+    for tree in trees:
+        for path, one in tree.items():
+            other = found.setdefault(path, one)
+            if other is not one and _look(other) != _look(one):
+                yield path
 
 
 def _look(one: Laid) -> tuple[object, ...]:

@@ -127,6 +127,11 @@ def test_what_another_bound_has_moved_or_taken_away_is_told_as_it_came_or_not_at
         ({"numpy": "1.26.4", "pyarrow": "26.0.0"}, ["pyarrow<26"]),
         ({"numpy": "1.26.4", "pyarrow": "25.0.1"}, []),
         ({"numpy": "2.0.0", "pyarrow": "26.0.0"}, []),
+        ({"datasets": "2.14.6", "pyarrow": "21.0.0"}, ["pyarrow<21"]),
+        ({"datasets": "2.14.7", "pyarrow": "21.0.0"}, []),
+        ({"torch": "2.0.1", "torchaudio": "2.11.0"}, ["torchaudio<2.11"]),
+        ({"torch": "2.10.0", "torchaudio": "2.10.0"}, []),
+        ({"torch": "2.11.0", "torchaudio": "2.11.0"}, []),
     ],
 )
 def test_the_table_says_what_breaks(found: dict[str, str], broken: list[str]) -> None:

@@ -44,10 +44,14 @@ def small(files: Mapping[str, bytes | str]) -> tuple[str, Layer]:
     return source.key(), Recipe(source, size=1)
 
 
+def large_wheel(place: Path, name: str, files: Mapping[str, bytes]) -> tuple[str, Layer]:
+    source = WheelsSource([wheel_file(make_wheel(place, name, files=dict(files)))])
+    return source.key(), Recipe(source, size=50 * MiB)
+
+
 @pytest.fixture
 def large(tmp_path: Path) -> tuple[str, Layer]:
-    source = WheelsSource([wheel_file(make_wheel(tmp_path, "torch", files={"torch/lib.so": b"l", "torch/a.py": b"a"}))])
-    return source.key(), Recipe(source, size=50 * MiB)
+    return large_wheel(tmp_path, "torch", {"torch/lib.so": b"l", "torch/a.py": b"a"})
 
 
 @pytest.fixture
@@ -92,6 +96,32 @@ def test_a_large_wheel_is_laid_once_for_all_models_that_have_it(
     other, same = trees(second)
     assert (same.root, other.root != above.root) == (below.root, True)
     assert shown([other, same]) == whole(second, tmp_path / "other")
+
+
+def test_each_large_wheel_is_laid_once_for_all_models_that_have_it(
+    trees: Trees, large: tuple[str, Layer], tmp_path: Path
+) -> None:
+    base = small({"base": b"1"})
+    one = large_wheel(tmp_path, "pyarrow", {"pyarrow/a.so": b"1", "shared/__init__.py": b""})
+    other = large_wheel(tmp_path, "xformers", {"xformers/a.so": b"1", "shared/__init__.py": b""})
+    first, second = [base, large, one, other], [base, other, large]
+    highest, _, _, torch = found = trees(first)
+    assert shown(found) == whole(first, tmp_path / "first")
+    again = trees(second)
+    assert [tree.root for tree in again] == [highest.root, torch.root, found[1].root]
+    assert shown(again) == whole(second, tmp_path / "second")
+
+
+def test_large_wheels_that_disagree_lie_in_one_tree_but_where_a_layer_above_decides(
+    trees: Trees, large: tuple[str, Layer], tmp_path: Path
+) -> None:
+    other = large_wheel(tmp_path, "other", {"torch/a.py": b"b"})
+    (found,) = trees([large, other])
+    assert (found.root / SITE / "torch/a.py").read_bytes() == b"b"
+    layers = [large, other, small({"torch/a.py": b"clash"})]
+    separate = trees(layers)
+    assert len(separate) == 3
+    assert shown(separate) == whole(layers, tmp_path / "whole")
 
 
 def test_what_a_layer_above_has_in_place_of_a_file_of_it_is_seen(
