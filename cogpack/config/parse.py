@@ -115,7 +115,7 @@ def _python(value: Value) -> str:
     if not match:
         value.expected('MAJOR.MINOR or MAJOR.MINOR.PATCH such as "3.13"')
     if (int(match[1]), int(match[2])) < (3, 10):
-        advice = 'write "3.10" in quotes' if text == "3.1" else 'write a newer version, such as "3.13"'
+        advice = 'write "3.10" in quotes' if text == "3.1" else 'write "3.10", the nearest to it, or a newer one'
         value.expected('Python 3.10 or newer, such as "3.13"', next_step=advice)
     return text
 

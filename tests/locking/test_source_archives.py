@@ -213,6 +213,21 @@ def test_all_that_cannot_be_built_is_one_error_with_file_line_and_reason(place: 
 
 
 @pytest.mark.slow
+def test_what_cannot_be_built_names_the_pythons_that_it_has_wheels_for(place: Place) -> None:
+    place.source("old", "1.0")
+    place.builder.broken |= {"old"}
+    for python in ("cp39", "cp310", "cp311"):
+        wheel = make_wheel(place.links, "old", "1.0", files={"old.py": b""})
+        wheel.rename(wheel.with_name(f"old-1.0-{python}-{python}-manylinux_2_17_x86_64.whl"))
+    make_wheel(place.links, "old", "2.0", files={"old.py": b""})
+    with pytest.raises(InputError) as caught:
+        place.resolve("old==1.0")
+    assert caught.value.next_step == (
+        "set build.python_version to 3.10 or 3.11, for which it has a wheel; or add gcc to system_packages"
+    )
+
+
+@pytest.mark.slow
 def test_a_requirement_with_hashes_takes_a_source_that_has_one_of_them(place: Place) -> None:
     right = place.source("old", "1.0")
     found = place.resolve(f"old==1.0 --hash=sha256:{right}")

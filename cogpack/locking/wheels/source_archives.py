@@ -27,6 +27,8 @@ from cogpack.session import Session
 
 _KINDS = (".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz", ".tar")
 """What can be unpacked, the best first."""
+_PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+"""Those that a project may choose instead."""
 _MOST = 10
 """Versions of one package that are built until one fits."""
 
@@ -188,7 +190,7 @@ class SourceArchives:
             ]
         for (one, pin, _), answer in zip(sources, answers, strict=True):
             if isinstance(answer, InputError):
-                failed[one.name] = self._with_missed(one.name, answer)
+                failed[one.name] = self._with_missed(one.name, self._with_pythons(one, answer))
             else:
                 self.notes += answer.notes
                 self._take(one, _made(one, pin, answer), answer.path)
@@ -211,6 +213,23 @@ class SourceArchives:
         return InputError(
             f"{missed.message}; of its source: {error.message}", next_step=f"{error.next_step}; or {missed.next_step}"
         )
+
+    def _with_pythons(self, stand_in: StandIn, error: InputError) -> InputError:
+        """Tell for which other Pythons the version has a wheel: a project is often of one of these."""
+        if "python_version" in error.next_step or not isinstance(stand_in.origin, Offer):
+            return error
+        offers = list(self._pages.first_offers(stand_in.name))
+        found = [python for python in _PYTHONS if self._has_wheel(stand_in, offers, python)]
+        if not found:
+            return error
+        advice = f"set build.python_version to {' or '.join(found)}, for which it has a wheel; or {error.next_step}"
+        return InputError(error.message, next_step=advice)
+
+    def _has_wheel(self, stand_in: StandIn, offers: Sequence[Offer], python: str) -> bool:
+        target = msgspec.structs.replace(self._target, python=python)
+        full = target.environment()["python_full_version"]
+        found = candidates(stand_in.name, offers, tags=target.tags(), python=full, taste=Taste())
+        return any(one.is_wheel and one.version == stand_in.version for one in found)
 
     def _without_stand_ins(self, neighbours: Neighbours) -> Neighbours:
         own = self._own.hashes

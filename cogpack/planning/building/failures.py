@@ -82,7 +82,11 @@ _MODULE = re.compile(r"\b[Pp]ackage '?([\w+.-]+?)'?(?: was not|, required by .*,
 _LIBRARY = re.compile(r"cannot find -l([\w+.-]+)")
 _NO_NETWORK = re.compile(
     r"Temporary failure in name resolution|Name or service not known|Network is unreachable|urlopen error|"
-    r"Could not resolve host|Failed to establish a new connection"
+    r"Could not resolve host|Failed to establish a new connection|Failed to download any of"
+)
+_OF_PYTHON_2 = re.compile(
+    r"No module named '(?:ConfigParser|Queue|StringIO|__builtin__|cPickle|commands|urllib2|urlparse)'|"
+    r"Missing parentheses in call to 'print'|NameError: name '(?:execfile|raw_input|unicode)' is not defined"
 )
 _NO_VERSION = re.compile(r"setuptools-scm was unable to detect version|Versioning for this project requires either")
 
@@ -191,6 +195,8 @@ def _reason(said: Sequence[str], job: Job, repairs: Sequence[Repair]) -> tuple[s
     if libraries := list(dict.fromkeys((*_LIBRARY.findall(text), *_MODULE.findall(text)))):
         advice = "name the Debian packages that have them (lib...-dev) under build.system_packages"
         return f"there is no library {', '.join(libraries)}", advice
+    if _OF_PYTHON_2.search(text):
+        return "its setup.py is of Python 2", "pin what is for Python 3; or give a wheel of it"
     if modules := _NO_MODULE.findall(text):
         name = modules[-1].partition(".")[0]
         if name in _SETUP:

@@ -1,5 +1,6 @@
 """What a command writes is told line by line, without secrets; its last lines are kept for who says why it failed."""
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -11,10 +12,12 @@ _LINE = 4 * 1024
 """Bytes of a line that are held back for its end; a longer one is told in pieces."""
 _REPEATED = 500
 """Letters of a line that an error repeats."""
+_CHATTER = re.compile(r"(?:copying|hard linking) .+ -> .+|creating \S+|adding '.+'|byte-compiling .+ to .+")
+"""What setuptools says of each file: hundreds of lines, before the few that tell why it failed."""
 
 
 class Said:
-    """Hands on what a command writes to `tell`. `last`: the last lines."""
+    """Hands on what a command writes to `tell`. `last`: the last lines, without those of each file."""
 
     def __init__(self, tell: Callable[[str], None], secrets: Iterable[bytes] = ()) -> None:
         self._tell_line = tell
@@ -40,5 +43,6 @@ class Said:
 
     def _tell(self, line: bytes) -> None:
         text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
-        self.last.append(text[:_REPEATED])
+        if not _CHATTER.fullmatch(text):
+            self.last.append(text[:_REPEATED])
         self._tell_line(text)

@@ -7,6 +7,7 @@ import pytest
 from cogpack.planning.building.archive import LEGACY
 from cogpack.planning.building.failures import failed, find_repair, stopped
 from cogpack.planning.building.job import Done, Job
+from cogpack.planning.steps.said import Said
 from cogpack.sandbox.watch import LimitError
 
 
@@ -72,6 +73,13 @@ def test_an_old_source_is_given_what_it_was_written_for_once(said: str, built_wi
         ("ModuleNotFoundError: No module named 'imp'", "gone since Python 3.12", "build.python_version to 3.11"),
         ("ModuleNotFoundError: No module named 'youtube_dl'", "its setup.py imports youtube_dl", "another version"),
         ("urlopen error [Errno -3] Temporary failure in name resolution", "it wants the network", "another version"),
+        (
+            "error: Failed to download any of the following: ['https://x/a.tar.gz']",
+            "wants the network",
+            "another version",
+        ),
+        ("ModuleNotFoundError: No module named 'ConfigParser'", "its setup.py is of Python 2", "is for Python 3"),
+        ("SyntaxError: Missing parentheses in call to 'print'. Did you", "is of Python 2", "is for Python 3"),
         ("LookupError: setuptools-scm was unable to detect version for /x", "takes its version from git", "add git"),
         ("something else", "its build ended with 1", "pin another version"),
     ],
@@ -104,3 +112,13 @@ def test_a_build_that_never_ends_names_the_limit_that_it_met() -> None:
     error = stopped(job(), LimitError("the command ran longer than 5 s", limit="seconds", next_step=""))
     assert error.message == "demo 1.0: can't be built: it ran longer than 5 s"
     assert "{limits: {time: NUMBER}}" in error.next_step
+
+
+def test_what_setuptools_says_of_each_file_does_not_hide_why_a_build_failed() -> None:
+    told: list[str] = []
+    said = Said(told.append)
+    chatter = [f"copying src/{number}.py -> build/lib/{number}.py" for number in range(60)]
+    lines = ["error: no freetype", *chatter, "creating build/lib", "adding 'src/a.py'", "creating it failed"]
+    said.hear("\n".join([*lines, ""]).encode())
+    assert list(said.last) == ["error: no freetype", "creating it failed"]
+    assert told == lines
