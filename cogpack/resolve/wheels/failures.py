@@ -26,9 +26,13 @@ _OVERRIDE = re.compile(r"\.? *Consider using `exclude-newer-package`[^;]*")
 _BLAMED = re.compile(
     r"Wheels are required for `([^`]+)`|we only found wheels for `([^`]+)`"
     r"|([A-Za-z0-9._-]+) was not found in the (?:package registry|provided package locations)"
+    r"|there is no version of ([A-Za-z0-9._-]+)==\S+ and you require \4=="
 )
 """Who is at fault alone, whatever else is required."""
 
+_TORCH = re.compile(r"\bcogpack-torch(?:==0)? depends on\b")
+"""The project that names an index for torch: what it requires, the user does."""
+_ADDRESS = re.compile(r"Failed to download `([A-Za-z0-9._-]+) @ ([^`\s]+)`")
 _DAMAGED = re.compile(r"Failed to read `(?!--)[^`]*`|Failed to extract archive|Invalid zip file|file is invalid")
 _LABEL = re.compile(r"^[\s×├└╰─▶]*(?:error:|cause:|hint:|Caused by:|[×├└╰])\s*")
 _CONTINUED = re.compile(r"^[\s│]+")
@@ -39,6 +43,10 @@ class BlamedError(InputError):
     are."""
 
     packages: tuple[str, ...] = ()
+
+
+class AddressError(UnavailableError):
+    """Says that a file which a requirement names by its address can't be reached."""
 
 
 def warned(errors: str) -> Iterator[Note]:
@@ -52,7 +60,7 @@ def warned(errors: str) -> Iterator[Note]:
 
 def failure(errors: str, target: TargetPython) -> CogpackError:
     """Make the error of what uv wrote on stderr before it failed."""
-    errors = re.sub(r"://[^/@\s]*@", "://", errors)
+    errors = _TORCH.sub("you require", re.sub(r"://[^/@\s]*@", "://", errors))
     text = _shortened(errors)
     if found := _DISK.search(errors):
         return DiskError(
@@ -65,6 +73,8 @@ def failure(errors: str, target: TargetPython) -> CogpackError:
             f"a package index wants credentials: {text}",
             next_step="put them into the index address, UV_INDEX_NAME_USERNAME and _PASSWORD, or ~/.netrc",
         )
+    if (found := _ADDRESS.search(errors)) and any(word in errors for word in _NETWORK):
+        return _out_of_reach(found[1], found[2], text)
     if any(word in errors for word in _NETWORK):
         advice = "check the network and the index (UV_DEFAULT_INDEX, PIP_INDEX_URL)"
         if "certificate" in errors:
@@ -85,6 +95,8 @@ def failure(errors: str, target: TargetPython) -> CogpackError:
         advice = "pin a version that has a wheel, or build one (pip wheel NAME) and name its file in the requirements"
     elif "exclude-newer" in errors:
         advice = "make cogpack.exclude_newer of cog.yaml later, or choose a version that is older"
+    elif "there is no version of" in errors:
+        advice = "name a version that there is; `pip index versions NAME` lists them"
     elif "was not found in the p" in errors:
         advice = "check the spelling; if it is a package of your own, configure its index (--extra-index-url, UV_INDEX)"
     else:
@@ -97,6 +109,17 @@ def failure(errors: str, target: TargetPython) -> CogpackError:
     if isinstance(error, BlamedError):
         error.packages = tuple(sorted(blamed))
     return error
+
+
+def _out_of_reach(name: str, address: str, text: str) -> CogpackError:
+    """Make the error of a requirement that names the address of its file."""
+    causes = [part for part in text.split("; ") if address not in part]
+    if "404 Not Found" in text:
+        return InputError(f"{name}: {address}: there is no such file (404)", next_step="correct the address")
+    return AddressError(
+        f"{name}: {address} can't be reached: {'; '.join(causes) or text}",
+        next_step="check the address and the network",
+    )
 
 
 def _shortened(errors: str) -> str:

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 from support.fake_http import serving
+from support.wheels import make_wheel
 
 from cogpack.errors import InputError, UnavailableError
-from cogpack.requirements import Requirements
-from cogpack.resolve.wheels import Indexes, TargetPython
+from cogpack.requirements import LocalLinks, Options, Requirements
+from cogpack.resolve.wheels import Indexes, TargetPython, resolve_wheels
 from cogpack.resolve.wheels.compile import compile_lock
+from cogpack.resolve.wheels.failures import failure
 
 
 def test_a_uv_without_its_program_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,3 +61,52 @@ def test_a_page_that_is_none_is_the_fault_of_the_index_and_not_of_who_requires_s
                 metadata=tmp_path / "uv",
             )
     assert told.value.next_step.startswith("check the index's address")
+
+
+TARGET = TargetPython(python="3.12", glibc="2.36", arch="amd64")
+
+
+def resolve(root: Path, *lines: str) -> None:
+    for name in ("one", "two"):
+        make_wheel(root / "wheels", name, "1.0")
+    links = LocalLinks(directory=str(root / "wheels"), path="", line=0)
+    found = Requirements(options=Options(no_index=True), local_links=(links,))
+    resolve_wheels(
+        lines,
+        constraints=(),
+        root=root,
+        target=TARGET,
+        indexes=Indexes.from_environment({"UV_HTTP_RETRIES": "0"}, found, root),
+        exclude_newer=None,
+        preferences=[],
+        cache=root / "scratch",
+        metadata=root / "metadata",
+        places=lambda text: [
+            f"requirements.txt:{at}" for at, line in enumerate(lines, 1) if line.split("=")[0] in text
+        ],
+    )
+
+
+def test_all_versions_that_there_are_not_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as told:
+        resolve(tmp_path, "one==9", "two==8")
+    assert [part.message.partition(":")[2][:2] for part in told.value.parts] == ["1:", "2:"]
+    assert all("there is no version of" in part.message for part in told.value.parts)
+    assert {part.next_step for part in told.value.parts} == {
+        "name a version that there is; `pip index versions NAME` lists them"
+    }
+
+
+def test_the_address_of_a_requirement_is_not_called_an_index(tmp_path: Path) -> None:
+    with serving(lambda _: (404, {}, b"")) as fake, pytest.raises(InputError) as none:
+        resolve(tmp_path, f"one @ {fake.url}/one-1.0-py3-none-any.whl")
+    assert none.value.message.endswith(f"one: {fake.url}/one-1.0-py3-none-any.whl: there is no such file (404)")
+    with pytest.raises(UnavailableError) as away:
+        resolve(tmp_path, f"one @ {fake.url}/one-1.0-py3-none-any.whl")
+    assert f"one: {fake.url}/one-1.0-py3-none-any.whl can't be reached: " in away.value.message
+    assert away.value.next_step == "check the address and the network"
+
+
+def test_the_project_that_names_an_index_for_torch_is_not_told() -> None:
+    said = "cause: Because there is no version of one==9 and cogpack-torch depends on one==9, we can conclude"
+    assert "and you require one==9, we" in failure(said, TARGET).message
