@@ -9,6 +9,7 @@ from locking.test_decide_base import AMD64, config
 from support.debian_archive import Signer
 from support.debian_mirror import Archive, mirroring
 
+from cogpack.config import Config
 from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.locking.decide_base import decide_base
 from cogpack.resolve.debs.archives import keyring
@@ -23,6 +24,7 @@ def filled(archive: Archive, version: str, compilers: Sequence[str] = ()) -> Non
     archive.add("tool", version=version, depends="lib", files={"usr/bin/tool": version})
     archive.add("lib", version=version, files={"usr/lib/lib.so": version})
     archive.add("make")
+    archive.add("scripted", depends="lib", postinst="#!/bin/sh\nupdate-what-nobody-knows\n")
     archive.add("headers", depends="libc6 (= 2.41-12)")
     for name in compilers:
         archive.add(name, depends="headers" if name == "gcc" else "headers, lib (>= 2)")
@@ -40,12 +42,12 @@ def archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
         yield then, now
 
 
-def decided(tmp_path: Path, archive: Archive, kept: Base | None, *compiler: str) -> DebianBase:
+def decided(tmp_path: Path, archive: Archive, kept: Base | None, *compiler: str, wanted: Config = WANTED) -> DebianBase:
     (tmp_path / "cog.yaml").write_text("predict: a.py:P\n")
     environment = {"COGPACK_DEBIAN_MIRROR": archive.url}
     settings = Settings(directory=tmp_path, cache=tmp_path / "cache", environment=environment)
     with Session(settings) as session:
-        decide = partial(decide_base, session, WANTED, AMD64, kept)
+        decide = partial(decide_base, session, wanted, AMD64, kept)
         found = decide(compiler=compiler, building=True) if compiler else decide()
     assert isinstance(found, DebianBase)
     return found
@@ -69,3 +71,15 @@ def test_what_the_image_has_stays_but_for_what_the_compiler_needs_newer(
     assert {*base.system_packages.packages} < {*with_gcc.system_packages.packages}
     assert {*base.system_packages.releases} < {*with_gcc.system_packages.releases}, "where lib 1 is had, and gcc"
     assert over("newer") == {"headers": "1", "lib": "2", "newer": "1", "tool": "1"}
+
+
+def test_what_dpkg_installs_stays_with_it_beside_the_compiler(
+    tmp_path: Path, archives: tuple[Archive, Archive]
+) -> None:
+    then, now = archives
+    wanted = config("build: {system_packages: [scripted]}\n")
+    base = decided(tmp_path, then, None, wanted=wanted)
+    assert base.system_packages.dpkg == ("scripted",)
+    found = decided(tmp_path, now, base, "gcc", wanted=wanted)
+    assert found.system_packages.dpkg == ("scripted",)
+    assert [deb.name for deb in found.system_packages.packages] == ["gcc", "headers", "lib", "scripted"]

@@ -95,10 +95,10 @@ def resolve_over(
     except InputError as error:
         raise placed(error, requests, places) from error
     task.done("resolved")
-    chosen = _system_packages(image, suites, universe, base, found, requests, places, recommends, examine, kept)
+    chosen, dpkg = _system_packages(image, suites, universe, base, found, requests, places, recommends, examine, kept)
     if kept:
-        return with_more(kept, chosen, suites, release_with_keys)
-    return msgspec.structs.replace(chosen, archives=tuple(map(locked_archive, archives)))
+        return with_more(kept, chosen, dpkg, suites, release_with_keys)
+    return msgspec.structs.replace(chosen, dpkg=dpkg, archives=tuple(map(locked_archive, archives)))
 
 
 def _is_there(universe: Universe, request: str) -> bool:
@@ -116,8 +116,9 @@ def _system_packages(
     recommends: bool,
     examine: Examine | None,
     over: SystemPackages | None,
-) -> SystemPackages:
-    """Lock what was found; dpkg is to install what needs those of `over` that it is to."""
+) -> tuple[SystemPackages, tuple[str, ...]]:
+    """Lock what was found, and name those that dpkg is to install, of these and of `over`: what needs one of them is
+    among them."""
     new = {candidate.name for candidate in found.packages}
     kept = [candidate for candidate in base if candidate.name not in new]
     solution = [*kept, *found.packages]
@@ -137,14 +138,14 @@ def _system_packages(
     left = dependents(solution, {*named, *(over.dpkg if over else ())}) & (new | laid)
     versions = {candidate.name: candidate.package.version for candidate in kept}
     present = {name: versions[name] for name in asked.values() if name in versions}
-    return SystemPackages(
+    chosen = SystemPackages(
         releases=tuple(dict.fromkeys(map(release_with_keys, suites))) if packages else (),
         packages=packages,
-        dpkg=tuple(sorted(left)),
         recommends=recommends and bool(requests),
         left_out=found.left_out,
         present=tuple(Present(name, version) for name, version in sorted(present.items())),
     )
+    return chosen, tuple(sorted(left))
 
 
 def newer_of_security(
