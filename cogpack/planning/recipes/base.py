@@ -17,7 +17,15 @@ from cogpack.layers.compression import Codec
 from cogpack.layers.debs import AptSource, DebFile, DebianSource, PackageSource, PackagesSource, Unpacking
 from cogpack.layers.entry import Entry
 from cogpack.layers.layer import Form, key_of
-from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedArchive, LockedDeb, RegistryBase
+from cogpack.lockfile.base_kinds import (
+    Base,
+    DebianBase,
+    DebianRelease,
+    LockedArchive,
+    LockedDeb,
+    RegistryBase,
+    SystemPackages,
+)
 from cogpack.locking.lines.read import image_of
 from cogpack.locking.maintainer_scripts import deb_file
 from cogpack.oci import Descriptor
@@ -90,10 +98,26 @@ def plan_base(base: Base, supply: BaseSupply, codec: Codec, rules: ImageRules) -
             return _registry(base, supply, codec, rules)
 
 
-def _name(kind: str, packages: Sequence[LockedDeb]) -> str:
-    """Name the layer by what was asked for."""
-    names = [deb.name for deb in packages if deb.requested][:NAMED]
-    more = len(packages) - len(names)
+def _groups(
+    over: SystemPackages, ours: Collection[LockedDeb]
+) -> Iterator[tuple[str, Sequence[LockedDeb], Sequence[AptSource]]]:
+    """Give the packages that are laid together, with archives that apt is told of, the lowest first: what nobody asked
+    for is the same whatever else is asked for."""
+    kinds = dict.fromkeys(over.compiler, "compiler") | dict.fromkeys(over.tools, "tools")
+    for kind in ("tools", "compiler", "packages"):
+        found = [deb for deb in ours if kinds.get(deb.name, "packages") == kind]
+        told = [_source(archive) for archive in over.archives] if kind == "packages" else []
+        if found or told:
+            yield kind, found, told
+
+
+def _name(kind: str, packages: Sequence[LockedDeb], apart: Collection[LockedDeb], sources: Sequence[AptSource]) -> str:
+    """Name the layer by what was asked for, but for what lies `apart`; without packages, by the archive."""
+    if not packages:
+        return f"apt: {sources[0].name}"
+    small = [deb for deb in packages if deb not in apart]
+    names = [deb.name for deb in small if deb.requested][:NAMED]
+    more = len(small) - len(names)
     if not names:
         return f"{kind}: {more} small ones"
     return f"{kind}: {', '.join(names)}" + (f" and {more} more" if more else "")
@@ -117,22 +141,14 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec, rules: ImageRule
     layer = BuiltLayer(source, codec)
     layers: list[BuiltLayer] = []
     inputs = {key_of(layer): tuple(own.values())}
-    sources = [_source(archive) for archive in over.archives]
-    groups: dict[str, list[LockedDeb]] = {"tools": [], "compiler": [], "packages": []}
-    kinds = dict.fromkeys(over.compiler, "compiler") | dict.fromkeys(over.tools, "tools")
-    for deb in ours:
-        groups[kinds.get(deb.name, "packages")].append(deb)
     below: list[LockedDeb] = []
-    for kind, found in groups.items():
-        told = sources if kind == "packages" else []
-        if not found and not told:
-            continue
+    for kind, found, told in _groups(over, ours):
         large = _large(found, rules)
         apart = [PackageSource(deb_file(deb, ours[deb].file), arch=base.arch, unpacking=unpacking) for deb in large]
         changed = PackagesSource(
             source,
             [deb_file(deb, ours[deb].file) for deb in found],
-            name=_name(kind, [deb for deb in found if deb not in large]) if found else f"apt: {told[0].name}",
+            name=_name(kind, found, large, told),
             apart=apart,
             sources=told,
             below=[deb_file(deb, ours[deb].file) for deb in below],
@@ -174,43 +190,41 @@ def _registry(base: RegistryBase, supply: BaseSupply, codec: Codec, rules: Image
     over = base.system_packages
     packages = [(deb, supply.package(over.releases, deb)) for deb in over.packages]
     dpkg = [(deb, package) for deb, package in packages if deb.name in over.dpkg]
-    ours = [one for one in packages if one not in dpkg]
-    planned = PlannedBase(
+    ours = {deb: package for deb, package in packages if deb.name not in over.dpkg}
+    unpacking = Unpacking(supply.spool, supply.progress, supply.cancellation)
+    layers_over: list[BuiltLayer] = []
+    inputs: dict[str, tuple[Input, ...]] = {}
+    source: OverImageSource | None = None
+    below: list[Input] = []
+    for kind, found, told in _groups(over, ours):
+        large = _large(found, rules) if _is_merged(base) else ()
+        apart = [PackageSource(deb_file(deb, ours[deb].file), arch=base.arch, unpacking=unpacking) for deb in large]
+        source = OverImageSource(
+            [layer.diff_id for layer in base.layers],
+            partial(supply.ground, reference, layers),
+            [deb_file(deb, ours[deb].file) for deb in found],
+            arch=base.arch,
+            name=_name(kind, found, large, told),
+            where=f"cogpack.base: {base.reference}",
+            unpacking=unpacking,
+            apart=apart,
+            sources=told,
+            below=source,
+        )
+        below += (ours[deb] for deb in found)
+        alone = [BuiltLayer(one, codec) for one in apart]
+        layers_over += [*alone, BuiltLayer(source, codec)]
+        inputs |= {key_of(one): (ours[deb],) for one, deb in zip(alone, large, strict=True)}
+        inputs[key_of(layers_over[-1])] = tuple(below)
+    return PlannedBase(
         layers=layers,
+        packages=tuple(layers_over),
         taken=len(layers),
         image=image_of(base),
+        inputs=inputs,
         dpkg=tuple(deb_file(deb, package.file) for deb, package in dpkg),
         dpkg_inputs=tuple(package for _, package in dpkg),
     )
-    sources = [_source(archive) for archive in over.archives]
-    if not ours and not sources:
-        return planned
-    unpacking = Unpacking(supply.spool, supply.progress, supply.cancellation)
-    large = _large([deb for deb, _ in ours], rules) if _is_merged(base) else ()
-    apart = [
-        PackageSource(deb_file(deb, package.file), arch=base.arch, unpacking=unpacking)
-        for deb, package in ours
-        if deb in large
-    ]
-    source = OverImageSource(
-        [layer.diff_id for layer in base.layers],
-        partial(supply.ground, reference, layers),
-        [deb_file(deb, package.file) for deb, package in ours],
-        arch=base.arch,
-        name=_name("packages", [deb for deb, _ in ours if deb not in large]) if ours else f"apt: {sources[0].name}",
-        where=f"cogpack.base: {base.reference}",
-        unpacking=unpacking,
-        apart=apart,
-        sources=sources,
-    )
-    layer = BuiltLayer(source, codec)
-    below = [BuiltLayer(one, codec) for one in apart]
-    inputs: dict[str, tuple[Input, ...]] = {
-        key_of(one): (package,)
-        for one, (_, package) in zip(below, [one for one in ours if one[0] in large], strict=True)
-    }
-    inputs[key_of(layer)] = tuple(package for _, package in ours)
-    return msgspec.structs.replace(planned, packages=(*below, layer), inputs=inputs)
 
 
 def _is_merged(base: RegistryBase) -> bool:

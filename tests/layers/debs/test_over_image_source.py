@@ -66,7 +66,9 @@ class Image:
     def deb(self, name: str, data: bytes, version: str = "1") -> DebFile:
         return deb_file(self.directory, name, data, version=version)
 
-    def source(self, *debs: DebFile, apart: Sequence[PackageSource] = ()) -> OverImageSource:
+    def source(
+        self, *debs: DebFile, apart: Sequence[PackageSource] = (), below: OverImageSource | None = None
+    ) -> OverImageSource:
         return OverImageSource(
             [DiffID(sha256(b"layer"))],
             self.ground,
@@ -76,6 +78,7 @@ class Image:
             where="base",
             unpacking=Unpacking(self.directory / "spool", SILENT, Cancellation()),
             apart=apart,
+            below=below,
         )
 
     def over(self, *debs: DebFile) -> dict[str, Entry]:
@@ -412,6 +415,24 @@ def test_a_large_package_is_a_layer_that_is_the_same_over_any_image_and_each_ima
     assert not again & {"usr/bin/old", "usr/lib/liblarge.so", "opt/new"}, "what is there need not come twice"
     assert {"usr/bin/small", "usr/bin/tool", "usr/share/doc/old/changelog"} <= again
     assert above.key() != whole.key()
+
+
+def test_packages_in_two_layers_come_out_as_in_one_and_the_lower_is_the_same_whatever_lies_on_it(image: Image) -> None:
+    library = deb(
+        "libone",
+        member("./usr/lib/libone.so.1", shared_object("libone.so.1")),
+        control={"triggers": "activate-noawait ldconfig\n"},
+    )
+    old = deb("old", member("./usr/bin/old", "new"), member("./opt/one", "x"), version="2")
+    other = deb("libtwo", member("./usr/lib/libtwo.so.2", shared_object("libtwo.so.2")), member("./opt/two", "y"))
+    first = image.deb("libone", library), image.deb("old", old, "2")
+    second = image.deb("libtwo", other)
+    whole, lower = image.source(*first, second), image.source(*first)
+    upper = image.source(second, below=lower)
+    ground = [*image.ground().values()]
+    assert there(ground, lower.entries(), upper.entries()) == there(ground, whole.entries())
+    assert {entry.path for entry in upper.entries()} & {"usr/lib/libone.so.1", "usr/bin/old", "opt/one"} == set()
+    assert upper.key() not in {image.source(second).key(), image.source(second, below=image.source(first[0])).key()}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ class OverImageSource:
 
     `layers`: the image's; `ground`: gives what is there of them, by path; `where`: begins what is said of the image;
     `apart`: packages among `debs` whose files lie in layers of their own between the image and this one, the same over
-    any image: what is to be otherwise over this one, this layer has again. `sources`: archives that its apt is told of.
+    any image: what is to be otherwise over this one, this layer has again. `sources`: archives that its apt is told of;
+    `below`: packages over the image on which these lie, in a layer like this one.
     """
 
     def __init__(
@@ -43,8 +44,10 @@ class OverImageSource:
         unpacking: Unpacking,
         apart: Sequence[PackageSource] = (),
         sources: Sequence[AptSource] = (),
+        below: "OverImageSource | None" = None,
     ) -> None:
         self.name = name
+        self._below = below
         self._layers = layers
         self._ground = ground
         self._debs = sorted(debs, key=lambda deb: deb.name)
@@ -53,6 +56,7 @@ class OverImageSource:
         self._unpacking = unpacking
         self._apart = sorted(apart, key=lambda one: one.deb.name)
         self._sources = sources
+        self._laid = Once(self._lay)
         self._entries = Once(self._changed)
 
     def key(self) -> str:
@@ -61,14 +65,21 @@ class OverImageSource:
         facts = [_RECIPE, self._arch, list(self._layers), debs, sources]
         if self._apart:
             facts.append([one.deb.sha256 for one in self._apart])
+        if self._below:
+            facts.append(["below", self._below.key()])
         return "debs:" + sha256(encode(facts)).removeprefix("sha256:")
 
     def entries(self) -> Sequence[Entry]:
         return self._entries()
 
-    def _changed(self) -> Sequence[Entry]:
+    def tree(self) -> Tree:
+        """Give all that there is then."""
+        return self._laid()[1]
+
+    def _lay(self) -> tuple[Mapping[str, Entry], Tree]:
+        """Give what there was, and what there is then."""
         packages = self._unpacking.read(self._debs)
-        before = self._ground()
+        before = {entry.path: entry for entry in self._below.tree()} if self._below else self._ground()
         tree = Tree(before)
         database = DpkgDatabase(tree, self._arch, where=self._where)
         controls = {one.name: database.control(database.own[one.name]) for one in packages if one.name in database.own}
@@ -76,6 +87,10 @@ class OverImageSource:
         configure_over(tree, packages, database, before, controls, self._arch)
         update_database(tree, packages, database, unpacked)
         write_sources(tree, self._sources)
+        return before, tree
+
+    def _changed(self) -> Sequence[Entry]:
+        before, tree = self._laid()
         ground = {entry.path: entry for entry in tree if isinstance(entry, Directory)}
         apart = [complete(one.files(), {}) for one in self._apart]
         below = applied([before.values(), *apart]) if apart else before
