@@ -51,7 +51,12 @@ def test_apt_and_dpkg_of_an_image_go_on_from_packages_that_were_laid_over_it(
     (hello.root / "cog.yaml").write_text(text.replace("build:", build))
     with Server(tmp_path / "registry") as server:
         push_image(server.address, "library/base:v1", [lowest_layer(layout)], environment=[PATH])
-        hello.configure(base=f"{server.address}/library/base:v1", recommends=False)
+        more = {"compiler": True} if suite == "trixie" else {}
+        hello.configure(base=f"{server.address}/library/base:v1", recommends=False, **more)
         hello.cogpack("lock", "--run")
-    left = (hello.root / "cogpack.lock").read_text().partition("dpkg = [")[2].partition("]")[0]
+    locked = (hello.root / "cogpack.lock").read_text()
+    assert ('"g++"' in locked.partition("\ncompiler = [")[2].partition("]")[0]) == (suite == "trixie"), (
+        "in a layer below the others"
+    )
+    left = locked.partition("dpkg = [")[2].partition("]")[0]
     assert ('"tcpdump"' in left) == (suite == "trixie"), "its script calls adduser: dpkg of the image installs it"
