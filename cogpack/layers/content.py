@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
-_AT_ONCE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+WITHOUT_WAITING = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class RawDeflate(Protocol):
@@ -114,7 +114,7 @@ class LocalFile(msgspec.Struct, frozen=True, gc=False):
         stat = self.stat
         size = size_of(stat)
         try:
-            descriptor = os.open(self.path, _AT_ONCE)
+            descriptor = os.open(self.path, WITHOUT_WAITING)
         except OSError as error:
             raise _unreadable(self.path, error) from error
         try:
@@ -123,9 +123,9 @@ class LocalFile(msgspec.Struct, frozen=True, gc=False):
                 while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
                     data += more
             except OSError as error:
-                raise (_failing(self.path, error) if self._is(descriptor) else _changed(self.path)) from error
+                raise (_failing(self.path, error) if self._is(descriptor) else changed(self.path)) from error
             if len(data) != size or packed(os.fstat(descriptor)) != stat:
-                raise _changed(self.path)
+                raise changed(self.path)
         finally:
             os.close(descriptor)
         return data
@@ -150,7 +150,7 @@ class _Unchanged(io.FileIO):
             raise _unreadable(path, error) from error
         if packed(os.fstat(self.fileno())) != stat:
             super().close()
-            raise _changed(path)
+            raise changed(path)
         self._sound = True
 
     def read(self, size: int | None = -1) -> bytes:
@@ -170,7 +170,7 @@ class _Unchanged(io.FileIO):
             super().close()
             given_up = isinstance(sys.exception(), GeneratorExit)  # then nobody uses what was read
             if self._sound and not given_up and _stat(self._path) != self._stat:
-                raise _changed(self._path)
+                raise changed(self._path)
 
 
 def _stat(path: str | Path) -> Stat:
@@ -185,10 +185,10 @@ def _stat(path: str | Path) -> Stat:
 
 def _open_at_once(path: str | Path, flags: int) -> int:
     """Open without waiting: a pipe may have taken the file's place."""
-    return os.open(path, flags | _AT_ONCE)
+    return os.open(path, flags | WITHOUT_WAITING)
 
 
-def _changed(path: str | Path) -> MismatchError:
+def changed(path: str | Path) -> MismatchError:
     return MismatchError(
         f"{path}: changed while it was read",
         next_step="run it again when nothing writes there, or list the file in .dockerignore if the model can do "

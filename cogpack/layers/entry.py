@@ -4,14 +4,16 @@ Paths are relative POSIX text without `./` or a trailing slash ("usr/bin/env"); 
 There is no time: every entry of every layer carries one epoch (see `layers/tar.py`).
 """
 
+import io
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import msgspec
 
 from cogpack.encodings import is_utf8
 from cogpack.errors import InputError
-from cogpack.layers.content import Content
+from cogpack.layers.content import AtOnce, Content
 
 
 class Directory(msgspec.Struct, frozen=True):
@@ -75,6 +77,27 @@ WHITEOUT = ".wh."
 """What names begin with that mean deletion."""
 
 
+class Members(AtOnce, ABC):
+    """Is small files in a row, of which there may be very many, as whole members of a tar: content with their headers
+    and paddings. `path`: of the first of them."""
+
+    __slots__ = ()
+    path: str
+
+    @property
+    @abstractmethod
+    def size(self) -> int: ...
+
+    @abstractmethod
+    def at_once(self) -> bytes: ...
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self.at_once())
+
+    def deflated(self) -> None:
+        return None
+
+
 class Complete(list[Entry]):
     """Holds the entries of a whole layer: sorted, with all parents."""
 
@@ -84,12 +107,19 @@ class Streamed:
 
     `few`: directories, links and what else there is, with the files that hard links among them lead to; `many`: makes
     the other files anew, sorted by the UTF-8 bytes of their paths. These are as they lie on a disk: each path is one
-    that a layer may have, of one file, and all directories above it are among `few`.
+    that a layer may have, of one file, and all directories above it are among `few`. `runs`: makes them with most of
+    them together, but never those before one of the sorted paths that it is told with those behind it.
     """
 
-    def __init__(self, few: Iterable[Entry], many: Callable[[], Iterator[Entry]]) -> None:
+    def __init__(
+        self,
+        few: Iterable[Entry],
+        many: Callable[[], Iterator[Entry]],
+        runs: Callable[[Iterable[str]], Iterator[Entry | Members]],
+    ) -> None:
         self.few = few
         self.many = many
+        self.runs = runs
 
     def __iter__(self) -> Iterator[Entry]:
         yield from self.few
@@ -145,16 +175,15 @@ def complete(entries: Iterable[Entry], ground: Mapping[str, Directory], *, any_b
     return Complete(found[path] for path in sorted(found))
 
 
-def ordered(entries: Iterable[Entry], ground: Mapping[str, Directory]) -> Iterable[Entry]:
+def ordered(entries: Iterable[Entry], ground: Mapping[str, Directory]) -> Iterable[Entry | Members]:
     """Do what `complete` does, without having all of what is `Streamed`."""
-    return (
-        _joined(complete(entries.few, ground), entries.many())
-        if isinstance(entries, Streamed)
-        else complete(entries, ground)
-    )
+    if not isinstance(entries, Streamed):
+        return complete(entries, ground)
+    few = complete(entries.few, ground)
+    return _joined(few, entries.runs([entry.path for entry in few]))
 
 
-def _joined(few: Complete, many: Iterator[Entry]) -> Iterator[Entry]:
+def _joined(few: Complete, many: Iterator[Entry | Members]) -> Iterator[Entry | Members]:
     rest = iter(few)
     following = next(rest, None)
     for entry in many:

@@ -30,7 +30,7 @@ _YOUNG = 2_000_000_000
 """Nanoseconds: coarser than the clock of any file system in use."""
 
 
-_SMALL = 64 * 1024
+SMALL = 64 * 1024
 """Bytes of a file that is read at once."""
 
 _SAMPLES = 16
@@ -72,7 +72,7 @@ class Fingerprinted(AtOnce):
         return repr(self._content)
 
     def at_once(self) -> bytes | None:
-        if self.size > _SMALL or not isinstance(self._content, LocalFile):
+        if self.size > SMALL or not isinstance(self._content, LocalFile):
             return None
         data = self._content.whole()
         if self.blake3 is None:
@@ -219,6 +219,15 @@ class Fingerprints:
         hashes.learn(number, bytes.fromhex(digest), young=young)
         self._changed |= not young
 
+    def learn_run(self, hashes: Hashes, start: int, stats: Sequence[Stat], digests: Sequence[bytes]) -> None:
+        """Remember what files in a row are, which had these `stats`."""
+        if self._is_young(b"".join(stats)):
+            for number, (stat, digest) in enumerate(zip(stats, digests, strict=True), start):
+                self.learn(hashes, number, stat, digest.hex())
+        else:
+            hashes.learn_run(start, digests)
+            self._changed = True
+
     def of(self, path: str | Path) -> Fingerprinted:
         """Take the file as it is now; it is read here and at once if it is not remembered: for small files."""
         found = self.when_read(LocalFile.of(path))
@@ -283,9 +292,9 @@ class Fingerprints:
         self._taken.pop((name, stat), None)
         self._learn(name, stat, digest)
 
-    def _is_young(self, stat: Stat) -> bool:
-        """Tell whether a file may be written to again after it was read, and look the same."""
-        return touched_ns(stat) >= self._started - _YOUNG
+    def _is_young(self, stats: bytes) -> bool:
+        """Tell whether a file, or one of many, may be written to again after it was read, and look the same."""
+        return touched_ns(stats) >= self._started - _YOUNG
 
     def save(self) -> None:
         """Remember the files seen since loading, and only those; all, where files were known by their listing."""

@@ -81,6 +81,16 @@ class Hashes:
             for start in range(0, length, step):
                 self._take(rows, old + start, new + start, min(step, length - start))
 
+    def count_unknown(self) -> int:
+        """Count the files whose hashes are not known, empty ones among them."""
+        return self._known.count(0)
+
+    def alike(self, start: int, end: int) -> tuple[bool, int]:
+        """Tell whether the hash of the file `start` is known, and up to which file before `end` it is the same."""
+        known = self._known[start]
+        other = self._known.find(1 - known, start, end)
+        return bool(known), end if other == -1 else other
+
     def unknown(self) -> Iterator[int]:
         """Give the numbers of the files whose hashes are not known, but for empty ones, whose are."""
         number = self._known.find(0)
@@ -100,6 +110,12 @@ class Hashes:
         self._known[number] = 1
         if young:
             self._young.add(number)
+
+    def learn_run(self, start: int, digests: Sequence[bytes]) -> None:
+        """Learn what files in a row are, of which none is young."""
+        end = start + len(digests)
+        self._hashes[_HASH * start : _HASH * end] = b"".join(digests)
+        self._known[start:end] = b"\1" * len(digests)
 
     def rows(self) -> Rows:
         """Give what is to be remembered."""

@@ -4,17 +4,27 @@ Where all are as they were listed before, the key of the layer is known, and non
 read, they are read for it. Else the layer is made: that pass reads each once, and teaches its hash.
 """
 
+import os
+from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from heapq import merge
 
-from cogpack.layers.content import Content, LocalFile
-from cogpack.layers.entry import Directory, Entry, Streamed, Symlink
+from blake3 import blake3
+
+from cogpack.file_stat import Stat, packed, size_of
+from cogpack.layers import tar
+from cogpack.layers.content import WITHOUT_WAITING, Content, LocalFile, changed
+from cogpack.layers.entry import Directory, Entry, Members, Streamed, Symlink
 from cogpack.layers.files import LEAST, Placed, drain, equals, key_of_files, read_equal, stored_once
-from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
+from cogpack.layers.fingerprints import SMALL, Fingerprinted, Fingerprints
 from cogpack.layers.hashes import Hashes
 from cogpack.project import ProjectFile
 from cogpack.project.files import newest
+from cogpack.sizes import BLOCK
+
+_RUN = BLOCK // 4
+"""Bytes of files in a row that are made members at once, or little more."""
 
 
 class ListedFiles:
@@ -43,12 +53,14 @@ class ListedFiles:
     def key(self) -> str | None:
         if not self._looked_up and (known := self._fingerprints.key_of(self._listing)) is not None:
             return known
-        for number in self._hashes.unknown():
+        unknown = list(self._hashes.unknown())
+        for number in unknown:
+            self._see(number)
+        for number in unknown:
             drain(self._placed(number))
         read_equal(self._large.values(), drain)
         files = (
-            (f"{self._place}/{file.path}", self._hashes.get(number), file.executable)
-            for number, file in enumerate(self._files)
+            (self._placing(file), self._hashes.get(number), file.executable) for number, file in enumerate(self._files)
         )
         made = sorted((file.path, file.content.blake3, file.executable) for file in self._generated)
         key = key_of_files(merge(made, files), self._directories, self._symlinks, linked=bool(self._equal))
@@ -60,7 +72,7 @@ class ListedFiles:
         """Tell whether most of the files were never read."""
         if not self._looked_up and self._fingerprints.key_of(self._listing) is not None:
             return False
-        return sum(1 for _ in self._hashes.unknown()) * 2 > len(self._files)
+        return self._hashes.count_unknown() * 2 > len(self._files)
 
     def entries(self) -> Iterable[Entry]:
         read_equal(self._large.values(), drain)
@@ -71,13 +83,74 @@ class ListedFiles:
             *(Symlink(path, target) for path, target in self._symlinks),
             *(stored_once(file, equal.get(file.path)) for file in apart.values()),
         ]
-        return Streamed(few, partial(self._entries, equal, apart.keys()))
+        return Streamed(few, partial(self._many, equal, apart.keys()), partial(self._runs, equal, apart.keys()))
 
-    def _entries(self, equal: dict[str, list[Placed]], apart: Container[str]) -> Iterator[Entry]:
-        for number in range(len(self._files)):
+    def _many(
+        self, equal: dict[str, list[Placed]], apart: Container[str], numbers: Iterable[int] | None = None
+    ) -> Iterator[Entry]:
+        for number in range(len(self._files)) if numbers is None else numbers:
             file = self._placed(number)
             if file.path not in apart:
                 yield stored_once(file, equal.get(file.path))
+
+    def _runs(
+        self, equal: dict[str, list[Placed]], apart: Container[str], stops: Iterable[str]
+    ) -> Iterator[Entry | Members]:
+        start = 0
+        for stop in (*stops, None):
+            end = len(self._files) if stop is None else bisect_left(self._files, stop, start, key=self._placing)
+            while start < end:
+                if (behind := self._run(start, end)) > start:
+                    yield _Run(self, self._placing(self._files[start]), start, behind)
+                else:
+                    behind = start + 1
+                    yield from self._many(equal, apart, (start,))
+                start = behind
+
+    def _run(self, start: int, end: int) -> int:
+        """Tell up to which file before `end` all are small, and known or not."""
+        files, large = self._files, self._large
+        size = 0
+        _, end = self._hashes.alike(start, end)
+        for number in range(start, end):
+            length = files[number].size
+            if length > SMALL or size > _RUN or number in large:
+                return number
+            size += length + tar.RECORD
+        return end
+
+    def pack(self, start: int, end: int) -> bytes:
+        """Read small files in a row, which makes their members; if nobody knew what they are, it is known then."""
+        known, _ = self._hashes.alike(start, end)
+        digests: list[bytes] = []
+        made = tar.members(self._read(start, end, None if known else digests))
+        if not known:
+            stats = [self._hashes.stat(number) for number in range(start, end)]
+            self._fingerprints.learn_run(self._hashes, start, stats, digests)
+        return made
+
+    def _read(self, start: int, end: int, digests: list[bytes] | None) -> Iterator[tuple[str, int, bytes]]:
+        root, place = f"{self._root}/", f"{self._place}/"
+        for number, file in enumerate(self._files[start:end], start):
+            path, data = file.path, b""
+            if file.size and file.stat is not None:
+                found = _read_as_listed(root + path, file.stat, file.size)
+                data = self._moved(number) if found is None else found
+            if digests is not None:
+                digests.append(blake3(data).digest())
+            yield place + path, 0o755 if file.executable else 0o644, data
+
+    def _moved(self, number: int) -> bytes:
+        """Read a file that is not what was listed: as it is now, if nobody knew it."""
+        content = self._new(number).content
+        if content.size >= LEAST:  # which might have been stored once
+            raise changed(self._path(number))
+        return b"".join(tar.read(content))
+
+    def size(self, start: int, end: int) -> int:
+        """Count the bytes of such members."""
+        sizes = (size_of(self._hashes.stat(number)) for number in range(start, end))
+        return sum(map(tar.member_size, map(self._placing, self._files[start:end]), sizes))
 
     @cached_property
     def _files(self) -> Sequence[ProjectFile]:
@@ -86,12 +159,9 @@ class ListedFiles:
     @cached_property
     def _hashes(self) -> Hashes:
         self._looked_up = True
-        hashes = self._fingerprints.hashes(
+        return self._fingerprints.hashes(
             [file.path for file in self._files], [file.stat for file in self._files if file.stat is not None]
         )
-        for number in hashes.unknown():  # what changed since it was listed is taken as it is now
-            hashes.see(number, LocalFile.of(self._path(number)).stat)
-        return hashes
 
     @cached_property
     def _large(self) -> dict[int, Placed]:
@@ -119,15 +189,55 @@ class ListedFiles:
     def _path(self, number: int) -> str:
         return f"{self._root}/{self._files[number].path}"
 
+    def _placing(self, file: ProjectFile) -> str:
+        return f"{self._place}/{file.path}"
+
+    def _see(self, number: int) -> None:
+        self._hashes.see(number, LocalFile.of(self._path(number)).stat)
+
     def _placed(self, number: int) -> Placed:
         return self._large.get(number) or self._new(number)
 
     def _new(self, number: int) -> Placed:
-        file = self._files[number]
-        local, known = LocalFile(f"{self._root}/{file.path}", self._hashes.stat(number)), self._hashes.get(number)
+        file, known = self._files[number], self._hashes.get(number)
+        if known is None:  # it is taken as it is now
+            self._see(number)
+        local = LocalFile(self._path(number), self._hashes.stat(number))
         content = Fingerprinted(local, known, partial(self._learn, number) if known is None else None)
-        return Placed(f"{self._place}/{file.path}", content, file.executable)
+        return Placed(self._placing(file), content, file.executable)
 
     def _learn(self, number: int, content: Content, digest: str) -> None:
         assert isinstance(content, LocalFile)
         self._fingerprints.learn(self._hashes, number, content.stat, digest)
+
+
+class _Run(Members):
+    """Is small files in a row, told by their numbers."""
+
+    __slots__ = ("_end", "_listed", "_start", "path")
+
+    def __init__(self, listed: ListedFiles, path: str, start: int, end: int) -> None:
+        self.path = path
+        self._listed, self._start, self._end = listed, start, end
+
+    @property
+    def size(self) -> int:
+        return self._listed.size(self._start, self._end)
+
+    def at_once(self) -> bytes:
+        return self._listed.pack(self._start, self._end)
+
+
+def _read_as_listed(path: str, stat: Stat, size: int) -> bytes | None:
+    """Read a small file, of which there may be very many. None where it is not the file that was listed any more, or
+    can't be read: `LocalFile` says which."""
+    try:
+        descriptor = os.open(path, WITHOUT_WAITING)
+        try:
+            data = os.read(descriptor, size + 1)
+            is_same = packed(os.fstat(descriptor)) == stat
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None
+    return data if is_same and len(data) == size else None

@@ -14,7 +14,7 @@ from zlib import adler32
 from cogpack.encodings import is_utf8
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.content import AtOnce, Content
-from cogpack.layers.entry import Directory, Entry, Fifo, File, HardLink, Symlink, Whiteout
+from cogpack.layers.entry import Directory, Entry, Fifo, File, HardLink, Members, Symlink, Whiteout
 from cogpack.sizes import BLOCK
 
 VERSION = 1
@@ -29,11 +29,15 @@ Segment: TypeAlias = bytes | Content
 RECORD = 512
 _SMALL = BLOCK // 4
 _END = bytes(2 * RECORD)
+_PADDINGS = [bytes(-size % RECORD) for size in range(RECORD)]
+"""What follows a content, by its size."""
+_SHORT = 100
+"""Bytes of the longest name that every header has room for."""
 _MAX_SIZE = 8**11 - 1
 _MAX_ID = 8**7 - 1
 
 
-def segments(entries: Iterable[Entry]) -> Iterator[Segment]:
+def segments(entries: Iterable[Entry | Members]) -> Iterator[Segment]:
     """Make the tar of `entries`, which must be sorted, with parents (`entry.complete`)."""
     for entry in entries:
         match entry:
@@ -44,8 +48,8 @@ def segments(entries: Iterable[Entry]) -> Iterator[Segment]:
                 )
                 if size:
                     yield entry.content
-                    if padding := -size % RECORD:
-                        yield bytes(padding)
+                    if size % RECORD:
+                        yield _PADDINGS[size % RECORD]
             case Directory():
                 yield header(entry.path + "/", b"5", mode=entry.mode, uid=entry.uid, gid=entry.gid)
             case Symlink():
@@ -56,7 +60,27 @@ def segments(entries: Iterable[Entry]) -> Iterator[Segment]:
                 yield header(entry.path, b"6", mode=entry.mode, uid=entry.uid, gid=entry.gid)
             case Whiteout():
                 yield header(entry.member, b"0", mode=0)
+            case Members():
+                yield entry
     yield _END
+
+
+def members(files: Iterable[tuple[str, int, bytes]]) -> bytes:
+    """Make the members of files in a row: path, mode and content of each."""
+    made: list[bytes] = []
+    for path, mode, data in files:
+        size = len(data)
+        if len(path) <= _SHORT and path.isascii():
+            made += (_usual(path.encode(), mode, size), data, _PADDINGS[size % RECORD])
+        else:
+            made += (header(path, b"0", mode=mode, size=size), data, _PADDINGS[size % RECORD])
+    return b"".join(made)
+
+
+def member_size(path: str, size: int) -> int:
+    """Count the bytes of such a member, whose content has so many."""
+    usual = len(path) <= _SHORT and path.isascii()
+    return (RECORD if usual else len(header(path, b"0", mode=0, size=size))) + size + -size % RECORD
 
 
 def size(parts: Iterable[Segment]) -> int:
@@ -66,28 +90,23 @@ def size(parts: Iterable[Segment]) -> int:
 
 def blocks(parts: Iterable[Segment]) -> Iterator[bytes]:
     """Give the plain bytes of the tar, small pieces joined."""
-    joined = bytearray()
+    small: list[bytes] = []
+    size = 0
     for part in parts:
         data = part if isinstance(part, bytes) else part.at_once() if isinstance(part, AtOnce) else None
-        if data is not None and len(data) < _SMALL:  # of very many files all is
-            joined += data
-            if len(joined) >= BLOCK:
-                yield bytes(joined)
-                joined.clear()
-            continue
         for block in (data,) if data is not None else read(cast("Content", part)):
-            if len(block) >= _SMALL:
-                if joined:
-                    yield bytes(joined)
-                    joined.clear()
+            length = len(block)
+            if length < _SMALL:  # of very many files all is
+                small.append(block)
+                size += length
+            if small and (size >= BLOCK or length >= _SMALL):
+                yield b"".join(small)
+                small.clear()
+                size = 0
+            if length >= _SMALL:
                 yield block
-            else:
-                joined += block
-                if len(joined) >= BLOCK:
-                    yield bytes(joined)
-                    joined.clear()
-    if joined:
-        yield bytes(joined)
+    if small:
+        yield b"".join(small)
 
 
 def read(content: Content) -> Iterator[bytes]:
@@ -116,7 +135,7 @@ def header(
     xattrs: tuple[tuple[str, bytes], ...] = (),
 ) -> bytes:
     """Make one ustar header (POSIX.1-1988, "ustar Interchange Format"), after a PAX one where needed."""
-    if kind == b"0" and not (uid or gid or xattrs) and size <= _MAX_SIZE and len(path) <= 100 and path.isascii():
+    if kind == b"0" and not (uid or gid or xattrs) and size <= _MAX_SIZE and len(path) <= _SHORT and path.isascii():
         return _usual(path.encode(), mode, size)
     pax: list[tuple[str, bytes]] = []
     raw_path, raw_link = path.encode("utf-8", "surrogateescape"), link.encode("utf-8", "surrogateescape")

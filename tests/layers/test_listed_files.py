@@ -1,7 +1,7 @@
 """Files that are as they were are not looked up one by one, and a layer of them has the key that it had."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from support.clock import an_hour_later
 
 from cogpack.errors import MismatchError
+from cogpack.file_stat import Stat
+from cogpack.layers import listed as listed_files
 from cogpack.layers import tar
 from cogpack.layers.content import LocalFile
-from cogpack.layers.entry import ordered
+from cogpack.layers.entry import complete, ordered
 from cogpack.layers.files import LEAST, FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.layer import LayerSource
@@ -67,13 +69,18 @@ def prints(root: Path, **options: object) -> Fingerprints:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that are read, by name, in order."""
     found: list[str] = []
-    whole = LocalFile.whole
+    whole, at_once = LocalFile.whole, listed_files._read_as_listed
 
     def watched(file: LocalFile) -> bytes:
         found.append(Path(file.path).name)
         return whole(file)
 
+    def watched_at_once(path: str, stat: Stat, size: int) -> bytes | None:
+        found.append(Path(path).name)
+        return at_once(path, stat, size)
+
     monkeypatch.setattr(LocalFile, "whole", watched)
+    monkeypatch.setattr("cogpack.layers.listed._read_as_listed", watched_at_once)
     return found
 
 
@@ -192,6 +199,45 @@ def test_what_is_no_file_any_more_is_an_error(root: Path, make: Callable[[Path],
         source.key()
 
 
+def test_a_file_that_grew_large_since_it_was_listed_is_an_error_of_the_pass_that_meets_it(root: Path) -> None:
+    """It might have been stored once, had that been known when the pass began."""
+    source = listed(root, prints(root))
+    (root / "b").write_bytes(bytes(LEAST))
+    with pytest.raises(MismatchError, match="/b: changed while it was read"):
+        blocks(source)
+
+
+def test_what_a_pass_takes_as_it_is_now_the_next_has_again_and_the_listing_s_key_is_not_learnt(root: Path) -> None:
+    known = prints(root)
+    source = listed(root, known)
+    (root / "b").write_bytes(b"b" * 70_000)
+    first = blocks(source)
+    assert first.count(b"b") >= 70_000
+    assert blocks(source) == first
+    assert tar.size(tar.segments(ordered(source.entries(), {}))) == len(first)
+    assert source.key() == plainly(root, Fingerprints(root.parent / "other")).key()
+    known.save()
+    (root / "b").write_text("b")
+    assert key(root) == plainly(root, Fingerprints(root.parent / "third")).key()
+
+
+@pytest.mark.parametrize("known", [(), range(700), range(0, 700, 3)])
+def test_many_small_files_are_the_layer_that_they_are_one_by_one(root: Path, known: Sequence[int]) -> None:
+    def write(number: int) -> None:
+        (root / f"data/{number:04} {'é' if number % 50 == 0 else ''}").write_bytes(b"%d" % number * (number % 700))
+
+    for number in known:
+        write(number)
+    key(root)
+    for number in range(700):
+        write(number)
+    source, plain = listed(root, prints(root)), plainly(root, Fingerprints(root.parent / "other"))
+    segments = list(tar.segments(ordered(source.entries(), {})))
+    assert len(segments) < (700 if known else 60)
+    assert (blocks(source), source.key()) == (blocks(plain), plain.key())
+    assert tar.size(segments) == len(blocks(source))
+
+
 def test_a_file_that_changes_between_two_passes_is_an_error(root: Path) -> None:
     source = listed(root, prints(root))
     blocks(source)
@@ -236,7 +282,10 @@ def test_any_tree_is_the_layer_that_it_is_file_by_file_and_after_any_change(data
             source, plain = listed(root, known, schema), plainly(root, Fingerprints(root.parent / "other"), schema)
             if data.draw(st.booleans()):
                 assert source.key() == plain.key()
-            assert blocks(source) == blocks(plain)
+            made = blocks(source)
+            assert made == blocks(plain)
+            assert len(made) == tar.size(tar.segments(ordered(source.entries(), {})))
+            assert made == b"".join(tar.blocks(tar.segments(complete(source.entries(), {}))))
             assert source.key() == plain.key()
             known.save()
 
