@@ -10,7 +10,7 @@ it.
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Literal, TypeAlias
@@ -33,6 +33,8 @@ _NEVER = frozenset(
     {".git", ".hg", ".svn", ".DS_Store", "__pycache__", ".venv"}
     | {".mypy_cache", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints"}
 )
+_UNUSUAL = "._"
+"""What all of them begin with."""
 _LAYOUT = "oci-layout"
 """The file by which an OCI image layout is known (image-spec image-layout.md)."""
 
@@ -40,6 +42,9 @@ _ARCHIVES = (b"layers/0.tar", b"oci-layout")
 """First members of the archives that `sinks/archive` and `sinks/stored` write."""
 
 _KINDS = {stat.S_IFSOCK: "a socket", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+_KIND = stat.S_IFMT(0xFFFF)
+"""The bits of a mode that tell it."""
 
 _PATH = attrgetter("path")
 
@@ -108,9 +113,23 @@ def listing_digest(files: Sequence[ProjectFile], *more: bytes) -> str:
     return digest.hexdigest()
 
 
+def by_end(files: Iterable[ProjectFile]) -> dict[str, list[ProjectFile]]:
+    """Sort files by what begins with the last dot of their paths, or by the last character: of very many files there
+    are few such ends, and most questions are about these."""
+    found: dict[str, list[ProjectFile]] = {}
+    for file in files:
+        path = file.path
+        end = path[path.rfind(".") :]
+        if (same := found.get(end)) is None:
+            found[end] = [file]
+        else:
+            same.append(file)
+    return found
+
+
 def newest(files: Sequence[ProjectFile]) -> int:
     """Tell when the last of them was touched, in nanoseconds since 1970."""
-    return max((touched_ns(file.stat) for file in files if file.stat), default=0)
+    return touched_ns(b"".join([file.stat for file in files if file.stat]))
 
 
 def holds(root: str, patterns: Patterns, path: str) -> bool:
@@ -177,7 +196,7 @@ class _Walk:
             with _scan(self._root, directory, parent) as (own, entries):
                 for entry in entries:
                     name = entry.name
-                    is_usual = name[0] != "." and name not in _NEVER and not at_root
+                    is_usual = name[0] not in _UNUSUAL and not at_root
                     if not is_usual and is_never(name, at_root=at_root):
                         continue
                     path = prefix + name
@@ -224,19 +243,8 @@ class _Walk:
         except OSError as error:
             raise _unreadable(path, error) from error
         mode = status.st_mode
-        if stat.S_ISLNK(mode):
-            if self._caches.leads_there(path):
-                return None
-            try:
-                target = os.readlink(f"{self._root}/{path}")  # noqa: PTH115 - a Path would rewrite it
-            except OSError as error:
-                raise _unreadable(path, error) from error
-            self._links.check(path, target)
-            return ProjectFile(path=path, kind="symlink", target=target)
-        if not stat.S_ISREG(mode):
-            kind = _KINDS.get(stat.S_IFMT(mode), "no file")
-            self.notes.append(Note(Code.SPECIAL_FILE, f"{path}: {kind}, left out"))
-            return None
+        if mode & _KIND != stat.S_IFREG:
+            return self._other(path, mode)
         if status.st_ino in self._inodes and (own := self._apart.get((status.st_dev, status.st_ino))):
             self.notes.append(Note(Code.OWN_OUTPUT, f"{path}: {own}, left out"))
             return None
@@ -245,6 +253,21 @@ class _Walk:
             return None
         executable = mode & stat.S_IXUSR != 0
         return ProjectFile(path=path, kind="file", executable=executable, size=status.st_size, stat=packed(status))
+
+    def _other(self, path: str, mode: int) -> ProjectFile | None:
+        """Take a link; what is no file either is left out."""
+        if not stat.S_ISLNK(mode):
+            kind = _KINDS.get(stat.S_IFMT(mode), "no file")
+            self.notes.append(Note(Code.SPECIAL_FILE, f"{path}: {kind}, left out"))
+            return None
+        if self._caches.leads_there(path):
+            return None
+        try:
+            target = os.readlink(f"{self._root}/{path}")  # noqa: PTH115 - a Path would rewrite it
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        self._links.check(path, target)
+        return ProjectFile(path=path, kind="symlink", target=target)
 
 
 def _is_image(path: str) -> bool:

@@ -3,7 +3,7 @@
 import difflib
 import os
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from cogpack.encodings import decode_text
 from cogpack.errors import InputError, together
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
-from cogpack.project.files import Identity, Listing, ProjectFile, holds, is_never, keeps, list_files, own_output
+from cogpack.project.files import Identity, Listing, ProjectFile, by_end, holds, is_never, keeps, list_files, own_output
 from cogpack.project.ignore import Patterns, parse_ignore
 from cogpack.project.inputs import ProjectInputs, read_inputs
 from cogpack.project.lfs import LfsAttributes
@@ -53,7 +53,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     def notes(self) -> tuple[Note, ...]:
         """Give notes of what is worth a word about the files."""
         of_caches = (note for path in self._listing.caches for note in self._of_cache(path))
-        return (*self._listing.notes, *of_caches, *secret_notes(str(self.root), self.files()))
+        return (*self._listing.notes, *of_caches, *secret_notes(str(self.root), self._ends))
 
     def is_its_cache(self, directory: Path) -> bool:
         """Tell whether this is the cache of this run; also of directories outside of the project."""
@@ -65,7 +65,12 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def weights(self) -> tuple[ProjectFile, ...]:
         """Give those of the files that are weights."""
-        return tuple(filter(self._rules.is_weight, self._files))
+        return self._rules.weights(self._files)
+
+    def with_ends(self, ends: Iterable[str]) -> Iterator[ProjectFile]:
+        """Give the files whose paths end so, from their last dot on."""
+        for end in ends:
+            yield from self._ends.get(end, ())
 
     def split_rules(self, managed: Mapping[str, Callable[[], bytes]]) -> SplitRules:
         """Make the rules by which weights are split over layers. `managed`: small files of managed weights, by path,
@@ -205,9 +210,20 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         file = self._by_path.get(self._links.find(path) or "")
         return file if file is not None and file.kind == "file" else None
 
-    @cached_property
+    @property
     def _files(self) -> tuple[ProjectFile, ...]:
-        return self._rules.find_pointers(str(self.root), self._listing.files)
+        return self._with_pointers[0]
+
+    @property
+    def _ends(self) -> dict[str, list[ProjectFile]]:
+        return self._with_pointers[1]
+
+    @cached_property
+    def _with_pointers(self) -> tuple[tuple[ProjectFile, ...], dict[str, list[ProjectFile]]]:
+        listed = self._listing.files
+        ends = by_end(listed)
+        files = self._rules.find_pointers(str(self.root), listed, ends)
+        return files, ends if files is listed else by_end(files)
 
     @cached_property
     def _by_path(self) -> dict[str, ProjectFile]:

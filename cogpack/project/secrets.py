@@ -4,8 +4,8 @@ Both must agree. A certificate in a .pem, an .env without a value and an .npmrc 
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from functools import cache, lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 
 import msgspec
 
@@ -127,9 +127,10 @@ def is_of_secrets(path: str) -> bool:
     return is_suspect(path) and _any().fullmatch("/".join(path.rsplit("/", 2)[-2:])) is not None
 
 
-def secret_notes(root: str, files: Iterable[ProjectFile]) -> Iterator[Note]:
-    """Give a note of each file that looks like a secret. Only files of the names that are looked for are opened."""
-    for file in _suspects(files):
+def secret_notes(root: str, ends: Mapping[str, Sequence[ProjectFile]]) -> Iterator[Note]:
+    """Give a note of each file that looks like a secret; `ends`: of `by_end`. Only files of the names that are looked
+    for are opened."""
+    for file in sorted(_suspects(ends), key=lambda file: file.path):
         if file.kind != "file" or not file.size or file.pointer is not None:
             continue
         if not is_of_secrets(path := file.path.lower()):
@@ -142,17 +143,13 @@ def secret_notes(root: str, files: Iterable[ProjectFile]) -> Iterator[Note]:
             yield Note(kind.code, text)
 
 
-def _suspects(files: Iterable[ProjectFile]) -> Iterator[ProjectFile]:
+def _suspects(ends: Mapping[str, Sequence[ProjectFile]]) -> Iterator[ProjectFile]:
     """Leave out most of very many files: those whose suffix no secret has (`is_suspect`)."""
-    for file in files:
-        path = file.path
-        if (dot := path.rfind(".")) < 0 or _is_suspect(path[dot:]) or ".env." in path.lower():
-            yield file
-
-
-@lru_cache(maxsize=1024)
-def _is_suspect(end: str) -> bool:
-    return is_suspect(end.lower())
+    for end, files in ends.items():
+        if not end.startswith(".") or is_suspect(end.lower()):
+            yield from files
+        else:
+            yield from [file for file in files if ".env." in file.path.lower()]
 
 
 def _head(root: str, path: str) -> bytes:

@@ -64,9 +64,14 @@ class WeightRules:
         large = file.size >= LARGE and _suffix(file.path) not in _SOURCE_SUFFIXES
         return large or self._include.matches(file.path) or (file.size >= self._min_size and is_named(file.path))
 
-    def find_pointers(self, root: str, files: tuple[ProjectFile, ...]) -> tuple[ProjectFile, ...]:
-        """Give `files`, with the git-lfs pointers that stand where weights should be."""
-        if not self._asked and not any(is_named(file.path) for file in files):  # of very many files no second list
+    def weights(self, files: Iterable[ProjectFile]) -> tuple[ProjectFile, ...]:
+        """Give those of `files` that are weights."""
+        least = 0 if self._asked else self._least
+        return tuple([file for file in files if file.size >= least and self.is_weight(file)])
+
+    def find_pointers(self, root: str, files: tuple[ProjectFile, ...], ends: Iterable[str]) -> tuple[ProjectFile, ...]:
+        """Give `files`, with the git-lfs pointers that stand where weights should be. `ends`: of `by_end`."""
+        if not self._asked and not any(map(_says_so, ends)):  # of very many files no second list
             return files
         return tuple(self._find_pointer(root, file) for file in files)
 

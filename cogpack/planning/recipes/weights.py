@@ -89,7 +89,7 @@ def weight_notes(project: Project, gathered: Gathered) -> Iterator[Note]:
     """Note what a loader would miss: files that are not there, and files that are not what they are called."""
     managed = {project_path(weight.path): weight for weight in local_weights(project)}
     weights = [found.weight.name for found in gathered.weights]
-    paths = [*(file.path for file in project.files() if file.kind != "directory"), *managed, *weights]
+    paths = [file.path for file in project.files() if file.kind != "directory"] + [*managed, *weights]
 
     def read(path: str) -> bytes | None:
         with suppress(InputError, OSError):  # too large for an index, or a server's
@@ -100,8 +100,8 @@ def weight_notes(project: Project, gathered: Gathered) -> Iterator[Note]:
     yield from incomplete(paths, read)
     files = {path: weight.file for path, weight in managed.items() if path.endswith(FORMATS)} | {
         file.path: project.root / file.path
-        for file in project.files()
-        if file.path.endswith(FORMATS) and file.kind == "file" and file.pointer is None
+        for file in project.with_ends(FORMATS)
+        if file.kind == "file" and file.pointer is None
     }
     yield from unsound({path: LocalFile.of(file) for path, file in files.items()})
 
