@@ -68,7 +68,9 @@ class FakeBuilder:
         assert source.path.read_bytes() == f"source of {source.title}".encode()
         self.built.append(source.title)
         if source.name in self.broken:
-            return InputError(f"{source.title}: gcc: not found", next_step="add gcc to system_packages")
+            return InputError(
+                f"{source.title}: gcc: not found\n  beside neighbour", next_step="add gcc to system_packages"
+            )
         files = {f"{source.name}.py": self.text}
         requires = self.requires.get(source.title, ())
         path = make_wheel(self.directory, source.name, source.version, files=files, requires=requires)
@@ -124,7 +126,9 @@ class Place:
                 cache=self.session.cache,
                 metadata=self.session.metadata,
                 sources=sources,
-                places=lambda text: ["requirements.txt:1"] if "old" in text else (),
+                places=lambda text: [
+                    f"requirements.txt:{at}" for at, name in ((1, "old"), (9, "neighbour")) if name in text
+                ],
             )
             builds, requires = sources.builds_of(found.wheels)
         return msgspec.structs.replace(found, builds=builds, build_requirements=requires)
@@ -209,7 +213,8 @@ def test_all_that_cannot_be_built_is_one_error_with_file_line_and_reason(place: 
         place.resolve("old", "older", "nowhere")
     nowhere, *others = (part.message for part in caught.value.parts)
     assert "nowhere was not found" in nowhere
-    assert others == [f"requirements.txt:1: {name} 1.0: gcc: not found" for name in ("old", "older")]
+    found = [message.partition("\n")[0] for message in others]
+    assert found == [f"requirements.txt:1: {name} 1.0: gcc: not found" for name in ("old", "older")]
 
 
 @pytest.mark.slow

@@ -123,6 +123,8 @@ _HEADERS = {
 """Debian's packages by a header of theirs."""
 
 _OTHER = "pin another version, or give a wheel of it"
+_TOLD = 8
+"""Lines that are repeated where it is known what they mean."""
 _SETUP = {
     "imp": "module imp, which is gone since Python 3.12: set build.python_version to 3.11",
     "asynchat": "module asynchat, which is gone since Python 3.12: set build.python_version to 3.11",
@@ -148,9 +150,10 @@ def _minor(python: str) -> int:
 
 def failed(job: Job, done: Done, repairs: Sequence[Repair]) -> InputError:
     """Make the error of a source that can't be built."""
-    why, advice = _reason(done.said, job, repairs) or (f"its build ended with {done.status}", _OTHER)
+    found = _reason(done.said, job, repairs)
+    why, advice = found or (f"its build ended with {done.status}", _OTHER)
     tried = f" (built with {'; '.join(map(str, repairs))})" if repairs else ""
-    told = "".join(f"\n  {line}" for line in done.said)
+    told = "".join(f"\n  {line}" for line in list(done.said)[-_TOLD if found else 0 :])
     kind = WantsCompilerError if _wants_compiler(done.said) else InputError
     return kind(f"{job.title}: can't be built: {why}{tried}{told}", next_step=advice)
 

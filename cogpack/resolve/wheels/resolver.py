@@ -221,8 +221,8 @@ def _torch_away(error: UnavailableError, indexes: Indexes) -> UnavailableError:
 
 
 def _placed(text: str, places: Callable[[str], Sequence[str]]) -> str:
-    """Begin `text` with the lines that it is about."""
-    lines = ", ".join(places(text))
+    """Begin `text` with the lines that it is about; below its own line is what others said."""
+    lines = ", ".join(places(text.partition("\n")[0]))
     return f"{lines}: {text}" if lines else text
 
 

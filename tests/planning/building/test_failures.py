@@ -114,6 +114,12 @@ def test_a_build_that_never_ends_names_the_limit_that_it_met() -> None:
     assert "{limits: {time: NUMBER}}" in error.next_step
 
 
+def test_of_what_is_understood_the_last_lines_are_enough() -> None:
+    said = [*map(str, range(30)), "urlopen error [Errno -3]"]
+    assert failed(job(), Done(status=1, said=said), []).message.count("\n") == 8
+    assert failed(job(), Done(status=1, said=said[:-1]), []).message.count("\n") == 30
+
+
 def test_what_setuptools_says_of_each_file_does_not_hide_why_a_build_failed() -> None:
     told: list[str] = []
     said = Said(told.append)
