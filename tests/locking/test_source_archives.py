@@ -218,6 +218,18 @@ def test_all_that_cannot_be_built_is_one_error_with_file_line_and_reason(place: 
 
 
 @pytest.mark.slow
+def test_what_cannot_be_built_is_told_with_who_requires_it(place: Place) -> None:
+    place.source("hidden", "1.0")
+    place.builder.broken |= {"hidden"}
+    make_wheel(place.links, "middle", "1.0", files={"middle.py": b""}, requires=("hidden",))
+    make_wheel(place.links, "old", "1.0", files={"old.py": b""}, requires=("middle",))
+    with pytest.raises(InputError) as caught:
+        place.resolve("old")
+    line, _, _ = caught.value.message.partition("\n")
+    assert line == "requirements.txt:1: old requires middle, which requires hidden 1.0: gcc: not found"
+
+
+@pytest.mark.slow
 def test_what_cannot_be_built_names_the_pythons_that_it_has_wheels_for(place: Place) -> None:
     place.source("old", "1.0")
     place.builder.broken |= {"old"}

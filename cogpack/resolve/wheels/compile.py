@@ -4,11 +4,12 @@ In and out are files of a scratch directory: a requirements file, and a lock as 
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _SECONDS = 900
 _LOCK = "pylock.cogpack.toml"
 _TORCH = "pyproject.toml"
+_VIA = "via.txt"
+_ON_A_LINE = ("--annotation-style", "line")
 
 
 def compile_lock(
@@ -44,12 +47,13 @@ def compile_lock(
     without: Iterable[str] = (),
     overrides: Iterable[str] = (),
     of_torch: Sequence[str] = (),
+    via: dict[str, tuple[str, ...]] | None = None,
 ) -> "tuple[list[Package], list[Note]]":
     """Give what uv chose, for the target only, and what it warned of.
 
     `preferences`: (name, version) to keep where they fit; `without`: names that count as not required, whoever
     requires them; `overrides`: lines that count in place of what is required of their packages; `of_torch`: names that
-    come from PyTorch's index alone, and are required.
+    come from PyTorch's index alone, and are required; `via`: takes, by name, who requires each, with "" for the user.
     """
     with writing(cache):
         cache.mkdir(parents=True, exist_ok=True)
@@ -69,11 +73,11 @@ def compile_lock(
         if indexes.torch and of_torch:
             command += [_TORCH]
         command += ["--constraints", "constraints.txt", "--overrides", "overrides.txt"]
-        command += ["--format", "pylock.toml", "--output-file", _LOCK, "--no-header"]
+        command += ["--no-header"]
         # uv needs some interpreter to run, and would install one if it found none.
         command += ["--python", sys.executable, "--no-python-downloads"]
         command += ["--python-version", target.python, "--python-platform", target.uv_platform]
-        command += ["--only-binary", ":all:", "--generate-hashes"]
+        command += ["--only-binary", ":all:"]
         if exclude_newer:
             command += ["--exclude-newer", exclude_newer]
             for name in of_torch:  # its index does not say when a file was uploaded, and uv would take none
@@ -84,14 +88,43 @@ def compile_lock(
             "UV_NO_PROGRESS": "1",
             "NO_COLOR": "1",
         }
-        done, said = _run(command, work, environment)
+        written = ["--format", "pylock.toml", "--output-file", _LOCK, "--generate-hashes"]
+        done, said = _run([*command, *written], work, environment)
         said = indexes.told(said)
         if indexes.relay and (error := indexes.relay.failure()):
             with indexes.hiding():
                 raise error
         if not done:
             raise failure(said, target)
+        if via is not None and _run([*command, "--output-file", _VIA, *_ON_A_LINE], work, environment)[0]:
+            via.update(_requirers((work / _VIA).read_text()))
         return _read((work / _LOCK).read_bytes(), target), list(warned(said))
+
+
+def _requirers(text: str) -> dict[str, tuple[str, ...]]:
+    """Read a requirements file of uv's, "av==11.0.0  # via faster-whisper, -r requirements.in"."""
+    found = {}
+    for line in text.splitlines():
+        pin, _, names = line.partition("  # via ")
+        own = (name if re.fullmatch(r"[a-z0-9-]+", name) else "" for name in names.split(", "))
+        found[re.split(r"[=@ ]", pin, maxsplit=1)[0]] = tuple(own)
+    return found
+
+
+def way_to(name: str, via: Mapping[str, Sequence[str]]) -> str:
+    """Tell how the user comes to require a package, "a requires b, which requires "; "" where that is not known, or
+    the user's own wish."""
+    ways: list[tuple[str, ...]] = [(name,)]
+    seen: set[str] = set()
+    for way in ways:
+        above = via.get(way[0], ())
+        if "" in above and len(way) > 1:
+            return f"{way[0]} requires " + "".join(f"{one}, which requires " for one in way[1:-1])
+        if "" in above:
+            return ""
+        ways += ((one, *way) for one in above if one not in seen)
+        seen.update(above)
+    return ""
 
 
 def _run(command: Sequence[str], work: Path, environment: dict[str, str]) -> tuple[bool, str]:

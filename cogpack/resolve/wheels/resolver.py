@@ -21,7 +21,7 @@ from cogpack.notes import Note
 from cogpack.progress import SILENT, Progress
 from cogpack.requirements.model import anonymous
 from cogpack.resolve.wheels.choice import best_wheel, filename_of, named_hashes, no_wheel, sha256_of
-from cogpack.resolve.wheels.compile import compile_lock
+from cogpack.resolve.wheels.compile import compile_lock, way_to
 from cogpack.resolve.wheels.elsewhere import is_elsewhere
 from cogpack.resolve.wheels.failures import AddressError, BlamedError
 from cogpack.resolve.wheels.indexes import Indexes
@@ -100,7 +100,7 @@ def resolve_wheels(
     soft = dict(optional)
     left_out: list[Note] = []
 
-    def compiled() -> "tuple[list[Package], list[Note]]":
+    def compiled(via: dict[str, tuple[str, ...]] | None = None) -> "tuple[list[Package], list[Note]]":
         return compile_lock(
             [*lines, *soft],
             constraints,
@@ -122,6 +122,7 @@ def resolve_wheels(
             without=without,
             overrides=overrides,
             of_torch=of_torch,
+            via=via,
             more=() if dependencies else ("--no-deps",),
         )
 
@@ -161,7 +162,10 @@ def resolve_wheels(
             failed = sources.build(_hashes(packages), partial(neighbours, packages)) if sources else None
             if failed is None:
                 break
-            faults += (_at(error, places) for error in failed.values())
+            via: dict[str, tuple[str, ...]] = {}
+            if failed:
+                compiled(via)
+            faults += (_at(error, places, way_to(name, via)) for name, error in failed.items())
             without += failed
         except BlamedError as error:
             # Looked for one by one: uv tells of the first, and a project may have many.
@@ -206,8 +210,8 @@ def _hashes(packages: "Sequence[Package]") -> frozenset[str]:
     return frozenset(filter(None, found))
 
 
-def _at(error: InputError, places: Callable[[str], Sequence[str]]) -> InputError:
-    return InputError(_placed(error.message, places), next_step=error.next_step)
+def _at(error: InputError, places: Callable[[str], Sequence[str]], way: str = "") -> InputError:
+    return InputError(_placed(way + error.message, places), next_step=error.next_step)
 
 
 def _torch_away(error: UnavailableError, indexes: Indexes) -> UnavailableError:
