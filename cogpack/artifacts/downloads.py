@@ -76,6 +76,7 @@ class Store:
         self._depot = depot
         self._last = last
         self._tuning = tuning
+        self._wanted: dict[Digest, int] = {}
         self._closing = ExitStack()
         self._open_ranges: Ranged | None = None
 
@@ -179,6 +180,7 @@ class Store:
     def _fetch_now(self, artifact: Artifact, urls: Callable[[], Iterable[str]], task: Task | None) -> Path:
         if self._depot:
             raise self._depot.lacking(f"{artifact.title or artifact.name} ({artifact.digest})")
+        self._wanted.setdefault(artifact.digest, len(self._wanted))  # before it waits for its address, as others do
         moving = task or self._http.progress.task(artifact.title or artifact.name, artifact.size, "fetch")
         path = self._http.retries(1).persist(lambda: self._fetch(artifact, self._places(artifact, urls), moving))
         if task is None:
@@ -247,8 +249,8 @@ class Store:
         """Made for the first file that is large: it has threads."""
         with self._lock:
             if self._open_ranges is None:
-                ranges = Ranged(self._http, attempts=_ATTEMPTS, refusal=self._refusal, tuning=self._tuning)
-                self._open_ranges = self._closing.enter_context(ranges)
+                told = partial(Ranged, self._http, attempts=_ATTEMPTS, refusal=self._refusal, tuning=self._tuning)
+                self._open_ranges = self._closing.enter_context(told(place=self._wanted.__getitem__))
             return self._open_ranges
 
     def close(self) -> None:
@@ -323,11 +325,9 @@ class Store:
     def _sweep(self, directory: Path) -> None:
         """Parts that a killed process left."""
         for part in filter(lambda path: is_unfinished(path.name), directory.iterdir()):
-            try:
+            with suppress(FileNotFoundError):  # another process was quicker
                 if part.stat().st_mtime < time.time() - _ABANDONED:
                     part.unlink()
-            except FileNotFoundError:  # another process was quicker
-                continue
 
     def _refusal(self, url: str, stream: Stream) -> CogpackError:
         if stream.status in (401, 403):

@@ -21,21 +21,34 @@ from cogpack.registry.pull.tuning import Tuning
 from cogpack.registry.refusals import ExpiredError
 
 CONNECTIONS = 8
-"""For all files together; the first file has them first, so that something can be made of it soon."""
+"""For all files together; one file has them before the others, so that something can be made of it soon."""
 
 
 class Ranged:
     """Fetches while the `with` is open, from any number of threads."""
 
     def __init__(
-        self, http: Http, *, attempts: int, refusal: Callable[[str, Stream], CogpackError], tuning: Tuning
+        self,
+        http: Http,
+        *,
+        attempts: int,
+        refusal: Callable[[str, Stream], CogpackError],
+        tuning: Tuning,
+        place: Callable[[Digest], int],
     ) -> None:
-        """`attempts`: failures in a row that end a file; `refusal`: what an answer says that holds no file."""
+        """`attempts`: failures in a row that end a file; `refusal`: what an answer says that holds no file; `place`: of
+        a file among the others, lowest first."""
         self._http = http
         self._attempts = attempts
         self._refusal = refusal
         self._urls: dict[Digest, str] = {}
-        self._fetcher = Fetcher(self, connections=CONNECTIONS, cancellation=http.cancellation, tuning=tuning)
+        self._fetcher = Fetcher(
+            self,
+            connections=CONNECTIONS,
+            cancellation=http.cancellation,
+            tuning=tuning,
+            place=lambda file: place(file.digest),
+        )
 
     def fetch(
         self, file: Descriptor, url: str, target: Path, on_bytes: Callable[[int], None], stays: Callable[[], bool]

@@ -20,8 +20,10 @@ from cogpack.http.tls import TLS
 
 Socket: TypeAlias = socket.socket | TLS
 
-_PIECE = 64 * 1024
-"""Bytes handed to a socket at a time: TLS tells nothing of a piece before all of it is gone."""
+_PIECE = 256 * 1024
+"""Bytes handed to a socket at a time, between looks at what they say;"""
+_PIECE_OF_TLS = 64 * 1024
+"""to TLS, which tells nothing of a piece before all of it is gone."""
 _MOMENT = 0.02
 """Seconds."""
 _EARLY = 64 * 1024
@@ -121,11 +123,11 @@ class Connection:
     def write(self, buffer: bytes, deadlines: Deadlines) -> None:
         """Send all of `buffer`; `WriteError` also where an answer or the end comes first, which can then be read."""
         deadlines.sending()
-        view = memoryview(buffer)
+        view, most = memoryview(buffer), _PIECE_OF_TLS if isinstance(self._socket, TLS) else _PIECE
         while view:
             self._listen()
             try:
-                sent = self._socket.send(view[:_PIECE])
+                sent = self._socket.send(view[:most])
             except _NOT_YET as error:
                 self._wait(deadlines, error, WRITE | READ, httpx.WriteTimeout)
             except OSError as error:  # an `Exchange` goes on to read: what they said before is there

@@ -4,6 +4,7 @@ import base64
 import errno
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,38 @@ def test_ranges_of_one_file_come_beside_each_other(store: Store, tmp_path: Path)
     assert path.read_bytes() == DATA
     assert len(fake.seen) == 8
     assert left(tmp_path) == [WHEEL.digest[7:]]
+
+
+def test_the_file_that_was_wanted_first_has_the_connections_first(tmp_path: Path) -> None:
+    """Whichever address is known first: the first file is the one that takes longest to use."""
+    later = noise(len(DATA), 1)
+    both, began, known = threading.Barrier(2), threading.Event(), threading.Event()
+    asked: list[str] = []
+
+    def script(request: Request) -> Answer:
+        if request.headers["range"].startswith("bytes=0-"):
+            known.set()
+            both.wait(10)
+        asked.append(request.path)
+        return ranged(request, later if request.path == "/later" else DATA)
+
+    with Http() as http, serving(script) as fake, ThreadPoolExecutor(2) as pool:
+        store = Store(tmp_path / "store", http, tuning=Tuning(ranged=512 * KiB, part=8 * KiB, largest_part=8 * KiB))
+
+        def first() -> list[str]:
+            began.set()
+            assert known.wait(10)
+            return [f"{fake.url}/first"]
+
+        files = [pool.submit(store.fetch, WHEEL, first)]
+        assert began.wait(10)
+        files.append(
+            pool.submit(store.fetch, Artifact("y.whl", sha256(later), len(later)), lambda: [f"{fake.url}/later"])
+        )
+        assert [file.result().read_bytes() for file in files] == [DATA, later]
+        store.close()
+    assert len(asked) == 256
+    assert asked[::-1].index("/first") > 64, "most of the later file came before the first one was there"
 
 
 def test_a_cache_on_a_file_system_without_locks_serves(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

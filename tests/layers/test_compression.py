@@ -206,6 +206,14 @@ def damaged(plain: bytes = b"some text, " * 5000) -> Iterator[tuple[str, Deflate
         yield what, Deflated(plain, stream=bytes.fromhex(code))
 
 
+def test_many_small_files_come_in_few_blocks() -> None:
+    """Each block is hashed, framed and sent for itself."""
+    tree = complete([File(f"a/{n}", Deflated(b"%d words " % n * 40)) for n in range(2000)], {})
+    blocks = list(SplicedGzip().encode(tar.segments(tree), Hasher()))
+    assert gzip.decompress(b"".join(blocks)) == tar_bytes(tree)
+    assert len(blocks) == 1 + sum(map(len, blocks)) // (256 * 1024)
+
+
 @pytest.mark.parametrize("content", [pytest.param(content, id=what) for what, content in damaged()])
 def test_a_damaged_stream_is_never_a_layer(content: Deflated) -> None:
     with pytest.raises(InputError, match="don't unpack to what the archive says"):

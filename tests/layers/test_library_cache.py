@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.elf import library
 from support.wheels import make_wheel, wheel_file
+from support.world import noise
 
 from cogpack.digest import sha256
 from cogpack.elf import AMD64, Elf
@@ -40,6 +41,7 @@ def cublas(tmp_path: Path) -> WheelFile:
         "nvidia/cublas/lib/liblinked.so": b"INPUT(libcublas.so.12)",
         "nvidia/cublas/plugins/libplugin.so": library("libplugin.so"),
         "nvidia/cublas/include/cublas.h": b"",
+        "nvidia/cublas/data/tables": noise(512 * 1024),
     }
     return wheel_file(make_wheel(tmp_path, "nvidia-cublas-cu12", files=files, tag=TAG))
 

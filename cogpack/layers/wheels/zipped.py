@@ -14,6 +14,9 @@ from cogpack.sizes import BLOCK
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
+_BUFFER = 64 * 1024
+"""Whole buffers are read right to where they are wanted; what is read into a longer one is copied from there."""
+
 
 class ZipContent(msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """Is the bytes of `member` in the archive `file`, which `wheel` names in errors.
@@ -68,7 +71,7 @@ class _Raw(msgspec.Struct):
     crc32: int
 
     def open(self) -> BinaryIO:
-        return io.BufferedReader(_Slice(self.file, self.start, self.size), min(BLOCK, max(self.size, 1)))
+        return io.BufferedReader(_Slice(self.file, self.start, self.size), min(_BUFFER, max(self.size, 1)))
 
     def watch(self) -> None:
         return None

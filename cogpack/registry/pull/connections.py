@@ -43,9 +43,17 @@ class Fetcher:
     """It fetches blobs while it is open (`with`): `into` a file's region, or as a `stream` in order. Thread-safe."""
 
     def __init__(
-        self, source: BlobRequests, *, connections: int, cancellation: Cancellation, tuning: Tuning = TUNING
+        self,
+        source: BlobRequests,
+        *,
+        connections: int,
+        cancellation: Cancellation,
+        tuning: Tuning = TUNING,
+        place: Callable[[Descriptor], int] = lambda _: 0,
     ) -> None:
+        """`place`: which blob has the connections before another; of equal places, the one that was asked for first."""
         self._source = source
+        self._place = place
         self._tuning = tuning
         self._connections = connections
         self._cancellation = cancellation
@@ -127,7 +135,7 @@ class Fetcher:
     ) -> Iterator[BlobFetch]:
         fetch = BlobFetch(blob, store, download, on_bytes, self._source.retries(), self._tuning)
         with self._turn:
-            self._fetches.append(fetch)
+            self._fetches = sorted([*self._fetches, fetch], key=lambda one: self._place(one.blob))
             self._turn.notify_all()
         try:
             yield fetch
