@@ -10,6 +10,7 @@ import re
 import shlex
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -113,6 +114,20 @@ def local_modules(session: Session, project: Project) -> ModulesOf:
         return read_modules(Outlines(session, project, lambda wheel: wheel.filename), session)(wheels)
 
     return modules_of
+
+
+def imported_at(project: Project) -> Callable[[str], str]:
+    """Say where sources import a module as soon as they are imported; they are read when it is first asked."""
+
+    @cache
+    def places() -> dict[str, str]:
+        found: dict[str, str] = {}
+        for one in read_imports(_Files(project), roots_of(project.config)).modules:
+            for module in (one.module, *(f"{one.module}.{name}" for name in one.names)):
+                found.setdefault(module, one.place)
+        return found
+
+    return lambda module: places().get(module, "")
 
 
 def look_at_imports(project: Project, decisions: Decisions, modules_of: ModulesOf) -> Looked:

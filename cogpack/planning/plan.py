@@ -46,6 +46,7 @@ from cogpack.planning.steps.layer import OpenLayer, StepsLayer
 from cogpack.planning.steps.steps import Seen, Steps, dpkg_steps, make_steps
 from cogpack.project import ProjectFile
 from cogpack.project.files import listing_digest
+from cogpack.run_lines import may_bring_libraries
 from cogpack.runtime import contract
 from cogpack.runtime.contract import project_path
 from cogpack.runtime.schema import Described
@@ -191,6 +192,7 @@ def make_plan(
     below = (*base.layers, *cpython.layers, *base.packages, *installed, python.venv, *python.large)
     packages = (*chain.from_iterable(base.inputs.values()), *base.dpkg_inputs)
     platform = Platform.parse(config.pack.platform)
+    lines = read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed)
     libraries = Libraries(
         [(wheel, suppliers.wheel(wheel)) for wheel in decisions.wheels],
         (*ground, *installed),
@@ -199,12 +201,11 @@ def make_plan(
         platform.architecture,
         decisions.base.versions,
         clashes=decisions.clashes,
-        whole=not config.run,
+        whole=not (lines.remaining or any(may_bring_libraries(one.effect) for one in lines.effects)),
     )
     library_cache = libraries.plan_cache(maker)
     above = (*python.small, *library_cache.layers, *python.clashes)
     bytecode = plan_bytecode(decisions, base, cpython, python, suppliers.bytecode, maker)
-    lines = read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed)
     known = line_layers(config, lines, decisions, maker, suppliers.fetched, suppliers.hub_file, suppliers.cloned)
     seen = (*below, *known.large, *above, *known.small)
     shared = base.shared(between=len(cpython.layers))

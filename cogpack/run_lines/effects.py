@@ -4,6 +4,7 @@ A path is as it was written, without "." and doubled slashes; links of the tree 
 """
 
 import posixpath
+import re
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
@@ -13,6 +14,9 @@ from cogpack.requirements import Options
 
 FILE_MODE = 0o644
 """What programs give a file under the umask of a build step, 022; directories get 755."""
+
+
+_OF_LIBRARIES = re.compile(r"/lib(?:x?32|64)?(?:/|\Z)|/ld\.so|\.so(?:\.|\Z)|/site-packages(?:/|\Z)|/cuda")
 
 
 class Fetch(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -254,6 +258,12 @@ def touched(effect: Effect) -> tuple[str, ...]:
             return (directory or cache,)
         case PipInstall() | PipUninstall():
             return ()
+
+
+def may_bring_libraries(effect: Effect) -> bool:
+    """Tell whether the dynamic linker may find a library by it that was not there: one that lies where it looks, or a
+    place where it is to look. A clone's are loaded by who knows where they lie, and by no wheel."""
+    return any(_OF_LIBRARIES.search(path) for path in touched(effect))
 
 
 def within(path: str, root: str) -> bool:

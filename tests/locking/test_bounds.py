@@ -1,6 +1,7 @@
 """Versions that break beside one another are resolved again with the bound that their publishers left out."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
@@ -8,9 +9,16 @@ from packaging.specifiers import SpecifierSet
 
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedWheel
+from cogpack.locking.missing_imports import imported_at
 from cogpack.locking.wheels.bounds import within_bounds
+from cogpack.project import find_project
 from cogpack.resolve.wheels import Resolved
 from cogpack.resolve.wheels.bounds import broken_bounds
+
+
+def nothing(_: str) -> str:
+    """Says that sources import none."""
+    return ""
 
 
 class Index:
@@ -48,7 +56,7 @@ def test_the_newest_that_works_is_taken_and_said_of_each() -> None:
         huggingface_hub=["1.3.0", "0.26.0", "0.25.2"],
         numpy=["2.4.6", "1.26.4"],
     )
-    resolved = within_bounds(index.resolve, "3.11")
+    resolved = within_bounds(index.resolve, "3.11", nothing)
     assert versions(resolved) == {
         "diffusers": "0.24.0",
         "torch": "2.0.1+cu118",
@@ -66,13 +74,13 @@ def test_the_newest_that_works_is_taken_and_said_of_each() -> None:
 
 def test_what_goes_together_is_resolved_once() -> None:
     index = Index(diffusers=["0.29.0"], torch=["2.3.0"], huggingface_hub=["1.3.0"], numpy=["2.4.6"])
-    assert within_bounds(index.resolve, "3.11").notes == ()
+    assert within_bounds(index.resolve, "3.11", nothing).notes == ()
     assert index.asked == [[]]
 
 
 def test_what_a_project_pins_stays_and_other_bounds_hold() -> None:
     index = Index(diffusers=["0.24.0"], torch=["2.0.1"], huggingface_hub=["0.30.0"], numpy=["2.4.6", "1.26.4"])
-    resolved = within_bounds(index.resolve, "3.11")
+    resolved = within_bounds(index.resolve, "3.11", nothing)
     assert versions(resolved)["huggingface-hub"] == "0.30.0"
     assert versions(resolved)["numpy"] == "1.26.4"
     assert [note.text.split(":")[0] for note in resolved.notes] == ["numpy 1.26.4 instead of 2.4.6"]
@@ -80,7 +88,7 @@ def test_what_a_project_pins_stays_and_other_bounds_hold() -> None:
 
 def test_a_bound_that_another_makes_necessary_is_added_too() -> None:
     index = Index(torch=["2.0.1"], numpy=["2.4.6", "1.26.4"], pyarrow=["26.0.1", "25.0.1"])
-    resolved = within_bounds(index.resolve, "3.11")
+    resolved = within_bounds(index.resolve, "3.11", nothing)
     assert versions(resolved) == {"torch": "2.0.1", "numpy": "1.26.4", "pyarrow": "25.0.1"}
     assert [note.text.split(":")[0] for note in resolved.notes] == [
         "numpy 1.26.4 instead of 2.4.6",
@@ -100,19 +108,19 @@ def test_what_another_bound_has_moved_or_taken_away_is_told_as_it_came_or_not_at
             return of(torch="2.0.1", diffusers="0.23.0", huggingface_hub="0.25.0", numpy="2.1.0")
         return of(torch="2.0.1", diffusers="0.22.0", huggingface_hub="0.24.0", numpy="1.26")
 
-    first, second = (note.text for note in within_bounds(resolve, "3.11").notes)
+    first, second = (note.text for note in within_bounds(resolve, "3.11", nothing).notes)
     assert first.startswith("huggingface-hub 0.24.0 instead of 1.3: diffusers 0.22.0 imports ")
     assert second.startswith("numpy 1.26 instead of 2.1.0: torch 2.0.1 ")
 
     def without(constraints: Sequence[str]) -> Resolved:
         return of(torch="2.0.1") if constraints else of(torch="2.0.1", numpy="2.1.0", pandas="3.0")
 
-    assert within_bounds(without, "3.11").notes == ()
+    assert within_bounds(without, "3.11", nothing).notes == ()
 
     def other(constraints: Sequence[str]) -> Resolved:
         return of(torch="2.3.0", numpy="1.26") if constraints else of(torch="2.0.1", numpy="2.1.0")
 
-    assert within_bounds(other, "3.11").notes == (), "that torch goes with any"
+    assert within_bounds(other, "3.11", nothing).notes == (), "that torch goes with any"
 
 
 @pytest.mark.parametrize(
@@ -135,8 +143,36 @@ def test_what_another_bound_has_moved_or_taken_away_is_told_as_it_came_or_not_at
     ],
 )
 def test_the_table_says_what_breaks(found: dict[str, str], broken: list[str]) -> None:
-    assert [bound.needs for bound in broken_bounds(found, "3.11", ())] == broken
+    assert [bound.needs for bound in broken_bounds(found, "3.11", (), nothing)] == broken
 
 
 def test_nothing_is_bound_to_what_has_no_wheel_for_that_python() -> None:
-    assert not list(broken_bounds({"opencv-python": "4.9.0.80", "numpy": "2.1"}, "3.13", ()))
+    assert not list(broken_bounds({"opencv-python": "4.9.0.80", "numpy": "2.1"}, "3.13", (), nothing))
+
+
+def test_a_version_that_has_what_sources_import_is_taken_and_said_of_the_place(tmp_path: Path) -> None:
+    (tmp_path / "cog.yaml").write_text("predict: predict.py:Predictor")
+    (tmp_path / "predict.py").write_text("import helper\n")
+    (tmp_path / "helper.py").write_text("import os\nfrom moviepy import editor as mpy\n")
+    imported = imported_at(find_project(tmp_path))
+    resolved = within_bounds(Index(moviepy=["2.2.1", "1.0.3"]).resolve, "3.11", imported)
+    assert versions(resolved) == {"moviepy": "1.0.3"}
+    (note,) = resolved.notes
+    assert note.text == (
+        "moviepy 1.0.3 instead of 2.2.1: helper.py:2:1 imports moviepy.editor, which moviepy 2 has no more"
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import moviepy",
+        "try:\n    import moviepy.editor\nexcept ImportError:\n    pass",
+        "def f():\n    import moviepy.editor",
+    ],
+)
+def test_what_sources_may_do_without_binds_nothing(tmp_path: Path, source: str) -> None:
+    (tmp_path / "cog.yaml").write_text("predict: predict.py:Predictor")
+    (tmp_path / "predict.py").write_text(source)
+    index = Index(moviepy=["2.2.1", "1.0.3"])
+    assert versions(within_bounds(index.resolve, "3.11", imported_at(find_project(tmp_path)))) == {"moviepy": "2.2.1"}

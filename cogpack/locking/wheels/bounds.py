@@ -1,5 +1,6 @@
 """Versions that go together by what their publishers wrote, and break for sure, are resolved again with the bound that
-is missing: pip and Cog take the newest, and the model fails as soon as it is loaded. What a project pins stays."""
+is missing, and so are those that have no more what sources import: pip and Cog take the newest, and the model fails as
+soon as it is loaded. What a project pins stays."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
     from cogpack.resolve.wheels import Resolved
 
 
-def within_bounds(resolve: Callable[[Sequence[str]], "Resolved"], python: str) -> "Resolved":
+def within_bounds(
+    resolve: Callable[[Sequence[str]], "Resolved"], python: str, imported: Callable[[str], str]
+) -> "Resolved":
     """Give what `resolve` finds for `python` with constraints of ours: those with which it finds something, each told
-    by a note."""
+    by a note. `imported`: tells where sources import a module, "" where they don't."""
     held: dict[Bound, str] = {}
     tried: set[Bound] = set()
     resolved = resolve(())
-    while bound := next(broken_bounds(versions := _versions(resolved), python, tried), None):
+    while bound := next(broken_bounds(versions := _versions(resolved), python, tried, imported), None):
         tried.add(bound)
         try:
             found = resolve([*(one.needs for one in held), bound.needs])
@@ -30,9 +33,10 @@ def within_bounds(resolve: Callable[[Sequence[str]], "Resolved"], python: str) -
         resolved = found
     notes = list(resolved.notes)
     for bound, before in held.items():
-        if bound.name in versions and bound in broken_bounds({**versions, bound.name: before}, python, ()):
+        if bound.name in versions and bound in broken_bounds({**versions, bound.name: before}, python, (), imported):
             text = f"{bound.name} {versions[bound.name]} instead of {before}"
-            notes.append(Note(Code.BOUND_ADDED, f"{text}: {bound.package} {versions[bound.package]} {bound.why}"))
+            who = f"{bound.package} {versions[bound.package]}" if bound.package in versions else bound.package
+            notes.append(Note(Code.BOUND_ADDED, f"{text}: {who} {bound.why}"))
     return msgspec.structs.replace(resolved, notes=tuple(notes))
 
 

@@ -77,6 +77,7 @@ def resolve_requirements(
     `ground`: of what indexes only have as source; without `ground` nothing is built, and what is answered only tells
     that there are sources. `seeds`: versions that go before those of `kept`.
     """
+    from cogpack.locking.missing_imports import imported_at
     from cogpack.locking.sources.beside import beside, named_sources
     from cogpack.locking.wheels.bounds import within_bounds
     from cogpack.locking.wheels.cuda import with_cuda
@@ -126,8 +127,10 @@ def resolve_requirements(
                 progress=session.progress,
             )
 
+        imported = imported_at(project)
+
         def resolve(more: Sequence[str]) -> "Resolved":
-            return within_bounds(partial(bounded, more), target.python)
+            return within_bounds(partial(bounded, more), target.python, imported)
 
         resolved = with_cuda(config, resolve(()), resolve)
         if named.waiting:  # for what all else comes out as

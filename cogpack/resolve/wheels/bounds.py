@@ -1,7 +1,7 @@
-"""What versions don't go together though their publishers let them: `bounds.toml`."""
+"""What versions don't go together though their publishers let them, or lack what sources import: `bounds.toml`."""
 
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from packaging.version import Version
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """Says what `package` needs, as a requirement, and why nothing else will do."""
+    """Says what `package`, or a place in sources, needs, as a requirement, and why nothing else will do."""
 
     package: str
     needs: str
@@ -32,22 +32,42 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     python: str = ""
 
 
-def broken_bounds(versions: Mapping[str, str], python: str, tried: Collection[Bound]) -> Iterator[Bound]:
-    """Give what holds of `versions` (by normalized name) on `python` and is not kept, but what was `tried`."""
-    for row in _rows():
-        if not SpecifierSet(row.python).contains(python):
-            continue
-        other = Requirement(row.needs)
-        if other.name not in versions or other.specifier.contains(versions[other.name], prereleases=True):
-            continue
-        for name in row.names:
-            if name in versions and SpecifierSet(row.versions).contains(Version(versions[name]), prereleases=True):
-                bound = Bound(name, row.needs, row.why)
-                if bound not in tried:
-                    yield bound
+class _Import(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    module: str
+    needs: str
+    why: str
+    source: str
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    bound: tuple[_Row, ...]
+    imported: tuple[_Import, ...]
+
+
+def broken_bounds(
+    versions: Mapping[str, str], python: str, tried: Collection[Bound], imported: Callable[[str], str]
+) -> Iterator[Bound]:
+    """Give what holds of `versions` (by normalized name) on `python` and is not kept, but what was `tried`. `imported`:
+    tells where sources import a module, "" where they don't."""
+    for row in _table().bound:
+        if SpecifierSet(row.python).contains(python) and _breaks(row.needs, versions):
+            for name in row.names:
+                if name in versions and SpecifierSet(row.versions).contains(Version(versions[name]), prereleases=True):
+                    bound = Bound(name, row.needs, row.why)
+                    if bound not in tried:
+                        yield bound
+    for one in _table().imported:
+        if _breaks(one.needs, versions) and (place := imported(one.module)):
+            bound = Bound(place, one.needs, one.why)
+            if bound not in tried:
+                yield bound
+
+
+def _breaks(needs: str, versions: Mapping[str, str]) -> bool:
+    other = Requirement(needs)
+    return other.name in versions and not other.specifier.contains(versions[other.name], prereleases=True)
 
 
 @cache
-def _rows() -> tuple[_Row, ...]:
-    table = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
-    return msgspec.convert(table["bound"], tuple[_Row, ...])
+def _table() -> _Table:
+    return msgspec.convert(tomllib.loads(Path(__file__).with_suffix(".toml").read_text()), _Table)
