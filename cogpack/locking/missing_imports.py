@@ -223,6 +223,8 @@ def _advice(project: Project, files: ImportedFiles, imports: Imports, one: Impor
     if since := left_python(first):
         return f"which Python has no more since {since}: ask for an older build.python_version"
     known = next((DISTRIBUTIONS[key] for key in (name, first) if key in DISTRIBUTIONS), "")
+    if not known and (empty := _empty(imports, files)):
+        return f"which nothing in the image has: {empty[0]}, which sources put on Python's path, is not in the project"
     return f"which nothing in the image has: add {known or 'the package that has it'} to {where}"
 
 
@@ -245,8 +247,6 @@ def _unseen(project: Project, decisions: Decisions, imports: Imports, files: Imp
     """Say where modules may lie that nobody here knows: places that sources, the base or commands name."""
     if imports.outside:
         return f"sources put {imports.outside[0]} on Python's path"
-    if empty := next((directory for directory in imports.directories if not files.names(directory)), None):
-        return f"sources put {empty} on Python's path, which is not there yet"
     base = decisions.base
     if isinstance(base, RegistryBase) and (image := image_of(base)):
         variables = (image.config.get("config") or {}).get("Env") or []
@@ -257,10 +257,17 @@ def _unseen(project: Project, decisions: Decisions, imports: Imports, files: Imp
     for left in lines.remaining:
         if not _brings_none(left.step.command):
             return f"{places[left.index]}: a command that is run may bring modules"
+    empty = [f"{WORKING_DIRECTORY}/{directory}" for directory in _empty(imports, files)]
     for one in lines.effects:
-        if any("site-packages" in path for path in touched(one.effect)):
-            return f"{places[one.step]}: it writes where modules are"
+        for path in touched(one.effect):
+            if "site-packages" in path or any(within(path, place) or within(place, path) for place in empty):
+                return f"{places[one.step]}: it writes where modules are"
     return ""
+
+
+def _empty(imports: Imports, files: ImportedFiles) -> list[str]:
+    """Name the directories in which Python looks, and of which the project has no file."""
+    return [directory for directory in imports.directories if not files.names(directory)]
 
 
 def _brings_none(command: str) -> bool:

@@ -150,6 +150,16 @@ def test_what_lies_beside_an_importing_file_is_told_as_that(tmp_path: Path) -> N
     assert found == f"{text}it looks in the project's root"
 
 
+def test_a_directory_on_the_path_that_nothing_brings_is_named(tmp_path: Path) -> None:
+    source = "import sys\nsys.path.append('./later')\nimport a\nimport cv2\n"
+    why = "later, which sources put on Python's path, is not in the project"
+    assert told(tmp_path, source) == [
+        f"predict.py:3:8: imports a{NOTHING}: {why}",
+        f"predict.py:4:8: imports cv2{NOTHING}: add opencv-python-headless to build.python_packages",
+    ]
+    assert told(tmp_path, source, {"a.py": "", "cv2/__init__.py": ""}) == []
+
+
 def test_a_module_that_this_python_has_no_more_is_told_as_that(tmp_path: Path) -> None:
     (found,) = told(tmp_path, "import cgi\nimport tomllib\n")
     text = "predict.py:1:8: imports cgi, which Python has no more since 3.13: "
@@ -163,7 +173,11 @@ def test_a_module_that_this_python_has_no_more_is_told_as_that(tmp_path: Path) -
     [
         ("import sys\nsys.path.append(x)\n", "", "predict.py:2 puts a directory on Python's path"),
         ("import sys\nsys.path.append('/opt/x')\n", "", "sources put /opt/x on Python's path"),
-        ("import sys\nsys.path.append('later')\n", "", "sources put later on Python's path, which is not there yet"),
+        (
+            "import sys\nsys.path.append('later')\n",
+            "build: {run: ['git clone https://x.test/a /src/later']}\n",
+            "cog.yaml:2:15: build.run[0]: it writes where modules are",
+        ),
         ("", "build: {run: [python setup.py install]}\n", "cog.yaml:2:15: build.run[0]: a command that is run may"),
         ("", "build: {run: ['curl x | sh']}\n", "cog.yaml:2:15: build.run[0]: a command that is run may"),
         (
