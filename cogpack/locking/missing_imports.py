@@ -153,7 +153,7 @@ def _look(project: Project, decisions: Decisions, modules_of: ModulesOf, files: 
     asked = [one for one in imports.modules if one.level or not (_is_pythons(one, decisions) or _is_named(one, names))]
     if not asked:
         return Looked()
-    if unseen := imports.open or _unseen(project, decisions, imports, files):
+    if unseen := imports.open or _unseen(project, decisions, imports):
         return Looked(unseen=unseen)
     try:
         modules = modules_of(decisions.wheels)
@@ -223,8 +223,9 @@ def _advice(project: Project, files: ImportedFiles, imports: Imports, one: Impor
     if since := left_python(first):
         return f"which Python has no more since {since}: ask for an older build.python_version"
     known = next((DISTRIBUTIONS[key] for key in (name, first) if key in DISTRIBUTIONS), "")
-    if not known and (empty := _empty(imports, files)):
-        return f"which nothing in the image has: {empty[0]}, which sources put on Python's path, is not in the project"
+    empty = next((directory for directory in imports.directories if not files.names(directory)), "")
+    if empty and not known:
+        return f"which nothing in the image has: {empty}, which sources put on Python's path, is not in the project"
     return f"which nothing in the image has: add {known or 'the package that has it'} to {where}"
 
 
@@ -243,7 +244,7 @@ def _is_named(one: Import, names: Collection[str]) -> bool:
     return canonicalize_name(first) in names or DISTRIBUTIONS.get(first, "").partition("<")[0] in names
 
 
-def _unseen(project: Project, decisions: Decisions, imports: Imports, files: ImportedFiles) -> str:
+def _unseen(project: Project, decisions: Decisions, imports: Imports) -> str:
     """Say where modules may lie that nobody here knows: places that sources, the base or commands name."""
     if imports.outside:
         return f"sources put {imports.outside[0]} on Python's path"
@@ -257,17 +258,10 @@ def _unseen(project: Project, decisions: Decisions, imports: Imports, files: Imp
     for left in lines.remaining:
         if not _brings_none(left.step.command):
             return f"{places[left.index]}: a command that is run may bring modules"
-    empty = [f"{WORKING_DIRECTORY}/{directory}" for directory in _empty(imports, files)]
-    for one in lines.effects:
-        for path in touched(one.effect):
-            if "site-packages" in path or any(within(path, place) or within(place, path) for place in empty):
-                return f"{places[one.step]}: it writes where modules are"
+    for one in lines.effects:  # none of which reaches into the project
+        if any("site-packages" in path for path in touched(one.effect)):
+            return f"{places[one.step]}: it writes where modules are"
     return ""
-
-
-def _empty(imports: Imports, files: ImportedFiles) -> list[str]:
-    """Name the directories in which Python looks, and of which the project has no file."""
-    return [directory for directory in imports.directories if not files.names(directory)]
 
 
 def _brings_none(command: str) -> bool:

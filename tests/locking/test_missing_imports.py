@@ -176,7 +176,7 @@ def test_a_module_that_this_python_has_no_more_is_told_as_that(tmp_path: Path) -
         (
             "import sys\nsys.path.append('later')\n",
             "build: {run: ['git clone https://x.test/a /src/later']}\n",
-            "cog.yaml:2:15: build.run[0]: it writes where modules are",
+            "cog.yaml:2:15: build.run[0]: a command that is run may",
         ),
         ("", "build: {run: [python setup.py install]}\n", "cog.yaml:2:15: build.run[0]: a command that is run may"),
         ("", "build: {run: ['curl x | sh']}\n", "cog.yaml:2:15: build.run[0]: a command that is run may"),
