@@ -140,6 +140,12 @@ def test_what_another_bound_has_moved_or_taken_away_is_told_as_it_came_or_not_at
         ({"torch": "2.0.1", "torchaudio": "2.11.0"}, ["torchaudio<2.11"]),
         ({"torch": "2.10.0", "torchaudio": "2.10.0"}, []),
         ({"torch": "2.11.0", "torchaudio": "2.11.0"}, []),
+        ({"torch": "2.2.2", "diffusers": "0.36.0"}, ["diffusers<0.36"]),
+        ({"torch": "2.3.0", "diffusers": "0.36.0"}, []),
+        ({"torch": "2.0.1", "transformers": "4.52.1"}, ["transformers<4.52"]),
+        ({"torch": "2.1.2", "transformers": "4.57.1"}, []),
+        ({"torch": "2.3.1", "transformers": "5.24.0"}, ["transformers<5.1", "transformers<5.15", "transformers<5.20"]),
+        ({"torch": "2.6.0", "transformers": "5.24.0"}, []),
     ],
 )
 def test_the_table_says_what_breaks(found: dict[str, str], broken: list[str]) -> None:
