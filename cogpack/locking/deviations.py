@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _CUDA = re.compile(r"nvidia-cuda-runtime(?:-cu\d+)?")
 _CUDNN = re.compile(r"nvidia-cudnn-cu\d+")
+_CUDNN_ASKED = re.compile(r"(?:lib|nvidia-)?cudnn(\d+)")
 _LOCAL = re.compile(r"\+cu(\d{2,3})(\d)\Z")
 
 
@@ -27,6 +28,8 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
     for place, name, wanted in _left_to_wheels(config, decisions):
         if by := [wheel for wheel in decisions.wheels if wanted.is_by(wheel.name, wheel.version)]:
             text = f"{name} is left out: {wanted.title} is brought by {by[0].name} {by[0].version}"
+            if (asked := _CUDNN_ASKED.match(name)) and by[0].name != "torch" and not _fits(by[0].version, asked[1]):
+                text += f", where the package has cuDNN {asked[1]}"
             yield Note(Code.PACKAGE_OF_WHEELS, f"{place}: {text}")
     base = decisions.base
     if decisions.interpreter and isinstance(base, DebianBase) and base.python != config.python_minor:

@@ -151,6 +151,14 @@ def test_libraries_of_nvidia_that_debian_has_not_are_left_out_where_wheels_bring
     check_left_to_wheels(parse_config(PACKAGES.encode()), Decisions(base=DEBIAN, wheels=wheels, clashes=()))
 
 
+@pytest.mark.parametrize(("version", "more"), [("9.1.0.70", ""), ("8.9.2.26", ", where the package has cuDNN 9")])
+def test_another_cudnn_than_the_one_of_the_package_is_told(version: str, more: str) -> None:
+    (text,) = (
+        note.text for note in told("build: {system_packages: [cudnn9-cuda-12]}\n", wheel("nvidia-cudnn-cu12", version))
+    )
+    assert text.endswith(f"cuDNN is brought by nvidia-cudnn-cu12 {version}{more}")
+
+
 def test_libraries_of_nvidia_that_nobody_brings_are_all_named_with_the_wheels_that_would() -> None:
     with pytest.raises(InputError) as caught:
         check_left_to_wheels(
