@@ -106,6 +106,7 @@ class Code(enum.StrEnum):
     )
     NO_DESCRIPTION = "no-description", "An input's description can't be told without running the code: it is left out."
     NO_GPU = "no-gpu", "A model that wants a GPU runs where there is none."
+    NO_LIMIT = "no-limit", "A limit of an input can't be told without running the code: the schema has none."
     NO_REPO_DIGEST = "no-repo-digest", "Docker has the image, but does not know it by its digest."
     NO_SHELL = "no-shell", "Sources start a shell, and the slim base has none."
     NO_SOURCE = "no-source", "The image names a commit, but no remote says where others get it."

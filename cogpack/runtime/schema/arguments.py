@@ -21,6 +21,7 @@ _MAX_CALLS = 10
 
 _ENDLESS = {"ge": -math.inf, "le": math.inf}
 """What limits nothing."""
+_LIMITS = frozenset(("ge", "le", "max_length", "min_length", "regex"))
 _KNOWN = frozenset(
     ("accept", "choices", "default", "deprecated", "description", "ge", "le", "max_length", "min_length", "regex")
 )
@@ -198,6 +199,9 @@ def _values(
             text = f"{name}={shown(node)} is not known without running the code: {why}"
             if name == "description":  # says nothing of what is taken
                 sources.notes.append(place.note(Code.NO_DESCRIPTION, f"{text}; it is left out"))
+                continue
+            if name in _LIMITS and isinstance(why, Uncomputed):
+                sources.notes.append(place.note(Code.NO_LIMIT, f"{text}; the schema has no such limit, as Cog's"))
                 continue
             if name == "default" and isinstance(why, Uncomputed):
                 _note_default(sources, place, f"default={shown(node)}", why)

@@ -154,7 +154,7 @@ def test_types_that_no_input_has_are_named(parameter: str, message: str) -> None
         ("x: int = Input(description=3)", "description: expected text, got 3"),
         ("x: int = Input(ge='a')", "ge: expected a number, got 'a'"),
         ("x: int = Input(ge=True)", "ge: expected a number, got True"),
-        ("x: int = Input(ge=LOWEST)", "ge=LOWEST is not known without running the code"),
+        ("x: int = Input(ge=GONE)", "ge=GONE is not known without running the code"),
         ("x: str = Input(min_length=-1)", "min_length: expected an integer of 0 or more, got -1"),
         ("x: str = Input(choices=compute())", "choices=compute() is not known without running the code"),
         ("x: str = Input(choices=[compute()])", "choices=[compute()] is not known without running the code"),

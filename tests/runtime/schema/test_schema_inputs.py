@@ -369,6 +369,18 @@ def test_an_input_whose_default_only_the_model_knows_may_be_left_out(parameter: 
     assert f"parameter 'x': {why}" in text or why in text
 
 
+@pytest.mark.parametrize("limit", ["ge=there.LEAST", "le=compute()", "max_length=there.MOST", "regex=there.FORM"])
+def test_a_limit_that_only_the_model_knows_is_left_out_as_cog_does_and_told(limit: str) -> None:
+    kind = "int" if limit[1] == "e" and limit[0] in "gl" else "str"
+    before = "import there\ndef compute(): return 1"
+    found = described(predictor(f"x: {kind} = Input({limit}, description='d')", before=before))
+    told = json.loads(found.document)["components"]["schemas"]["Input"]["properties"]["x"]
+    assert not {"minimum", "maximum", "minLength", "maxLength", "pattern"} & told.keys()
+    ((code, text),) = [(note.code, note.text) for note in found.notes]
+    assert code == "no-limit"
+    assert f"parameter 'x': {limit} is not known without running the code: " in text
+
+
 A_OR_B = {"type": "string", "enum": ["a", "b"]}
 ONE_OR_TWO = {"type": "integer", "enum": [1, -2]}
 
