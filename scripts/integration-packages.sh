@@ -2,7 +2,7 @@
 # As root on Debian: what the integration tests need and is missing. Anywhere else: a line that says what will skip.
 set -u
 # Arguments: packages besides.
-wanted="$* docker-registry docker.io containerd skopeo podman catatonit umoci runc iptables uidmap proot chromium-headless-shell"
+wanted="$* docker-registry docker.io containerd skopeo podman catatonit umoci runc iptables uidmap proot valgrind chromium-headless-shell"
 # Only newer suites have crane, oras, and a Docker of these days ($NEWER_DOCKER); unpacked into .tools, not installed.
 suite=forky
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
