@@ -20,8 +20,9 @@ quick: export COGPACK_EXAMPLES ?= 20
 quick: check
 	$(BIN)/python -m pytest -q -m "not integration and not slow" --ignore=tests/integration --hypothesis-profile=quick -n auto --durations=3 --durations-min=1
 
-# All of it at full size: long transfers of 50 GB, which want 56 GB of disk, 10,000 examples, a bad line of 5 x 2 GiB.
-nightly: export COGPACK_LONG_GB ?= 50
+# All of it at full size: long transfers of 100 GB (of the pull, 50), which want 57 GB of disk, 10,000
+# examples, a bad line of 5 x 2 GiB.
+nightly: export COGPACK_LONG_GB ?= 100
 nightly: export COGPACK_EXAMPLES ?= 10000
 nightly: export COGPACK_BAD_LINE_MIB ?= 2048
 nightly: export COGPACK_BAD_LINE_RUNS ?= 5
