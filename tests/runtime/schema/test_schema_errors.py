@@ -190,7 +190,7 @@ def test_types_that_no_input_has_are_named(parameter: str, message: str) -> None
     ],
 )
 def test_arguments_that_do_not_fit_are_named(parameter: str, message: str) -> None:
-    before = "import os\nCHANGED = 1\nCHANGED += 1\ndef compute(): return 1\nLOWEST = compute()"
+    before = "import os\nCHANGED = 1\nCHANGED += 1\ndef compute(): return 1"
     line = FIRST_LINE + before.count("\n") + 4
     name = parameter.partition(":")[0]
     found = refusal(predictor(parameter, before=before))
