@@ -191,6 +191,9 @@ def _reason(said: Sequence[str], job: Job, repairs: Sequence[Repair]) -> tuple[s
         return f"there is no {', '.join(programs)}", packages_of(programs)
     if _NO_COMPILER.search(text):
         return "there is no g++", f"add {', '.join(filter(None, ('g++', job.python_headers)))} to build.system_packages"
+    if "pkg-config is required for building PyAV" in text:  # and says no more of what it wants
+        advice = f"add pkgconf, {_HEADERS['libavcodec/avcodec.h']}, libswresample-dev to build.system_packages"
+        return "there is no pkg-config", advice
     if _NO_PKG_CONFIG.search(text):
         return "there is no pkg-config", packages_of(["pkg-config"])
     if headers := list(dict.fromkeys(_HEADER.findall(text))):

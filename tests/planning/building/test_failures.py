@@ -66,7 +66,12 @@ def test_an_old_source_is_given_what_it_was_written_for_once(said: str, built_wi
             "add g++, python3",
         ),
         ("Package libavformat was not found in the pkg-config search path.", "no library libavformat", "lib...-dev"),
-        ("pkg-config is required for building PyAV", "there is no pkg-config", "add pkgconf"),
+        (
+            "pkg-config is required for building PyAV",
+            "there is no pkg-config",
+            "add pkgconf, libavcodec-dev, libavformat",
+        ),
+        ("pkg-config is required for building Other", "there is no pkg-config", "add pkgconf to build.system_packages"),
         ("OSError: CUDA_HOME environment variable is not set. Please", "there is no nvcc", "{cuda_toolkit: build}"),
         ("FileNotFoundError: No such file: '/usr/local/cuda/bin/nvcc' not found", "no nvcc", "{cuda_toolkit: build}"),
         ("ModuleNotFoundError: No module named 'torch'", "its setup.py wants torch", "add torch"),
