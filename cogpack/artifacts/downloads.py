@@ -99,6 +99,10 @@ class Store:
         """Whether it comes over several connections."""
         return artifact.size is not None and artifact.size >= self._tuning.ranged
 
+    def expect(self, artifact: Artifact) -> None:
+        """Hear that it will be fetched: of large files, those that were expected first have the connections first."""
+        self._wanted.setdefault(artifact.digest, len(self._wanted))
+
     def _is_here(self, artifact: Artifact) -> bool:
         return self.find(artifact) is not None
 
@@ -110,12 +114,9 @@ class Store:
         A `MismatchError` for a file of the cache that is another one now; it is set aside, so that it is fetched anew.
         """
         path = self.fetch(artifact, urls, task)
-        with self._lock:
-            known = self._sound.get(artifact.digest)
+        known = self._sound.get(artifact.digest)
         if known is None:
-            known = self._hash(artifact, path)
-            with self._lock:
-                self._sound[artifact.digest] = known
+            known = self._sound[artifact.digest] = self._hash(artifact, path)
         return path, known
 
     def _hash(self, artifact: Artifact, path: Path) -> os.stat_result:
@@ -180,7 +181,7 @@ class Store:
     def _fetch_now(self, artifact: Artifact, urls: Callable[[], Iterable[str]], task: Task | None) -> Path:
         if self._depot:
             raise self._depot.lacking(f"{artifact.title or artifact.name} ({artifact.digest})")
-        self._wanted.setdefault(artifact.digest, len(self._wanted))  # before it waits for its address, as others do
+        self.expect(artifact)
         moving = task or self._http.progress.task(artifact.title or artifact.name, artifact.size, "fetch")
         path = self._http.retries(1).persist(lambda: self._fetch(artifact, self._places(artifact, urls), moving))
         if task is None:
@@ -287,8 +288,7 @@ class Store:
                 written.st_size,
                 written.st_mtime_ns,
             ):
-                with self._lock:
-                    self._sound[artifact.digest] = found
+                self._sound[artifact.digest] = found
 
     def _copy(
         self, artifact: Artifact, url: str, blocks: Iterable[bytes], output: Output, hasher: Hasher, task: Task

@@ -76,6 +76,7 @@ class Supply:
                 line = _Line(self._progress, files)
                 lines |= {one.artifact.digest: line for one in files}
             for digest, one in new.items():
+                self._store.expect(one.artifact)  # not in its thread: which thread comes first, nobody knows
                 self._coming[digest] = self._pool(one).submit(self._bring, one, lines.get(digest))
 
     def is_wanted(self, digest: Digest) -> bool:

@@ -4,14 +4,14 @@ import base64
 import errno
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from support.fake_http import Answer, Hangup, Request, serving
 from support.world import noise
 
-from cogpack.artifacts import Artifact, Store
+from cogpack.artifacts import Artifact, Input, Store, Supply
 from cogpack.digest import sha256
 from cogpack.errors import DeniedError, MismatchError, UnavailableError
 from cogpack.http import Http
@@ -62,9 +62,9 @@ def test_ranges_of_one_file_come_beside_each_other(store: Store, tmp_path: Path)
 
 
 def test_the_file_that_was_wanted_first_has_the_connections_first(tmp_path: Path) -> None:
-    """Whichever address is known first: the first file is the one that takes longest to use."""
+    """Whichever thread and address come first: the first file is the one that takes longest to use."""
     later = noise(len(DATA), 1)
-    both, began, known = threading.Barrier(2), threading.Event(), threading.Event()
+    both, known = threading.Barrier(2), threading.Event()
     asked: list[str] = []
 
     def script(request: Request) -> Answer:
@@ -74,20 +74,23 @@ def test_the_file_that_was_wanted_first_has_the_connections_first(tmp_path: Path
         asked.append(request.path)
         return ranged(request, later if request.path == "/later" else DATA)
 
-    with Http() as http, serving(script) as fake, ThreadPoolExecutor(2) as pool:
+    other = Artifact("y.whl", sha256(later), len(later))
+    with Http() as http, serving(script) as fake:
         store = Store(tmp_path / "store", http, tuning=Tuning(ranged=512 * KiB, part=8 * KiB, largest_part=8 * KiB))
 
-        def first() -> list[str]:
-            began.set()
+        @contextmanager
+        def late() -> Iterator[None]:
             assert known.wait(10)
-            return [f"{fake.url}/first"]
+            yield
 
-        files = [pool.submit(store.fetch, WHEEL, first)]
-        assert began.wait(10)
-        files.append(
-            pool.submit(store.fetch, Artifact("y.whl", sha256(later), len(later)), lambda: [f"{fake.url}/later"])
+        supply = Supply(store, http.progress, http.cancellation)
+        wanted = (
+            Input(supply=supply, artifact=WHEEL, noun="wheel", urls=lambda: [f"{fake.url}/first"], hiding=late),
+            Input(supply=supply, artifact=other, noun="wheel", urls=lambda: [f"{fake.url}/later"]),
         )
-        assert [file.result().read_bytes() for file in files] == [DATA, later]
+        supply.wait(wanted)
+        assert [one.file().path.read_bytes() for one in wanted] == [DATA, later]
+        supply.close()
         store.close()
     assert len(asked) == 256
     assert asked[::-1].index("/first") > 64, "most of the later file came before the first one was there"
