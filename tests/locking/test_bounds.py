@@ -140,6 +140,8 @@ def test_what_another_bound_has_moved_or_taken_away_is_told_as_it_came_or_not_at
         ({"torch": "2.0.1", "torchaudio": "2.11.0"}, ["torchaudio<2.11"]),
         ({"torch": "2.10.0", "torchaudio": "2.10.0"}, []),
         ({"torch": "2.11.0", "torchaudio": "2.11.0"}, []),
+        ({"controlnet-aux": "0.0.10", "mediapipe": "0.10.30"}, ["mediapipe<0.10.30"]),
+        ({"controlnet-aux": "0.0.10", "mediapipe": "0.10.21"}, []),
         ({"torch": "2.2.2", "diffusers": "0.36.0"}, ["diffusers<0.36"]),
         ({"torch": "2.3.0", "diffusers": "0.36.0"}, []),
         ({"torch": "2.0.1", "transformers": "4.52.1"}, ["transformers<4.52"]),
