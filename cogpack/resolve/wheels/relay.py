@@ -19,6 +19,7 @@ from urllib.parse import urljoin
 from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.http import RETRIED, Http, host_of
 from cogpack.oci import decode, encode
+from cogpack.progress import Cancelled
 from cogpack.resolve.wheels.links import rewritten
 
 _LOOPBACK = "127.0.0.1"
@@ -158,7 +159,11 @@ class _Exchange(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        status, headers, body = self.server.answer(self.path, self.headers.get("Accept", "*/*"))
+        try:
+            status, headers, body = self.server.answer(self.path, self.headers.get("Accept", "*/*"))
+        except Cancelled:  # the run has ended, and so does this thread, which nobody else asks
+            self.close_connection = True
+            return
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)

@@ -1,9 +1,11 @@
 """uv reads pages of mapped indexes that name the addresses which are asked for their files."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from http.client import RemoteDisconnected
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request as Asked
@@ -14,6 +16,7 @@ from support.fake_http import Answer, Fake, Request, serving
 
 from cogpack.errors import CogpackError, UnavailableError
 from cogpack.http import Http, UrlMap
+from cogpack.progress import Cancellation
 from cogpack.requirements import Requirements
 from cogpack.resolve.wheels import Indexes, TargetPython
 from cogpack.resolve.wheels.compile import compile_lock
@@ -34,9 +37,9 @@ class Index:
         status, headers, body = self.answer
         return status, headers, body.replace(b"HOST", self.fake.url.encode())
 
-    def relay(self, word: str = "word", files: str = "files") -> Relay:
+    def relay(self, word: str = "word", files: str = "files", cancellation: Cancellation | None = None) -> Relay:
         rules = f"https://index.test={self.fake.url}/index {FILES}={self.fake.url}/{files}"
-        http = Http(url_map=UrlMap.parse(rules, where="test"), backoff=lambda _: 0.0)
+        http = Http(url_map=UrlMap.parse(rules, where="test"), backoff=lambda _: 0.0, cancellation=cancellation)
         relay = Relay(http, word)
         self.closing.callback(http.close)
         self.closing.callback(relay.close)
@@ -125,6 +128,21 @@ def test_what_can_not_be_had_is_remembered_with_both_addresses_and_told_once(ind
     assert isinstance(found, UnavailableError)
     assert f"{INDEX}/one/ (through {index.fake.url}/index/simple/one/): HTTP 503" in found.message
     assert relay.failure() is None
+
+
+def test_an_ended_run_answers_nobody_and_says_nothing(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """uv may ask while another download has already failed."""
+    said: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", said.append)
+    cancellation = Cancellation()
+    address = index.relay(cancellation=cancellation).address(INDEX, str)
+    cancellation.cancel()
+    with pytest.raises(RemoteDisconnected):
+        read(f"{address}/name/")
+    for thread in threading.enumerate():
+        if "process_request" in thread.name:
+            thread.join(10)
+    assert not said
 
 
 def test_the_login_that_there_is_goes_along_and_nobody_without_the_word_is_answered(index: Index) -> None:
