@@ -75,6 +75,8 @@ _NO_NVCC = re.compile(
     r"name 'bare_metal_version' is not defined"
 )
 """What torch's extensions say, and setup.py of those that ask nvcc for its version first."""
+_NO_HEADERS = re.compile(r"Run-time dependency python\S* found: NO|Python dependency not found")
+"""What Meson says where there is no Python.h."""
 _NO_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '([^']+)'")
 _HEADER = re.compile(r"fatal error: '?([\w./+-]+\.h\w*)'?(?:: No such file| file not found)")
 _MODULE = re.compile(r"\b[Pp]ackage '?([\w+.-]+?)'?(?: was not|, required by .*, not|) found")
@@ -161,7 +163,12 @@ def failed(job: Job, done: Done, repairs: Sequence[Repair]) -> InputError:
 def _wants_compiler(said: Sequence[str]) -> bool:
     text = "\n".join(said)
     programs = {_TRIPLET.sub("", name) for name in missing_programs(said)}
-    return bool(programs & (_COMPILERS | {"make"}) or _NO_COMPILER.search(text) or "Python.h" in _HEADER.findall(text))
+    return bool(
+        programs & (_COMPILERS | {"make"})
+        or _NO_COMPILER.search(text)
+        or _NO_HEADERS.search(text)
+        or "Python.h" in _HEADER.findall(text)
+    )
 
 
 def stopped(job: Job, error: LimitError) -> InputError:
@@ -196,6 +203,8 @@ def _reason(said: Sequence[str], job: Job, repairs: Sequence[Repair]) -> tuple[s
         return "there is no pkg-config", advice
     if _NO_PKG_CONFIG.search(text):
         return "there is no pkg-config", packages_of(["pkg-config"])
+    if _NO_HEADERS.search(text):
+        return "there is no Python.h", _named(["Python.h"])
     if headers := list(dict.fromkeys(_HEADER.findall(text))):
         return f"there is no {', '.join(headers)}", _named(headers)
     if libraries := list(dict.fromkeys((*_LIBRARY.findall(text), *_MODULE.findall(text)))):

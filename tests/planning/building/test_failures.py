@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cogpack.locking.wheels.building import WantsCompilerError
 from cogpack.planning.building.archive import LEGACY
 from cogpack.planning.building.failures import failed, find_repair, stopped
 from cogpack.planning.building.job import Done, Job
@@ -57,6 +58,11 @@ def test_an_old_source_is_given_what_it_was_written_for_once(said: str, built_wi
             "add gcc, g++ and python3-dev to build.system_packages",
         ),
         ("demo.c:1:10: fatal error: Python.h: No such file or directory", "there is no Python.h", "add python3-dev"),
+        (
+            "../cairo/meson.build:51:15: ERROR: Python dependency not found",
+            "there is no Python.h",
+            "add python3-dev to",
+        ),
         ("a.c:2:10: fatal error: portaudio.h: No such file or directory", "no portaudio.h", "add portaudio19-dev to"),
         ("a.c:2:10: fatal error: own/thing.h: No such file or directory", "no own/thing.h", "name the Debian package"),
         ("/usr/bin/ld: cannot find -lmagic: No such file", "there is no library magic", "lib...-dev"),
@@ -133,3 +139,12 @@ def test_what_setuptools_says_of_each_file_does_not_hide_why_a_build_failed() ->
     said.hear("\n".join([*lines, ""]).encode())
     assert list(said.last) == ["error: no freetype", "creating it failed"]
     assert told == lines
+
+
+def test_meson_that_finds_no_python_wants_what_comes_with_a_compiler() -> None:
+    said = [
+        "Run-time dependency python found: NO  (tried pkgconfig and sysconfig)",
+        "ERROR: Python dependency not found",
+    ]
+    assert isinstance(failed(job(), Done(status=1, said=said), []), WantsCompilerError)
+    assert not isinstance(failed(job(), Done(status=1, said=["ERROR: cairo not found"]), []), WantsCompilerError)
