@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from cogpack.commands.build import load_project
 from cogpack.commands.pull_into_engine import DOCKER, PODMAN, pull_into
 from cogpack.digest import sha256
-from cogpack.errors import InputError
 from cogpack.images.image import FoundImage
 from cogpack.images.pulled_archive import pieces
 from cogpack.oci import encode
 from cogpack.opening import open_image, open_registry_image
 from cogpack.progress import shown
 from cogpack.reference import names_registry
-from cogpack.running.bundle import Bundle, here
+from cogpack.running.bundle import Bundle
 from cogpack.running.container import files_for_engine, gpus_of
 from cogpack.running.engine import EngineContainer
 from cogpack.running.options import ContainerOptions, Runtime
@@ -37,11 +36,6 @@ def open_engine_container(
 ) -> Iterator[EngineContainer]:
     """Open a container of `bundle`, which was made of `image`, by the engine `runtime`, for a `with`; `more`: what it
     sees besides."""
-    if bundle.platform != here():
-        raise InputError(
-            f"--runtime {runtime}: the image is for {bundle.platform}, and this machine is {here()}",
-            next_step=f"leave out --runtime, and it is emulated; or add --platform {here()}",
-        )
     ask(session.progress, runtime)
     wanted = options.gpus or "all" if gpus_of(session, bundle, options) else None
     name = _in_engine(session, image, bundle, runtime)

@@ -27,6 +27,6 @@ def execute(
     besides the image's; `ports`: that it listens on, which an engine's container is to publish.
     """
     environment, binds = given(environment)
-    bundle = open_bundle(session, image, isolated=container.isolated, modelless=True)
+    bundle = open_bundle(session, image, container, modelless=True)
     with open_any_container(session, image, bundle, container, binds) as running:
         return running.run(command, environment, streams, ports={port: port.number for port in ports})

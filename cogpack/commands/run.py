@@ -61,7 +61,7 @@ def run(
     image's; COG_WEIGHTS may name a file of this machine (`running/given`). `streams`: of its server. `live`: is
     given `text` in pieces as the model yields them, the last before this returns; not what goes into files.
     """
-    bundle = open_bundle(session, image, isolated=container.isolated)
+    bundle = open_bundle(session, image, container)
     if only_trains(bundle.schema):
         raise InputError(f"{bundle.name}: the model makes no predictions", next_step="train it: cogpack train")
     signature = read_signature(bundle.schema)
@@ -86,7 +86,7 @@ def train(
 ) -> Predicted:
     """Ask the model of `image`, or of the project, for one training (`train` of cog.yaml), as `run` does for a
     prediction; its files are named `weights` without `output`."""
-    bundle = open_bundle(session, image, isolated=container.isolated)
+    bundle = open_bundle(session, image, container)
     signature = read_signature(bundle.schema, takes="TrainingInput", gives="TrainingOutput")
     if bundle.schema and not signature.output:
         raise InputError(

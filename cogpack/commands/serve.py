@@ -52,7 +52,7 @@ def serve(
     `ModelError` if the server does. A model that makes no predictions serves its trainings.
     """
     environment, binds = given(environment)
-    bundle = open_bundle(session, image, isolated=container.isolated)
+    bundle = open_bundle(session, image, container)
     kind: Kind = "training" if only_trains(bundle.schema) else "prediction"
     if playground and kind == "training":
         raise InputError(f"{bundle.name}: the model makes no predictions to try", next_step="leave out --playground")

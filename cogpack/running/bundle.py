@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 import msgspec
 
 from cogpack.artifacts.supply import Input
-from cogpack.config import Arch
+from cogpack.config import Arch, Isolation
 from cogpack.digest import DiffID, parse_digest
 from cogpack.errors import InputError
 from cogpack.images.assemble import DEFAULT_PATH, environment_of
@@ -26,8 +26,10 @@ from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import Prepared, prepare, settle
 from cogpack.planning.steps.layer import StepsLayer
 from cogpack.project import Project, for_platforms
+from cogpack.running.options import ContainerOptions
 from cogpack.runtime import contract
 from cogpack.runtime.labelled_schema import wants_gpu, with_streaming
+from cogpack.sandbox.rungs.choice import Findings, Rung, choose_for, probe
 from cogpack.sandbox.trees.ahead import Archive
 from cogpack.sandbox.trees.lay import Layer, Recipe, contents
 from cogpack.session import Session
@@ -76,22 +78,25 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     source: Source | None = None
 
 
-def open_bundle(session: Session, image: str | None, *, isolated: bool = False, modelless: bool = False) -> Bundle:
-    """Make the bundle of `image`, or of the project of the settings.
+def open_bundle(session: Session, image: str | None, options: ContainerOptions, *, modelless: bool = False) -> Bundle:
+    """Make the bundle of `image`, or of the project of the settings, for a container of these `options`.
 
-    `isolated`: as its image would hold it. `modelless`: a project that names no predictor will do, as for `cog exec`,
+    `modelless`: a project that names no predictor will do, as for `cog exec`,
     with which a project begins; the bundle of one has no schema.
     """
     if image is not None:
-        wanted = _runnable(session, session.settings.platforms or (here(),))
+        isolation: Isolation = session.settings.isolation or "auto"
+        wanted = _runnable(session, session.settings.platforms or (here(),), isolation, options)
         return _image_bundle(open_image(session, image, wanted), wanted)
     project = find_described(session)
     config = project.config
     if modelless and (config.predict, config.train, project.schema) == (None, None, None):
         project = msgspec.structs.replace(project, schema=_NO_SCHEMA)
-    project = for_platforms(project, [_runnable(session, project.config.pack.platforms)])  # before it is locked
+    pack = config.pack
+    wanted = _runnable(session, pack.platforms, session.settings.isolation or pack.isolation, options)
+    project = for_platforms(project, [wanted])  # before it is locked
     prepared = settle(session, prepare(session, project, writes=True))
-    bundle = _isolated_bundle(prepared) if isolated else _project_bundle(prepared)
+    bundle = _isolated_bundle(prepared) if options.isolated else _project_bundle(prepared)
     prepared.fingerprints.save()
     return bundle
 
@@ -101,17 +106,39 @@ def streaming(bundle: Bundle) -> Bundle:
     return msgspec.structs.replace(bundle, shown=with_streaming(bundle.schema)) if bundle.schema else bundle
 
 
-def _runnable(session: Session, offered: Sequence[Arch]) -> Arch:
-    """Choose among the platforms that an image is for: this machine's, or the one that the user asks for."""
+def _runnable(session: Session, offered: Sequence[Arch], isolation: Isolation, options: ContainerOptions) -> Arch:
+    """Choose among the platforms that an image is for: this machine's, or the one that the user asks for, if it can be
+    emulated here as `options` want it."""
     machine = here()
     if machine in offered:
         return machine
-    if len(session.settings.platforms) == 1:
-        return session.settings.platforms[0]
-    raise InputError(
-        f"the image is for {' and '.join(offered)}, and this machine is {machine}",
-        next_step=f"add --platform {machine}; or --platform {offered[0]}, to have it emulated",
-    )
+    if len(session.settings.platforms) != 1:
+        emulated = "; or --platform linux/arm64, to have it emulated" if "linux/arm64" in offered else ""
+        raise InputError(
+            f"the image is for {' and '.join(offered)}, and this machine is {machine}",
+            next_step=f"add --platform {machine}{emulated}",
+        )
+    (wanted,) = session.settings.platforms
+    if options.runtime is not None:
+        raise InputError(
+            f"--runtime {options.runtime}: the image is for {wanted}, and this machine is {machine}",
+            next_step=f"leave out --runtime, and it is emulated; or add --platform {machine}",
+        )
+    if options.gpus not in (None, "0"):
+        raise InputError(
+            f"--gpus {options.gpus}: this machine is {machine}, and its GPUs can't be shown to programs of {wanted}",
+            next_step=f"leave out --gpus, or add --platform {machine}",
+        )
+    choose_rung(session, wanted, isolation)
+    return wanted
+
+
+def choose_rung(session: Session, wanted: Arch, isolation: Isolation) -> tuple[Rung, bool, Findings]:
+    """Choose how programs of that platform are run here; tell whether they are emulated, and what was found."""
+    findings = probe(session.cache / "trees")
+    architecture = wanted.removeprefix("linux/")
+    elsewhere = f"a machine of {architecture}"
+    return *choose_for(architecture, isolation, findings, owners=False, elsewhere=elsewhere), findings
 
 
 def here() -> Arch:

@@ -16,7 +16,7 @@ from cogpack.notes import Code, Note
 from cogpack.planning.proot import find_proot
 from cogpack.progress import Cancellation
 from cogpack.project import ProjectFile
-from cogpack.running.bundle import Bundle, Source
+from cogpack.running.bundle import Bundle, Source, choose_rung, here
 from cogpack.running.caches import kept_caches
 from cogpack.running.gpus import Gpus, find_gpus
 from cogpack.running.mount_points import mount_points
@@ -25,7 +25,7 @@ from cogpack.running.root_tree import kept_tree, kept_trees
 from cogpack.runtime import contract
 from cogpack.sandbox.guest import Bind, Command, Guest
 from cogpack.sandbox.run import Streams
-from cogpack.sandbox.rungs.choice import Findings, Rung, choose_for, probe
+from cogpack.sandbox.rungs.choice import Findings, Rung
 from cogpack.sandbox.trees.directories import remove_tree
 from cogpack.sandbox.trees.lay import TREE
 from cogpack.sandbox.trees.store import StoredTree
@@ -73,10 +73,9 @@ def open_container(
 ) -> Iterator[Container]:
     """Lay what is to be seen, and `more` of this machine, for a `with`; at its end, all that ran there has ended."""
     scratch = session.cache / "trees"
-    findings = probe(scratch)
-    rung, emulated = _choose(session, bundle, findings)
+    rung, emulated, findings = _choose(session, bundle)
     TRACE.decided(f"{bundle.name}: isolated by {rung}{f', {bundle.platform} emulated' if emulated else ''}")
-    gpus = None if emulated and options.gpus is None else gpus_of(session, bundle, options)
+    gpus = gpus_of(session, bundle, options) if bundle.platform == here() else None
     place = scratch / f"{UNFINISHED}{secrets.token_hex(8)}"
     session.kept.used(place)
     source = bundle.source
@@ -167,20 +166,18 @@ def _emulator(session: Session, mirror: str | None, place: Path) -> Path:
     return find_emulator(session, mirror, place)
 
 
-def _choose(session: Session, bundle: Bundle, findings: Findings) -> tuple[Rung, bool]:
+def _choose(session: Session, bundle: Bundle) -> tuple[Rung, bool, Findings]:
     isolation: Isolation = session.settings.isolation or "auto"
     if bundle.project is not None and session.settings.isolation is None:
         isolation = bundle.project.config.pack.isolation
-    architecture = bundle.platform.removeprefix("linux/")
-    machine = f"a machine of {architecture}"
-    rung, emulated = choose_for(architecture, isolation, findings, owners=False, elsewhere=machine)
+    rung, emulated, findings = choose_rung(session, bundle.platform, isolation)
     if bundle.project is None and isolation == "auto" and not rung.hides:
         raise InputError(
             f"{bundle.name}: isolation {rung} is all that works here, and hides none of your files from an image that "
             "others may have made",
             next_step=f"add --isolation {rung} if you trust it, or run it where namespaces can be made",
         )
-    return rung, emulated
+    return rung, emulated, findings
 
 
 def _weights(session: Session, source: Source | None, *, owned: bool) -> StoredTree | None:

@@ -1,13 +1,13 @@
 """`cogpack exec`: a command over the files of the image, in the project or of an image that is there."""
 
 import os
-import platform
 from pathlib import Path
 
 import pytest
 from support.world import Project, World, ok
 
-from cogpack.running import root_tree
+from cogpack.running import bundle, container, root_tree
+from cogpack.sandbox.rungs import emulation
 from cogpack.sandbox.rungs.choice import probe
 
 
@@ -27,16 +27,41 @@ def test_the_status_and_both_streams_are_the_commands_own(project: Project) -> N
     assert "told\n" in done.err
 
 
-def test_another_platforms_image_is_refused_before_anything_is_locked_for_it(project: Project) -> None:
-    own, other = "linux/amd64", "linux/arm64"
-    if platform.machine() == "aarch64":
-        own, other = other, own
-    project.write("cog.yaml", f"{(project.root / 'cog.yaml').read_text()}  platform: {other}\n")
+def test_another_platforms_image_is_refused_before_anything_is_locked_for_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "here", lambda: "linux/amd64")
+    monkeypatch.setattr(emulation, "is_native", lambda architecture: architecture == "amd64")
+    project.write("cog.yaml", f"{(project.root / 'cog.yaml').read_text()}  platform: linux/arm64\n")
+    asked = ("--platform", "linux/arm64")
+    for words, told in (
+        ((), "the image is for linux/arm64, and this machine is linux/amd64\nnext: add --platform linux/amd64; or "),
+        (
+            (*asked, "--isolation", "chroot"),
+            "programs of linux/arm64 can't be run here: isolation chroot has no emulator",
+        ),
+        (
+            (*asked, "--runtime", "docker"),
+            "--runtime docker: the image is for linux/arm64, and this machine is linux/amd64",
+        ),
+        (
+            (*asked, "--gpus", "all"),
+            "--gpus all: this machine is linux/amd64, and its GPUs can't be shown to programs of",
+        ),
+    ):
+        done = project.cogpack("exec", *words, "true")
+        assert done.code == 2
+        assert told in done.err
+    assert not (project.root / "cogpack.lock").exists()
+
+
+def test_no_emulator_is_promised_where_there_is_none(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "here", lambda: "linux/arm64")
     done = project.cogpack("exec", "true")
     assert done.code == 2
-    assert f"the image is for {other}, and this machine is {own}" in done.err
-    assert f"add --platform {own}; or --platform {other}, to have it emulated" in done.err
-    assert not (project.root / "cogpack.lock").exists()
+    assert (
+        "the image is for linux/amd64, and this machine is linux/arm64\nnext: add --platform linux/arm64\n" in done.err
+    )
 
 
 def test_a_project_begins_with_exec_before_it_has_a_model(project: Project) -> None:
@@ -146,13 +171,12 @@ def test_an_image_of_a_registry_or_a_layout_has_its_own_files(world: World, proj
 def test_where_nothing_hides_this_machines_files_a_strangers_image_wants_the_word(
     world: World, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cogpack.running import container
     from cogpack.sandbox.rungs.choice import Findings, Refusal, Rung
 
     ok(project.cogpack("push", project.target()))
     refused = Refusal("unshare", "EPERM", "another machine")
     findings = Findings({Rung.ROOT: refused, Rung.USERNS: refused})
-    monkeypatch.setattr(container, "probe", lambda _: findings)
+    monkeypatch.setattr(bundle, "probe", lambda _: findings)
     done = world.cogpack("exec", "--of", project.target(), "true")
     assert done.code == 2
     assert "--isolation chroot" in done.err
@@ -210,7 +234,6 @@ def test_isolated_it_is_seen_as_its_image_would_hold_it(project: Project) -> Non
 def test_a_model_that_wants_a_gpu_has_all_that_there_are_and_who_asks_for_more_is_told(
     project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from cogpack.running import container
     from cogpack.running.gpus import find_gpus
 
     monkeypatch.setattr(container, "find_gpus", lambda wanted: find_gpus(wanted, tmp_path))

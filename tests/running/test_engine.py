@@ -4,22 +4,17 @@ import os
 import socket
 import threading
 from pathlib import Path
-from typing import cast, get_args
 
 import pytest
 from support.bundles import make_bundle
 
-from cogpack.commands.engine_container import open_engine_container
-from cogpack.config import Arch
 from cogpack.errors import InputError
 from cogpack.progress import Cancellation, Cancelled
-from cogpack.running import bundle
 from cogpack.running.engine import EngineContainer
-from cogpack.running.options import ContainerOptions, Port, Runtime
+from cogpack.running.options import Port, Runtime
 from cogpack.running.server import Server
 from cogpack.sandbox.guest import Bind
 from cogpack.sandbox.run import Streams
-from cogpack.session import Session
 
 BUNDLE = make_bundle()
 
@@ -99,16 +94,3 @@ def test_a_server_that_can_not_listen_says_which_of_both_to_change(host: str, he
         with pytest.raises(InputError) as caught:
             server.__enter__()
     assert helps in caught.value.next_step
-
-
-def test_an_engine_is_given_no_image_to_emulate() -> None:
-    machine = bundle.here()
-    other = next(one for one in get_args(Arch) if one != machine)
-    told = f"--runtime docker: the image is for {other}, and this machine is {machine}"
-    made = make_bundle(platform=other)
-    with (
-        pytest.raises(InputError, match=told) as caught,
-        open_engine_container(cast("Session", None), None, made, ContainerOptions(), "docker", ()),
-    ):
-        pass
-    assert caught.value.next_step == f"leave out --runtime, and it is emulated; or add --platform {machine}"

@@ -1,12 +1,11 @@
 """A bundle of a model without files, for what is told of it and asked of its server."""
 
-from cogpack.config import Arch
 from cogpack.running.bundle import Bundle
 
 
-def make_bundle(*, name: str = "model", schema: str | None = None, platform: Arch = "linux/amd64") -> Bundle:
+def make_bundle(*, name: str = "model", schema: str | None = None) -> Bundle:
     return Bundle(
-        platform=platform,
+        platform="linux/amd64",
         name=name,
         layers=(),
         environment={},
