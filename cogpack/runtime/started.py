@@ -9,7 +9,7 @@ import posixpath
 import re
 import shlex
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 
 import msgspec
@@ -24,7 +24,7 @@ _ARGUMENTS = frozenset(f"subprocess.{name}" for name in _RUN) | {"asyncio.create
 _LINES = frozenset(
     {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "asyncio.create_subprocess_shell"}
 )
-_EXITS = frozenset({"exit", "quit", "sys.exit", "os._exit"})
+_EXITS = frozenset({"exit", "quit", "sys.exit", "os._exit", "os.abort"})
 _SHELLS = frozenset({"bash", "dash", "sh"})
 _MODULES = frozenset({"subprocess", "asyncio", "shutil", "os", "shlex", "sys"})
 _BINARIES = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")
@@ -150,6 +150,22 @@ def _files_of(module: str, level: int, path: str) -> Iterator[str]:
         yield f"{found}.py"
 
 
+def _asked(test: ast.expr) -> Iterator[ast.expr]:
+    """Give what a test asks whether it is there."""
+    match test:
+        case (
+            ast.UnaryOp(op=ast.Not(), operand=asked)
+            | ast.Compare(left=asked, comparators=[ast.Constant(value=None)])
+            | ast.Call(func=ast.Name(id="bool"), args=[asked])
+        ):
+            yield from _asked(asked)
+        case ast.BoolOp(values=values):
+            for value in values:
+                yield from _asked(value)
+        case _:
+            yield test
+
+
 class _Calls:
     """Holds the calls of one file. Names of functions are followed to where they were imported from, and names of
     commands to the literals that they are bound to anywhere in the file."""
@@ -197,7 +213,7 @@ class _Calls:
         function = self._name(call.func)
         if function in _LINES or (function in _ARGUMENTS and _is_shell(call)):
             words = self._lines(_first(call))
-        elif function in _ARGUMENTS and (function != _WHICH or self._is_used(call)):
+        elif function in _ARGUMENTS and call not in self._only_asked:
             words = self._arguments(_first(call))
         else:
             return
@@ -206,50 +222,22 @@ class _Calls:
             if _PROGRAM.fullmatch(name):
                 yield name
 
-    def _is_used(self, call: ast.Call) -> bool:
-        """Tell whether more is done with an answer than to look whether there is one, which is not to use a program."""
-        names = [name for name, values in self._bound.items() if any(value is call for value in values)]
-        uses = [one for name in names for one in self._loads.get(name, ())] or [call]
-        return any(one not in self._looked_at for one in uses)
-
     @cached_property
-    def _loads(self) -> Mapping[str, Sequence[ast.expr]]:
-        found: dict[str, list[ast.expr]] = {}
+    def _only_asked(self) -> Collection[ast.AST]:
+        """Holds what a test asks only whether it is there, and goes on as well without. What is assigned or returned is
+        none of it: nobody follows where it goes."""
+        found = set[ast.AST]()
         for node in ast.walk(self._tree):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                found.setdefault(node.id, []).append(node)
+            match node:
+                case ast.If() | ast.IfExp() | ast.While() if not any(map(self._matters, ast.walk(node))):
+                    found.update(_asked(node.test))
         return found
 
-    @cached_property
-    def _looked_at(self) -> Collection[ast.AST]:
-        """Holds what is only asked whether it is there. Where something ends for want of it, or is run then, it was
-        needed."""
-        asked, needed = set[ast.AST](), set[ast.AST]()
-        for node in ast.walk(self._tree):  # what is around comes first
-            match node:
-                case ast.Assert(test=test):
-                    needed.update(ast.walk(test))
-                case ast.If(test=test) if any(map(self._matters, (*node.body, *node.orelse))):
-                    needed.update(ast.walk(test))
-                case (
-                    ast.If(test=test)
-                    | ast.IfExp(test=test)
-                    | ast.While(test=test)
-                    | ast.UnaryOp(op=ast.Not(), operand=test)
-                    | ast.Compare(left=test, comparators=[ast.Constant(value=None)])
-                    | ast.Call(func=ast.Name(id="bool"), args=[test])
-                ):
-                    asked.add(test)
-                case ast.BoolOp(values=values) if node in asked:
-                    asked.update(values)
-        return asked - needed
-
-    def _matters(self, statement: ast.stmt) -> bool:
-        ends = (_EXITS | _LINES | _ARGUMENTS) - {_WHICH}
-        return any(
-            isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and self._name(node.func) in ends)
-            for node in ast.walk(statement)
-        )
+    def _matters(self, node: ast.AST) -> bool:
+        """Tell what ends something, or runs it."""
+        if isinstance(node, ast.Call):
+            return self._name(node.func) in _EXITS | _LINES | _ARGUMENTS - {_WHICH}
+        return isinstance(node, ast.Raise | ast.Return | ast.Continue | ast.Break)
 
     def _name(self, function: ast.expr) -> str:
         match function:
