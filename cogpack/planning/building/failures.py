@@ -86,6 +86,8 @@ _NO_NETWORK = re.compile(
     r"Temporary failure in name resolution|Name or service not known|Network is unreachable|urlopen error|"
     r"Could not resolve host|Failed to establish a new connection|Failed to download any of"
 )
+_ENDED = re.compile(rf"^\s*[\w.]*(?:[Ee]rror|Exception|Exit)\b|{_NO_NETWORK.pattern}")
+"""A line that says for want of what something ended."""
 _OF_PYTHON_2 = re.compile(
     r"No module named '(?:ConfigParser|Queue|StringIO|__builtin__|cPickle|commands|urllib2|urlparse)'|"
     r"Missing parentheses in call to 'print'|NameError: name '(?:execfile|raw_input|unicode)' is not defined"
@@ -210,9 +212,11 @@ def _reason(said: Sequence[str], job: Job, repairs: Sequence[Repair]) -> tuple[s
     if libraries := list(dict.fromkeys((*_LIBRARY.findall(text), *_MODULE.findall(text)))):
         advice = "name the Debian packages that have them (lib...-dev) under build.system_packages"
         return f"there is no library {', '.join(libraries)}", advice
-    if _OF_PYTHON_2.search(text):
+    last = next(filter(_ENDED.search, reversed(said)), "")  # sources for both Pythons ask for the modules of both
+    lacking = list(_NO_MODULE.finditer("" if _NO_NETWORK.search(last) else text))
+    if _OF_PYTHON_2.search(last) or (lacking and _OF_PYTHON_2.search(lacking[-1][0])):
         return "its setup.py is of Python 2", "pin what is for Python 3; or give a wheel of it"
-    if modules := _NO_MODULE.findall(text):
+    if modules := [one[1] for one in lacking]:
         name = modules[-1].partition(".")[0]
         if name in _SETUP:
             what, _, advice = _SETUP[name].partition(": ")

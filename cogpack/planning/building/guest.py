@@ -148,7 +148,7 @@ class Guests:
             recipes.append(Recipe(toolkit_links(job.wheels), self._venv.inherited))
         archive = f"{standins.RUNTIME}/{ARCHIVE}"
         request = job.request(f"/{archive}", f"/{_PLACE}", dies=False)
-        told = Said(partial(tell, job.title))
+        told = Said(partial(tell, job.title), of_a_source=True)
         status, root = run_privately(
             self._runner,
             self._way,

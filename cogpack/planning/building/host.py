@@ -62,7 +62,7 @@ class Host:
             program = shutil.copyfile(FRONT_END, work / FRONT_END.name)
         bin_directory = root / contract.VENV / "bin"
         environment = {**job.environment, "PATH": f"{bin_directory}:{job.environment['PATH'].partition(':')[2]}"}
-        told = Said(partial(tell, job.title))
+        told = Said(partial(tell, job.title), of_a_source=True)
         command = [str(bin_directory / "python3"), str(program), str(work / "request.json")]
         status = self._run(command, environment, work, told)
         told.end()

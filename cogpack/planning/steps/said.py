@@ -12,16 +12,20 @@ _LINE = 4 * 1024
 """Bytes of a line that are held back for its end; a longer one is told in pieces."""
 _REPEATED = 500
 """Letters of a line that an error repeats."""
-_CHATTER = re.compile(r"(?:copying|hard linking) .+ -> .+|creating \S+|adding '.+'|byte-compiling .+ to .+")
+_CHATTER = re.compile(r"(?:copying|hard linking) \S+ -> \S+|creating \S+|adding '[^']+'|byte-compiling \S+ to \S+")
 """What setuptools says of each file: hundreds of lines, before the few that tell why it failed."""
 
 
 class Said:
-    """Hands on what a command writes to `tell`. `last`: the last lines, without those of each file."""
+    """Hands on what a command writes to `tell`. `last`: the last lines; where a source is built (`of_a_source`),
+    without what is said of each file."""
 
-    def __init__(self, tell: Callable[[str], None], secrets: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self, tell: Callable[[str], None], secrets: Iterable[bytes] = (), *, of_a_source: bool = False
+    ) -> None:
         self._tell_line = tell
         self._redactor = OutputRedactor(secrets)
+        self._of_a_source = of_a_source
         self._line = b""
         self.last: deque[str] = deque(maxlen=_TOLD)
 
@@ -43,6 +47,6 @@ class Said:
 
     def _tell(self, line: bytes) -> None:
         text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
-        if not _CHATTER.fullmatch(text):
+        if not (self._of_a_source and _CHATTER.fullmatch(text)):
             self.last.append(text[:_REPEATED])
         self._tell_line(text)

@@ -103,6 +103,33 @@ def test_what_helps_is_told_with_its_last_words(said: str, why: str, advice: str
     assert advice in error.next_step
 
 
+_PRINT = "SyntaxError: Missing parentheses in call to 'print'. Did you mean print(...)?"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            ["ModuleNotFoundError: No module named 'urllib2'", "ModuleNotFoundError: No module named 'requests'"],
+            "requests",
+        ),
+        (["ModuleNotFoundError: No module named 'urllib2'", "ModuleNotFoundError: No module named 'torch'"], "torch"),
+        (["ModuleNotFoundError: No module named 'urllib2'", "error: can't go on"], "is of Python 2"),
+        (
+            ["ModuleNotFoundError: No module named 'urllib2'", "urllib.error.URLError: <urlopen error [Errno -3]>"],
+            "wants the network",
+        ),
+        ([_PRINT, "ModuleNotFoundError: No module named 'requests'"], "imports requests"),
+        ([_PRINT, "fatal: Temporary failure in name resolution"], "wants the network"),
+        ([_PRINT, "socket.gaierror: [Errno -3] Temporary failure in name resolution"], "wants the network"),
+        ([_PRINT, "RuntimeError: no such thing"], "its build ended with 1"),
+        (["ModuleNotFoundError: No module named 'requests'", "  File 'x'", _PRINT, "", "ended"], "is of Python 2"),
+    ],
+)
+def test_of_python_2_is_what_ends_of_it(said: list[str], why: str) -> None:
+    assert why in failed(job(), Done(status=1, said=said), []).message.splitlines()[0]
+
+
 def test_exec_is_as_it_was_for_who_needs_it_where_it_is_not() -> None:
     said = ["    return locals()['__version__']", "KeyError: '__version__'"]
     repair = find_repair(said, [], "3.13")
@@ -133,7 +160,7 @@ def test_of_what_is_understood_the_last_lines_are_enough() -> None:
 
 def test_what_setuptools_says_of_each_file_does_not_hide_why_a_build_failed() -> None:
     told: list[str] = []
-    said = Said(told.append)
+    said = Said(told.append, of_a_source=True)
     chatter = [f"copying src/{number}.py -> build/lib/{number}.py" for number in range(60)]
     lines = ["error: no freetype", *chatter, "creating build/lib", "adding 'src/a.py'", "creating it failed"]
     said.hear("\n".join([*lines, ""]).encode())
@@ -148,3 +175,16 @@ def test_meson_that_finds_no_python_wants_what_comes_with_a_compiler() -> None:
     ]
     assert isinstance(failed(job(), Done(status=1, said=said), []), WantsCompilerError)
     assert not isinstance(failed(job(), Done(status=1, said=["ERROR: cairo not found"]), []), WantsCompilerError)
+
+
+def test_of_a_command_of_the_user_each_line_is_kept() -> None:
+    said = Said(list[str]().append)
+    lines = ["creating /opt/db", "copying model -> /opt/m", "adding 'x'"]
+    said.hear("\n".join([*lines, ""]).encode())
+    assert list(said.last) == lines
+
+
+def test_what_setuptools_can_not_copy_is_kept() -> None:
+    said = Said(list[str]().append)
+    said.hear(b"copying model -> /opt/m failed: no space\nadding 'x' to 'y'\n")
+    assert list(said.last) == ["copying model -> /opt/m failed: no space", "adding 'x' to 'y'"]
