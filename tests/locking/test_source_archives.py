@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import msgspec
@@ -16,7 +17,7 @@ from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
 from cogpack.lockfile.base_kinds import RegistryBase
-from cogpack.locking.wheels.building import Building, Built, Ground, Source
+from cogpack.locking.wheels.building import ANOTHER, Building, Built, Ground, Source
 from cogpack.locking.wheels.built import BuiltWheels
 from cogpack.locking.wheels.members import differing_members, member_marks
 from cogpack.locking.wheels.source_archives import SourceArchives, open_sources
@@ -25,6 +26,7 @@ from cogpack.project import Project
 from cogpack.requirements import LocalLinks, Options, Requirements
 from cogpack.resolve.pip import Pages
 from cogpack.resolve.wheels import Indexes, Neighbours, Resolved, TargetPython, resolve_wheels
+from cogpack.resolve.wheels.compile import _run
 from cogpack.session import Session, Settings
 
 TARGET = TargetPython(python="3.12", glibc="2.36", arch="amd64")
@@ -51,6 +53,7 @@ class FakeBuilder:
         self.directory = directory
         self.requires = requires or {}
         self.broken: set[str] = set()
+        self.advice = "add gcc to system_packages"
         self.text = b"1"
         self.built: list[str] = []
 
@@ -68,9 +71,7 @@ class FakeBuilder:
         assert source.path.read_bytes() == f"source of {source.title}".encode()
         self.built.append(source.title)
         if source.name in self.broken:
-            return InputError(
-                f"{source.title}: gcc: not found\n  beside neighbour", next_step="add gcc to system_packages"
-            )
+            return InputError(f"{source.title}: gcc: not found\n  beside neighbour", next_step=self.advice)
         files = {f"{source.name}.py": self.text}
         requires = self.requires.get(source.title, ())
         path = make_wheel(self.directory, source.name, source.version, files=files, requires=requires)
@@ -230,7 +231,37 @@ def test_what_cannot_be_built_is_told_with_who_requires_it(place: Place) -> None
 
 
 @pytest.mark.slow
-def test_what_cannot_be_built_names_the_pythons_that_it_has_wheels_for(place: Place) -> None:
+def test_why_nothing_can_be_built_is_told_where_uv_does_not_say_who_requires_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[Sequence[str]] = []
+
+    def fails_to_tell(command: Sequence[str], *more: Any) -> tuple[bool, str]:
+        commands.append(command)
+        if "via.txt" in command:
+            raise UnavailableError("uv found no answer", next_step="check the index")
+        return _run(command, *more)
+
+    monkeypatch.setattr("cogpack.resolve.wheels.compile._run", fails_to_tell)
+    place.source("old", "1.0")
+    place.builder.broken |= {"old"}
+    make_wheel(place.links, "one", requires=("old",))
+    with pytest.raises(InputError, match=r"old 1\.0: gcc: not found"):
+        place.resolve("one")
+    # None is there, a stand-in is, who requires it, and all else.
+    assert ["via.txt" in command for command in commands] == [False, False, True, False]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("advice", "told"),
+    [
+        (ANOTHER, f"set build.python_version to 3.10 or 3.11, for which it has a wheel; or {ANOTHER}"),
+        ("add gcc", "add gcc; or set build.python_version to 3.10 or 3.11, for which it has a wheel"),
+    ],
+)
+def test_what_cannot_be_built_names_the_pythons_that_it_has_wheels_for(place: Place, advice: str, told: str) -> None:
+    place.builder.advice = advice
     place.source("old", "1.0")
     place.builder.broken |= {"old"}
     for python in ("cp39", "cp310", "cp311"):
@@ -239,9 +270,7 @@ def test_what_cannot_be_built_names_the_pythons_that_it_has_wheels_for(place: Pl
     make_wheel(place.links, "old", "2.0", files={"old.py": b""})
     with pytest.raises(InputError) as caught:
         place.resolve("old==1.0")
-    assert caught.value.next_step == (
-        "set build.python_version to 3.10 or 3.11, for which it has a wheel; or add gcc to system_packages"
-    )
+    assert caught.value.next_step == told
 
 
 @pytest.mark.slow

@@ -17,6 +17,9 @@ from cogpack.resolve.wheels import TargetPython
 if TYPE_CHECKING:
     from cogpack.resolve.wheels import Neighbours
 
+ANOTHER = "pin another version, or give a wheel of it"
+"""What to do of a source that can't be built, where nothing better is known."""
+
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Is what a wheel is made of, here and verified.
@@ -40,7 +43,7 @@ class WantsWheelsError(InputError):
     """Raised of a source that can only be built among the image's wheels, as long as these are not known."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message, next_step="pin another version, or give a wheel of it")
+        super().__init__(message, next_step=ANOTHER)
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from cogpack.disk import DiskError, writing
 from cogpack.errors import InputError
 from cogpack.layers.wheels import Outline
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
-from cogpack.locking.wheels.building import Building, Built, Ground, Source
+from cogpack.locking.wheels.building import ANOTHER, Building, Built, Ground, Source
 from cogpack.locking.wheels.built import BuiltWheels, fetch_source, first_fetch, scratch_directory
 from cogpack.locking.wheels.elsewhere import ElsewhereWheels, FoundWheel
 from cogpack.locking.wheels.members import member_marks
@@ -222,8 +222,9 @@ class SourceArchives:
         found = [python for python in _PYTHONS if self._has_wheel(stand_in, offers, python)]
         if not found:
             return error
-        advice = f"set build.python_version to {' or '.join(found)}, for which it has a wheel; or {error.next_step}"
-        return InputError(error.message, next_step=advice)
+        advice = f"set build.python_version to {' or '.join(found)}, for which it has a wheel"
+        both = (advice, error.next_step) if error.next_step == ANOTHER else (error.next_step, advice)
+        return InputError(error.message, next_step="; or ".join(both))
 
     def _has_wheel(self, stand_in: StandIn, offers: Sequence[Offer], python: str) -> bool:
         target = msgspec.structs.replace(self._target, python=python)

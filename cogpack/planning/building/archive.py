@@ -18,7 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from cogpack.decompress import decompressed
 from cogpack.disk import writing
 from cogpack.errors import InputError
-from cogpack.locking.wheels.building import Source
+from cogpack.locking.wheels.building import ANOTHER, Source
 from cogpack.requirements import VARIABLE
 from cogpack.sizes import BLOCK
 from cogpack.untar import Untar
@@ -146,7 +146,7 @@ def checked_requirements(lines: tuple[str, ...], *, where: str) -> tuple[str, ..
 
 
 def _unreadable(where: str, why: str) -> InputError:
-    return InputError(f"{where}: {why}", next_step="pin another version, or give a wheel of it")
+    return InputError(f"{where}: {why}", next_step=ANOTHER)
 
 
 def _pyproject(archive: Path, source: Source) -> bytes | None:

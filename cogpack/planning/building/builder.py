@@ -14,7 +14,7 @@ from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile
 from cogpack.layers.wheels import WheelFile
 from cogpack.lockfile import LockedWheel
-from cogpack.locking.wheels.building import Built, Ground, Source, WantsCompilerError, WantsWheelsError
+from cogpack.locking.wheels.building import ANOTHER, Built, Ground, Source, WantsCompilerError, WantsWheelsError
 from cogpack.notes import Code, Note
 from cogpack.planning.building.archive import checked_requirements, pack, read_build_system
 from cogpack.planning.building.device_code import check_device_code
@@ -205,7 +205,7 @@ class _Tries:
                 raise failed(job, done, self.repairs) from error
         raise InputError(
             f"{source.title}: can't be built: its backend requires more each time it is asked",
-            next_step="pin another version, or give a wheel of it",
+            next_step=ANOTHER,
         )
 
     def _resolved(self, lines: Sequence[str]) -> tuple[LockedWheel, ...]:
@@ -268,5 +268,5 @@ def _compiled(source: Source, built: Built) -> Built:
 def _never(source: Source) -> InputError:
     return InputError(
         f"{source.title}: there is only its source, and cogpack.build_wheels is never",
-        next_step="pin another version, or give a wheel of it; or let it be built (build_wheels: auto)",
+        next_step=f"{ANOTHER}; or let it be built (build_wheels: auto)",
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.locking.wheels.building import WantsCompilerError
+from cogpack.locking.wheels.building import ANOTHER, WantsCompilerError
 from cogpack.planning.building.job import Done, Job
 from cogpack.planning.steps.failed_step import missing_programs, packages_of
 from cogpack.sandbox.watch import LimitError
@@ -126,7 +126,6 @@ _HEADERS = {
 }
 """Debian's packages by a header of theirs."""
 
-_OTHER = "pin another version, or give a wheel of it"
 _TOLD = 8
 """Lines that are repeated where it is known what they mean."""
 _SETUP = {
@@ -155,7 +154,7 @@ def _minor(python: str) -> int:
 def failed(job: Job, done: Done, repairs: Sequence[Repair]) -> InputError:
     """Make the error of a source that can't be built."""
     found = _reason(done.said, job, repairs)
-    why, advice = found or (f"its build ended with {done.status}", _OTHER)
+    why, advice = found or (f"its build ended with {done.status}", ANOTHER)
     tried = f" (built with {'; '.join(map(str, repairs))})" if repairs else ""
     told = "".join(f"\n  {line}" for line in list(done.said)[-_TOLD if found else 0 :])
     kind = WantsCompilerError if _wants_compiler(done.said) else InputError
@@ -176,9 +175,9 @@ def _wants_compiler(said: Sequence[str]) -> bool:
 def stopped(job: Job, error: LimitError) -> InputError:
     """Make the error of a build that was stopped since it took too much."""
     setting = {"seconds": "time"}.get(error.limit, error.limit)
-    advice = _OTHER
+    advice = ANOTHER
     if setting in ("time", "idle", "size"):
-        advice = f"where it is right, set cogpack: {{limits: {{{setting}: NUMBER}}}} in cog.yaml to more; or {_OTHER}"
+        advice = f"where it is right, set cogpack: {{limits: {{{setting}: NUMBER}}}} in cog.yaml to more; or {ANOTHER}"
     return InputError(f"{job.title}: can't be built: {error.message.replace('the command', 'it')}", next_step=advice)
 
 
@@ -222,14 +221,14 @@ def _reason(said: Sequence[str], job: Job, repairs: Sequence[Repair]) -> tuple[s
             what, _, advice = _SETUP[name].partition(": ")
             return f"its setup.py wants the {what}" if "module" in what else f"its setup.py wants {what}", advice
         if job.isolated:
-            return f"its setup.py imports {modules[-1]}, which it does not ask for in pyproject.toml", _OTHER
+            return f"its setup.py imports {modules[-1]}, which it does not ask for in pyproject.toml", ANOTHER
         why = f"its setup.py imports {modules[-1]}, which neither the image's wheels nor its pyproject.toml bring"
         return why, f"add what has {modules[-1]} to the requirements"
     if _NO_VERSION.search(text):
         advice = "add git to build.system_packages where it is a repository's; else pin a release"
         return "it takes its version from git, and there is none", advice
     if _NO_NETWORK.search(text):
-        return "it wants the network, and a build has none", _OTHER
+        return "it wants the network, and a build has none", ANOTHER
     return None
 
 

@@ -14,6 +14,7 @@ from cogpack.disk import writing
 from cogpack.errors import InputError
 from cogpack.images.assemble import DEFAULT_PATH
 from cogpack.layers.wheels import WheelFile
+from cogpack.locking.wheels.building import ANOTHER
 from cogpack.oci import decode
 from cogpack.planning.building.archive import EPOCH, BuildSystem
 from cogpack.runtime import contract
@@ -130,18 +131,15 @@ def collected(job: Job, root: Path, place: str, status: int, said: Sequence[str]
             return Done(status=status, said=said, requires=answer.requires)
         name = answer.wheel
         if not name.endswith(".whl") or not name.isprintable() or "/" in name:
-            raise InputError(f"{job.title}: its backend made no wheel, but {name!r:.200}", next_step=_OTHER)
+            raise InputError(f"{job.title}: its backend made no wheel, but {name!r:.200}", next_step=ANOTHER)
         kept = job.place / name
         with _opened(directory, f"{place}/wheel/{name}", LARGEST) as stream, writing(kept), kept.open("xb") as copy:
             shutil.copyfileobj(stream, copy, _MOST)
         return Done(status=status, said=said, wheel=kept)
     except OSError as error:
-        raise InputError(f"{job.title}: its build left nothing that can be read: {error}", next_step=_OTHER) from error
+        raise InputError(f"{job.title}: its build left nothing that can be read: {error}", next_step=ANOTHER) from error
     finally:
         os.close(directory)
-
-
-_OTHER = "pin another version, or give a wheel of it"
 
 
 def _opened(directory: int, path: str, most: int) -> Any:

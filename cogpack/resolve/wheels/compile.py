@@ -53,7 +53,8 @@ def compile_lock(
 
     `preferences`: (name, version) to keep where they fit; `without`: names that count as not required, whoever
     requires them; `overrides`: lines that count in place of what is required of their packages; `of_torch`: names that
-    come from PyTorch's index alone, and are required; `via`: takes, by name, who requires each, with "" for the user.
+    come from PyTorch's index alone, and are required; `via`: no lock is made, and this takes, by name, who requires
+    each, with "" for the user; of nothing, where uv does not tell.
     """
     with writing(cache):
         cache.mkdir(parents=True, exist_ok=True)
@@ -68,7 +69,10 @@ def compile_lock(
             if indexes.torch and of_torch:
                 (work / _TORCH).write_bytes(_from_index(of_torch, indexes.read_at(indexes.torch.address)))
             # The output file of an earlier run is uv's way to prefer without requiring.
-            (work / _LOCK).write_bytes(_preferred(preferences))
+            if via is None:
+                (work / _LOCK).write_bytes(_preferred(preferences))
+            else:
+                _write_lines(work / _VIA, (f"{name}=={version}" for name, version in preferences))
         command = [uv_program(), "--no-config", "pip", "compile", "requirements.in"]
         if indexes.torch and of_torch:
             command += [_TORCH]
@@ -88,6 +92,12 @@ def compile_lock(
             "UV_NO_PROGRESS": "1",
             "NO_COLOR": "1",
         }
+        if via is not None:
+            if _run([*command, "--output-file", _VIA, *_ON_A_LINE], work, environment)[0]:
+                via.update(_requirers((work / _VIA).read_text()))
+            if indexes.relay:
+                indexes.relay.failure()  # else it is told of the next run
+            return [], []
         written = ["--format", "pylock.toml", "--output-file", _LOCK, "--generate-hashes"]
         done, said = _run([*command, *written], work, environment)
         said = indexes.told(said)
@@ -96,8 +106,6 @@ def compile_lock(
                 raise error
         if not done:
             raise failure(said, target)
-        if via is not None and _run([*command, "--output-file", _VIA, *_ON_A_LINE], work, environment)[0]:
-            via.update(_requirers((work / _VIA).read_text()))
         return _read((work / _LOCK).read_bytes(), target), list(warned(said))
 
 
@@ -106,8 +114,9 @@ def _requirers(text: str) -> dict[str, tuple[str, ...]]:
     found = {}
     for line in text.splitlines():
         pin, _, names = line.partition("  # via ")
-        own = (name if re.fullmatch(r"[a-z0-9-]+", name) else "" for name in names.split(", "))
-        found[re.split(r"[=@ ]", pin, maxsplit=1)[0]] = tuple(own)
+        # A constraint or an override requires nothing.
+        above = (name for name in names.split(", ") if name and not name.startswith(("-c ", "--override ")))
+        found[re.split(r"[=@ ]", pin, maxsplit=1)[0]] = tuple("" if " " in name else name for name in above)
     return found
 
 

@@ -100,23 +100,22 @@ def resolve_wheels(
     soft = dict(optional)
     left_out: list[Note] = []
 
-    def compiled(via: dict[str, tuple[str, ...]] | None = None) -> "tuple[list[Package], list[Note]]":
+    kept = {
+        wheel.name: wheel.version
+        for wheel in preferences
+        if not wheel.path and (not wheel.url or is_elsewhere(wheel.name, Version(wheel.version)))
+    } | dict(seeds)
+
+    def compiled(
+        preferred: Mapping[str, str] = kept, via: dict[str, tuple[str, ...]] | None = None
+    ) -> "tuple[list[Package], list[Note]]":
         return compile_lock(
             [*lines, *soft],
             constraints,
             target=target,
             indexes=indexes.with_directories(sources.directories) if sources else indexes,
             exclude_newer=exclude_newer,
-            preferences=[
-                *seeds.items(),
-                *(
-                    (wheel.name, wheel.version)
-                    for wheel in preferences
-                    if (not wheel.url or is_elsewhere(wheel.name, Version(wheel.version)))
-                    and not wheel.path
-                    and wheel.name not in seeds
-                ),
-            ],
+            preferences=preferred.items(),
             cache=cache,
             metadata=metadata,
             without=without,
@@ -125,6 +124,12 @@ def resolve_wheels(
             via=via,
             more=() if dependencies else ("--no-deps",),
         )
+
+    def requirers(packages: "Sequence[Package]") -> dict[str, tuple[str, ...]]:
+        via: dict[str, tuple[str, ...]] = {}
+        with suppress(UnavailableError):  # what failed is told all the same
+            compiled({one.name: str(one.version) for one in packages if one.version}, via)
+        return via
 
     def leave_out(names: Collection[str]) -> bool:
         found = [soft.pop(name) for name in names if name in soft]
@@ -162,9 +167,7 @@ def resolve_wheels(
             failed = sources.build(_hashes(packages), partial(neighbours, packages)) if sources else None
             if failed is None:
                 break
-            via: dict[str, tuple[str, ...]] = {}
-            if failed:
-                compiled(via)
+            via = requirers(packages) if failed else {}
             faults += (_at(error, places, way_to(name, via)) for name, error in failed.items())
             without += failed
         except BlamedError as error:

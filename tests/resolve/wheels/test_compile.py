@@ -9,7 +9,7 @@ from support.wheels import make_wheel
 from cogpack.errors import InputError, UnavailableError
 from cogpack.requirements import LocalLinks, Options, Requirements
 from cogpack.resolve.wheels import Indexes, TargetPython, resolve_wheels
-from cogpack.resolve.wheels.compile import compile_lock
+from cogpack.resolve.wheels.compile import compile_lock, way_to
 from cogpack.resolve.wheels.failures import failure
 
 
@@ -110,3 +110,34 @@ def test_the_address_of_a_requirement_is_not_called_an_index(tmp_path: Path) -> 
 def test_the_project_that_names_an_index_for_torch_is_not_told() -> None:
     said = "cause: Because there is no version of one==9 and cogpack-torch depends on one==9, we can conclude"
     assert "and you require one==9, we" in failure(said, TARGET).message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("constraints", [(), ("fw<2", "av<12")])
+def test_who_requires_a_package_is_told_of_the_versions_that_were_chosen(
+    constraints: tuple[str, ...], tmp_path: Path
+) -> None:
+    for name, version, requires in (
+        ("av", "1.0", ()),
+        ("fw", "1.0", ("av",)),
+        ("fw", "2.0", ()),
+        ("fwx", "1.0", ("fw",)),
+    ):
+        make_wheel(tmp_path / "wheels", name, version, requires=requires)
+    links = LocalLinks(directory=str(tmp_path / "wheels"), path="", line=0)
+    found = Requirements(options=Options(no_index=True), local_links=(links,))
+    via: dict[str, tuple[str, ...]] = {}
+    compile_lock(
+        ["fwx"],
+        constraints,
+        target=TARGET,
+        indexes=Indexes.from_environment({}, found, tmp_path),
+        exclude_newer=None,
+        preferences=[("fw", "1.0")],
+        cache=tmp_path / "scratch",
+        metadata=tmp_path / "metadata",
+        overrides=["av<11"],
+        via=via,
+    )
+    assert via == {"av": ("fw",), "fw": ("fwx",), "fwx": ("",)}
+    assert way_to("av", via) == "fwx requires fw, which requires "
