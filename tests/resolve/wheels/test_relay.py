@@ -283,6 +283,29 @@ def test_values_of_variables_in_addresses_are_not_shown(index: Index, status: in
     assert f"https://index.test/${{PLACE}}/simple{'/one/' * (status == 503)} (through" in told
 
 
+def test_who_requires_what_is_told_of_nothing_where_an_index_fails_and_that_is_not_told_of_the_next_run(
+    index: Index, tmp_path: Path
+) -> None:
+    index.answer = 503, {}, b""
+    relay = index.relay()
+    places = {"UV_HTTP_RETRIES": "0", "UV_DEFAULT_INDEX": INDEX}
+    via: dict[str, tuple[str, ...]] = {}
+    compile_lock(
+        ["one"],
+        [],
+        target=TargetPython(python="3.12", glibc="2.36", arch="amd64"),
+        indexes=Indexes.from_environment(places, Requirements(), url_map=relay._http.url_map, relay=relay),
+        exclude_newer=None,
+        preferences=[],
+        cache=tmp_path,
+        metadata=tmp_path / "uv",
+        via=via,
+    )
+    assert index.fake.seen
+    assert via == {}
+    assert relay.failure() is None
+
+
 def test_what_uv_says_has_no_values_of_variables(index: Index) -> None:
     relay = index.relay()
     secrets = {"PLACE": "hunter2-and-more"}
