@@ -26,14 +26,17 @@ _OVERRIDE = re.compile(r"\.? *Consider using `exclude-newer-package`[^;]*")
 _BLAMED = re.compile(
     r"Wheels are required for `([^`]+)`|we only found wheels for `([^`]+)`"
     r"|([A-Za-z0-9._-]+) was not found in the (?:package registry|provided package locations)"
-    r"|there is no version of ([A-Za-z0-9._-]+)==\S+ and you require \4=="
+    r"|there is no version of ([A-Za-z0-9._-]+)(?:\[[^]]*\])?==\S+ and you require \4[=\[]"
 )
 """Who is at fault alone, whatever else is required."""
+_NO_VERSION = re.compile(r"there is no version of (\S+) and you require \1")
+"""Says that who named a version can name another one: not so where somebody else requires it."""
 
 _TORCH = re.compile(r"\bcogpack-torch(?:==0)? depends on\b")
 """The project that names an index for torch: what it requires, the user does."""
 _ADDRESS = re.compile(r"Failed to download `([A-Za-z0-9._-]+) @ ([^`\s]+)`")
 _DAMAGED = re.compile(r"Failed to read `(?!--)[^`]*`|Failed to extract archive|Invalid zip file|file is invalid")
+_AUTHORITY = "if a company's own authority signed it, set SSL_CERT_FILE to a file that holds it"
 _LABEL = re.compile(r"^[\s×├└╰─▶]*(?:error:|cause:|hint:|Caused by:|[×├└╰])\s*")
 _CONTINUED = re.compile(r"^[\s│]+")
 
@@ -47,6 +50,10 @@ class BlamedError(InputError):
 
 class AddressError(UnavailableError):
     """Says that a file which a requirement names by its address can't be reached."""
+
+
+class AddressDeniedError(DeniedError):
+    """Says that a file which a requirement names by its address is refused."""
 
 
 def warned(errors: str) -> Iterator[Note]:
@@ -68,18 +75,20 @@ def failure(errors: str, target: TargetPython) -> CogpackError:
             next_step="check the free space and the rights of the cache and of TMPDIR, or choose other places "
             "(--cache-dir moves the cache)",
         )
-    if any(word in errors for word in _DENIED):
+    denied = next((word for word in _DENIED if word in errors), "")
+    away = any(word in errors for word in _NETWORK)
+    if (found := _ADDRESS.search(errors)) and (denied or away):
+        return _out_of_reach(found[1], found[2], text, denied)
+    if denied:
         return DeniedError(
             f"a package index wants credentials: {text}",
             next_step="put them into the index address, UV_INDEX_NAME_USERNAME and _PASSWORD, or ~/.netrc",
         )
-    if (found := _ADDRESS.search(errors)) and any(word in errors for word in _NETWORK):
-        return _out_of_reach(found[1], found[2], text)
-    if any(word in errors for word in _NETWORK):
+    if away:
         advice = "check the network and the index (UV_DEFAULT_INDEX, PIP_INDEX_URL)"
-        if "certificate" in errors:
-            advice = "if a company's own authority signed it, set SSL_CERT_FILE to a file that holds it"
-        return UnavailableError(f"a package index can't be reached: {text}", next_step=advice)
+        return UnavailableError(
+            f"a package index can't be reached: {text}", next_step=_AUTHORITY if "certificate" in errors else advice
+        )
     if any(word in errors for word in _NO_PAGE):
         return UnavailableError(
             f"a page of a package index can't be read: {text}",
@@ -95,7 +104,7 @@ def failure(errors: str, target: TargetPython) -> CogpackError:
         advice = "pin a version that has a wheel, or build one (pip wheel NAME) and name its file in the requirements"
     elif "exclude-newer" in errors:
         advice = "make cogpack.exclude_newer of cog.yaml later, or choose a version that is older"
-    elif "there is no version of" in errors:
+    elif _NO_VERSION.search(errors):
         advice = "name a version that there is; `pip index versions NAME` lists them"
     elif "was not found in the p" in errors:
         advice = "check the spelling; if it is a package of your own, configure its index (--extra-index-url, UV_INDEX)"
@@ -111,14 +120,19 @@ def failure(errors: str, target: TargetPython) -> CogpackError:
     return error
 
 
-def _out_of_reach(name: str, address: str, text: str) -> CogpackError:
+def _out_of_reach(name: str, address: str, text: str, denied: str) -> CogpackError:
     """Make the error of a requirement that names the address of its file."""
     causes = [part for part in text.split("; ") if address not in part]
     if "404 Not Found" in text:
         return InputError(f"{name}: {address}: there is no such file (404)", next_step="correct the address")
+    if denied:
+        return AddressDeniedError(
+            f"{name}: {address} is refused ({denied})",
+            next_step="correct the address, or put user and password into it or into ~/.netrc",
+        )
     return AddressError(
         f"{name}: {address} can't be reached: {'; '.join(causes) or text}",
-        next_step="check the address and the network",
+        next_step=_AUTHORITY if "certificate" in text else "check the address and the network",
     )
 
 

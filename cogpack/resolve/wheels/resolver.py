@@ -23,7 +23,7 @@ from cogpack.requirements.model import anonymous
 from cogpack.resolve.wheels.choice import best_wheel, filename_of, named_hashes, no_wheel, sha256_of
 from cogpack.resolve.wheels.compile import compile_lock, way_to
 from cogpack.resolve.wheels.elsewhere import is_elsewhere
-from cogpack.resolve.wheels.failures import AddressError, BlamedError
+from cogpack.resolve.wheels.failures import AddressDeniedError, AddressError, BlamedError
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.local import for_uv, local_path
 from cogpack.resolve.wheels.sources import Neighbours, Sources
@@ -188,8 +188,8 @@ def resolve_wheels(
             if (sources and sources.relax()) or leave_out(tuple(soft)):
                 continue
             raise together([*faults, _at(error, places)]) from error
-        except AddressError as error:
-            raise UnavailableError(_placed(error.message, places), next_step=error.next_step) from error
+        except (AddressError, AddressDeniedError) as error:
+            raise type(error)(_placed(error.message, places), next_step=error.next_step) from error
         except UnavailableError as error:
             raise _torch_away(error, indexes) from error
     found = []

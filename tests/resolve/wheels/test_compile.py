@@ -1,12 +1,15 @@
 """uv is called to resolve; what stands in the way of that is told."""
 
+import re
+import ssl
 from pathlib import Path
 
 import pytest
+from support.certificates import pem
 from support.fake_http import serving
 from support.wheels import make_wheel
 
-from cogpack.errors import InputError, UnavailableError
+from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.requirements import LocalLinks, Options, Requirements
 from cogpack.resolve.wheels import Indexes, TargetPython, resolve_wheels
 from cogpack.resolve.wheels.compile import compile_lock, way_to
@@ -69,6 +72,7 @@ TARGET = TargetPython(python="3.12", glibc="2.36", arch="amd64")
 def resolve(root: Path, *lines: str) -> None:
     for name in ("one", "two"):
         make_wheel(root / "wheels", name, "1.0")
+    make_wheel(root / "wheels", "of-one", "1.0", requires=("one==9",))
     links = LocalLinks(directory=str(root / "wheels"), path="", line=0)
     found = Requirements(options=Options(no_index=True), local_links=(links,))
     resolve_wheels(
@@ -82,19 +86,46 @@ def resolve(root: Path, *lines: str) -> None:
         cache=root / "scratch",
         metadata=root / "metadata",
         places=lambda text: [
-            f"requirements.txt:{at}" for at, line in enumerate(lines, 1) if line.split("=")[0] in text
+            f"requirements.txt:{at}" for at, line in enumerate(lines, 1) if re.split(r"[=@ \[]", line)[0] in text
         ],
     )
 
 
-def test_all_versions_that_there_are_not_are_told_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ["one==9", "one[all]==9", "one[all,more]==9"])
+def test_all_versions_that_there_are_not_are_told_at_once(first: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as told:
-        resolve(tmp_path, "one==9", "two==8")
+        resolve(tmp_path, first, "two==8")
     assert [part.message.partition(":")[2][:2] for part in told.value.parts] == ["1:", "2:"]
     assert all("there is no version of" in part.message for part in told.value.parts)
     assert {part.next_step for part in told.value.parts} == {
         "name a version that there is; `pip index versions NAME` lists them"
     }
+
+
+def test_who_requires_a_version_that_there_is_not_is_not_told_to_name_another_version_of_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no version of one==9 and all versions of of-one depend") as told:
+        resolve(tmp_path, "of-one==1.0")
+    assert told.value.next_step == "change the requirements so that they can hold together"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_an_address_that_wants_credentials_is_not_called_an_index(status: int, tmp_path: Path) -> None:
+    with serving(lambda _: (status, {}, b"")) as fake, pytest.raises(DeniedError) as told:
+        resolve(tmp_path, f"one @ {fake.url}/one-1.0-py3-none-any.whl")
+    assert told.value.message.startswith(f"requirements.txt:1: one: {fake.url}/one-1.0-py3-none-any.whl is refused (")
+    assert str(status) in told.value.message
+    assert "~/.netrc" in told.value.next_step
+    assert "INDEX" not in told.value.next_step
+
+
+def test_an_address_whose_certificate_nobody_knows_is_told_with_what_helps(tmp_path: Path) -> None:
+    pair = pem(tmp_path, "unknown", "unknown", names=("127.0.0.1",))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pair.certificate, pair.key)
+    with serving(lambda _: (200, {}, b""), tls) as fake, pytest.raises(UnavailableError) as told:
+        resolve(tmp_path, f"one @ {fake.url}/one-1.0-py3-none-any.whl")
+    assert "one-1.0-py3-none-any.whl can't be reached: " in told.value.message
+    assert "set SSL_CERT_FILE" in told.value.next_step
 
 
 def test_the_address_of_a_requirement_is_not_called_an_index(tmp_path: Path) -> None:
