@@ -172,6 +172,18 @@ def open_regular(path: str | Path) -> BinaryIO:
     return os.fdopen(file, "rb")
 
 
+def open_below(root: str | Path, directory: str) -> int:
+    """Open the directory `root`/`directory` ("" for `root`); `OSError` where a link is on the way below `root`."""
+    found = os.open(f"{root}/", DIRECTORY)
+    for name in directory.split("/") if directory else ():
+        above = found
+        try:
+            found = os.open(name, DIRECTORY, dir_fd=above)
+        finally:
+            os.close(above)
+    return found
+
+
 def open_file(path: Path) -> BinaryIO:
     """Open a file as `open_regular` does, and tell the user: what may not be read is an `InputError`, what is not there
     a `FileNotFoundError`."""

@@ -44,6 +44,8 @@ class Hashes:
         """Files of which this run alone knows: they may be written to again, and look the same."""
         self.moved: set[int] = set()
         """Files that were seen to be others than when they were listed."""
+        self._held = bytearray(len(paths))
+        """A byte a file, 1 where it is not taken as it is now any more."""
 
     def __len__(self) -> int:
         return len(self._known)
@@ -56,6 +58,13 @@ class Hashes:
         if stat != self.stat(number):
             self.moved.add(number)
         self.stats[LENGTH * number : LENGTH * (number + 1)] = stat
+
+    def is_held(self, number: int) -> bool:
+        return self._held[number] == 1
+
+    def hold(self, number: int) -> None:
+        """From now on it is the file that it was seen to be."""
+        self._held[number] = 1
 
     def is_of(self, other: "Hashes") -> bool:
         """Tell whether it is of the same files, as they were then."""

@@ -9,9 +9,11 @@ from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from heapq import merge
+from pathlib import Path
 
 from blake3 import blake3
 
+from cogpack.disk import open_below
 from cogpack.file_stat import Stat, packed, size_of
 from cogpack.layers import tar
 from cogpack.layers.content import WITHOUT_WAITING, Content, LocalFile, changed
@@ -130,11 +132,11 @@ class ListedFiles:
         return made
 
     def _read(self, start: int, end: int, digests: list[bytes] | None) -> Iterator[tuple[str, int, bytes]]:
-        root, place = f"{self._root}/", f"{self._place}/"
+        root, place, moved = f"{self._root}/", f"{self._place}/", self._hashes.moved
         for number, file in enumerate(self._files[start:end], start):
             path, data = file.path, b""
             if file.size and file.stat is not None:
-                found = _read_as_listed(root + path, file.stat, file.size)
+                found = None if number in moved else _read_as_listed(root + path, file.stat, file.size)
                 data = self._moved(number) if found is None else found
             if digests is not None:
                 digests.append(blake3(data).digest())
@@ -142,15 +144,21 @@ class ListedFiles:
 
     def _moved(self, number: int) -> bytes:
         """Read a file that is not what was listed: as it is now, if nobody knew it."""
-        content = self._new(number).content
-        if content.size >= LEAST:  # which might have been stored once
-            raise changed(self._path(number))
-        return b"".join(tar.read(content))
+        self._size(number)
+        return b"".join(tar.read(self._new(number).content))
 
     def size(self, start: int, end: int) -> int:
-        """Count the bytes of such members."""
-        sizes = (size_of(self._hashes.stat(number)) for number in range(start, end))
+        """Count the bytes of such members: what nobody knew is held to what it is now."""
+        sizes = (self._size(number) if self._files[number].size else 0 for number in range(start, end))
         return sum(map(tar.member_size, map(self._placing, self._files[start:end]), sizes))
+
+    def _size(self, number: int) -> int:
+        if self._hashes.get(number) is None:
+            self._hold(number)
+        size = size_of(self._hashes.stat(number))
+        if size >= LEAST:  # which might have been stored once
+            raise changed(self._path(number))
+        return size
 
     @cached_property
     def _files(self) -> Sequence[ProjectFile]:
@@ -193,15 +201,22 @@ class ListedFiles:
         return f"{self._place}/{file.path}"
 
     def _see(self, number: int) -> None:
-        self._hashes.see(number, LocalFile.of(self._path(number)).stat)
+        if not self._hashes.is_held(number):
+            file = file_below(self._root, self._files[number].path, self._hashes.stat(number))
+            self._hashes.see(number, file.stat)
+
+    def _hold(self, number: int) -> None:
+        """Take a file that nobody knew as it is now, but only once: who asks twice, as for a size, gets the same."""
+        self._see(number)
+        self._hashes.hold(number)
 
     def _placed(self, number: int) -> Placed:
         return self._large.get(number) or self._new(number)
 
     def _new(self, number: int) -> Placed:
         file, known = self._files[number], self._hashes.get(number)
-        if known is None:  # it is taken as it is now
-            self._see(number)
+        if known is None:
+            self._hold(number)
         local = LocalFile(self._path(number), self._hashes.stat(number))
         content = Fingerprinted(local, known, partial(self._learn, number) if known is None else None)
         return Placed(self._placing(file), content, file.executable)
@@ -226,6 +241,25 @@ class _Run(Members):
 
     def at_once(self) -> bytes:
         return self._listed.pack(self._start, self._end)
+
+
+def file_below(root: str | Path, path: str, listed: Stat | None) -> LocalFile:
+    """Take the file `path` of the project at `root` as it is now. If it is not the one that was `listed`, a link may
+    have taken the place of a directory on the way: what lies behind that is no file of the project's."""
+    found = LocalFile.of(f"{root}/{path}")
+    if found.stat != listed:
+        above, _, name = path.rpartition("/")
+        try:
+            directory = open_below(root, above)
+            try:
+                is_same = packed(os.stat(name, dir_fd=directory, follow_symlinks=False)) == found.stat
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise changed(found.path) from error
+        if not is_same:
+            raise changed(found.path)
+    return found
 
 
 def _read_as_listed(path: str, stat: Stat, size: int) -> bytes | None:

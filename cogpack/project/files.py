@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 import msgspec
 from blake3 import blake3
 
-from cogpack.disk import is_unfinished, open_regular
+from cogpack.disk import is_unfinished, open_below, open_regular
 from cogpack.encodings import is_utf8
 from cogpack.errors import CogpackError, InputError, gone
 from cogpack.file_stat import Stat, packed, touched_ns
@@ -299,8 +299,8 @@ def own_output() -> dict[Identity, str]:
 @contextmanager
 def _scan(root: str, directory: str, parent: Identity | None) -> Iterator[tuple[Identity, "list[os.DirEntry[str]]"]]:
     """Tell which directory it is, and what is in it. It is open meanwhile: who asks for a status names no path from the
-    root. `parent`: the one that it was listed in, and is held to: a link to elsewhere may have taken that one's
-    place."""
+    root. `parent`: the one that it was listed in: if it is in another one now, a link to elsewhere may have taken that
+    one's place, and it is opened without following any."""
     try:
         descriptor = os.open(f"{root}/{directory}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
@@ -308,7 +308,9 @@ def _scan(root: str, directory: str, parent: Identity | None) -> Iterator[tuple[
     try:
         try:
             if parent and _identity(os.stat("..", dir_fd=descriptor)) != parent:
-                raise gone(directory, "another directory")
+                beneath = open_below(root, directory)  # no link is on the way: so numbers are not kept here
+                os.close(descriptor)
+                descriptor = beneath
             own = _identity(os.fstat(descriptor))
             with os.scandir(descriptor) as entries:
                 found = list(entries)

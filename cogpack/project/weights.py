@@ -53,11 +53,11 @@ class WeightRules:
         self._exclude = parse_globs(options.exclude, where=config.where("cogpack.weights.exclude"))
         self._min_size = MIN_SIZE if options.min_size is None else options.min_size
         self._asked = bool(options.include)
-        self._least = min(LARGE, self._min_size)
-        """Bytes of the smallest weight that is not named by `include`."""
+        self._least = 0 if self._asked else min(LARGE, self._min_size)
+        """Bytes of the smallest weight."""
 
     def is_weight(self, file: ProjectFile) -> bool:
-        if file.size < self._least and not self._asked:  # most files, of which there may be very many
+        if file.size < self._least:  # most files, of which there may be very many
             return False
         if file.kind != "file" or self._exclude.matches(file.path):
             return False
@@ -66,8 +66,7 @@ class WeightRules:
 
     def weights(self, files: Iterable[ProjectFile]) -> tuple[ProjectFile, ...]:
         """Give those of `files` that are weights."""
-        least = 0 if self._asked else self._least
-        return tuple([file for file in files if file.size >= least and self.is_weight(file)])
+        return tuple([file for file in files if self.is_weight(file)])
 
     def find_pointers(self, root: str, files: tuple[ProjectFile, ...], ends: Iterable[str]) -> tuple[ProjectFile, ...]:
         """Give `files`, with the git-lfs pointers that stand where weights should be. `ends`: of `by_end`."""

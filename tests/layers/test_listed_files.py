@@ -17,7 +17,7 @@ from cogpack.layers import tar
 from cogpack.layers.content import LocalFile
 from cogpack.layers.entry import complete, ordered
 from cogpack.layers.files import LEAST, FilesSource, Placed, generated
-from cogpack.layers.fingerprints import Fingerprints
+from cogpack.layers.fingerprints import SMALL, Fingerprints
 from cogpack.layers.layer import LayerSource
 from cogpack.layers.listed import ListedFiles
 from cogpack.project import find_project
@@ -49,6 +49,10 @@ def plainly(root: Path, prints: Fingerprints, schema: bytes = b"{}") -> FilesSou
 
 def blocks(source: LayerSource) -> bytes:
     return b"".join(tar.blocks(tar.segments(ordered(source.entries(), {}))))
+
+
+def tar_size(source: LayerSource) -> int:
+    return tar.size(tar.segments(ordered(source.entries(), {})))
 
 
 @pytest.fixture
@@ -196,6 +200,65 @@ def test_what_is_no_file_any_more_is_an_error(root: Path, make: Callable[[Path],
     (root / "data/c").unlink()
     make(root / "data/c")
     with pytest.raises(MismatchError, match="data/c: was there a moment ago, now: no regular file"):
+        source.key()
+
+
+@pytest.mark.parametrize("make", [blocks, ListedFiles.key, tar_size], ids=["pass", "key", "size"])
+def test_a_link_that_took_the_place_of_a_directory_brings_no_file_from_outside(
+    root: Path, make: Callable[[ListedFiles], object]
+) -> None:
+    source = listed(root, prints(root))
+    outside = root.parent / "outside"
+    outside.mkdir()
+    (outside / "c").write_text("outside")
+    (root / "data").rename(root.parent / "away")
+    (root / "data").symlink_to(outside)
+    with pytest.raises(MismatchError, match="data/c: changed while it was read"):
+        make(source)
+
+
+@pytest.mark.parametrize("size", [7, SMALL, SMALL + 1, LEAST - 1])
+@pytest.mark.parametrize("name", ["b", "middle"])
+def test_what_changed_before_the_size_was_asked_is_in_it_and_what_changes_behind_that_is_an_error(
+    root: Path, name: str, size: int
+) -> None:
+    (root / "middle").write_bytes(bytes(SMALL + 1))
+    source = listed(root, prints(root))
+    (root / name).write_bytes(b"x" * size)
+    counted = tar_size(source)
+    assert len(blocks(source)) == counted
+    source = listed(root, prints(root))
+    tar_size(source)
+    (root / name).write_bytes(b"x" * (size + 5000))
+    with pytest.raises(MismatchError, match=f"/{name}: changed while it was read"):
+        blocks(source)
+
+
+def test_a_file_that_came_back_since_its_size_was_asked_is_an_error(root: Path) -> None:
+    """A directory that is renamed leaves the statuses of its files alone."""
+    source = listed(root, prints(root))
+    (root / "data").rename(root.parent / "aside")
+    (root / "data").mkdir()
+    (root / "data/c").write_text("other")
+    tar_size(source)
+    (root / "data").rename(root.parent / "other")
+    (root.parent / "aside").rename(root / "data")
+    with pytest.raises(MismatchError, match="data/c: changed while it was read"):
+        blocks(source)
+
+
+def test_the_size_is_not_told_where_a_file_grew_large(root: Path) -> None:
+    source = listed(root, prints(root))
+    (root / "b").write_bytes(bytes(LEAST))
+    with pytest.raises(MismatchError, match="/b: changed while it was read"):
+        tar_size(source)
+
+
+def test_the_key_of_a_file_that_was_counted_is_that_of_what_was_counted(root: Path) -> None:
+    source = listed(root, prints(root))
+    tar_size(source)
+    (root / "b").write_text("b and more")
+    with pytest.raises(MismatchError, match="/b: changed while it was read"):
         source.key()
 
 

@@ -1,5 +1,6 @@
 """Which files go into the image."""
 
+import itertools
 import os
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from msgspec import structs
 from cogpack.errors import InputError, MismatchError
 from cogpack.notes import Code, Note
 from cogpack.project import Project, ProjectFile, find_project
+from cogpack.project import files as listing
 from cogpack.project.links import HOME, Links
 from cogpack.runtime.contract import SOURCE
 
@@ -404,15 +406,27 @@ def test_a_link_that_took_the_place_of_a_directory_leads_nobody_out_of_the_proje
     root.mkdir()
     found, opened = project(root, {"d/inner/a": "", "d/b": ""}), os.open
 
-    def late(path: str, *options: int) -> int:
+    def late(path: str, *options: int, dir_fd: int | None = None) -> int:
         if path == f"{root}/d/inner":
             (root / "d").rename(tmp_path / "away")
             (root / "d").symlink_to(outside)
-        return opened(path, *options)
+        return opened(path, *options, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", late)
-    with pytest.raises(MismatchError, match="d/inner: was there a moment ago, now: another directory"):
+    with pytest.raises(MismatchError, match="d/inner: was there a moment ago, now: Not a directory"):
         found.files()
+
+
+def test_a_file_system_that_keeps_no_numbers_is_listed_as_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As sshfs and overlays may: who asks twice which directory one is hears two answers."""
+    numbers = itertools.count()
+    monkeypatch.setattr(listing, "_identity", lambda _: (0, next(numbers)))
+    descriptors = len([*Path("/proc/self/fd").iterdir()])
+    found = [file.path for file in project(tmp_path, {"d/inner/a": "", "d/b": ""}).files()]
+    assert found == ["cog.yaml", "d", "d/b", "d/inner", "d/inner/a"]
+    assert len([*Path("/proc/self/fd").iterdir()]) == descriptors
 
 
 def test_one_file_is_held_just_where_the_list_has_it(tmp_path: Path) -> None:

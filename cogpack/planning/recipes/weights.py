@@ -14,6 +14,7 @@ from cogpack.layers.content import Absent, LocalFile
 from cogpack.layers.entry import parents
 from cogpack.layers.files import Hashed, Placed
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
+from cogpack.layers.listed import file_below
 from cogpack.layers.weights import Pinned, Weight, largest
 from cogpack.layers.weights.complete import FORMATS, incomplete, unsound
 from cogpack.layers.weights.pieces import Piece, read_local, split_any
@@ -63,7 +64,7 @@ def gather(session: Session, project: Project, lock: Lock) -> Gathered:
 def _own(project: Project, lock: Lock, rules: SplitRules, file: ProjectFile, size: int) -> GatheredWeight:
     place = f"{SOURCE}/{file.path}"
     if file.pointer is None:
-        here = LocalFile.of(project.root / file.path)
+        here = file_below(project.root, file.path, file.stat)
         choice = rules.choose(file.path, file.size, limit=largest(size), attempt=_splitting(here, size))
         weight = Weight(place, file.path, here, file.size, choice.rule, file.executable)
     else:
