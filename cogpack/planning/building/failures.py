@@ -75,7 +75,7 @@ _NO_NVCC = re.compile(
     r"name 'bare_metal_version' is not defined"
 )
 """What torch's extensions say, and setup.py of those that ask nvcc for its version first."""
-_NO_HEADERS = re.compile(r"Run-time dependency python\S* found: NO|Python dependency not found")
+_NO_HEADERS = re.compile(r"Run-time dependency python3? found: NO|Python dependency not found")
 """What Meson says where there is no Python.h."""
 _NO_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '([^']+)'")
 _HEADER = re.compile(r"fatal error: '?([\w./+-]+\.h\w*)'?(?:: No such file| file not found)")
@@ -86,10 +86,12 @@ _NO_NETWORK = re.compile(
     r"Temporary failure in name resolution|Name or service not known|Network is unreachable|urlopen error|"
     r"Could not resolve host|Failed to establish a new connection|Failed to download any of"
 )
-_ENDED = re.compile(rf"^\s*[\w.]*(?:[Ee]rror|Exception|Exit)\b|{_NO_NETWORK.pattern}")
+_ENDED = re.compile(
+    rf"^\s*(?:[\w.]*(?:[Ee]rror|Exception|Exit)\b|ERROR\b|CMake Error|ninja: build stopped)|{_NO_NETWORK.pattern}"
+)
 """A line that says for want of what something ended."""
 _OF_PYTHON_2 = re.compile(
-    r"No module named '(?:ConfigParser|Queue|StringIO|__builtin__|cPickle|commands|urllib2|urlparse)'|"
+    r"No module named '(?:ConfigParser|Queue|StringIO|__builtin__|cPickle|urllib2|urlparse)'|"
     r"Missing parentheses in call to 'print'|NameError: name '(?:execfile|raw_input|unicode)' is not defined"
 )
 _NO_VERSION = re.compile(r"setuptools-scm was unable to detect version|Versioning for this project requires either")
