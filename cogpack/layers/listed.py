@@ -144,8 +144,7 @@ class ListedFiles:
 
     def _moved(self, number: int) -> bytes:
         """Read a file that is not what was listed: as it is now, if nobody knew it."""
-        self._size(number)
-        return b"".join(tar.read(self._new(number).content))
+        return b"".join(tar.read(self._placed(number).content))
 
     def size(self, start: int, end: int) -> int:
         """Count the bytes of such members: what nobody knew is held to what it is now."""
@@ -153,10 +152,11 @@ class ListedFiles:
         return sum(map(tar.member_size, map(self._placing, self._files[start:end]), sizes))
 
     def _size(self, number: int) -> int:
+        """Count the bytes of a file that is none of the `_large`: if it is by now, it might have been stored once."""
         if self._hashes.get(number) is None:
             self._hold(number)
         size = size_of(self._hashes.stat(number))
-        if size >= LEAST:  # which might have been stored once
+        if size >= LEAST:
             raise changed(self._path(number))
         return size
 
@@ -211,7 +211,10 @@ class ListedFiles:
         self._hashes.hold(number)
 
     def _placed(self, number: int) -> Placed:
-        return self._large.get(number) or self._new(number)
+        if (large := self._large.get(number)) is not None:
+            return large
+        self._size(number)
+        return self._new(number)
 
     def _new(self, number: int) -> Placed:
         file, known = self._files[number], self._hashes.get(number)

@@ -247,13 +247,6 @@ def test_a_file_that_came_back_since_its_size_was_asked_is_an_error(root: Path) 
         blocks(source)
 
 
-def test_the_size_is_not_told_where_a_file_grew_large(root: Path) -> None:
-    source = listed(root, prints(root))
-    (root / "b").write_bytes(bytes(LEAST))
-    with pytest.raises(MismatchError, match="/b: changed while it was read"):
-        tar_size(source)
-
-
 def test_the_key_of_a_file_that_was_counted_is_that_of_what_was_counted(root: Path) -> None:
     source = listed(root, prints(root))
     tar_size(source)
@@ -262,12 +255,48 @@ def test_the_key_of_a_file_that_was_counted_is_that_of_what_was_counted(root: Pa
         source.key()
 
 
-def test_a_file_that_grew_large_since_it_was_listed_is_an_error_of_the_pass_that_meets_it(root: Path) -> None:
+@pytest.mark.parametrize("name", ["b", "middle"])
+@pytest.mark.parametrize("make", [blocks, tar_size], ids=["pass", "size"])
+def test_a_file_that_grew_large_since_it_was_listed_is_an_error_of_the_pass_or_count_that_meets_it(
+    root: Path, make: Callable[[ListedFiles], object], name: str
+) -> None:
     """It might have been stored once, had that been known when the pass began."""
+    (root / "middle").write_bytes(bytes(SMALL + 1))
     source = listed(root, prints(root))
-    (root / "b").write_bytes(bytes(LEAST))
-    with pytest.raises(MismatchError, match="/b: changed while it was read"):
-        blocks(source)
+    (root / name).write_bytes(bytes(LEAST))
+    with pytest.raises(MismatchError, match=f"/{name}: changed while it was read"):
+        make(source)
+    with pytest.raises(MismatchError, match=f"/{name}: changed while it was read"):
+        source.key()
+
+
+@pytest.mark.parametrize("size", [7, SMALL + 1, LEAST - 1])
+@pytest.mark.parametrize("make", [blocks, tar_size], ids=["pass", "size"])
+def test_no_key_has_two_layers_where_a_file_grew_to_be_one_of_the_large(
+    root: Path, make: Callable[[ListedFiles], object], size: int
+) -> None:
+    """There are links in either layer, so either has the key of one with links: `grown` would be one in one alone."""
+    for name in ("one", "other"):
+        (root / name).write_bytes(b"o" * LEAST)
+    (root / "big").write_bytes(b"b" * LEAST)
+    (root / "grown").write_bytes(b"g" * size)
+    source, later = listed(root, prints(root)), listed(root, prints(root))
+    (root / "grown").write_bytes(b"b" * LEAST)
+    with pytest.raises(MismatchError, match="/grown: changed while it was read"):
+        make(source)
+    plain = plainly(root, Fingerprints(root.parent / "store of none"))
+    assert (later.key(), blocks(later)) == (plain.key(), blocks(plain))
+
+
+@pytest.mark.parametrize("size", [0, 7, SMALL + 1, LEAST - 1])
+def test_a_large_file_that_shrank_since_it_was_listed_is_taken_as_it_is_now(root: Path, size: int) -> None:
+    for name in ("one", "other", "shrunk"):
+        (root / name).write_bytes(b"o" * LEAST)
+    source = listed(root, prints(root))
+    (root / "shrunk").write_bytes(b"o" * size)
+    plain = plainly(root, Fingerprints(root.parent / "store of none"))
+    assert (blocks(source), source.key()) == (blocks(plain), plain.key())
+    assert tar_size(source) == len(blocks(plain))
 
 
 def test_what_a_pass_takes_as_it_is_now_the_next_has_again_and_the_listing_s_key_is_not_learnt(root: Path) -> None:
