@@ -24,7 +24,9 @@ _ARGUMENTS = frozenset(f"subprocess.{name}" for name in _RUN) | {"asyncio.create
 _LINES = frozenset(
     {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "asyncio.create_subprocess_shell"}
 )
+_SPAWNS = ("os.exec", "os.spawn", "os.posix_spawn")
 _EXITS = frozenset({"exit", "quit", "sys.exit", "os._exit", "os.abort"})
+_MATTERS = _EXITS | _LINES | _ARGUMENTS - {_WHICH}
 _SHELLS = frozenset({"bash", "dash", "sh"})
 _MODULES = frozenset({"subprocess", "asyncio", "shutil", "os", "shlex", "sys"})
 _BINARIES = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")
@@ -152,18 +154,26 @@ def _files_of(module: str, level: int, path: str) -> Iterator[str]:
 
 def _asked(test: ast.expr) -> Iterator[ast.expr]:
     """Give what a test asks whether it is there."""
-    match test:
-        case (
-            ast.UnaryOp(op=ast.Not(), operand=asked)
-            | ast.Compare(left=asked, comparators=[ast.Constant(value=None)])
-            | ast.Call(func=ast.Name(id="bool"), args=[asked])
-        ):
-            yield from _asked(asked)
-        case ast.BoolOp(values=values):
-            for value in values:
-                yield from _asked(value)
-        case _:
-            yield test
+    left = [test]
+    while left:
+        match left.pop():
+            case (
+                ast.UnaryOp(op=ast.Not(), operand=asked)
+                | ast.Compare(left=asked, comparators=[ast.Constant(value=None)])
+                | ast.Call(func=ast.Name(id="bool"), args=[asked])
+            ):
+                left.append(asked)
+            case ast.BoolOp(values=values):
+                left += values
+            case found:
+                yield found
+
+
+def _leftmost(node: ast.expr | None, operators: tuple[type[ast.operator], ...]) -> ast.expr | None:
+    """Give with what a sum, however long, begins."""
+    while isinstance(node, ast.BinOp) and isinstance(node.op, operators):
+        node = node.left
+    return node
 
 
 class _Calls:
@@ -174,6 +184,7 @@ class _Calls:
         self._path = path
         self._tree = tree
         self._calls: list[ast.Call] = []
+        self._tests: list[ast.If | ast.While] = []
         self._functions: dict[str, str] = {}
         self._bound: dict[str, list[ast.expr]] = {}
 
@@ -191,6 +202,8 @@ class _Calls:
                     self._bound.setdefault(name.id, []).append(value)
                 case ast.Call():
                     self._calls.append(node)
+                case ast.If() | ast.While():
+                    self._tests.append(node)
 
     def programs(self) -> list[Started]:
         return sorted({Started.at(self._path, call, name) for call in self._calls for name in self._programs(call)})
@@ -223,21 +236,34 @@ class _Calls:
                 yield name
 
     @cached_property
-    def _only_asked(self) -> Collection[ast.AST]:
-        """Holds what a test asks only whether it is there, and goes on as well without. What is assigned or returned is
-        none of it: nobody follows where it goes."""
+    def _only_asked(self) -> Collection[ast.expr]:
+        """Holds each `which` that a test asks only whether there is one, and goes on as well without. What is assigned,
+        returned or chosen by it is none of it: nobody follows where it goes."""
+        asked = {
+            call: test
+            for test in self._tests
+            for call in _asked(test.test)
+            if isinstance(call, ast.Call) and self._name(call.func) == _WHICH
+        }
+        mattering = self._mattering() if asked else ()
+        return {call for call, test in asked.items() if test not in mattering}
+
+    def _mattering(self) -> Collection[ast.AST]:
+        """Give the nodes that matter, and all around them: from the leaves on, so that each is looked at once."""
         found = set[ast.AST]()
-        for node in ast.walk(self._tree):
-            match node:
-                case ast.If() | ast.IfExp() | ast.While() if not any(map(self._matters, ast.walk(node))):
-                    found.update(_asked(node.test))
+        for node in reversed(list(ast.walk(self._tree))):
+            if self._matters(node) or not found.isdisjoint(ast.iter_child_nodes(node)):
+                found.add(node)
         return found
 
     def _matters(self, node: ast.AST) -> bool:
-        """Tell what ends something, or runs it."""
-        if isinstance(node, ast.Call):
-            return self._name(node.func) in _EXITS | _LINES | _ARGUMENTS - {_WHICH}
-        return isinstance(node, ast.Raise | ast.Return | ast.Continue | ast.Break)
+        """Tell what leaves something behind, ends it, or names what ends or runs it: all but calls of other things."""
+        if isinstance(node, ast.Name | ast.Attribute):
+            name = self._name(node)
+            return name in _MATTERS or name.startswith(_SPAWNS)
+        if isinstance(node, ast.stmt):
+            return not isinstance(node, ast.If | ast.While | ast.Expr | ast.Pass)
+        return isinstance(node, ast.NamedExpr | ast.Yield | ast.YieldFrom)
 
     def _name(self, function: ast.expr) -> str:
         match function:
@@ -249,17 +275,15 @@ class _Calls:
 
     def _arguments(self, node: ast.expr | None, *, depth: int = 0) -> Iterator[str]:
         """Give the program of an argument list, or of its name alone."""
-        match node:
+        match _leftmost(node, (ast.Add,)):
             case ast.List(elts=[first, *_]) | ast.Tuple(elts=[first, *_]):
                 yield from self._arguments(first, depth=depth)
             case ast.Constant(value=str(word)):
                 yield word
-            case ast.BinOp(left=left, op=ast.Add()):
-                yield from self._arguments(left, depth=depth)
             case ast.Starred(value=value):
                 yield from self._arguments(value, depth=depth)
-            case ast.Call(func=ast.Attribute(attr="split"), args=[*_]):
-                yield from self._split(node)
+            case ast.Call(func=ast.Attribute(attr="split"), args=[*_]) as call:
+                yield from self._split(call)
             case ast.Name(id=name) if depth < 2:
                 for value in self._bound.get(name, ()):
                     yield from self._arguments(value, depth=depth + 1)
@@ -272,13 +296,11 @@ class _Calls:
 
     def _lines(self, node: ast.expr | None, *, depth: int = 0) -> Iterator[str]:
         """Give the programs of a line of shell, as far as it begins with a literal."""
-        match node:
+        match _leftmost(node, (ast.Add, ast.Mod)):
             case ast.Constant(value=str(text)):
                 yield from _commands(text)
             case ast.JoinedStr(values=values):
                 yield from _commands("".join(_text(value) for value in values))
-            case ast.BinOp(left=left, op=ast.Add() | ast.Mod()):
-                yield from self._lines(left, depth=depth)
             case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr="format")):
                 yield from _commands(text)
             case ast.Call(func=ast.Attribute(value=ast.Constant(), attr="join"), args=[ast.List() as words]):

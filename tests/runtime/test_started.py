@@ -1,9 +1,11 @@
 """Which programs a model's sources start, as far as literals tell."""
 
+import ast
+
 import pytest
 
 from cogpack.runtime.schema.source import MappedSourceFiles
-from cogpack.runtime.started import read_sources
+from cogpack.runtime.started import _Calls, read_sources
 
 PREDICT = "predict.py"
 
@@ -48,6 +50,26 @@ def programs(text: str, **more: str) -> list[str]:
         "import subprocess\nfrom shutil import which\ndone = subprocess.run(c) if which('ffmpeg') else None",
         "import subprocess\nfrom shutil import which\nif which('ffmpeg') and subprocess.run(c): faster()",
         "import os\nfrom shutil import which\nif not which('ffmpeg'): os.abort()",
+        "import subprocess\nfrom shutil import which\nx = 'ffmpeg' if which('ffmpeg') else y\nsubprocess.run([x])",
+        "from shutil import which\nok = True if which('ffmpeg') else False\nif not ok: raise RuntimeError",
+        "from shutil import which\ndef have():\n    return True if which('ffmpeg') else False",
+        "from shutil import which\nif True if which('ffmpeg') else False: faster()",
+        "from shutil import which\nif which('ffmpeg'): OK = True\nif not OK: raise RuntimeError",
+        "from shutil import which\nif not which('ffmpeg'): warn()\nelse:\n    if x: self.ok: bool = True",
+        "from shutil import which\nif which('ffmpeg'): found += 1\nif not found: raise RuntimeError",
+        "from shutil import which\nif which('ffmpeg'): log(ok := True)",
+        "from shutil import which\nif which('ffmpeg') and (ok := True): log()",
+        "from shutil import which\nif which('ffmpeg'): import codecs_of_mine",
+        "from shutil import which\nif which('ffmpeg'):\n    def convert(): ...",
+        "from shutil import which\nif not which('ffmpeg'): assert x",
+        "from shutil import which\ndef names():\n    if which('ffmpeg'): yield 'x'",
+        "import os\nfrom shutil import which\nif which('ffmpeg'): os.execvp('ffmpeg', c)",
+        "from os import spawnlp as go\nfrom shutil import which\nif which('ffmpeg'): go(0, c)",
+        "import os\nfrom shutil import which\nif which('ffmpeg'): os.posix_spawnp(c, c, {})",
+        "import subprocess\nfrom shutil import which\nif which('ffmpeg'): Thread(target=subprocess.run, args=c)",
+        "from shutil import which\nif a: warn()\nelif which('ffmpeg'): warn()\nelif b: raise RuntimeError",
+        "import subprocess\nsubprocess.run(['ffmpeg']" + " + x" * 1500 + ")",
+        "import os\nos.system('ffmpeg '" + " + x" * 1500 + ")",
         "import asyncio\nasync def f(): await asyncio.create_subprocess_exec('ffmpeg', x)",
         "import asyncio\nasync def f(): await asyncio.create_subprocess_shell('ffmpeg -i x')",
     ],
@@ -77,10 +99,13 @@ def test_each_command_of_a_line_is_found() -> None:
         "import os\nos.system('')",
         "run(['ffmpeg'])",
         "import shutil\nif shutil.which('gcc'): faster()",
-        "import shutil\nmode = 'fast' if shutil.which('gcc') is not None else 'slow'",
         "from shutil import which\nif wanted and not which('gcc'): warn('slow')",
         "from shutil import which\nif wanted and which('gcc') and other: faster()",
         "from shutil import which\nif bool(which('gcc')): faster()",
+        "from shutil import which\nif " + "not " * 1500 + "which('gcc'): pass",
+        "from shutil import which\nif a: raise RuntimeError\nelif which('gcc'): log('fast')\nelse: print('slow')",
+        "import os\nfrom shutil import which\nif which('gcc'): log(os.path.join(a, b))",
+        "import os\nfrom shutil import which\nif which('gcc'): warn('slow')\nos.execvp(c, c)",
         "log.run(['ffmpeg'])",
         "command = ['ffmpeg']",
         "import subprocess\nsubprocess.run(a if b else c)",
@@ -91,6 +116,21 @@ def test_each_command_of_a_line_is_found() -> None:
 )
 def test_nothing_is_guessed(line: str) -> None:
     assert programs(line) == []
+
+
+def test_a_long_chain_of_tests_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+    matters = _Calls._matters
+
+    def counted(self: _Calls, node: ast.AST) -> bool:
+        nonlocal looked
+        looked += 1
+        return matters(self, node)
+
+    monkeypatch.setattr(_Calls, "_matters", counted)
+    text = "from shutil import which\nif a: pass\n" + "elif which('gcc'): log()\n" * 450
+    assert programs(text) == []
+    assert looked == len(list(ast.walk(ast.parse(text))))
 
 
 def test_what_the_predictor_imports_is_read_and_nothing_else() -> None:
