@@ -1,7 +1,7 @@
 """What a model's sources import as soon as they are imported, and nothing in the image has, is told before it is made.
 
 Where something may be there that nobody has looked into, nothing is told: a command that is run, a directory that
-sources put on Python's path and that is not of the project, what they install themselves.
+sources put on Python's path and that is not of the project, what they install or fetch themselves.
 """
 
 import os
@@ -153,7 +153,7 @@ def _look(project: Project, decisions: Decisions, modules_of: ModulesOf, files: 
     asked = [one for one in imports.modules if one.level or not (_is_pythons(one, decisions) or _is_named(one, names))]
     if not asked:
         return Looked()
-    if unseen := imports.open or _unseen(project, decisions, imports):
+    if unseen := imports.open or _unseen(project, decisions, imports) or _brought(files, imports):
         return Looked(unseen=unseen)
     try:
         modules = modules_of(decisions.wheels)
@@ -224,9 +224,10 @@ def _advice(project: Project, files: ImportedFiles, imports: Imports, one: Impor
         return f"which Python has no more since {since}: ask for an older build.python_version"
     known = next((DISTRIBUTIONS[key] for key in (name, first) if key in DISTRIBUTIONS), "")
     empty = next((directory for directory in imports.directories if not files.names(directory)), "")
+    add = f"which nothing in the image has: add {known or 'the package that has it'} to {where}"
     if empty and not known:
-        return f"which nothing in the image has: {empty}, which sources put on Python's path, is not in the project"
-    return f"which nothing in the image has: add {known or 'the package that has it'} to {where}"
+        return f"{add}, or the files of {empty}, which sources put on Python's path, to the project"
+    return add
 
 
 def _is_pythons(one: Import, decisions: Decisions) -> bool:
@@ -262,6 +263,13 @@ def _unseen(project: Project, decisions: Decisions, imports: Imports) -> str:
         if any("site-packages" in path for path in touched(one.effect)):
             return f"{places[one.step]}: it writes where modules are"
     return ""
+
+
+def _brought(files: _Files, imports: Imports) -> str:
+    """Say where a directory comes from that sources put on Python's path and the project lacks, "" if from nowhere."""
+    lacking = [directory for directory in imports.directories if not files.names(directory)]
+    found = imports.named(files, lacking) if lacking else ""
+    return f"{found}, which sources put on Python's path" if found else ""
 
 
 def _brings_none(command: str) -> bool:

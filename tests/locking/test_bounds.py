@@ -171,6 +171,13 @@ def test_a_version_that_has_what_sources_import_is_taken_and_said_of_the_place(t
     )
 
 
+def test_an_older_version_that_has_what_sources_import_stays() -> None:
+    index = Index(moviepy=["0.2.3.5", "1.0.3"])
+    resolved = within_bounds(index.resolve, "3.11", lambda module: f"predict.py:1:8 {module}")
+    assert (versions(resolved), resolved.notes) == ({"moviepy": "0.2.3.5"}, ())
+    assert index.asked == [[]]
+
+
 @pytest.mark.parametrize(
     "source",
     [

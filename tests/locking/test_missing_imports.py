@@ -152,12 +152,60 @@ def test_what_lies_beside_an_importing_file_is_told_as_that(tmp_path: Path) -> N
 
 def test_a_directory_on_the_path_that_nothing_brings_is_named(tmp_path: Path) -> None:
     source = "import sys\nsys.path.append('./later')\nimport a\nimport cv2\n"
-    why = "later, which sources put on Python's path, is not in the project"
+    add = "add the package that has it to build.python_packages, or the files of later"
     assert told(tmp_path, source) == [
-        f"predict.py:3:8: imports a{NOTHING}: {why}",
+        f"predict.py:3:8: imports a{NOTHING}: {add}, which sources put on Python's path, to the project",
         f"predict.py:4:8: imports cv2{NOTHING}: add opencv-python-headless to build.python_packages",
     ]
     assert told(tmp_path, source, {"a.py": "", "cv2/__init__.py": ""}) == []
+
+
+FETCHES = [
+    "os.system('pget -x https://x.test/a repo')",
+    "os.system(f'pget -x {URL} /src/repo/lib')",
+    "os.system('mkdir x && tar xf x.tar --directory=./repo')",
+    "os.system('tar xf repo.tar.gz')",
+    "subprocess.run(['pget', '-x', URL, 'repo'])",
+    "command = ['pget', '-x', URL, 'repo']\nsubprocess.run(command)",
+    "snapshot_download('x/y', local_dir='repo')",
+    "def fetch(to='repo'):\n    snapshot_download('x/y', local_dir=to)\nfetch()",
+    "WHERE = 'repo'\nsnapshot_download('x/y', local_dir=WHERE)",
+    "git.Repo.clone_from(URL, 'repo')",
+    "git.Repo.clone_from(URL, Path(HERE) / 'repo')",
+    "git.Repo.clone_from('https://x.test/repo.git')",
+    "zip.extractall('repo')",
+    "if not os.path.isdir('repo'):\n    fetch()",
+]
+
+
+@pytest.mark.parametrize("put", ["sys.path.append('repo')", "sys.path.insert(0, os.path.join('repo', 'lib'))"])
+@pytest.mark.parametrize("fetch", FETCHES)
+def test_a_directory_on_the_path_that_a_call_names_may_have_all(tmp_path: Path, fetch: str, put: str) -> None:
+    found = looked(tmp_path, f"{fetch}\n{put}\nimport foo\n")
+    assert found.notes == ()
+    assert found.unseen.startswith("predict.py:")
+    assert " may bring repo" in found.unseen
+    more = {"near.py": f"{fetch}\n"}
+    assert looked(tmp_path, f"import near\n{put}\nimport foo\n", more=more).unseen.startswith("near.py:")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "os.system('pget -x https://x.test/a others')\nsys.path.append('repo')",
+        "sys.path += [os.path.join(os.getcwd(), 'repo')]",
+        "WHERE = os.path.join(os.getcwd(), 'repo')\nsys.path.insert(0, WHERE)",
+        "if os.path.abspath('repo') not in sys.path:\n    sys.path.append(os.path.abspath('repo'))",
+        "site.addsitedir('repo')\nload('weights/repo.json', 'reports')",
+        "sys.path.append('repo')\nprint('the repo is on the path')\nInput(description='of the repo')",
+        "sys.path.append('repo')\nraise ValueError('no repo')",
+        "sys.path.append('repo')\nload('\\ud800 \\0/')",
+        "sys.path.append('repo')\nclass P:\n    def setup(self):\n        os.chdir('./repo')",
+    ],
+)
+def test_a_directory_on_the_path_that_nothing_else_names_hides_nothing(tmp_path: Path, source: str) -> None:
+    (found,) = told(tmp_path, f"import foo\n{source}\n")
+    assert found.endswith("or the files of repo, which sources put on Python's path, to the project")
 
 
 def test_a_module_that_this_python_has_no_more_is_told_as_that(tmp_path: Path) -> None:

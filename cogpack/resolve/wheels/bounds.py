@@ -37,6 +37,7 @@ class _Import(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     needs: str
     why: str
     source: str
+    versions: str = ""
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,12 +53,15 @@ def broken_bounds(
     for row in _table().bound:
         if SpecifierSet(row.python).contains(python) and _breaks(row.needs, versions):
             for name in row.names:
-                if name in versions and SpecifierSet(row.versions).contains(Version(versions[name]), prereleases=True):
+                if name in versions and _is_in(row.versions, versions[name]):
                     bound = Bound(name, row.needs, row.why)
                     if bound not in tried:
                         yield bound
     for one in _table().imported:
-        if _breaks(one.needs, versions) and (place := imported(one.module)):
+        name = Requirement(one.needs).name
+        if not _breaks(one.needs, versions) or not _is_in(one.versions, versions[name]):
+            continue
+        if place := imported(one.module):
             bound = Bound(place, one.needs, one.why)
             if bound not in tried:
                 yield bound
@@ -66,6 +70,10 @@ def broken_bounds(
 def _breaks(needs: str, versions: Mapping[str, str]) -> bool:
     other = Requirement(needs)
     return other.name in versions and not other.specifier.contains(versions[other.name], prereleases=True)
+
+
+def _is_in(specifier: str, version: str) -> bool:
+    return SpecifierSet(specifier).contains(Version(version), prereleases=True)
 
 
 @cache

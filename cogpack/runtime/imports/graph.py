@@ -5,7 +5,7 @@ Python looks in the project's root, and where the sources say; the predictor's o
 
 import posixpath
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -35,18 +35,29 @@ class ImportedFiles(SourceFiles, Protocol):
 class Imports(msgspec.Struct, frozen=True):
     """Is what is imported and is no source file of the project, in the order of the sources. `directories`: of the
     project, in which Python looks; `outside`: other ones, absolute; `given`: modules that sources put in place;
-    `open`: why something may be there that is not seen here, "" where nothing speaks for it."""
+    `open`: why something may be there that is not seen here, "" where nothing speaks for it; `files`: those read."""
 
     modules: tuple[Import, ...]
     directories: tuple[str, ...] = ("",)
     outside: tuple[str, ...] = ()
     given: frozenset[str] = frozenset()
     open: str = ""
+    files: tuple[str, ...] = ()
 
     def places(self, one: Import) -> list[str]:
         """Name the paths of the project, without what files end with, at which a module may lie: where it is looked
         for, and what it is in."""
         return list(_places(one, self.directories))
+
+    def named(self, files: SourceFiles, directories: Sequence[str]) -> str:
+        """Say which call has the name of one of `directories`, and may bring it; "" where none has."""
+        from cogpack.runtime.imports.named import named_by_call
+
+        for path in self.files:
+            line, directory = named_by_call(files.read(path) or b"", path, directories)
+            if line:
+                return f"{path}:{line} may bring {directory}"
+        return ""
 
     def lies_in(self, files: ImportedFiles, one: Import) -> bool:
         """Tell whether the project has it in a form that is no source file: a directory of modules, or compiled."""
@@ -63,6 +74,7 @@ def read_imports(files: SourceFiles, roots: Iterable[str]) -> Imports:
         tuple(dict.fromkeys(reading.outside)),
         frozenset(reading.given),
         reading.open,
+        reading.paths(),
     )
 
 
@@ -101,6 +113,9 @@ class _Reading:
 
     def unanswered(self) -> Iterator[Import]:
         yield from (one for one in self._imports if one not in self._answered)
+
+    def paths(self) -> tuple[str, ...]:
+        return tuple(path for path, data in self._there.items() if data is not None)
 
     def _read(self, path: str, data: bytes) -> None:
         found = imports_of(data, path)

@@ -130,7 +130,7 @@ def _goes_on(caught: ast.expr | None) -> bool:
 
 
 def _is_for_warnings(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and _name(node.func) == "catch_warnings"
+    return isinstance(node, ast.Call) and name_of(node.func) == "catch_warnings"
 
 
 class _Special:
@@ -144,18 +144,18 @@ class _Special:
         self._path = path
         self._values = PathValues(tree, path)
         self._others = set(_other_names_of_sys(tree))
-        late = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for inner in _methods(node)}
+        late = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for inner in methods_of(node)}
         for node in ast.walk(tree):
             self._late = id(node) in late
             self._read(node)
 
     def _read(self, node: ast.AST) -> None:
         match node:
-            case ast.Call(func=ast.Attribute(value=value, attr=name), args=args) if name in _FOUND and _is_path(value):
+            case ast.Call(func=ast.Attribute(value=value, attr=name), args=args) if name in _FOUND and is_path(value):
                 self._add(args[-1:] if name != "extend" else _elements(args), node)
             case ast.Call(func=ast.Attribute(attr="addsitedir") | ast.Name(id="addsitedir"), args=args):
                 self._add(args[:1], node)
-            case ast.AugAssign(target=target, value=value) if _is_path(target):
+            case ast.AugAssign(target=target, value=value) if is_path(target):
                 self._add(_elements([value]), node)
             case ast.Assign(targets=[target], value=value) | ast.AnnAssign(target=target, value=ast.expr() as value):
                 self._assigned(target, value, node)
@@ -173,7 +173,7 @@ class _Special:
                 self._leave_open("changes how modules are found", node)
             case ast.Call(func=ast.Attribute(value=value, attr="setdefault"), args=[key, *_]) if _is_modules(value):
                 self._give(key, node)
-            case ast.Call(func=function, args=args) if _name(function) in _STARTS and any(map(_installs, args)):
+            case ast.Call(func=function, args=args) if name_of(function) in _STARTS and any(map(_installs, args)):
                 self._leave_open("installs or clones what it imports", node)
             case ast.List() | ast.Tuple() if _installs(node):
                 self._leave_open("installs or clones what it imports", node)
@@ -182,17 +182,17 @@ class _Special:
         match target:
             case ast.Subscript(value=of, slice=key) if _is_modules(of):
                 self._give(key, node)
-            case ast.Subscript(value=of, slice=ast.Slice()) if _is_path(of):
+            case ast.Subscript(value=of, slice=ast.Slice()) if is_path(of):
                 self._add(_elements([value]), node)
-            case ast.Subscript(value=of) if _is_path(of):
+            case ast.Subscript(value=of) if is_path(of):
                 self._add([value], node)
-            case _ if _is_path(target):
+            case _ if is_path(target):
                 self._add(_elements([value]), node)
             case ast.Name(id="__path__"):
                 self._leave_open("changes how modules are found", node)
             case ast.Name() if isinstance(value, ast.Constant | ast.JoinedStr) and _installs(value):
                 self._leave_open("installs or clones what it imports", node)
-        if _is_path(value):
+        if is_path(value):
             self._leave_open("changes how modules are found", node)
 
     def _add(self, nodes: Sequence[ast.expr | None], node: ast.stmt | ast.expr) -> None:
@@ -219,7 +219,7 @@ class _Special:
             self.open = f"{self._path}:{node.lineno} {what}"
 
 
-def _methods(node: ast.ClassDef) -> Iterator[ast.AST]:
+def methods_of(node: ast.ClassDef) -> Iterator[ast.AST]:
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from ast.walk(statement)
@@ -234,15 +234,15 @@ def _other_names_of_sys(tree: ast.Module) -> Iterator[str]:
                 yield from (target.id for target in targets if isinstance(target, ast.Name))
 
 
-def _is_path(node: ast.expr) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == "path" and _name(node.value) == "sys"
+def is_path(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "path" and name_of(node.value) == "sys"
 
 
 def _is_modules(node: ast.expr) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == "modules" and _name(node.value) == "sys"
+    return isinstance(node, ast.Attribute) and node.attr == "modules" and name_of(node.value) == "sys"
 
 
-def _name(node: ast.expr) -> str:
+def name_of(node: ast.expr) -> str:
     match node:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
@@ -270,7 +270,7 @@ def _is_path_of(node: ast.expr) -> bool:
     inner = node
     while isinstance(inner, ast.Starred | ast.Subscript):
         inner = inner.value
-    return _is_path(inner)
+    return is_path(inner)
 
 
 def _installs(node: ast.expr) -> bool:
