@@ -11,6 +11,7 @@ from support import safetensors_files
 from support.world import PREDICTOR, Project, World, install_docker, noise, ok
 
 from cogpack.file_stat import Stat
+from cogpack.layers import listed
 from cogpack.layers.hashes import Hashes
 
 pytestmark = pytest.mark.slow
@@ -83,16 +84,26 @@ def test_sockets_and_pipes_are_left_out_with_a_note(world: World, words: tuple[s
 def test_a_file_that_grows_is_named_before_anything_is_sent(
     world: World, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    """Once it is looked at anew, as what has changed since it was listed is."""
     project = world.project(files=FILES | {"runs/train.log": "0"})
-    see = Hashes.see
+    read, see = listed._read_as_listed, Hashes.see
 
-    def grow(self: Hashes, number: int, stat: Stat) -> None:
+    def grow() -> None:
+        with (project.root / name).open("a") as log:
+            log.write("more")
+
+    def grown_before(path: str, stat: Stat, size: int) -> bytes | None:
+        if path.endswith(name):
+            grow()
+        return read(path, stat, size)
+
+    def grown_after(self: Hashes, number: int, stat: Stat) -> None:
         see(self, number, stat)
         if self.names.split(b"\0")[number] == name.encode():
-            with (project.root / name).open("a") as log:
-                log.write("more")
+            grow()
 
-    monkeypatch.setattr(Hashes, "see", grow)
+    monkeypatch.setattr(listed, "_read_as_listed", grown_before)
+    monkeypatch.setattr(Hashes, "see", grown_after)
     done = project.cogpack("push", project.target())
     assert (done.code, world.uploads()) == (3, [])
     assert f"error: {project.root / name}: changed while it was read\n" in done.err

@@ -249,7 +249,8 @@ def test_all_that_only_source_could_give_is_told_at_once(world: World) -> None:
         *(line.partition(": ")[0] for line in told[5:]),
     ]
     later = sorted(line.partition(": ")[0] for line in told[5:])
-    assert later == ["requirements.txt:10", "requirements.txt:4", "requirements.txt:8", "src-deep 1.0"]
+    assert later == ["requirements.txt:10", "requirements.txt:4", "requirements.txt:7", "requirements.txt:8"]
+    assert "requirements.txt:7: needs-deep requires src-deep 1.0" in done.err
     assert "error: 9 things must change:" in done.err
     assert not (project.root / "cogpack.lock").exists()
 
