@@ -42,7 +42,8 @@ from cogpack.formats import FORMATS
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import SplicedGzip
 from cogpack.layers.content import LocalFile
-from cogpack.layers.wheels import WheelFile, WheelsSource, group
+from cogpack.layers.wheels.groups import group
+from cogpack.layers.wheels.source import WheelFile, WheelsSource
 
 REQUIREMENT = "torch==2.6.0"
 PYTHON = "3.13"

@@ -23,7 +23,7 @@ from pathlib import Path
 from measuring import COGPACK, ROOT, Figures, measure, scratch_directory
 from report import Measured, Table, in_turns, options, rows
 
-from cogpack.resolve.debs import DebianMirror
+from cogpack.resolve.debs.archives.mirror import DebianMirror
 
 _ARCHIVES = "/var/cache/apt/archives/"
 INSTALL = "apt-get -qq --yes --no-install-recommends install"

@@ -24,7 +24,7 @@ from measuring import COGPACK, ROOT, Figures, clocked, measure, scratch_director
 from report import Measured, Table, in_turns, options, rows
 from servers import Docker, docker_registry, dockerd
 
-from cogpack.resolve.debs import DebianMirror
+from cogpack.resolve.debs.archives.mirror import DebianMirror
 
 CASES = {
     "nothing": ["ls /"],

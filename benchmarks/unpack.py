@@ -24,7 +24,7 @@ from servers import Front, docker_registry, dockerd
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import SplicedGzip, Uncompressed, Zstd
 from cogpack.layers.content import LocalFile
-from cogpack.layers.wheels import WheelFile, WheelsSource
+from cogpack.layers.wheels.source import WheelFile, WheelsSource
 from cogpack.oci import OCI_MANIFEST
 from cogpack.session import Session, Settings
 

@@ -21,8 +21,9 @@ import msgspec
 
 from cogpack.config import PYTHONS
 from cogpack.errors import CogpackError
-from cogpack.resolve.debs import BASE_PACKAGES, DebianMirror
 from cogpack.resolve.debs.archives.index import open_index, parse_index
+from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.bases import BASE_PACKAGES
 from cogpack.resolve.debs.solving.solver import solve
 from cogpack.resolve.debs.solving.universe import Candidate, Universe
 from cogpack.seal import Seal

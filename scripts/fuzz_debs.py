@@ -32,15 +32,16 @@ from cogpack.errors import CogpackError
 from cogpack.images.ground import ground_of
 from cogpack.images.listings import Listings
 from cogpack.layers.content import LocalFile
-from cogpack.layers.debs import PackageSource, Unpacking
 from cogpack.layers.debs.configure import check_scripts, configure
 from cogpack.layers.debs.database import write_database, write_policy
 from cogpack.layers.debs.deb.archive import read_control, read_deb
 from cogpack.layers.debs.deb.control import format_control, parse_control
 from cogpack.layers.debs.deb.package import DebFile, UnpackedPackage
+from cogpack.layers.debs.deb.unpacking import Unpacking
 from cogpack.layers.debs.merge import link_equal, merge
 from cogpack.layers.debs.over.installed import DpkgDatabase
 from cogpack.layers.debs.over.source import OverImageSource
+from cogpack.layers.debs.source import PackageSource
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import complete
 from cogpack.layers.spool import Spool

@@ -13,7 +13,6 @@ SUPPORT = Path(__file__).parent / "support"
 
 RANKS = {
     "errors": 0,
-    "lazily": 0,
     "file_stat": 0,
     "notes": 0,
     "digest": 0,

@@ -18,7 +18,7 @@ from cogpack.planning.delivery.transfer import Resources, Transferred, each_once
 from cogpack.planning.describing import find_described
 from cogpack.planning.known import known_layers, record_results
 from cogpack.planning.prepare import Prepared, prepare, prepare_each, settle, with_told_libraries
-from cogpack.planning.shared_layers import hear_offers
+from cogpack.planning.shared_layers.hear import hear_offers
 from cogpack.project import Project, for_platforms
 from cogpack.reference import DEFAULT_TAG, Reference
 from cogpack.session import Session

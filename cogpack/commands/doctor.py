@@ -14,11 +14,10 @@ from cogpack.errors import InputError
 from cogpack.http import redacted
 from cogpack.http.proxies import Proxies
 from cogpack.machine import VARIABLE as MACHINE
-from cogpack.requirements import Requirements
-from cogpack.requirements.model import anonymous
-from cogpack.resolve.debs import DebianMirror
+from cogpack.requirements.model import Requirements, anonymous
+from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.interpreter import LIST, MIRROR
-from cogpack.resolve.wheels import Indexes
+from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.sandbox.rungs import emulation
 from cogpack.sandbox.rungs.choice import Findings, Rung, choose, probe
 from cogpack.session import Session

@@ -73,7 +73,7 @@ def push(
     named = push_targets(session, targets, tags, project)
     publisher = None
     if publish_layers:
-        from cogpack.planning.shared_layers import Publisher
+        from cogpack.planning.shared_layers.publish import Publisher
 
         publisher = Publisher(session, project)
     session.homes = tuple(target.repository for target in named)

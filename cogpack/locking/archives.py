@@ -8,7 +8,8 @@ from cogpack.config import AptArchive, Config
 from cogpack.errors import MismatchError, UnavailableError
 from cogpack.lockfile.base_kinds import Base, LockedArchive
 from cogpack.project import Project
-from cogpack.resolve.debs import Archive, Keyring, archive_of, read_keyring
+from cogpack.resolve.debs.archives.archive import Archive, archive_of
+from cogpack.resolve.debs.archives.keyring import Keyring, read_keyring
 from cogpack.session import Session
 
 _LIMIT = 1024 * 1024

@@ -5,7 +5,10 @@ from collections.abc import Collection, Sequence
 from cogpack.config import PYTHONS, Config, Suite
 from cogpack.lockfile.base_kinds import Base, DebianBase, RegistryBase
 from cogpack.reference import Reference
-from cogpack.resolve.debs import COG_TOOLS, answering, of_interpreter, of_wheels, parse_request
+from cogpack.resolve.debs.names.elsewhere import of_interpreter, of_wheels
+from cogpack.resolve.debs.names.renamed import answering
+from cogpack.resolve.debs.names.tools import COG_TOOLS
+from cogpack.resolve.debs.solving.request import parse_request
 
 
 def is_asked_for(base: Base, config: Config, suite: Suite | None) -> bool:

@@ -11,7 +11,9 @@ from cogpack.lockfile import Decisions, LockedBuild
 from cogpack.lockfile.base_kinds import Base, DebianBase, SystemPackages
 from cogpack.locking.maintainer_scripts import left_to_dpkg
 from cogpack.locking.missing_packages import installed_of
-from cogpack.resolve.debs import Archive, DebianMirror, Snapshot, debian_archives
+from cogpack.resolve.debs.archives.archive import Archive, debian_archives
+from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.over.resolver import ImagePackages, resolve_over
 from cogpack.session import Session
 

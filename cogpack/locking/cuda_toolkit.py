@@ -15,7 +15,7 @@ from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.locking.archives import read_archives
 from cogpack.locking.shared_base import SharedBase, SharedImage
 from cogpack.project import Project
-from cogpack.resolve.debs import Archive
+from cogpack.resolve.debs.archives.archive import Archive
 from cogpack.session import Session
 
 REPOSITORIES = "https://developer.download.nvidia.com/compute/cuda/repos"

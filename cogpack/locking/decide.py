@@ -51,7 +51,7 @@ from cogpack.notes import Code, Note
 from cogpack.oci import Platform
 from cogpack.project import Project, each_platform, for_platforms
 from cogpack.resolve.base_image import BaseFiles
-from cogpack.resolve.wheels import TargetPython
+from cogpack.resolve.wheels.target import TargetPython
 from cogpack.session import Session
 
 

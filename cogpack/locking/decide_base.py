@@ -18,18 +18,15 @@ from cogpack.locking.shared_base import SharedBase, SharedImage, is_shared
 from cogpack.oci import Platform
 from cogpack.reference import Reference
 from cogpack.resolve.base_image import BaseFiles, list_base_image, resolve_base_image
-from cogpack.resolve.debs import (
-    COG_TOOLS,
-    Archive,
-    DebianMirror,
-    KeptBase,
-    Snapshot,
-    deb_urls,
-    is_answered,
-    locked_archive,
-    resolve_debs,
-    upgrade_security,
-)
+from cogpack.resolve.debs.archives.archive import Archive, locked_archive
+from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.archives.snapshot import Snapshot
+from cogpack.resolve.debs.archives.urls import deb_urls
+from cogpack.resolve.debs.names.renamed import is_answered
+from cogpack.resolve.debs.names.tools import COG_TOOLS
+from cogpack.resolve.debs.resolver import resolve_debs
+from cogpack.resolve.debs.security import upgrade_security
+from cogpack.resolve.debs.standing import KeptBase
 from cogpack.session import Session
 from cogpack.text import count_text
 

@@ -18,22 +18,18 @@ from cogpack.locking.maintainer_scripts import left_to_dpkg
 from cogpack.locking.missing_packages import may_be_wanted
 from cogpack.notes import Code, Note
 from cogpack.resolve.base_image import BaseFiles
-from cogpack.resolve.debs import (
-    PROGRAMS,
-    Archive,
-    Brought,
-    DebianMirror,
-    Snapshot,
-    answering,
-    is_answered,
-    locked_archive,
-    of_wheels,
-    parse_request,
-)
+from cogpack.resolve.debs.archives.archive import Archive, locked_archive
+from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.archives.snapshot import Snapshot
+from cogpack.resolve.debs.names.elsewhere import of_wheels
+from cogpack.resolve.debs.names.programs import PROGRAMS
+from cogpack.resolve.debs.names.renamed import answering, is_answered
 from cogpack.resolve.debs.over.installed import Installed
 from cogpack.resolve.debs.over.resolver import ImagePackages, resolve_over
 from cogpack.resolve.debs.over.sources import read_archives
 from cogpack.resolve.debs.over.upgrade import upgrade_over
+from cogpack.resolve.debs.resolver import Brought
+from cogpack.resolve.debs.solving.request import parse_request
 from cogpack.session import Session
 
 _WAYS_OUT: Final = {"tools": "tools: none", "compiler": "compiler: false"}

@@ -11,7 +11,7 @@ from cogpack.lockfile.base_kinds import DebianBase, RegistryBase
 from cogpack.notes import Code, Note
 
 if TYPE_CHECKING:
-    from cogpack.resolve.debs import NvidiaLibrary
+    from cogpack.resolve.debs.names.elsewhere import NvidiaLibrary
 
 
 _CUDA = re.compile(r"nvidia-cuda-runtime(?:-cu\d+)?")
@@ -33,7 +33,7 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
             yield Note(Code.PACKAGE_OF_WHEELS, f"{place}: {text}")
     base = decisions.base
     if decisions.interpreter and isinstance(base, DebianBase) and base.python != config.python_minor:
-        from cogpack.resolve.debs import of_interpreter
+        from cogpack.resolve.debs.names.elsewhere import of_interpreter
 
         for index, name in enumerate(config.system_packages):
             if of_interpreter(name, config.python_minor):
@@ -41,7 +41,7 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
                 yield Note(Code.PACKAGE_OF_WHEELS, f"{config.where(f'build.system_packages[{index}]')}: {text}")
     for name in ("extras", "dependency_groups"):
         if getattr(config.pack, name):
-            from cogpack.requirements import has_sets
+            from cogpack.requirements.files import has_sets
 
             if has_sets(config.python_requirements or ""):
                 continue
@@ -100,7 +100,8 @@ def _left_to_wheels(config: Config, decisions: Decisions) -> "Iterator[tuple[str
     below = base.packages if isinstance(base, DebianBase) else over.present
     installed = {one.name for one in (*below, *over.packages)}
     for index, name in enumerate(config.system_packages):
-        from cogpack.resolve.debs import of_wheels, parse_request
+        from cogpack.resolve.debs.names.elsewhere import of_wheels
+        from cogpack.resolve.debs.solving.request import parse_request
 
         if (wanted := of_wheels(name)) and parse_request(name).name not in installed:
             yield config.where(f"build.system_packages[{index}]"), name, wanted

@@ -13,8 +13,8 @@ from cogpack.artifacts import Artifact
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.layers.content import LocalFile
-from cogpack.layers.debs import DebFile
 from cogpack.layers.debs.deb.archive import control_end, read_control
+from cogpack.layers.debs.deb.package import DebFile
 from cogpack.lockfile.base_kinds import LockedDeb
 from cogpack.locking.recommended import LEAVES_OUT
 from cogpack.notes import Code, Note
@@ -24,7 +24,7 @@ from cogpack.threads import each
 from cogpack.trace import TRACE
 
 if TYPE_CHECKING:
-    from cogpack.resolve.debs import Brought
+    from cogpack.resolve.debs.resolver import Brought
 
 
 _HEAD = 16 * 1024

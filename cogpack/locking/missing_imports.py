@@ -26,7 +26,7 @@ from cogpack.locking.missing_packages import roots_of
 from cogpack.locking.wheels.outlines import Outlines, wheel_artifact
 from cogpack.notes import Code, Note
 from cogpack.project import Project
-from cogpack.resolve.wheels import DISTRIBUTIONS
+from cogpack.resolve.wheels.import_names import DISTRIBUTIONS
 from cogpack.run_lines import touched
 from cogpack.run_lines.effects import within
 from cogpack.runtime.contract import SOURCE, WORKING_DIRECTORY

@@ -16,7 +16,9 @@ from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.notes import Code, Note
 from cogpack.project import Project
-from cogpack.resolve.debs import COG_TOOLS, PROGRAMS, WANTS, WITH_COG_TOOLS
+from cogpack.resolve.debs.names.programs import PROGRAMS
+from cogpack.resolve.debs.names.tools import COG_TOOLS, WITH_COG_TOOLS
+from cogpack.resolve.debs.names.wheels import WANTS
 
 if TYPE_CHECKING:
     from cogpack.runtime.started import Sources, Started

@@ -7,7 +7,7 @@ from packaging.version import Version
 from cogpack.lockfile import Decisions
 from cogpack.locking.shared_base import is_shared, read_other, read_shared_base
 from cogpack.project import Project
-from cogpack.requirements import RequirementLine
+from cogpack.requirements.model import RequirementLine
 
 _OF_SDK = frozenset({"cog", "coglet"})
 """Of which build.sdk_version decides, where it is written."""

@@ -125,7 +125,7 @@ def unasked_lines(decisions: Decisions) -> list[str]:
 
 def _lines(added: Sequence[LockedUnasked], debs: Sequence[LockedDeb], no: str) -> Iterator[str]:
     """Tell of those that are there: the archives of an image may lack one."""
-    from cogpack.resolve.debs import answering
+    from cogpack.resolve.debs.names.renamed import answering
 
     versions = {deb.name: deb.version for deb in debs}
     there = {name: one.why for one in added for name in one.packages if answering([name], versions) is not None}

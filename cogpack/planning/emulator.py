@@ -12,7 +12,8 @@ from cogpack.layers.spool import Spool
 from cogpack.layers.tar import read
 from cogpack.lockfile.base_kinds import LockedDeb
 from cogpack.locking.maintainer_scripts import deb_artifact, deb_file
-from cogpack.resolve.debs import DebianMirror, pool_urls
+from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.archives.urls import pool_urls
 from cogpack.session import Session
 
 _SNAPSHOT = "20261121T211544Z"

@@ -30,7 +30,7 @@ from cogpack.planning.delivery.transfer import read_unread
 from cogpack.planning.plan import PROJECT, Plan
 from cogpack.planning.prepare import Prepared, with_steps
 from cogpack.planning.recipes.weights import locked_weights
-from cogpack.planning.shared_layers import hear_offers
+from cogpack.planning.shared_layers.hear import hear_offers
 from cogpack.reference import Reference
 from cogpack.session import Session
 

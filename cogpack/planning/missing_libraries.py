@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from cogpack.layers.wheels.libraries import Unresolved
 from cogpack.notes import Code, Note
 from cogpack.planning.plan import Plan
-from cogpack.resolve.debs import PACKAGES_OF_LIBRARIES
+from cogpack.resolve.debs.names.libraries import PACKAGES_OF_LIBRARIES
 
 
 def missing_libraries(plan: Plan, *, fetch: bool = False) -> Iterator[Note]:

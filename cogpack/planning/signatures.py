@@ -18,8 +18,10 @@ from cogpack.oci import Descriptor
 from cogpack.planning.prepare import Prepared
 from cogpack.reference import Reference
 from cogpack.resolve.base_image import list_base_image
-from cogpack.resolve.debs import DebianMirror, Keyring, archive_of
 from cogpack.resolve.debs.archives import keyring
+from cogpack.resolve.debs.archives.archive import archive_of
+from cogpack.resolve.debs.archives.keyring import Keyring
+from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.signed import RELEASE_LIMIT, SignedFile, check_signed, kept_at
 from cogpack.resolve.debs.over.sources import read_archives
 from cogpack.session import Session

@@ -56,7 +56,8 @@ from cogpack.planning.steps.steps import Home, Runner, Steps
 from cogpack.progress import counted
 from cogpack.project import Project
 from cogpack.reference import Reference
-from cogpack.resolve.debs import DebianMirror, deb_urls
+from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.archives.urls import deb_urls
 from cogpack.runtime.contract import project_path
 from cogpack.session import Session
 
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
     from cogpack.layers.clones import CloneSource
     from cogpack.planning.steps.changes import Coding, StepChanges
     from cogpack.resolve.pip import Pages
-    from cogpack.resolve.wheels import Indexes
+    from cogpack.resolve.wheels.indexes import Indexes
     from cogpack.sandbox.rungs.proot import Proot
 
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})

@@ -11,7 +11,7 @@ from cogpack.config import Config, DebianChoice, PackWeights
 from cogpack.disk import open_regular
 from cogpack.encodings import decode_text
 from cogpack.errors import InputError
-from cogpack.requirements import LocalLinks, LocalPath, LocalWheel, Requirements, Selection, SourceLine
+from cogpack.requirements.model import LocalLinks, LocalPath, LocalWheel, Requirements, Selection, SourceLine
 from cogpack.sizes import BLOCK
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -43,7 +43,7 @@ def read_inputs(root: Path, config: Config, *, config_name: str) -> ProjectInput
     reader = _InputFiles(root, selection)
     packages = Requirements()
     if config.python_packages:
-        from cogpack.requirements import parse_requirements
+        from cogpack.requirements.parse import parse_requirements
 
         lines = [config.line(f"build.python_packages[{index}]") for index in range(len(config.python_packages))]
         packages = parse_requirements(
@@ -86,7 +86,7 @@ class _InputFiles:
     def read(self, name: str, where: str, *, constraint: bool, above: tuple[str, ...]) -> None:
         """Read a file and those that it names. `name` is relative to the root; `where` names the place that asked for
         it; `above`: files that led here."""
-        from cogpack.requirements import is_lock, parse_file
+        from cogpack.requirements.files import is_lock, parse_file
 
         if name in above or len(above) > _MAX_DEPTH:
             raise InputError(f"{where}: {name} leads back to itself", next_step="break the circle of -r and -c")

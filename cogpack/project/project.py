@@ -27,7 +27,7 @@ from cogpack.project.secrets import secret_notes
 from cogpack.project.source_trees import below, copy_tree, tree_digest
 from cogpack.project.weight_splits import SplitRules
 from cogpack.project.weights import WeightRules
-from cogpack.requirements import LocalPath, Requirements, SourceLine
+from cogpack.requirements.model import LocalPath, Requirements, SourceLine
 
 _IGNORE_FILE = ".dockerignore"
 _MAX_SOURCE = 16 * 1024 * 1024

@@ -13,7 +13,7 @@ from pathlib import Path
 from cogpack.disk import open_regular, writing
 from cogpack.errors import InputError
 from cogpack.project.files import ProjectFile
-from cogpack.requirements import LocalPath, SourceLine
+from cogpack.requirements.model import LocalPath, SourceLine
 from cogpack.sizes import BLOCK
 
 _TELLS_OF_ITSELF = re.compile(r"[^/]+|(?:[^/]+/){1,3}(?:__init__|_*version_*|__about__|_*meta(?:data)?_*)\.py")

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from cogpack.requirements import Options
+from cogpack.requirements.model import Options
 
 FILE_MODE = 0o644
 """What programs give a file under the umask of a build step, 022; directories get 755."""

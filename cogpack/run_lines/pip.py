@@ -7,7 +7,7 @@ from typing import Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from cogpack.requirements import Options
+from cogpack.requirements.model import Options
 from cogpack.run_lines.addresses import address, last_part
 from cogpack.run_lines.arguments import NotKnownError, Table
 from cogpack.run_lines.effects import Effect, PipInstall, PipRequirement, PipUninstall, within

@@ -12,7 +12,7 @@ from typing import TypeGuard
 
 from cogpack.artifacts.supply import Input
 from cogpack.layers.entry import File
-from cogpack.layers.wheels import WheelsSource
+from cogpack.layers.wheels.source import WheelsSource
 from cogpack.running.bundle import Named
 from cogpack.sandbox.trees.laid import Laid, Tree
 from cogpack.sandbox.trees.lay import Layer, Recipe, lay

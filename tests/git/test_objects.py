@@ -3,8 +3,17 @@
 import pytest
 
 from cogpack.errors import MismatchError
-from cogpack.git import Commit, NotExactError, checked_entries, is_special_link, parse_commit, parse_tag, raw_entries
-from cogpack.git.objects import check_oid, hasher
+from cogpack.git.objects import (
+    Commit,
+    NotExactError,
+    check_oid,
+    checked_entries,
+    hasher,
+    is_special_link,
+    parse_commit,
+    parse_tag,
+    raw_entries,
+)
 
 OID = bytes(range(20))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cogpack.git import NotExactError
+from cogpack.git.objects import NotExactError
 from cogpack.git.refs import Refs
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cogpack.git import Git, NotExactError
 from cogpack.git.attributes import filtered, says_something
+from cogpack.git.objects import NotExactError
+from cogpack.git.program import Git
 from cogpack.git.submodules import Submodule, read_submodules
 from cogpack.progress import Cancellation
 from tests.support.git_server import plain_environment

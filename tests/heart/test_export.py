@@ -13,7 +13,7 @@ from support.index import index
 from support.wheels import make_wheel
 from support.world import CLOSED, World, ok
 
-from cogpack.resolve.wheels import TargetPython
+from cogpack.resolve.wheels.target import TargetPython
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 

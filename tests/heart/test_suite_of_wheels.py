@@ -16,8 +16,8 @@ from support.world import Done, Project, World, ok
 
 from cogpack.lockfile import Decisions, read_lock
 from cogpack.lockfile.base_kinds import DebianBase
-from cogpack.resolve.debs import BASE_PACKAGES
 from cogpack.resolve.debs.archives import keyring as keyring_module
+from cogpack.resolve.debs.bases import BASE_PACKAGES
 
 pytestmark = pytest.mark.slow
 __all__ = ["publisher"]

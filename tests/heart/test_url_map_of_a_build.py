@@ -14,8 +14,8 @@ from support.fake_http import Answer, Fake, Request, serving
 from support.wheels import make_wheel
 from support.world import CLOSED, Done, Project, World, noise, ok
 
-from cogpack.resolve.debs import BASE_PACKAGES
 from cogpack.resolve.debs.archives import keyring as keyring_module
+from cogpack.resolve.debs.bases import BASE_PACKAGES
 
 pytestmark = pytest.mark.slow
 

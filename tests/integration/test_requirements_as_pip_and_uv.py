@@ -17,7 +17,9 @@ from support.wheels import make_wheel
 
 from cogpack.errors import InputError
 from cogpack.project import find_project
-from cogpack.resolve.wheels import Indexes, TargetPython, resolve_wheels
+from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels.resolver import resolve_wheels
+from cogpack.resolve.wheels.target import TargetPython
 
 pytestmark = pytest.mark.integration
 

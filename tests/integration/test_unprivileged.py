@@ -9,7 +9,7 @@ from integration.conftest import ROOT, Project
 from support.dockerd import Docker
 from support.registry import docker_registry
 
-from cogpack.resolve.debs import DebianMirror
+from cogpack.resolve.debs.archives.mirror import DebianMirror
 
 pytestmark = pytest.mark.integration
 

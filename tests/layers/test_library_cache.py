@@ -17,7 +17,8 @@ from cogpack.layers.compression import Codec, SplicedGzip, Zstd
 from cogpack.layers.debs.effects.ldcache_file import Cache, Library, format_cache, parse_cache
 from cogpack.layers.entry import Entry, File, Symlink
 from cogpack.layers.library_cache import LibraryCacheSource, has_system_libraries
-from cogpack.layers.wheels import WheelFile, WheelLibraries, WheelLibrary, WheelsSource
+from cogpack.layers.wheels.libraries import WheelLibraries, WheelLibrary
+from cogpack.layers.wheels.source import WheelFile, WheelsSource
 from cogpack.layers.wheels.venv import SITE
 from cogpack.seal import Seal
 

@@ -12,8 +12,8 @@ from cogpack.lockfile import LockedWheel
 from cogpack.locking.missing_imports import imported_at
 from cogpack.locking.wheels.bounds import within_bounds
 from cogpack.project import find_project
-from cogpack.resolve.wheels import Resolved
 from cogpack.resolve.wheels.bounds import broken_bounds
+from cogpack.resolve.wheels.resolver import Resolved
 
 
 def nothing(_: str) -> str:

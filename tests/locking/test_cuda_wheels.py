@@ -12,7 +12,7 @@ from cogpack.errors import InputError
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.cuda import WANTED, with_cuda
 from cogpack.notes import Code
-from cogpack.resolve.wheels import Resolved
+from cogpack.resolve.wheels.resolver import Resolved
 
 GPU = Config(gpu=True)
 

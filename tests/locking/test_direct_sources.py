@@ -21,7 +21,7 @@ from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.direct import DirectWheel, DirectWheels
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.project import Project, find_project
-from cogpack.resolve.wheels import TargetPython
+from cogpack.resolve.wheels.target import TargetPython
 from cogpack.session import Session, Settings
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="there is no git")

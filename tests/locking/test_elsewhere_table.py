@@ -12,15 +12,16 @@ from support.wheels import make_wheel
 
 from cogpack.disk import DiskError
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
-from cogpack.layers.wheels import Outline
+from cogpack.layers.wheels.outline import Outline
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels import elsewhere
 from cogpack.locking.wheels.elsewhere import ElsewhereWheels
 from cogpack.locking.wheels.outlines import local_reader
 from cogpack.locking.wheels.torch_build import torch_build
 from cogpack.project import find_project
-from cogpack.resolve.wheels import Neighbours, TargetPython
 from cogpack.resolve.wheels.elsewhere import CudaBuild, TorchBuild, is_elsewhere, places, wants_torch
+from cogpack.resolve.wheels.sources import Neighbours
+from cogpack.resolve.wheels.target import TargetPython
 from cogpack.session import Session, Settings
 
 TARGET = TargetPython(python="3.11", glibc="2.36", arch="amd64")

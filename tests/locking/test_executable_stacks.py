@@ -9,7 +9,7 @@ from locking.test_decide_base import BOOKWORM, IMAGE, TRIXIE, config
 from locking.test_program_headers import library
 from support.wheels import make_wheel
 
-from cogpack.layers.wheels import Outline
+from cogpack.layers.wheels.outline import Outline
 from cogpack.lockfile import Decisions, LockedExecutableStack, LockedWheel
 from cogpack.lockfile.base_kinds import Base
 from cogpack.locking.asked_base import usual_suite

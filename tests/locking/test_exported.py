@@ -24,7 +24,8 @@ from cogpack.lockfile import BuildSource, Decisions, GitSource, IndexSource, Loc
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
 from cogpack.lockfile.builds import LockedBuild
 from cogpack.locking.wheels.exported import pylock, requirements_file
-from cogpack.requirements import Selection, parse_file
+from cogpack.requirements.files import parse_file
+from cogpack.requirements.model import Selection
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 A, COMMIT = "a" * 64, "c" * 40

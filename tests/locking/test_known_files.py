@@ -5,7 +5,7 @@ from locking.test_decide_base import IMAGE, TRIXIE
 
 from cogpack.config import RunStep
 from cogpack.layers.entry import Directory
-from cogpack.layers.wheels import local_names
+from cogpack.layers.wheels.venv import local_names
 from cogpack.lockfile import LockedPlace, LockedSandboxed
 from cogpack.locking.lines.ground import Look, RegistryGround, debian_place, free_local_names, local_looks
 from cogpack.locking.lines.known_files import KnownFiles, known_files

@@ -11,8 +11,8 @@ from locking.test_deviations import wheel
 from support.wheels import make_wheel
 
 from cogpack.errors import UnavailableError
-from cogpack.layers.wheels import Outline
 from cogpack.layers.wheels.modules import SiteModules
+from cogpack.layers.wheels.outline import Outline
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import Base
 from cogpack.locking.missing_imports import Looked, look_at_imports, read_modules

@@ -12,7 +12,9 @@ from cogpack.lockfile.base_kinds import Base
 from cogpack.locking.missing_packages import missing_packages
 from cogpack.notes import Code
 from cogpack.project import find_project
-from cogpack.resolve.debs import COG_TOOLS, PROGRAMS, WANTS
+from cogpack.resolve.debs.names.programs import PROGRAMS
+from cogpack.resolve.debs.names.tools import COG_TOOLS
+from cogpack.resolve.debs.names.wheels import WANTS
 
 SDK = wheel("cog", "0.23.1")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cogpack.locking.lines.pip.files import all_names, with_files
-from cogpack.requirements import Options
+from cogpack.requirements.model import Options
 from cogpack.resolve.pip import UnforeseenError
 from cogpack.run_lines import PipInstall, PipRequirement, PipUninstall
 

@@ -9,7 +9,7 @@ from support.debs import shared_object
 from support.wheels import make_wheel
 
 from cogpack.elf import wants_executable_stack
-from cogpack.layers.wheels import Outline
+from cogpack.layers.wheels.outline import Outline
 
 STACK = 0x6474E551
 

@@ -23,10 +23,13 @@ from cogpack.locking.wheels.members import differing_members, member_marks
 from cogpack.locking.wheels.source_archives import SourceArchives, open_sources
 from cogpack.locking.wheels.stand_ins import write_stand_in
 from cogpack.project import Project
-from cogpack.requirements import LocalLinks, Options, Requirements
+from cogpack.requirements.model import LocalLinks, Options, Requirements
 from cogpack.resolve.pip import Pages
-from cogpack.resolve.wheels import Indexes, Neighbours, Resolved, TargetPython, resolve_wheels
 from cogpack.resolve.wheels.compile import _run
+from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels.resolver import Resolved, resolve_wheels
+from cogpack.resolve.wheels.sources import Neighbours
+from cogpack.resolve.wheels.target import TargetPython
 from cogpack.session import Session, Settings
 
 TARGET = TargetPython(python="3.12", glibc="2.36", arch="amd64")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cogpack.planning.steps.apt_mirror import mirrored
-from cogpack.resolve.debs import DebianMirror
+from cogpack.resolve.debs.archives.mirror import DebianMirror
 
 DEBIAN = b"URIs: http://ftp.debian.org/debian\n\nURIs: http://security.debian.org/debian-security\n"
 MIRRORS = DebianMirror(

@@ -19,7 +19,7 @@ from cogpack.errors import InputError
 from cogpack.formats import FORMATS
 from cogpack.layers.built import BaseLayer
 from cogpack.layers.compression import Gzip
-from cogpack.layers.debs import DebFile
+from cogpack.layers.debs.deb.package import DebFile
 from cogpack.lockfile import Results
 from cogpack.oci import Descriptor, LayerInfo
 from cogpack.planning.steps import run as run_steps

@@ -11,7 +11,7 @@ import pytest
 from cogpack.digest import DiffID, sha256
 from cogpack.elf import Elf
 from cogpack.errors import InputError
-from cogpack.layers.wheels import WheelLibrary
+from cogpack.layers.wheels.libraries import WheelLibrary
 from cogpack.oci import OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor, FoundManifest, LayerInfo
 from cogpack.planning.shared_layers.offer import (
     Contents,
@@ -23,7 +23,7 @@ from cogpack.planning.shared_layers.offer import (
 )
 from cogpack.planning.shared_layers.signing import PASSWORD, Signer, signer_of
 from cogpack.reference import TAG
-from cogpack.resolve.debs import Keyring
+from cogpack.resolve.debs.archives.keyring import Keyring
 
 KEY = sha256(b"key")
 CONTENTS = Contents(

@@ -19,8 +19,7 @@ from cogpack.layers.compression import Gzip
 from cogpack.layers.content import LocalFile
 from cogpack.layers.debs.effects.ldcache_file import Cache, Library, format_cache
 from cogpack.layers.files import FilesSource, generated
-from cogpack.layers.wheels import WheelLibraries
-from cogpack.layers.wheels.libraries import Unresolved
+from cogpack.layers.wheels.libraries import Unresolved, WheelLibraries
 from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import LockedClash, LockedWheel
 from cogpack.planning.missing_libraries import missing_libraries

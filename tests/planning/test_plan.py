@@ -16,7 +16,7 @@ from cogpack.formats import FORMATS
 from cogpack.images.assemble import LAYER_LIMIT
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.listed import ListedFiles
-from cogpack.layers.wheels import WheelLibraries
+from cogpack.layers.wheels.libraries import WheelLibraries
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.lockfile.base_kinds import LockedDeb, RegistryBase, RegistryLayer, SystemPackages
 from cogpack.locking.maintainer_scripts import deb_artifact

@@ -8,9 +8,10 @@ import pytest
 from locking.test_deviations import HASH, base
 from planning.test_bytecode_layers import BASE, DEB, LARGE, MAKER, never, wheel
 
-from cogpack.layers.debs import DebFile, DebianSource, PackageSource, PackagesSource
+from cogpack.layers.debs.deb.package import DebFile
+from cogpack.layers.debs.source import DebianSource, PackageSource, PackagesSource
 from cogpack.layers.library_cache import LibraryCacheSource
-from cogpack.layers.wheels import WheelFile, WheelsSource
+from cogpack.layers.wheels.source import WheelFile, WheelsSource
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.lockfile.base_kinds import Base, LockedArchive, SystemPackages
 from cogpack.planning.plan import Plan

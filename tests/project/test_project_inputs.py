@@ -7,7 +7,7 @@ import pytest
 
 from cogpack.errors import InputError
 from cogpack.project import Project, find_project
-from cogpack.requirements import Options
+from cogpack.requirements.model import Options
 
 CONFIG = "build:\n  python_version: '3.13'\n  python_requirements: requirements.txt\n"
 

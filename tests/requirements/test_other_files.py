@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from cogpack.errors import InputError
-from cogpack.requirements import Requirements, Selection, parse_file
+from cogpack.requirements.files import parse_file
+from cogpack.requirements.model import Requirements, Selection
 
 PYPI, OURS = "https://pypi.org/simple", "https://ours.test/simple"
 A, B, C = (letter * 64 for letter in "abc")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from cogpack.errors import InputError
-from cogpack.requirements import Include, Options, parse_requirements
+from cogpack.requirements.model import Include, Options
+from cogpack.requirements.parse import parse_requirements
 
 SHA = "sha256:" + "a" * 64
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cogpack.requirements import Options
+from cogpack.requirements.model import Options
 from cogpack.run_lines import (
     Clone,
     Effect,

@@ -12,7 +12,7 @@ from support.wheels import make_wheel, wheel_file
 from cogpack.cache import Kept
 from cogpack.layers.content import Bytes
 from cogpack.layers.entry import Entry, File, Symlink
-from cogpack.layers.wheels import WheelsSource
+from cogpack.layers.wheels.source import WheelsSource
 from cogpack.layers.wheels.venv import SITE
 from cogpack.progress import SILENT, Cancellation
 from cogpack.running import root_tree

@@ -14,8 +14,8 @@ from support.debian_archive import Signer, write_suite
 from support.debs import deb, member, stanza
 from support.serving import served
 
-from cogpack.resolve.debs import BASE_PACKAGES
 from cogpack.resolve.debs.archives import keyring
+from cogpack.resolve.debs.bases import BASE_PACKAGES
 
 
 def pooled(

@@ -12,7 +12,7 @@ from pathlib import Path
 import zstandard
 
 from cogpack.layers.content import LocalFile
-from cogpack.layers.debs import DebFile
+from cogpack.layers.debs.deb.package import DebFile
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "": lambda data: data,

@@ -6,7 +6,7 @@ from pathlib import Path
 from made import make_wheel, record_row
 
 from cogpack.layers.content import LocalFile
-from cogpack.layers.wheels import WheelFile
+from cogpack.layers.wheels.source import WheelFile
 
 __all__ = ["make_wheel", "record_row", "wheel_file"]
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cogpack.git import Objects, raw_entries
+from cogpack.git.objects import raw_entries
+from cogpack.git.reader import Objects
 from cogpack.git.trees import History
 
 _TREE_MODES = (b"40000", b"040000")

@@ -9,7 +9,8 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from cogpack.git import Kind, Objects
+from cogpack.git.objects import Kind
+from cogpack.git.reader import Objects
 from cogpack.layers.clones.delta import delta
 from cogpack.layers.clones.history import Paths
 

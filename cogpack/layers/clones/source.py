@@ -13,7 +13,8 @@ from typing import BinaryIO, cast
 import msgspec
 
 from cogpack.digest import sha256
-from cogpack.git import EXECUTABLE, GITLINK, SYMLINK, NotExactError, Objects, parse_tag
+from cogpack.git.objects import EXECUTABLE, GITLINK, SYMLINK, NotExactError, parse_tag
+from cogpack.git.reader import Objects
 from cogpack.git.trees import files_of, link_target, read_history
 from cogpack.layers.clones.directory import Tag, Worktree, git_directory
 from cogpack.layers.clones.history import walk

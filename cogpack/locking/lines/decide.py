@@ -28,7 +28,8 @@ from cogpack.locking.weights.remote import probing
 from cogpack.project import Project
 from cogpack.reference import Reference
 from cogpack.resolve.base_image import BaseFiles, list_base_image
-from cogpack.resolve.wheels import Resolved, TargetPython
+from cogpack.resolve.wheels.resolver import Resolved
+from cogpack.resolve.wheels.target import TargetPython
 from cogpack.run_lines import Fetch, HubDownload
 from cogpack.session import Session
 

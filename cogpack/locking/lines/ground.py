@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from cogpack.errors import MismatchError
 from cogpack.layers.entry import Directory, parents
-from cogpack.layers.wheels import local_names
+from cogpack.layers.wheels.venv import local_names
 from cogpack.lockfile import FILE, LockedPlace
 from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.run_lines.effects import within

@@ -13,9 +13,11 @@ from cogpack.config import Config, step_places
 from cogpack.depot import Depot
 from cogpack.disk import writing
 from cogpack.errors import CogpackError
-from cogpack.git import GITLINK, SYMLINK, TREE, Git, NotExactError, Objects, TreeEntry
 from cogpack.git.attributes import filtered, says_something
 from cogpack.git.mirror import Mirrors, resolve
+from cogpack.git.objects import GITLINK, SYMLINK, TREE, NotExactError, TreeEntry
+from cogpack.git.program import Git
+from cogpack.git.reader import Objects
 from cogpack.git.refs import Refs
 from cogpack.git.submodules import Submodule, read_submodules
 from cogpack.git.trees import files_of, find, link_target, read_history, tree_of

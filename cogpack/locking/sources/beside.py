@@ -11,17 +11,17 @@ import msgspec
 
 from cogpack.disk import DiskError, writing
 from cogpack.errors import InputError, together
-from cogpack.layers.wheels import Outline
+from cogpack.layers.wheels.outline import Outline
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.sources.direct import DirectWheel, DirectWheels, SourceKey, source_key
 from cogpack.locking.wheels.building import WantsWheelsError
 from cogpack.locking.wheels.outlines import local_reader
-from cogpack.requirements import Requirements, SourceLine
-from cogpack.requirements.model import VARIABLE, LocalPath
+from cogpack.requirements.model import VARIABLE, LocalPath, Requirements, SourceLine
 from cogpack.requirements.paths import LineFaultError
 from cogpack.requirements.sources import read_source
 from cogpack.resolve.pip import UnforeseenError, read_metadata
-from cogpack.resolve.wheels import Neighbours, TargetPython
+from cogpack.resolve.wheels.sources import Neighbours
+from cogpack.resolve.wheels.target import TargetPython
 
 _MOST = 100
 """Sources that are required by their addresses, each of which may name others."""

@@ -15,12 +15,12 @@ from cogpack.locking.lines.pin_clones import make_git, make_mirrors
 from cogpack.locking.sources.large_files import large_files
 from cogpack.project import Project
 from cogpack.project.lfs import LfsPointer
-from cogpack.requirements import ArchiveAddress, GitAddress, LocalPath, SourceLine
+from cogpack.requirements.model import ArchiveAddress, GitAddress, LocalPath, SourceLine
 from cogpack.session import Session
 
 if TYPE_CHECKING:
     from cogpack.locking.sources.repositories import Repositories
-    from cogpack.resolve.wheels import Indexes
+    from cogpack.resolve.wheels.indexes import Indexes
 
 
 class Sources:
@@ -121,7 +121,7 @@ class Sources:
 
     @cached_property
     def _indexes(self) -> "Indexes":
-        from cogpack.resolve.wheels import Indexes
+        from cogpack.resolve.wheels.indexes import Indexes
 
         session, project = self._session, self._project
         url_map = session.http.url_map

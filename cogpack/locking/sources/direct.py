@@ -22,8 +22,8 @@ from cogpack.locking.wheels.building import Building, Built, Ground, Source, Wan
 from cogpack.locking.wheels.members import member_marks
 from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.locking.wheels.rebuilt import built_again
-from cogpack.requirements import ArchiveAddress, DirectAddress, SourceLine
-from cogpack.resolve.wheels import Neighbours
+from cogpack.requirements.model import ArchiveAddress, DirectAddress, SourceLine
+from cogpack.resolve.wheels.sources import Neighbours
 from cogpack.session import Session
 
 T = TypeVar("T")

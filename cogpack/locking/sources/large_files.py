@@ -8,7 +8,7 @@ import msgspec
 from cogpack.artifacts import Artifact
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, MismatchError, UnavailableError
-from cogpack.git import Git
+from cogpack.git.program import Git
 from cogpack.http import Response, Stream
 from cogpack.locking.sources.lfs_server import LfsServer, lfs_server
 from cogpack.notes import Code, Note

@@ -11,8 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 
-from cogpack.git import Git
-from cogpack.git.program import GitFailedError
+from cogpack.git.program import Git, GitFailedError
 from cogpack.redaction import learn
 from cogpack.session import Session
 

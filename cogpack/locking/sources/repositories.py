@@ -15,24 +15,15 @@ from typing import TypeAlias
 
 from cogpack.disk import writing
 from cogpack.errors import InputError, MismatchError
-from cogpack.git import (
-    EXECUTABLE,
-    GITLINK,
-    SYMLINK,
-    TREE,
-    Commit,
-    Git,
-    NotExactError,
-    Objects,
-    TreeEntry,
-    parse_commit,
-)
 from cogpack.git.mirror import Mirrors, resolve
+from cogpack.git.objects import EXECUTABLE, GITLINK, SYMLINK, TREE, Commit, NotExactError, TreeEntry, parse_commit
+from cogpack.git.program import Git
+from cogpack.git.reader import Objects
 from cogpack.git.submodules import read_submodules
 from cogpack.git.trees import files_of, find, link_target, read_history, tree_of
 from cogpack.lockfile import GitSource
 from cogpack.project.lfs import LfsPointer, lfs_pointer
-from cogpack.requirements import GitAddress
+from cogpack.requirements.model import GitAddress
 
 ARCHIVAL = ".git_archival.txt"
 _ASKS_GIT = re.compile(rb"setuptools[_-]scm|hatch[_-]vcs|flit[_-]scm|use_scm_version|\[tool\.pdm\.version\]")

@@ -12,7 +12,7 @@ from cogpack.notes import Code, Note
 from cogpack.resolve.wheels.bounds import Bound, broken_bounds
 
 if TYPE_CHECKING:
-    from cogpack.resolve.wheels import Resolved
+    from cogpack.resolve.wheels.resolver import Resolved
 
 
 def within_bounds(

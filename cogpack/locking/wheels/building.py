@@ -12,10 +12,10 @@ from cogpack.lockfile import Decisions, LockedBuild, LockedInterpreter, LockedTo
 from cogpack.lockfile.base_kinds import Base
 from cogpack.notes import Note
 from cogpack.oci import Platform
-from cogpack.resolve.wheels import TargetPython
+from cogpack.resolve.wheels.target import TargetPython
 
 if TYPE_CHECKING:
-    from cogpack.resolve.wheels import Neighbours
+    from cogpack.resolve.wheels.sources import Neighbours
 
 ANOTHER = "pin another version, or give a wheel of it"
 """What to do of a source that can't be built, where nothing better is known."""

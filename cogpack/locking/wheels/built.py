@@ -23,7 +23,7 @@ from cogpack.session import Session
 
 if TYPE_CHECKING:
     from cogpack.resolve.pip import Offer, Pages
-    from cogpack.resolve.wheels import Indexes
+    from cogpack.resolve.wheels.indexes import Indexes
 
 
 class BuiltWheels:

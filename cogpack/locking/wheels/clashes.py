@@ -10,7 +10,7 @@ from cogpack.lockfile import Decisions, LockedClash, LockedPipLine, LockedWheel
 from cogpack.locking.wheels.outlines import Outlines
 from cogpack.notes import Code, Note
 from cogpack.project import Project
-from cogpack.resolve.wheels import TargetPython
+from cogpack.resolve.wheels.target import TargetPython
 from cogpack.session import Session
 from cogpack.text import count_text
 from cogpack.threads import each
@@ -31,7 +31,7 @@ def compare_wheels(
 
     What `kept` says of just these wheels and this Python still holds. What `lines` lay is laid last, in their order.
     """
-    from cogpack.layers.wheels import find_clashes
+    from cogpack.layers.wheels.clashes import find_clashes
 
     if kept and kept.python.minor == target.python and kept.pip_lines == tuple(lines):
         sizes = {wheel.sha256: wheel.size for wheel in kept.wheels}

@@ -16,7 +16,7 @@ from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedWheel
 from cogpack.notes import Code, Note
-from cogpack.resolve.wheels import Resolved
+from cogpack.resolve.wheels.resolver import Resolved
 from cogpack.text import count_text
 
 _ORT = ("cublas", "cuda-runtime", "cufft", "curand")

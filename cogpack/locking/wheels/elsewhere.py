@@ -10,7 +10,7 @@ from packaging.version import Version
 from cogpack.artifacts import NoSuchFileError, NotAFileError, bring
 from cogpack.config import Config
 from cogpack.errors import InputError, UnavailableError
-from cogpack.layers.wheels import Outline
+from cogpack.layers.wheels.outline import Outline
 from cogpack.lockfile import FILE, LockedWheel
 from cogpack.locking.wheels.outlines import Outlines, address_reader, local_reader, wheel_artifact
 from cogpack.locking.wheels.torch_build import cuda_of, torch_build
@@ -18,7 +18,6 @@ from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.remote import NoRangesError
 from cogpack.resolve.pip import Offer, Pages, Taste, candidates
-from cogpack.resolve.wheels import Indexes, Neighbours, TargetPython
 from cogpack.resolve.wheels.elsewhere import (
     CudaBuild,
     Elsewhere,
@@ -28,6 +27,9 @@ from cogpack.resolve.wheels.elsewhere import (
     wants_nvcc,
     wants_torch,
 )
+from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels.sources import Neighbours
+from cogpack.resolve.wheels.target import TargetPython
 from cogpack.session import Session
 
 _USUAL_CUDA = "12.4"

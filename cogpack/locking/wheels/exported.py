@@ -15,8 +15,8 @@ from cogpack.lockfile import (
     UrlSource,
 )
 from cogpack.oci import Platform
-from cogpack.requirements import LocalPath
 from cogpack.requirements.environment import MACHINES
+from cogpack.requirements.model import LocalPath
 from cogpack.resolve.wheels.torch import TorchIndex
 
 

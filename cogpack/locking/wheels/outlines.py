@@ -17,8 +17,8 @@ from cogpack.remote import Glances, NoRangesError, RemoteFile, remote_size
 from cogpack.session import Session
 
 if TYPE_CHECKING:
-    from cogpack.layers.wheels import Outline
     from cogpack.layers.wheels.archive import ReadAt
+    from cogpack.layers.wheels.outline import Outline
 
 
 def wheel_artifact(wheel: LockedWheel) -> Artifact:
@@ -37,7 +37,7 @@ class Outlines:
 
     def of(self, wheel: LockedWheel) -> "tuple[LockedWheel, Outline]":
         """Give the wheel, with its size, and its outline."""
-        from cogpack.layers.wheels import Outline
+        from cogpack.layers.wheels.outline import Outline
 
         with self._lock:
             found = self._read.get(wheel.sha256)

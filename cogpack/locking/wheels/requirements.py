@@ -16,16 +16,18 @@ from cogpack.locking.wheels.building import Building, Ground
 from cogpack.notes import Code, Note
 from cogpack.oci import Platform
 from cogpack.project import Project
-from cogpack.requirements import Requirements
-from cogpack.resolve.wheels import TargetPython
+from cogpack.requirements.model import Requirements
 from cogpack.resolve.wheels.choice import named_hashes
+from cogpack.resolve.wheels.target import TargetPython
 from cogpack.runtime import contract
 from cogpack.session import Session
 from cogpack.text import count_text
 
 if TYPE_CHECKING:
     from cogpack.locking.sources.direct import DirectWheels
-    from cogpack.resolve.wheels import Indexes, Neighbours, Resolved
+    from cogpack.resolve.wheels.indexes import Indexes
+    from cogpack.resolve.wheels.resolver import Resolved
+    from cogpack.resolve.wheels.sources import Neighbours
 
 
 _SDK = re.compile(r"\bcog(?:\[tracing\])?==")
@@ -46,7 +48,7 @@ _NEWEST_GLIBC = "2.41"
 
 def indexes_of(session: Session, project: Project, requirements: Requirements, torch: str | None) -> "Indexes":
     """Tell where to look. `torch`: the index of torch that the lock names, if any."""
-    from cogpack.resolve.wheels import Indexes
+    from cogpack.resolve.wheels.indexes import Indexes
     from cogpack.resolve.wheels.torch import TorchIndex, without_torch_indexes
 
     return Indexes.from_environment(
@@ -82,7 +84,7 @@ def resolve_requirements(
     from cogpack.locking.wheels.bounds import within_bounds
     from cogpack.locking.wheels.cuda import with_cuda
     from cogpack.locking.wheels.source_archives import open_sources
-    from cogpack.resolve.wheels import resolve_wheels
+    from cogpack.resolve.wheels.resolver import resolve_wheels
     from cogpack.resolve.wheels.torch import BUILT, choose_torch, passing_notes
 
     config = project.config
@@ -168,7 +170,7 @@ def _without(name: str, python: str) -> Note:
 
 
 def _neighbours(project: Project, resolved: "Resolved") -> "Neighbours":
-    from cogpack.resolve.wheels import Neighbours
+    from cogpack.resolve.wheels.sources import Neighbours
 
     def address(wheel: LockedWheel) -> str:
         return str(project.root / wheel.path) if wheel.path else resolved.addresses.get(wheel.sha256) or wheel.url or ""

@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from cogpack.disk import DiskError, writing
 from cogpack.errors import InputError
-from cogpack.layers.wheels import Outline
+from cogpack.layers.wheels.outline import Outline
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
 from cogpack.locking.wheels.building import ANOTHER, Building, Built, Ground, Source
 from cogpack.locking.wheels.built import BuiltWheels, fetch_source, first_fetch, scratch_directory
@@ -20,9 +20,11 @@ from cogpack.locking.wheels.outlines import local_reader
 from cogpack.locking.wheels.stand_ins import StandIn, StandIns, required_lines
 from cogpack.notes import Note
 from cogpack.project import Project
-from cogpack.requirements import ALL
+from cogpack.requirements.model import ALL
 from cogpack.resolve.pip import Offer, Pages, Taste, candidates
-from cogpack.resolve.wheels import Indexes, Neighbours, TargetPython
+from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels.sources import Neighbours
+from cogpack.resolve.wheels.target import TargetPython
 from cogpack.session import Session
 
 _KINDS = (".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz", ".tar")

@@ -2,7 +2,7 @@
 
 import re
 
-from cogpack.layers.wheels import Outline
+from cogpack.layers.wheels.outline import Outline
 from cogpack.resolve.wheels.elsewhere import TorchBuild
 
 _CUDA = re.compile(r"^cuda(?:\s*:[^=\n]*)?\s*=\s*(?:None|'([0-9.]+)'|\"([0-9.]+)\")\s*$", re.MULTILINE)

@@ -11,7 +11,8 @@ from cogpack.locking.wheels.outlines import Outlines
 from cogpack.locking.wheels.requirements import indexes_of
 from cogpack.locking.wheels.torch_build import cuda_of
 from cogpack.project import Project
-from cogpack.resolve.wheels import TargetPython, resolve_wheels
+from cogpack.resolve.wheels.resolver import resolve_wheels
+from cogpack.resolve.wheels.target import TargetPython
 from cogpack.resolve.wheels.torch import BUILT, choose_torch
 from cogpack.session import Session
 

@@ -19,7 +19,7 @@ from cogpack.decompress import decompressed
 from cogpack.disk import writing
 from cogpack.errors import InputError
 from cogpack.locking.wheels.building import ANOTHER, Source
-from cogpack.requirements import VARIABLE
+from cogpack.requirements.model import VARIABLE
 from cogpack.sizes import BLOCK
 from cogpack.untar import Untar
 

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from cogpack.disk import UNFINISHED, DiskError, writing
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile
-from cogpack.layers.wheels import WheelFile
+from cogpack.layers.wheels.source import WheelFile
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.building import ANOTHER, Built, Ground, Source, WantsCompilerError, WantsWheelsError
 from cogpack.notes import Code, Note

@@ -17,7 +17,8 @@ from cogpack.disk import UNFINISHED, open_regular
 from cogpack.errors import InputError
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.layer import Form
-from cogpack.layers.wheels import VenvSource, WheelsSource
+from cogpack.layers.wheels.source import WheelsSource
+from cogpack.layers.wheels.venv import VenvSource
 from cogpack.locking.wheels.building import Ground
 from cogpack.planning.building.job import ARCHIVE, FRONT_END, Done, Job, collected
 from cogpack.planning.building.toolkit_links import toolkit_links

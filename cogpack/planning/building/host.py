@@ -15,7 +15,8 @@ from pathlib import Path
 
 from cogpack.disk import writing
 from cogpack.errors import InputError
-from cogpack.layers.wheels import VenvSource, WheelsSource
+from cogpack.layers.wheels.source import WheelsSource
+from cogpack.layers.wheels.venv import VenvSource
 from cogpack.planning.building.guest import limits_of, tell
 from cogpack.planning.building.job import ARCHIVE, FRONT_END, Done, Job, collected
 from cogpack.planning.steps.said import Said

@@ -13,7 +13,7 @@ import msgspec
 from cogpack.disk import writing
 from cogpack.errors import InputError
 from cogpack.images.assemble import DEFAULT_PATH
-from cogpack.layers.wheels import WheelFile
+from cogpack.layers.wheels.source import WheelFile
 from cogpack.locking.wheels.building import ANOTHER
 from cogpack.oci import decode
 from cogpack.planning.building.archive import EPOCH, BuildSystem

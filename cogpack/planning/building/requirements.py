@@ -15,8 +15,11 @@ from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.locking.wheels.requirements import indexes_of
 from cogpack.project import Project
-from cogpack.requirements import Requirements
-from cogpack.resolve.wheels import Indexes, Neighbours, TargetPython, resolve_wheels, wheel_urls
+from cogpack.requirements.model import Requirements
+from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels.resolver import resolve_wheels, wheel_urls
+from cogpack.resolve.wheels.sources import Neighbours
+from cogpack.resolve.wheels.target import TargetPython
 from cogpack.resolve.wheels.torch import BUILT, TorchChoice, TorchIndex, choose_torch
 from cogpack.session import Session
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cogpack.elf import MACHINES
 from cogpack.errors import InputError
-from cogpack.layers.wheels import WheelFile
+from cogpack.layers.wheels.source import WheelFile
 from cogpack.layers.wheels.undefined import undefined_symbols
 from cogpack.locking.wheels.building import Source
 from cogpack.resolve.wheels.torch import BUILT

@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 
 from cogpack.layers.files import FilesSource
-from cogpack.layers.wheels import WheelFile
 from cogpack.layers.wheels.archive import read_members
+from cogpack.layers.wheels.source import WheelFile
 from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile.toolkit import CUDA_HOME
 

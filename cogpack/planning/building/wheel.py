@@ -22,7 +22,7 @@ from cogpack.layers.wheels.wheel import Wheel
 from cogpack.layers.wheels.zipped import ZipContent
 from cogpack.locking.wheels.building import Source
 from cogpack.planning.building.job import LARGEST
-from cogpack.resolve.wheels import TargetPython
+from cogpack.resolve.wheels.target import TargetPython
 from cogpack.sizes import BLOCK
 
 _LIMIT, _MOST = LARGEST, 2**16 - 1

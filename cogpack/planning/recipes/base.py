@@ -14,7 +14,10 @@ from cogpack.formats import ImageRules
 from cogpack.images.assemble import BaseImage
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Codec
-from cogpack.layers.debs import AptSource, DebFile, DebianSource, PackageSource, PackagesSource, Unpacking
+from cogpack.layers.debs.apt_sources import AptSource
+from cogpack.layers.debs.deb.package import DebFile
+from cogpack.layers.debs.deb.unpacking import Unpacking
+from cogpack.layers.debs.source import DebianSource, PackageSource, PackagesSource
 from cogpack.layers.entry import Entry
 from cogpack.layers.layer import Form, key_of
 from cogpack.lockfile.base_kinds import (

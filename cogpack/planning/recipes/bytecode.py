@@ -21,8 +21,8 @@ from cogpack.layers.bytecode import (
 from cogpack.layers.content import Content
 from cogpack.layers.entry import File, HardLink
 from cogpack.layers.layer import LayerSource, key_of
-from cogpack.layers.wheels import WheelFile, WheelsSource
 from cogpack.layers.wheels.groups import is_cuda
+from cogpack.layers.wheels.source import WheelFile, WheelsSource
 from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import Decisions
 from cogpack.planning.own_python import OwnPython

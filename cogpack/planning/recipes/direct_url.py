@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cogpack.lockfile import BuildSource, GitSource, IndexSource, ProjectSource, UrlSource
-from cogpack.requirements import LocalPath
+from cogpack.requirements.model import LocalPath
 from cogpack.runtime.contract import SOURCE, VENV
 
 

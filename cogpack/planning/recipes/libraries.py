@@ -14,15 +14,15 @@ from cogpack.images.listings import Listed
 from cogpack.images.root_file_system import RootFileSystem, is_whiteout, too_many
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.content import Content
-from cogpack.layers.debs import PackageSource
 from cogpack.layers.debs.effects.ldcache import CACHE, CONF
 from cogpack.layers.debs.effects.ldcache_file import parse_cache
+from cogpack.layers.debs.source import PackageSource
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, Whiteout
 from cogpack.layers.layer import Layer, key_of
 from cogpack.layers.library_cache import LibraryCacheSource, has_system_libraries
 from cogpack.layers.spool import Once
-from cogpack.layers.wheels import WheelFile, WheelLibraries, WheelLibrary
-from cogpack.layers.wheels.libraries import Unresolved
+from cogpack.layers.wheels.libraries import Unresolved, WheelLibraries, WheelLibrary
+from cogpack.layers.wheels.source import WheelFile
 from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import LockedClash, LockedWheel
 from cogpack.oci import encode

@@ -10,8 +10,9 @@ from cogpack.formats import ImageRules
 from cogpack.layers.built import BuiltLayer, layer_key
 from cogpack.layers.compression import SplicedGzip, Zstd
 from cogpack.layers.layer import key_of
-from cogpack.layers.wheels import VenvSource, WheelFile, WheelsSource, group, is_hidden
-from cogpack.layers.wheels.source import Watching
+from cogpack.layers.wheels.groups import group, is_hidden
+from cogpack.layers.wheels.source import Watching, WheelFile, WheelsSource
+from cogpack.layers.wheels.venv import VenvSource
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
 from cogpack.planning.recipes.base import BaseSupply
 from cogpack.planning.recipes.direct_url import direct_url
@@ -103,7 +104,7 @@ def plan_environment(
     ]
     clashes: tuple[BuiltLayer, ...] = ()
     if hidden:
-        from cogpack.layers.wheels import ClashesSource
+        from cogpack.layers.wheels.clashes import ClashesSource
 
         clashes = (maker.splice(ClashesSource(hidden)),)
     return EnvironmentLayers(

@@ -11,7 +11,7 @@ from cogpack.layers.built import BuiltLayer
 from cogpack.layers.known import Claims, Known
 from cogpack.layers.layer import key_of
 from cogpack.layers.spool import Once
-from cogpack.layers.wheels import WheelLibrary
+from cogpack.layers.wheels.libraries import WheelLibrary
 from cogpack.lockfile import Decisions
 from cogpack.notes import Code, Note
 from cogpack.planning.plan import Plan

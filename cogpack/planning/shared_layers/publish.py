@@ -13,7 +13,7 @@ from cogpack.layers.built import BuiltLayer
 from cogpack.layers.entry import Entry, File, Whiteout
 from cogpack.layers.known import Known
 from cogpack.layers.layer import key_of
-from cogpack.layers.wheels import WheelsSource
+from cogpack.layers.wheels.source import WheelsSource
 from cogpack.lockfile import Decisions
 from cogpack.notes import Code, Note
 from cogpack.oci import OCI_MANIFEST, LayerInfo

@@ -3,9 +3,10 @@
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.bytecode import BytecodeSource
 from cogpack.layers.cpython import CPythonSource
-from cogpack.layers.debs import DebianSource, PackageSource, PackagesSource
+from cogpack.layers.debs.source import DebianSource, PackageSource, PackagesSource
 from cogpack.layers.library_cache import LibraryCacheSource
-from cogpack.layers.wheels import VenvSource, WheelsSource
+from cogpack.layers.wheels.source import WheelsSource
+from cogpack.layers.wheels.venv import VenvSource
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.locking.cuda_toolkit import REPOSITORIES

@@ -9,7 +9,7 @@ from cogpack.disk import open_regular
 from cogpack.errors import InputError
 from cogpack.planning.shared_layers.offer import Offer
 from cogpack.project import Project, read_key
-from cogpack.resolve.debs import Keyring, read_keyring
+from cogpack.resolve.debs.archives.keyring import Keyring, read_keyring
 from cogpack.sizes import MiB
 
 KEY, PASSWORD = "COGPACK_SIGNING_KEY_FILE", "COGPACK_SIGNING_KEY_PASSWORD"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cogpack.disk import DiskError
 from cogpack.errors import InputError
-from cogpack.resolve.debs import PROGRAMS
+from cogpack.resolve.debs.names.programs import PROGRAMS
 from cogpack.sandbox.rungs.choice import Rung
 from cogpack.sandbox.watch import LimitError
 from cogpack.text import size_text

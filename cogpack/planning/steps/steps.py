@@ -14,7 +14,7 @@ from cogpack.config import Config, Isolation, RunStep, StepLimits
 from cogpack.digest import Digest, sha256
 from cogpack.images.assemble import DEFAULT_PATH
 from cogpack.layers.built import BaseLayer, BlobSource, BuiltLayer
-from cogpack.layers.debs import DebFile
+from cogpack.layers.debs.deb.package import DebFile
 from cogpack.layers.facts import Facts
 from cogpack.locking.lines.read import SETTINGS, Lines
 from cogpack.oci import encode

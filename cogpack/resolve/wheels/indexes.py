@@ -14,8 +14,7 @@ from cogpack.home import absolute
 from cogpack.http import NO_MAP, UrlMap, host_of, netrc_login, system_bundle
 from cogpack.notes import Code, Note
 from cogpack.redaction import learn_url
-from cogpack.requirements import LocalPath, Requirements
-from cogpack.requirements.model import anonymous
+from cogpack.requirements.model import LocalPath, Requirements, anonymous
 from cogpack.resolve.wheels.logins import password_of, uv_login, with_passwords
 from cogpack.resolve.wheels.relay import Relay
 from cogpack.resolve.wheels.torch import TorchIndex

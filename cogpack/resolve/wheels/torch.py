@@ -15,8 +15,7 @@ from packaging.utils import canonicalize_name
 from cogpack.config import Config
 from cogpack.config.model import PLAIN_TORCH_INDEX, TORCH_INDEX
 from cogpack.notes import Code, Note
-from cogpack.requirements import RequirementLine, Requirements
-from cogpack.requirements.model import anonymous
+from cogpack.requirements.model import RequirementLine, Requirements, anonymous
 
 _HOST = "download.pytorch.org"
 

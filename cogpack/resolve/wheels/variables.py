@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from cogpack.errors import InputError
-from cogpack.requirements import VARIABLE, UnexpandedAddress
+from cogpack.requirements.model import VARIABLE, UnexpandedAddress
 
 
 def expanded(text: str, environment: Mapping[str, str]) -> str:

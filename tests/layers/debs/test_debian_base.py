@@ -20,13 +20,17 @@ from cogpack.http import Http
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip
 from cogpack.layers.content import LocalFile
-from cogpack.layers.debs import DebFile, DebianSource, PackagesSource, Unpacking
+from cogpack.layers.debs.deb.package import DebFile
+from cogpack.layers.debs.deb.unpacking import Unpacking
+from cogpack.layers.debs.source import DebianSource, PackagesSource
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.layers.tar import segments
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
 from cogpack.locking.maintainer_scripts import deb_file
 from cogpack.progress import SILENT, Cancellation
-from cogpack.resolve.debs import DebianMirror, deb_urls, resolve_debs
+from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.archives.urls import deb_urls
+from cogpack.resolve.debs.resolver import resolve_debs
 from cogpack.seal import THIS_RUN
 
 pytestmark = pytest.mark.integration

@@ -9,8 +9,10 @@ from support.verbs import Verbs
 
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.content import LocalFile
-from cogpack.layers.debs import DebFile, DebianSource, Unpacking
 from cogpack.layers.debs.deb import unpacking
+from cogpack.layers.debs.deb.package import DebFile
+from cogpack.layers.debs.deb.unpacking import Unpacking
+from cogpack.layers.debs.source import DebianSource
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.progress import SILENT, Cancellation, Cancelled, Progress
 

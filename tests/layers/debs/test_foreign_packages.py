@@ -8,8 +8,10 @@ import pytest
 from support.debs import deb, deb_file, member
 
 from cogpack.errors import InputError
-from cogpack.layers.debs import AptSource, DebFile, DebianSource, PackagesSource, Unpacking
-from cogpack.layers.debs.apt_sources import write_sources
+from cogpack.layers.debs.apt_sources import AptSource, write_sources
+from cogpack.layers.debs.deb.package import DebFile
+from cogpack.layers.debs.deb.unpacking import Unpacking
+from cogpack.layers.debs.source import DebianSource, PackagesSource
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import File
 from cogpack.progress import SILENT, Cancellation

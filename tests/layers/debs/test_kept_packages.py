@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from support.debs import deb, deb_file, member
 
-from cogpack.layers.debs import DebFile
 from cogpack.layers.debs.deb import package
 from cogpack.layers.debs.deb.kept import KeptPackages
-from cogpack.layers.debs.deb.package import UnpackedPackage, read_package
+from cogpack.layers.debs.deb.package import DebFile, UnpackedPackage, read_package
 from cogpack.layers.spool import Spool
 from cogpack.notes import Note
 from cogpack.seal import Seal

@@ -11,10 +11,12 @@ from support.ldcache import parse_cache
 from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError
 from cogpack.layers.content import Bytes
-from cogpack.layers.debs import DebFile, PackageSource, Unpacking
+from cogpack.layers.debs.deb.package import DebFile
+from cogpack.layers.debs.deb.unpacking import Unpacking
 from cogpack.layers.debs.effects.ldcache import SharedObject
 from cogpack.layers.debs.over.ground import Unread, is_kept
 from cogpack.layers.debs.over.source import OverImageSource
+from cogpack.layers.debs.source import PackageSource
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, Whiteout, parents
 from cogpack.progress import SILENT, Cancellation
 

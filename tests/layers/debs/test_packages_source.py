@@ -10,7 +10,9 @@ from support.ldcache import parse_cache
 from support.verbs import Verbs
 
 from cogpack.layers.content import LocalFile
-from cogpack.layers.debs import DebFile, DebianSource, PackageSource, PackagesSource, Unpacking
+from cogpack.layers.debs.deb.package import DebFile
+from cogpack.layers.debs.deb.unpacking import Unpacking
+from cogpack.layers.debs.source import DebianSource, PackageSource, PackagesSource
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, Whiteout, parents
 from cogpack.progress import SILENT, Cancellation, Progress
 

@@ -15,8 +15,10 @@ import pytest
 from support.debs import deb, deb_file, member, shared_object
 from support.ldcache import parse_cache
 
-from cogpack.layers.debs import DebFile, DebianSource, PackageSource, PackagesSource, Unpacking
+from cogpack.layers.debs.deb.package import DebFile
+from cogpack.layers.debs.deb.unpacking import Unpacking
 from cogpack.layers.debs.over.source import OverImageSource
+from cogpack.layers.debs.source import DebianSource, PackageSource, PackagesSource
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, Whiteout
 from cogpack.layers.layer import LayerSource
 from cogpack.progress import SILENT, Cancellation

@@ -8,7 +8,8 @@ import pytest
 from support.wheels import make_wheel, wheel_file
 
 from cogpack.elf import MACHINES, read_elf
-from cogpack.layers.wheels import WheelFile, WheelLibraries
+from cogpack.layers.wheels.libraries import WheelLibraries
+from cogpack.layers.wheels.source import WheelFile
 from cogpack.layers.wheels.undefined import UndefinedSymbol, undefined_symbols
 
 pytestmark = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")

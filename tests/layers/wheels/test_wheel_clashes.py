@@ -7,8 +7,10 @@ from support.wheels import make_wheel
 
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.content import LocalFile
-from cogpack.layers.wheels import ClashesSource, Outline, WheelFile, find_clashes, is_hidden
-from cogpack.layers.wheels.clashes import matters
+from cogpack.layers.wheels.clashes import ClashesSource, find_clashes, matters
+from cogpack.layers.wheels.groups import is_hidden
+from cogpack.layers.wheels.outline import Outline
+from cogpack.layers.wheels.source import WheelFile
 from cogpack.lockfile import LockedClash
 
 SITE = "opt/venv/lib/python/site-packages"

@@ -14,8 +14,10 @@ from support.wheels import make_wheel, record_row, wheel_file
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile
 from cogpack.layers.entry import Directory, Entry, File, Symlink, complete
-from cogpack.layers.wheels import Outline, VenvSource, WheelsSource
+from cogpack.layers.wheels.outline import Outline
 from cogpack.layers.wheels.placing import wheel_files
+from cogpack.layers.wheels.source import WheelsSource
+from cogpack.layers.wheels.venv import VenvSource
 
 FULL = {
     "full/__init__.py": b"def main():\n    print('ran full')\n",

@@ -17,8 +17,9 @@ from cogpack.formats import FORMATS
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import SplicedGzip, Zstd
 from cogpack.layers.entry import File, complete
-from cogpack.layers.wheels import VenvSource, WheelFile, WheelsSource, group, local_names
-from cogpack.layers.wheels.groups import MAX_GROUPS
+from cogpack.layers.wheels.groups import MAX_GROUPS, group
+from cogpack.layers.wheels.source import WheelFile, WheelsSource
+from cogpack.layers.wheels.venv import VenvSource, local_names
 
 LARGE = FORMATS[2].large_wheel
 

@@ -25,8 +25,9 @@ from cogpack.planning.building.job import Done, Job
 from cogpack.planning.building.requirements import BuildRequirements, pinned
 from cogpack.planning.describing import find_described
 from cogpack.progress import Silent, Task
-from cogpack.requirements import parse_requirements
-from cogpack.resolve.wheels import Neighbours, TargetPython
+from cogpack.requirements.parse import parse_requirements
+from cogpack.resolve.wheels.sources import Neighbours
+from cogpack.resolve.wheels.target import TargetPython
 from cogpack.resolve.wheels.torch import TorchIndex
 from cogpack.session import Session, Settings
 

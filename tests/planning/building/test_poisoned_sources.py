@@ -17,7 +17,7 @@ from support.python_tree import PYTHON, PythonSource
 from support.sources import make_sdist, source_files
 
 from cogpack.config import StepLimits
-from cogpack.layers.wheels import VenvSource
+from cogpack.layers.wheels.venv import VenvSource
 from cogpack.planning.building.archive import BuildSystem
 from cogpack.planning.building.guest import Guests
 from cogpack.planning.building.host import Host

@@ -6,7 +6,7 @@ from support.wheels import make_wheel
 
 from cogpack.layers.content import LocalFile
 from cogpack.layers.entry import Directory, Symlink
-from cogpack.layers.wheels import WheelFile
+from cogpack.layers.wheels.source import WheelFile
 from cogpack.planning.building.toolkit_links import toolkit_links
 
 SITE = "/opt/venv/lib/python/site-packages/nvidia/cu13"

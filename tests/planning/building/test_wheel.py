@@ -12,7 +12,7 @@ from cogpack.layers.content import LocalFile
 from cogpack.layers.wheels.placing import wheel_files
 from cogpack.locking.wheels.building import Source
 from cogpack.planning.building.wheel import BuiltWheel, canonical
-from cogpack.resolve.wheels import TargetPython
+from cogpack.resolve.wheels.target import TargetPython
 
 TARGET = TargetPython(python="3.12", glibc="2.41", arch="amd64")
 

@@ -18,16 +18,13 @@ from support.serving import served
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianBase
-from cogpack.resolve.debs import (
-    BASE_PACKAGES,
-    Archive,
-    DebianMirror,
-    archive_of,
-    resolve_debs,
-    upgrade_security,
-)
 from cogpack.resolve.debs.archives import keyring as keyring_module
+from cogpack.resolve.debs.archives.archive import Archive, archive_of
 from cogpack.resolve.debs.archives.keyring import Keyring, read_keyring
+from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.bases import BASE_PACKAGES
+from cogpack.resolve.debs.resolver import resolve_debs
+from cogpack.resolve.debs.security import upgrade_security
 from cogpack.seal import THIS_RUN
 
 MAIN = (

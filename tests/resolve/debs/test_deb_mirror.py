@@ -4,7 +4,8 @@ import pytest
 
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import DebianRelease, LockedDeb
-from cogpack.resolve.debs import DebianMirror, deb_urls
+from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.archives.urls import deb_urls
 
 OFFICIAL = DebianMirror(main="http://ftp.debian.org/debian", security="http://security.debian.org/debian-security")
 

@@ -8,7 +8,8 @@ from resolve.debs.test_deb_solver import universe
 from support.debs import stanza
 
 from cogpack.errors import InputError
-from cogpack.resolve.debs import PROGRAMS, of_wheels
+from cogpack.resolve.debs.names.elsewhere import of_wheels
+from cogpack.resolve.debs.names.programs import PROGRAMS
 from cogpack.resolve.debs.names.renamed import RENAMED
 
 DEBIAN = "".join(

@@ -17,16 +17,20 @@ from support.serving import served
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.http import NO_MAP, Http, UrlMap
 from cogpack.http.retries import ATTEMPTS
-from cogpack.layers.debs import DebianSource, Unpacking
+from cogpack.layers.debs.deb.unpacking import Unpacking
+from cogpack.layers.debs.source import DebianSource
 from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LeftOut, SystemPackages
 from cogpack.locking.maintainer_scripts import deb_file
 from cogpack.locking.recommended import recommended
 from cogpack.notes import Code, Note
 from cogpack.policy import Noted, Policy
 from cogpack.progress import SILENT, Cancellation, Progress, Silent
-from cogpack.resolve.debs import BASE_PACKAGES, DebianMirror, KeptBase, Snapshot, resolve_debs
 from cogpack.resolve.debs.archives import keyring as keyring_module
-from cogpack.resolve.debs.bases import SLIM_PACKAGES
+from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.archives.snapshot import Snapshot
+from cogpack.resolve.debs.bases import BASE_PACKAGES, SLIM_PACKAGES
+from cogpack.resolve.debs.resolver import resolve_debs
+from cogpack.resolve.debs.standing import KeptBase
 from cogpack.seal import THIS_RUN
 
 MAIN = (

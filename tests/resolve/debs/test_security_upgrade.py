@@ -14,8 +14,11 @@ from support.serving import served
 from cogpack.errors import InputError
 from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianBase
-from cogpack.resolve.debs import BASE_PACKAGES, Brought, DebianMirror, resolve_debs, upgrade_security
 from cogpack.resolve.debs.archives import keyring as keyring_module
+from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.bases import BASE_PACKAGES
+from cogpack.resolve.debs.resolver import Brought, resolve_debs
+from cogpack.resolve.debs.security import upgrade_security
 from cogpack.seal import THIS_RUN
 
 BASE = "".join(stanza(name) for name in BASE_PACKAGES if name not in ("python3", "openssl")) + stanza(

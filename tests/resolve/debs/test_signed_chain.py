@@ -12,7 +12,7 @@ from support.debs import stanza
 
 from cogpack.errors import MismatchError
 from cogpack.lockfile.base_kinds import DebianRelease, LockedDeb
-from cogpack.resolve.debs import DebianMirror
+from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.signed import SignedFile, check_signed
 
 SIGNER = Signer()

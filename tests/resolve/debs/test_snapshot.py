@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cogpack.errors import InputError
-from cogpack.resolve.debs import Snapshot
+from cogpack.resolve.debs.archives.snapshot import Snapshot
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from cogpack.resolve.pip import Offer, Taste, applicable, candidates
-from cogpack.resolve.wheels import TargetPython
+from cogpack.resolve.wheels.target import TargetPython
 
 TARGET = TargetPython(python="3.11", glibc="2.36", arch="amd64")
 TAGS = TARGET.tags()

@@ -9,9 +9,9 @@ from support.fake_http import Answer, Fake, Request, serving
 
 from cogpack.errors import DeniedError, MismatchError, UnavailableError
 from cogpack.http import Http
-from cogpack.requirements import Options, Requirements
+from cogpack.requirements.model import Options, Requirements
 from cogpack.resolve.pip import Offer, Pages
-from cogpack.resolve.wheels import Indexes
+from cogpack.resolve.wheels.indexes import Indexes
 
 WHEEL = "pkg-1.0-py3-none-any.whl"
 PAGES: dict[str, Answer] = {}

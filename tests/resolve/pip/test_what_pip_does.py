@@ -22,7 +22,7 @@ from cogpack.resolve.pip import (
     candidates,
     solve,
 )
-from cogpack.resolve.wheels import TargetPython
+from cogpack.resolve.wheels.target import TargetPython
 
 RECORDED = Path(__file__).with_name("what_pip_does.json")
 """Of pip 26.3, with Python 3.11; made by `support.pip_universe`."""

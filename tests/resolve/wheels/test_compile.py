@@ -10,10 +10,12 @@ from support.fake_http import serving
 from support.wheels import make_wheel
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
-from cogpack.requirements import LocalLinks, Options, Requirements
-from cogpack.resolve.wheels import Indexes, TargetPython, resolve_wheels
+from cogpack.requirements.model import LocalLinks, Options, Requirements
 from cogpack.resolve.wheels.compile import compile_lock, way_to
 from cogpack.resolve.wheels.failures import failure
+from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels.resolver import resolve_wheels
+from cogpack.resolve.wheels.target import TargetPython
 
 
 def test_a_uv_without_its_program_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from cogpack.http import UrlMap
-from cogpack.requirements import Requirements
-from cogpack.resolve.wheels import Indexes
+from cogpack.requirements.model import Requirements
+from cogpack.resolve.wheels.indexes import Indexes
 
 MAP = "https://a.test=https://p.test/a https://files.test=https://p.test/files"
 

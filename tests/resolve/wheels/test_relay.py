@@ -17,10 +17,11 @@ from support.fake_http import Answer, Fake, Request, serving
 from cogpack.errors import CogpackError, UnavailableError
 from cogpack.http import Http, UrlMap
 from cogpack.progress import Cancellation
-from cogpack.requirements import Requirements
-from cogpack.resolve.wheels import Indexes, TargetPython
+from cogpack.requirements.model import Requirements
 from cogpack.resolve.wheels.compile import compile_lock
+from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.relay import Relay
+from cogpack.resolve.wheels.target import TargetPython
 
 INDEX, FILES = "https://index.test/simple", "https://files.test"
 

@@ -4,7 +4,7 @@ import pytest
 
 from cogpack.config import parse_config
 from cogpack.notes import Code
-from cogpack.requirements import parse_requirements
+from cogpack.requirements.parse import parse_requirements
 from cogpack.resolve.wheels.torch import TorchChoice, TorchIndex, choose_torch, passing_notes
 
 PYTORCH = "https://download.pytorch.org/whl"

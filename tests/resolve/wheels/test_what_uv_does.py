@@ -13,8 +13,10 @@ from support.wheels import make_wheel
 
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedWheel
-from cogpack.requirements import LocalLinks, Options, Requirements
-from cogpack.resolve.wheels import Indexes, TargetPython, resolve_wheels
+from cogpack.requirements.model import LocalLinks, Options, Requirements
+from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels.resolver import resolve_wheels
+from cogpack.resolve.wheels.target import TargetPython
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from cogpack.locking.lines.pip.sources import brief, check_environment
 from cogpack.locking.sources.direct import DirectWheel, DirectWheels
 from cogpack.locking.wheels.building import Source
 from cogpack.resolve.pip import Package, UnforeseenError
-from cogpack.resolve.wheels import Neighbours
+from cogpack.resolve.wheels.sources import Neighbours
 from cogpack.session import Session
 
 MakeWheel: TypeAlias = Callable[[Package, str], DirectWheel]

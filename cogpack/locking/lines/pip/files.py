@@ -12,15 +12,8 @@ from packaging.requirements import Requirement
 
 from cogpack.errors import InputError
 from cogpack.redaction import has_secret
-from cogpack.requirements import (
-    GitAddress,
-    Include,
-    LocalPath,
-    Options,
-    RequirementLine,
-    SourceLine,
-    parse_requirements,
-)
+from cogpack.requirements.model import GitAddress, Include, LocalPath, Options, RequirementLine, SourceLine
+from cogpack.requirements.parse import parse_requirements
 from cogpack.resolve.pip import UnforeseenError
 from cogpack.run_lines import PipInstall, PipRequirement, PipUninstall
 

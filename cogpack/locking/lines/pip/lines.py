@@ -29,9 +29,12 @@ from cogpack.locking.wheels.elsewhere import ElsewhereWheels
 from cogpack.locking.wheels.outlines import Outlines
 from cogpack.oci import encode
 from cogpack.project import Project
-from cogpack.requirements import SourceLine
+from cogpack.requirements.model import SourceLine
 from cogpack.resolve.pip import Asked, Command, UnforeseenError, solve
-from cogpack.resolve.wheels import Indexes, Neighbours, Resolved, TargetPython
+from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels.resolver import Resolved
+from cogpack.resolve.wheels.sources import Neighbours
+from cogpack.resolve.wheels.target import TargetPython
 from cogpack.run_lines import PipInstall, PipRequirement, PipUninstall, StepEffect, told
 from cogpack.session import Session
 from cogpack.trace import TRACE

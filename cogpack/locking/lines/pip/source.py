@@ -12,8 +12,8 @@ from packaging.version import Version
 from cogpack.artifacts import Artifact, NotAFileError, bring
 from cogpack.disk import DiskError
 from cogpack.errors import InputError, MismatchError
-from cogpack.layers.wheels import Outline
 from cogpack.layers.wheels.archive import ReadAt
+from cogpack.layers.wheels.outline import Outline
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.lines.pip.archives import MakeWheel
 from cogpack.locking.sources.direct import DirectWheel
@@ -32,7 +32,8 @@ from cogpack.resolve.pip import (
     candidates,
     read_metadata,
 )
-from cogpack.resolve.wheels import Indexes, Neighbours
+from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels.sources import Neighbours
 from cogpack.session import Session
 
 _METADATA_LIMIT = 4 * 1024 * 1024

@@ -9,11 +9,11 @@ from cogpack.errors import InputError
 from cogpack.lockfile import LockedClone
 from cogpack.locking.sources.beside import required_by
 from cogpack.locking.sources.direct import DirectWheel, DirectWheels
-from cogpack.requirements import GitAddress, SourceLine
+from cogpack.requirements.model import GitAddress, SourceLine
 from cogpack.requirements.paths import LineFaultError
 from cogpack.requirements.sources import read_source
 from cogpack.resolve.pip import UnforeseenError
-from cogpack.resolve.wheels import Neighbours
+from cogpack.resolve.wheels.sources import Neighbours
 from cogpack.run_lines import PipInstall, PipRequirement
 from cogpack.run_lines.effects import within
 

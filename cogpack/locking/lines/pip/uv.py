@@ -20,7 +20,9 @@ from cogpack.locking.sources.beside import named_files
 from cogpack.locking.sources.direct import DirectWheel
 from cogpack.project import Project
 from cogpack.resolve.pip import Asked, Package, Taste, UnforeseenError, applicable
-from cogpack.resolve.wheels import Indexes, Resolved, TargetPython, resolve_wheels
+from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels.resolver import Resolved, resolve_wheels
+from cogpack.resolve.wheels.target import TargetPython
 from cogpack.run_lines import PipInstall
 from cogpack.session import Session
 

@@ -7,13 +7,13 @@ from cogpack.lockfile import Decisions, LockedPipLine, LockedWheel
 from cogpack.locking.lines.read import read_lines
 from cogpack.oci import encode
 from cogpack.project import Project
-from cogpack.requirements import Requirements
+from cogpack.requirements.model import Requirements
 from cogpack.run_lines import PipInstall, PipUninstall, StepEffect
 from cogpack.session import Session
 
 if TYPE_CHECKING:
     from cogpack.resolve.pip import Pages
-    from cogpack.resolve.wheels import Indexes
+    from cogpack.resolve.wheels.indexes import Indexes
 
 
 class LineIndexes:
@@ -26,7 +26,7 @@ class LineIndexes:
 
     def of(self, effect: PipInstall) -> "tuple[Indexes, Pages]":
         from cogpack.resolve.pip import Pages
-        from cogpack.resolve.wheels import Indexes
+        from cogpack.resolve.wheels.indexes import Indexes
 
         options = encode(effect.options)
         if options not in self._known:
