@@ -7,5 +7,3 @@
 from cogpack.artifacts.downloads import Artifact, Store
 from cogpack.artifacts.supply import Input, Supply
 from cogpack.artifacts.unpinned import Brought, NoSuchFileError, NotAFileError, bring
-
-__all__ = ["Artifact", "Brought", "Input", "NoSuchFileError", "NotAFileError", "Store", "Supply", "bring"]

@@ -6,5 +6,3 @@ cache` cleans it while some do. `place`: where it is; `kept`: the one of a run; 
 
 from cogpack.cache.kept import Kept
 from cogpack.cache.place import TAG, chosen_place, foreign, is_tagged
-
-__all__ = ["TAG", "Kept", "chosen_place", "foreign", "is_tagged"]

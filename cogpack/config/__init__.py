@@ -6,7 +6,6 @@ from cogpack.config.model import (
     PYTHONS,
     AptArchive,
     Arch,
-    BuildWheels,
     Config,
     DebianChoice,
     Isolation,
@@ -16,7 +15,6 @@ from cogpack.config.model import (
     PackWeights,
     RunStep,
     SecretMount,
-    SharedLayers,
     SplitRule,
     StepLimits,
     Suite,
@@ -24,28 +22,3 @@ from cogpack.config.model import (
 )
 from cogpack.config.parse import parse_config
 from cogpack.config.steps import step_places
-
-__all__ = [
-    "PLATFORMS",
-    "PYTHONS",
-    "AptArchive",
-    "Arch",
-    "BuildWheels",
-    "Config",
-    "DebianChoice",
-    "Isolation",
-    "ManagedWeight",
-    "NoneDefault",
-    "PackOptions",
-    "PackWeights",
-    "RunStep",
-    "SecretMount",
-    "SharedLayers",
-    "SplitRule",
-    "StepLimits",
-    "Suite",
-    "WeightSource",
-    "config_label",
-    "parse_config",
-    "step_places",
-]

@@ -6,19 +6,3 @@ from cogpack.elf.linking import Elf, VersionNeed, read_elf, wants_executable_sta
 from cogpack.elf.passing import PassingElf
 from cogpack.elf.symbols import Symbols, read_symbols
 from cogpack.elf.system_versions import SystemVersions
-
-__all__ = [
-    "AMD64",
-    "ARM64",
-    "I386",
-    "MACHINES",
-    "Elf",
-    "PassingElf",
-    "ReadAt",
-    "Symbols",
-    "SystemVersions",
-    "VersionNeed",
-    "read_elf",
-    "read_symbols",
-    "wants_executable_stack",
-]

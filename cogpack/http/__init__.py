@@ -11,7 +11,7 @@ connected to, `Guard` (guard). Addresses and targets are values that all of them
 """
 
 from cogpack.http.addresses import Trust, host_of, host_only, is_loopback, is_private, literal_kind, redacted
-from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, TiredError, translated
+from cogpack.http.answer import Response, Stream, TiredError
 from cogpack.http.authorities import system_bundle
 from cogpack.http.client import Http
 from cogpack.http.deadlines import Limits
@@ -20,30 +20,3 @@ from cogpack.http.retries import Backoff, Retries, Tries, backoff
 from cogpack.http.target import same_origin
 from cogpack.http.throttle import RETRIED
 from cogpack.http.url_map import NO_MAP, UrlMap
-
-__all__ = [
-    "ANSWER_LIMIT",
-    "NO_MAP",
-    "RETRIED",
-    "Backoff",
-    "Http",
-    "Limits",
-    "Response",
-    "Retries",
-    "Stream",
-    "TiredError",
-    "Tries",
-    "Trust",
-    "UrlMap",
-    "backoff",
-    "host_of",
-    "host_only",
-    "is_loopback",
-    "is_private",
-    "literal_kind",
-    "netrc_login",
-    "redacted",
-    "same_origin",
-    "system_bundle",
-    "translated",
-]

@@ -5,5 +5,3 @@
 
 from cogpack.layout.incoming import Incoming
 from cogpack.layout.layout import REF_NAME, Layout
-
-__all__ = ["REF_NAME", "Incoming", "Layout"]

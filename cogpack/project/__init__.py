@@ -15,19 +15,3 @@ from cogpack.project.platforms import each_platform, for_platforms
 from cogpack.project.project import Project
 from cogpack.project.weight_splits import Attempt, SplitChoice, SplitRules
 from cogpack.project.weights import not_fetched, unused_patterns
-
-__all__ = [
-    "Attempt",
-    "LfsPointer",
-    "Project",
-    "ProjectFile",
-    "SplitChoice",
-    "SplitRules",
-    "each_platform",
-    "find_project",
-    "for_platforms",
-    "lfs_pointer",
-    "not_fetched",
-    "read_key",
-    "unused_patterns",
-]

@@ -6,5 +6,3 @@ same bytes.
 
 from cogpack.sbom.cyclonedx import cyclonedx_document
 from cogpack.sbom.spdx import spdx_document
-
-__all__ = ["cyclonedx_document", "spdx_document"]

@@ -5,15 +5,3 @@
 
 from cogpack.layers.bytecode.packs import Compiler, Packs, SourceFile, Unit
 from cogpack.layers.bytecode.source import BytecodePart, BytecodeSource, is_module, minor_of, unit_key
-
-__all__ = [
-    "BytecodePart",
-    "BytecodeSource",
-    "Compiler",
-    "Packs",
-    "SourceFile",
-    "Unit",
-    "is_module",
-    "minor_of",
-    "unit_key",
-]

@@ -5,5 +5,3 @@
 """
 
 from cogpack.layers.clones.source import CloneSource
-
-__all__ = ["CloneSource"]

@@ -4,5 +4,3 @@
 """
 
 from cogpack.layers.cpython.source import CPythonSource
-
-__all__ = ["CPythonSource"]

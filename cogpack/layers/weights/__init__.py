@@ -21,20 +21,3 @@ from cogpack.layers.weights.arrangement import (
 )
 from cogpack.layers.weights.opaque import JoinSource
 from cogpack.layers.weights.probe import WORTH
-
-__all__ = [
-    "MAX_LAYERS",
-    "OWN_LAYER",
-    "WEIGHTS",
-    "WORTH",
-    "Arrangement",
-    "JoinSource",
-    "Pinned",
-    "Probe",
-    "Weight",
-    "WeightLayer",
-    "arrange",
-    "largest",
-    "layer_size",
-    "may_hold",
-]

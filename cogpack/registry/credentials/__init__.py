@@ -4,8 +4,6 @@ Secrets have no readable representation, and what is looked up is looked up when
 """
 
 from cogpack.registry.credentials.account import Account
-from cogpack.registry.credentials.findings import Explained, Finding, Given, Looked
+from cogpack.registry.credentials.findings import Explained, Finding, Given
 from cogpack.registry.credentials.login import Kind, Login, Secret
 from cogpack.registry.credentials.sources import Credentials
-
-__all__ = ["Account", "Credentials", "Explained", "Finding", "Given", "Kind", "Login", "Looked", "Secret"]

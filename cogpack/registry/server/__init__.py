@@ -8,5 +8,3 @@ one: an image whose blobs come from elsewhere.
 
 from cogpack.registry.server.access import User
 from cogpack.registry.server.server import Server
-
-__all__ = ["Server", "User"]

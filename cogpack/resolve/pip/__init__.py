@@ -13,27 +13,7 @@ from cogpack.resolve.pip.solve import (
     Command,
     Metadata,
     Package,
-    Source,
     UnforeseenError,
-    Upgrade,
     read_metadata,
     solve,
 )
-
-__all__ = [
-    "Asked",
-    "Candidate",
-    "Command",
-    "Metadata",
-    "Offer",
-    "Package",
-    "Pages",
-    "Source",
-    "Taste",
-    "UnforeseenError",
-    "Upgrade",
-    "applicable",
-    "candidates",
-    "read_metadata",
-    "solve",
-]

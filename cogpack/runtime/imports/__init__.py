@@ -7,5 +7,3 @@
 from cogpack.runtime.imports.graph import ImportedFiles, Imports, read_imports
 from cogpack.runtime.imports.of_file import Import
 from cogpack.runtime.imports.standard import is_standard, left_python
-
-__all__ = ["Import", "ImportedFiles", "Imports", "is_standard", "left_python", "read_imports"]
