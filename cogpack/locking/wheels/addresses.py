@@ -6,8 +6,8 @@ from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.locking.lines.pip.wheels import PipWheels
 from cogpack.oci import Platform
 from cogpack.project import Project
+from cogpack.resolve.wheels.addresses import wheel_urls
 from cogpack.resolve.wheels.indexes import Indexes
-from cogpack.resolve.wheels.resolver import wheel_urls
 from cogpack.resolve.wheels.target import TargetPython
 from cogpack.session import Session
 

@@ -16,8 +16,9 @@ from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.locking.wheels.requirements import indexes_of
 from cogpack.project import Project
 from cogpack.requirements.model import Requirements
+from cogpack.resolve.wheels.addresses import wheel_urls
 from cogpack.resolve.wheels.indexes import Indexes
-from cogpack.resolve.wheels.resolver import resolve_wheels, wheel_urls
+from cogpack.resolve.wheels.resolver import resolve_wheels
 from cogpack.resolve.wheels.sources import Neighbours
 from cogpack.resolve.wheels.target import TargetPython
 from cogpack.resolve.wheels.torch import BUILT, TorchChoice, TorchIndex, choose_torch

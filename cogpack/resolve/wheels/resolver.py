@@ -1,42 +1,36 @@
-"""What is required becomes locked wheels, and locked wheels are found again on the indexes of today."""
+"""What is required becomes locked wheels."""
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 import msgspec
-from packaging.tags import Tag
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from cogpack.config.model import PLAIN_TORCH_INDEX
 from cogpack.disk import DiskError
-from cogpack.errors import InputError, MismatchError, UnavailableError, together
-from cogpack.lockfile import FILE, LockedBuild, LockedWheel
+from cogpack.errors import InputError, UnavailableError, together
+from cogpack.lockfile import LockedBuild, LockedWheel
 from cogpack.notes import Note
 from cogpack.progress import SILENT, Progress
-from cogpack.requirements.model import anonymous
-from cogpack.resolve.wheels.choice import best_wheel, filename_of, named_hashes, no_wheel, sha256_of
+from cogpack.resolve.wheels.chosen import Chosen, hashes_of
 from cogpack.resolve.wheels.compile import compile_lock, way_to
 from cogpack.resolve.wheels.elsewhere import is_elsewhere
 from cogpack.resolve.wheels.failures import AddressDeniedError, AddressError, BlamedError
 from cogpack.resolve.wheels.indexes import Indexes
-from cogpack.resolve.wheels.local import for_uv, local_path
-from cogpack.resolve.wheels.sources import Neighbours, Sources
+from cogpack.resolve.wheels.local import for_uv
+from cogpack.resolve.wheels.sources import Sources
 from cogpack.resolve.wheels.target import TargetPython
 from cogpack.resolve.wheels.torch import BUILT
 
 if TYPE_CHECKING:
-    from packaging.pylock import Package, PackageWheel
+    from packaging.pylock import Package
 
 _MOST_FAULTS = 32
 """Runs of uv, less than a second each, to find all that must change."""
-
-_DIRECT = re.compile(r"^\S+ @ (\S+)")
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -92,7 +86,6 @@ def resolve_wheels(
     fault alone; `UnavailableError` and `DeniedError` from the indexes.
     """
     task = progress.task(title or f"wheels for Python {target.python}", None, "resolve")
-    local = {Path(path).name: path for path in map(local_path, requirements) if path}
     lines = [indexes.expanded(for_uv(line, root)) for line in requirements]
     faults: list[InputError] = []
     without: list[str] = []
@@ -136,27 +129,7 @@ def resolve_wheels(
         left_out.extend(found)
         return bool(found)
 
-    hashes = named_hashes([*requirements, *constraints])
-    tags = target.tags()  # a thousand: made once for all wheels
-
-    def located(package: "Package") -> tuple[LockedWheel, str | None]:
-        if package.archive is not None and (own := built.get(filename_of(package.archive))) is not None:
-            return own, None
-        if sources and (own := next(filter(None, map(sources.built, _hashes([package]))), None)):
-            return own, own.url
-        return _locked(package, target, tags, hashes, local, root, _written(requirements, indexes))
-
-    def neighbours(packages: "Sequence[Package]") -> Neighbours:
-        found: dict[str, tuple[LockedWheel, str]] = {}
-        for package in packages:
-            with suppress(InputError):  # which is told in the end
-                wheel, address = located(package)
-                path = str(root / wheel.path) if wheel.path else wheel.url or ""
-                found[wheel.sha256] = wheel, indexes.authorised(address) if address else path
-        return Neighbours(
-            wheels=tuple(wheel for wheel, _ in found.values()), address=lambda wheel: found[wheel.sha256][1]
-        )
-
+    chosen = Chosen(requirements, constraints, root=root, target=target, indexes=indexes, built=built, sources=sources)
     while True:
         try:
             packages, notes = compiled()
@@ -164,7 +137,7 @@ def resolve_wheels(
             if indexes.torch is not None and not set(of_torch).issuperset(further):
                 of_torch = sorted({*of_torch, *further})  # others require it
                 continue
-            failed = sources.build(_hashes(packages), partial(neighbours, packages)) if sources else None
+            failed = sources.build(hashes_of(packages), partial(chosen.neighbours, packages)) if sources else None
             if failed is None:
                 break
             via = requirers(packages) if failed else {}
@@ -195,7 +168,7 @@ def resolve_wheels(
     found = []
     for package in packages:
         try:
-            found.append(located(package))
+            found.append(chosen.wheel(package))
         except InputError as error:
             faults.append(_at(error, places))
     if faults:
@@ -206,11 +179,6 @@ def resolve_wheels(
         {wheel.sha256: indexes.authorised(address) for wheel, address in found if address},
         (*left_out, *(Note(note.code, _placed(note.text, places)) for note in notes)),
     )
-
-
-def _hashes(packages: "Sequence[Package]") -> frozenset[str]:
-    found = (sha256_of(wheel.hashes) for package in packages for wheel in package.wheels or ())
-    return frozenset(filter(None, found))
 
 
 def _at(error: InputError, places: Callable[[str], Sequence[str]], way: str = "") -> InputError:
@@ -231,120 +199,3 @@ def _placed(text: str, places: Callable[[str], Sequence[str]]) -> str:
     """Begin `text` with the lines that it is about; below its own line is what others said."""
     lines = ", ".join(places(text.partition("\n")[0]))
     return f"{lines}: {text}" if lines else text
-
-
-def _written(requirements: Sequence[str], indexes: Indexes) -> dict[str, str]:
-    """Give, by file name, addresses of wheels as they are written, where uv is given others: those with variables,
-    whose values may be secret, and those that are mapped."""
-    found = (_DIRECT.search(line) for line in requirements if indexes.asked_line(indexes.expanded(line)) != line)
-    addresses = [match[1].partition("#")[0] for match in found if match]
-    return {unquote(urlsplit(address).path.rpartition("/")[2]): address for address in addresses}
-
-
-def wheel_urls(
-    wheels: Sequence[LockedWheel], *, indexes: Indexes, target: TargetPython, cache: Path, metadata: Path
-) -> dict[str, list[str]]:
-    """Find, by sha256, addresses of locked wheels on the indexes that are configured now; name and hash must agree.
-
-    A wheel that they don't list is missing in the answer. Addresses may hold credentials: not to be shown or kept.
-    """
-    if not wheels:
-        return {}
-    lines = [f"{wheel.name}=={wheel.version}" for wheel in wheels]
-    try:
-        packages, _ = compile_lock(
-            lines,
-            (),
-            target=target,
-            indexes=indexes,
-            exclude_newer=None,
-            preferences=(),
-            cache=cache,
-            metadata=metadata,
-            more=["--no-deps"],
-            of_torch=indexes.torch.names(lines, target.environment()) if indexes.torch else (),
-        )
-    except DiskError:
-        raise
-    except InputError as error:
-        raise UnavailableError(
-            f"a package index no longer has what cogpack.lock names: {error.message}",
-            next_step="configure the index that the lock was made with, or run cogpack lock --upgrade",
-        ) from error
-    listed = {filename_of(wheel): wheel for package in packages for wheel in package.wheels or () if wheel.url}
-    urls: dict[str, list[str]] = {}
-    for wheel in wheels:
-        if (there := listed.get(wheel.filename)) is None:
-            continue
-        if (found := sha256_of(there.hashes)) != wheel.sha256:
-            raise MismatchError(
-                f"{FILE} pins {wheel.filename} to sha256:{wheel.sha256}, the index has sha256:{found}",
-                next_step="restore the lock from git; if the file was replaced, ask its publisher",
-            )
-        urls[wheel.sha256] = [indexes.authorised(str(there.url))]
-    return urls
-
-
-def _locked(
-    package: "Package",
-    target: TargetPython,
-    tags: Mapping[Tag, int],
-    hashes: dict[str, frozenset[str]],
-    local: dict[str, str],
-    root: Path,
-    written: dict[str, str],
-) -> tuple[LockedWheel, str | None]:
-    """Choose the wheel of a package, and give the address that uv has of it."""
-    name = canonicalize_name(package.name)
-    allowed = hashes.get(name)
-    if package.archive is not None:  # a requirement that names one file
-        archive = package.archive
-        filename = filename_of(archive)
-        if not filename.endswith(".whl"):
-            raise no_wheel(name, str(package.version or ""), target)
-        path = None if archive.url else local.get(filename)
-        if archive.url is None and path is None:
-            raise InputError(
-                f"requirements: {name} is required as a file of this machine, by a wheel",
-                next_step="name its wheel in the requirements, or take another version of what requires it",
-            )
-        sha256 = sha256_of(archive.hashes)
-        if sha256 is None or (allowed is not None and sha256 not in allowed):
-            raise _wrong_hash(filename, sha256)
-        wheel = LockedWheel(
-            name=name,
-            version=str(package.version or parse_wheel_filename(filename)[1]),
-            filename=filename,
-            sha256=sha256,
-            size=(root / path).stat().st_size if path else archive.size,
-            # Without user and password, and without the values of variables: the lock is committed.
-            url=anonymous(written.get(filename, archive.url)) if archive.url else None,
-            path=path,
-        )
-        return wheel, written.get(filename, archive.url) if archive.url else None
-    version = str(package.version or "")
-    best = best_wheel(package.wheels or (), tags, allowed)
-    if best is None:
-        if allowed is not None and (other := best_wheel(package.wheels or (), tags, None)):
-            raise _wrong_hash(filename_of(other), sha256_of(other.hashes))
-        raise no_wheel(name, version, target)
-    sha256 = sha256_of(best.hashes)
-    assert sha256 is not None
-    wheel = LockedWheel(name=name, version=version, filename=filename_of(best), sha256=sha256, size=_size(best))
-    return wheel, best.url
-
-
-def _size(wheel: "PackageWheel") -> int | None:
-    """Tell its bytes; of files on this machine, uv does not."""
-    if wheel.size is None and wheel.url and wheel.url.startswith("file://"):
-        return Path(unquote(urlsplit(wheel.url).path)).stat().st_size
-    return wheel.size
-
-
-def _wrong_hash(filename: str, sha256: str | None) -> InputError:
-    if sha256 is None:
-        return InputError(f"requirements: {filename} has no sha256 on its index", next_step="use another index")
-    return InputError(
-        f"requirements: {filename} has sha256:{sha256}, which is none of the hashes named for it",
-        next_step="if this is the file you mean, add its hash; if not, find out who changed it",
-    )

@@ -16,8 +16,9 @@ from cogpack.digest import sha256
 from cogpack.errors import CogpackError
 from cogpack.http import Http
 from cogpack.requirements.model import Requirements
+from cogpack.resolve.wheels.addresses import wheel_urls
 from cogpack.resolve.wheels.indexes import Indexes
-from cogpack.resolve.wheels.resolver import resolve_wheels, wheel_urls
+from cogpack.resolve.wheels.resolver import resolve_wheels
 from cogpack.resolve.wheels.target import TargetPython
 
 TARGET = TargetPython(python="3.12", glibc="2.36", arch="amd64")

@@ -1,0 +1,56 @@
+"""Locked wheels are found again on the indexes of today."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cogpack.disk import DiskError
+from cogpack.errors import InputError, MismatchError, UnavailableError
+from cogpack.lockfile import FILE, LockedWheel
+from cogpack.resolve.wheels.choice import filename_of, sha256_of
+from cogpack.resolve.wheels.compile import compile_lock
+from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels.target import TargetPython
+
+
+def wheel_urls(
+    wheels: Sequence[LockedWheel], *, indexes: Indexes, target: TargetPython, cache: Path, metadata: Path
+) -> dict[str, list[str]]:
+    """Find, by sha256, addresses of locked wheels on the indexes that are configured now; name and hash must agree.
+
+    A wheel that they don't list is missing in the answer. Addresses may hold credentials: not to be shown or kept.
+    """
+    if not wheels:
+        return {}
+    lines = [f"{wheel.name}=={wheel.version}" for wheel in wheels]
+    try:
+        packages, _ = compile_lock(
+            lines,
+            (),
+            target=target,
+            indexes=indexes,
+            exclude_newer=None,
+            preferences=(),
+            cache=cache,
+            metadata=metadata,
+            more=["--no-deps"],
+            of_torch=indexes.torch.names(lines, target.environment()) if indexes.torch else (),
+        )
+    except DiskError:
+        raise
+    except InputError as error:
+        raise UnavailableError(
+            f"a package index no longer has what cogpack.lock names: {error.message}",
+            next_step="configure the index that the lock was made with, or run cogpack lock --upgrade",
+        ) from error
+    listed = {filename_of(wheel): wheel for package in packages for wheel in package.wheels or () if wheel.url}
+    urls: dict[str, list[str]] = {}
+    for wheel in wheels:
+        if (there := listed.get(wheel.filename)) is None:
+            continue
+        if (found := sha256_of(there.hashes)) != wheel.sha256:
+            raise MismatchError(
+                f"{FILE} pins {wheel.filename} to sha256:{wheel.sha256}, the index has sha256:{found}",
+                next_step="restore the lock from git; if the file was replaced, ask its publisher",
+            )
+        urls[wheel.sha256] = [indexes.authorised(str(there.url))]
+    return urls
