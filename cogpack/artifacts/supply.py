@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
 
-from cogpack.artifacts.downloads import Artifact, Store
+from cogpack.artifacts.downloads import Store
+from cogpack.artifacts.kept import Artifact
 from cogpack.digest import Digest
 from cogpack.file_stat import packed
 from cogpack.layers.content import LocalFile

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from cogpack.artifacts.downloads import Artifact, Store
+from cogpack.artifacts.downloads import Store
+from cogpack.artifacts.kept import Artifact
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
 from cogpack.http import Http, Stream
 from cogpack.progress import Task

@@ -8,7 +8,7 @@ from cogpack.cli.running import Answer, with_session
 from cogpack.errors import InputError
 
 if TYPE_CHECKING:
-    from cogpack.commands.check import Check
+    from cogpack.commands.results import Check
     from cogpack.session import Session
 
 

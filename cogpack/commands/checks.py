@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from cogpack.commands.check import Check
 from cogpack.commands.gpu_check import check_gpus
+from cogpack.commands.results import Check
 from cogpack.commands.source_checks import check_sources
 from cogpack.disk import write_whole
 from cogpack.errors import CogpackError, InputError, NoProjectError

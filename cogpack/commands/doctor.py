@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from cogpack import __version__
-from cogpack.commands.check import Check
 from cogpack.commands.checks import check_project, check_registry, check_room
+from cogpack.commands.results import Check
 from cogpack.depot import VARIABLE as DEPOT
 from cogpack.errors import InputError
 from cogpack.http import redacted

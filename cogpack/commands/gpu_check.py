@@ -15,7 +15,7 @@ import msgspec
 from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
-from cogpack.commands.check import Check
+from cogpack.commands.results import Check
 from cogpack.errors import CogpackError
 from cogpack.lockfile import Decisions
 from cogpack.locking.deviations import cuda_of

@@ -4,6 +4,7 @@ Names are ours in snake_case. What the OCI specs name keeps their spelling, wher
 """
 
 from collections.abc import Iterable
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -73,3 +74,15 @@ class WheelBuild(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.wheel} is built of {self.source}"
+
+
+Verdict: TypeAlias = Literal["ok", "advice", "failed"]
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells of one thing that was looked at. `advice`: it works, but may be better; `next_step`: what to do."""
+
+    name: str
+    verdict: Verdict
+    said: str
+    next_step: str | None = None

@@ -5,7 +5,7 @@ import ast
 import posixpath
 from collections.abc import Iterator, Mapping
 
-from cogpack.commands.check import Check
+from cogpack.commands.results import Check
 from cogpack.project import Project
 from cogpack.runtime.schema.source import parsed
 

@@ -55,12 +55,12 @@ def _archive(value: Value) -> AptArchive:
 
 def _uri(value: Value) -> str:
     text = filled(value)
-    if not _URI.fullmatch(text) or not _has_host(text):
+    if not _URI.fullmatch(text) or not has_host(text):
         value.expected("the http or https address of an archive, without a password")
     return text.rstrip("/")
 
 
-def _has_host(uri: str) -> bool:
+def has_host(uri: str) -> bool:
     """Tell whether it can be taken apart (RFC 3986)."""
     try:
         parts = urlsplit(uri)

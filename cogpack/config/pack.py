@@ -8,21 +8,22 @@ from typing import Literal, TypeVar, get_args
 from packaging.utils import canonicalize_name, is_normalized_name
 
 from cogpack.config.apt import apt_archives
-from cogpack.config.base import read_base
 from cogpack.config.document import Value
 from cogpack.config.model import (
     PLAIN_TORCH_INDEX,
     TORCH_INDEX,
     Arch,
     BuildWheels,
+    DebianChoice,
     Isolation,
     NoneDefault,
     PackOptions,
     PackWeights,
+    SharedLayers,
     SplitRule,
     StepLimits,
+    Suite,
 )
-from cogpack.config.shared_layers import shared_layers
 from cogpack.config.steps import filled, kept_paths
 from cogpack.notes import Code
 from cogpack.policy import ALL, Rules, unknown
@@ -38,6 +39,12 @@ _PACK = (
     "shared_layers",
 )
 _PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
+_DEBIANS: Mapping[str, DebianChoice] = {
+    "debian": DebianChoice(),
+    "debian:slim": DebianChoice(slim=True),
+    **{f"debian:{suite}": DebianChoice(suite=suite) for suite in get_args(Suite)},
+    **{f"debian:{suite}-slim": DebianChoice(suite=suite, slim=True) for suite in get_args(Suite)},
+}
 _SPLITS: Mapping[str, SplitRule] = {
     "auto": "auto",
     "tensor": "tensor",
@@ -48,6 +55,7 @@ _SPLITS: Mapping[str, SplitRule] = {
 _SMALLEST_LAYER = 1024 * 1024
 _COMPRESSIONS: Mapping[str, Literal["gzip", "zstd"]] = {"gzip": "gzip", "zstd": "zstd"}
 _CLASHES: Mapping[str, Literal["note", "error"]] = {"note": "note", "error": "error"}
+_TRUSTS: Mapping[str, Literal["keys", "repository"]] = {"keys": "keys", "repository": "repository"}
 _CUDA: Mapping[str, Literal["note", "strict"]] = {"note": "note", "strict": "strict"}
 _CUDA_TOOLKITS: Mapping[str, Literal["build", "image"]] = {"build": "build", "image": "image"}
 _TOOLS: Mapping[str, Literal["cog", "none"] | None] = {"auto": None, "cog": "cog", "none": "none"}
@@ -215,3 +223,35 @@ def _split(value: Value) -> tuple[tuple[str, SplitRule], ...]:
     if not value.is_mapping:
         return (("**", _choice(value, _SPLITS)),)
     return tuple((glob, _choice(rule, _SPLITS)) for glob, rule in value.pairs())
+
+
+def read_base(value: Value) -> tuple[str | None, DebianChoice]:
+    """Read what names Debian's packages, which have no reference, else a reference."""
+    text = filled(value)
+    if text in _DEBIANS:
+        return None, _DEBIANS[text]
+    if text.startswith("debian:") and "@" not in text:
+        ours = ", ".join(_DEBIANS)
+        step = f"write one of these for Debian's packages, or docker.io/library/{text} for the image of Docker Hub"
+        value.expected(f"one of {ours}", next_step=step)
+    Reference.parse(text, where=value.where)
+    return text, DebianChoice()
+
+
+def shared_layers(value: Value) -> SharedLayers:
+    fields = value.fields(("from", "publish", "keys", "trust"), strict=True)
+    keys = tuple(filled(item) for item in fields["keys"].items()) if "keys" in fields else ()
+    return SharedLayers(
+        source=_repository(fields["from"]) if "from" in fields else None,
+        publish=_repository(fields["publish"]) if "publish" in fields else None,
+        keys=keys,
+        trust=_choice(fields["trust"], _TRUSTS) if "trust" in fields else "keys",
+    )
+
+
+def _repository(value: Value) -> str:
+    text = filled(value)
+    reference = Reference.parse(text, where=value.where)
+    if reference.tag or reference.digest or reference.name.startswith("docker.io/library/"):
+        value.expected("a repository alone, as in HOST/NAME")
+    return reference.name

@@ -10,6 +10,7 @@ from support.clock import Notes
 from support.fake_http import Answer, Hangup, Request, serving
 
 from cogpack.artifacts import Artifact, Store
+from cogpack.artifacts.kept import KeptFiles
 from cogpack.depot import file_address
 from cogpack.digest import sha256
 from cogpack.errors import DeniedError, MismatchError, UnavailableError
@@ -259,13 +260,13 @@ def test_a_file_is_hashed_once_in_a_run_and_not_at_all_when_it_was_just_fetched(
     filled: Path, store: Store, later: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[Path] = []
-    whole = Store._hash
+    whole = KeptFiles._hash
 
-    def counting(self: Store, artifact: Artifact, path: Path) -> os.stat_result:
+    def counting(self: KeptFiles, artifact: Artifact, path: Path) -> os.stat_result:
         hashed.append(path)
         return whole(self, artifact, path)
 
-    monkeypatch.setattr(Store, "_hash", counting)
+    monkeypatch.setattr(KeptFiles, "_hash", counting)
     store.verified(WHEEL, nowhere)
     assert hashed == []
     later.verified(WHEEL, nowhere)

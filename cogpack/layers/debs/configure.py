@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from cogpack.errors import InputError
 from cogpack.layers.debs.deb.package import UnpackedPackage
-from cogpack.layers.debs.effects.alternatives import Alternative, install_alternatives
-from cogpack.layers.debs.effects.choices import CHOICES
+from cogpack.layers.debs.effects.alternatives import CHOICES, Alternative, install_alternatives
 from cogpack.layers.debs.effects.effects import EFFECTS, SAME_AGAIN, Effect, find_effect
 from cogpack.layers.debs.effects.ldcache import write_cache
 from cogpack.layers.debs.effects.scripts import NotUnderstood, fortran_links, literal_choices, read_script

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from cogpack.artifacts import Artifact, Input, NotAFileError, bring
 from cogpack.digest import Digest
@@ -16,6 +15,7 @@ from cogpack.locking.sources.large_files import large_files
 from cogpack.project import Project
 from cogpack.project.lfs import LfsPointer
 from cogpack.requirements.model import ArchiveAddress, GitAddress, LocalPath, SourceLine
+from cogpack.run_lines.addresses import last_part
 from cogpack.session import Session
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Sources:
 
     def archive(self, pin: UrlSource) -> Input:
         """Say how an archive is had that is named by its address."""
-        artifact = Artifact(_name_of(pin.url), Digest(f"sha256:{pin.sha256}"), pin.size)
+        artifact = Artifact(last_part(pin.url), Digest(f"sha256:{pin.sha256}"), pin.size)
         return Input(
             supply=self._session.supply,
             artifact=artifact,
@@ -159,7 +159,3 @@ def _check_hash(line: SourceLine, digest: str) -> None:
             f"{line.source} has {digest}, which is none of the hashes named for it",
             next_step="if this is the file you mean, add its hash; if not, find out who changed it",
         )
-
-
-def _name_of(url: str) -> str:
-    return unquote(urlsplit(url).path).rpartition("/")[2]

@@ -17,13 +17,12 @@ from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.building import ANOTHER, Built, Ground, Source, WantsCompilerError, WantsWheelsError
 from cogpack.notes import Code, Note
 from cogpack.planning.building.archive import checked_requirements, pack, read_build_system
-from cogpack.planning.building.device_code import check_device_code
+from cogpack.planning.building.compiled_code import check_device_code, check_symbols
 from cogpack.planning.building.failures import Repair, failed, find_repair, stopped
 from cogpack.planning.building.guest import NoRungError, guest_environment
 from cogpack.planning.building.host import Host, find_python
 from cogpack.planning.building.job import Done, Environment, Job
 from cogpack.planning.building.requirements import BuildRequirements
-from cogpack.planning.building.symbols import check_symbols
 from cogpack.planning.building.wheel import canonical
 from cogpack.planning.supply import runner_of
 from cogpack.project import Project

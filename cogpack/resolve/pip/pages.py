@@ -4,6 +4,7 @@ directories."""
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
@@ -165,7 +166,7 @@ def _json(data: bytes, base: str, where: str) -> Iterator[Offer]:
 
 
 def _html(data: bytes, base: str) -> Iterator[Offer]:
-    from cogpack.resolve.pip.anchors import Anchors  # the standard library's parser, which few projects need
+    from cogpack.resolve.pip.pages import Anchors  # the standard library's parser, which few projects need
 
     anchors = Anchors()
     anchors.feed(data.decode(errors="replace"))
@@ -239,3 +240,19 @@ def _is_older(uploaded: str, newest: str) -> bool:
         return datetime.fromisoformat(uploaded) < datetime.fromisoformat(newest)
     except (ValueError, TypeError):  # no time, or one without its zone
         return False
+
+
+class Anchors(HTMLParser):
+    """Collects the attributes of links, and the address that they are relative to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base = ""
+        self.found: list[Mapping[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        if tag == "a" and attributes.get("href"):
+            self.found.append(attributes)
+        elif tag == "base" and not self.base:
+            self.base = attributes.get("href") or ""

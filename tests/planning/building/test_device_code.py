@@ -9,7 +9,7 @@ from support.wheels import make_wheel
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile
 from cogpack.locking.wheels.building import Source
-from cogpack.planning.building.device_code import check_device_code
+from cogpack.planning.building.compiled_code import check_device_code
 
 OF_CUDA = library(None, needed=("libc10.so", "libc10_cuda.so"))
 CODE = OF_CUDA + b"\0.shstrtab\0.nv_fatbin\0"

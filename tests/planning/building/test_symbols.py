@@ -10,7 +10,7 @@ from support.wheels import make_wheel, wheel_file
 
 from cogpack.errors import InputError
 from cogpack.locking.wheels.building import Source
-from cogpack.planning.building.symbols import check_symbols
+from cogpack.planning.building.compiled_code import check_symbols
 from cogpack.session import Session, Settings
 
 pytestmark = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -150,3 +150,29 @@ def _link(tree: Tree, link: str, name: str, path: str) -> None:
     if not isinstance(tree.get(link[1:]), File):  # which update-alternatives leaves where it is
         tree.link(link[1:], f"/{_DIRECTORY}/{name}")
     tree.link(f"{_DIRECTORY}/{name}", path)
+
+
+_OF_LZMA = {"lzma": "xz", "unlzma": "unxz"} | {
+    f"lz{tool}": f"xz{tool}" for tool in ("cat", "more", "less", "diff", "cmp", "grep", "egrep", "fgrep")
+}
+
+CHOICES: Mapping[str, Sequence[Alternative]] = {
+    "xz-utils": (
+        Alternative(
+            "/usr/bin/lzma",
+            "lzma",
+            "/usr/bin/xz",
+            20,
+            (
+                *(Slave(f"/usr/bin/{one}", one, f"/usr/bin/{xz}") for one, xz in _OF_LZMA.items() if one != "lzma"),
+                *(
+                    Slave(f"/usr/share/man/man1/{one}.1.gz", f"{one}.1.gz", f"/usr/share/man/man1/{xz}.1.gz")
+                    for one, xz in _OF_LZMA.items()
+                ),
+            ),
+        ),
+    ),
+    # By configure-symlinks of mysql-common; a line of its own asks first whether that has done so.
+    "mariadb-common": (Alternative("/etc/mysql/my.cnf", "my.cnf", "/etc/mysql/mariadb.cnf", 200),),
+}
+"""By package. What is told here goes before what a literal line would register."""

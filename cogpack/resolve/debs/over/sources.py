@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 
+from cogpack.config.apt import has_host
 from cogpack.errors import InputError
 from cogpack.resolve.debs.archives.archive import Archive
 from cogpack.resolve.debs.archives.keyring import Keyring, read_keyring
@@ -59,7 +59,7 @@ def read_archives(
         uri = entry.uri.replace("$(ARCH)", arch).rstrip("/")
         if entry.architectures and arch not in entry.architectures:
             continue
-        if not re.fullmatch(r"https?://[^\s\0@]+", uri) or not _has_host(uri):
+        if not re.fullmatch(r"https?://[^\s\0@]+", uri) or not has_host(uri):
             raise InputError(
                 f"{where}: /{entry.file} names {uri!r:.200}, which only that image's own apt could ask",
                 next_step="choose a base whose archives have http:// or https:// addresses, and no password in them",
@@ -85,15 +85,6 @@ def read_archives(
             next_step="choose a base whose apt-get update works, or one that has the packages",
         )
     return _merged(found)
-
-
-def _has_host(uri: str) -> bool:
-    """Tell whether it can be taken apart (RFC 3986)."""
-    try:
-        parts = urlsplit(uri)
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _merged(found: Iterable[Archive]) -> Sequence[Archive]:

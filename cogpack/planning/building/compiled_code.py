@@ -1,14 +1,19 @@
-"""A wheel that is linked with torch's CUDA has code for GPUs, or its build found no compiler and went on without."""
+"""What was compiled is looked at before a model's import fails: is there code for GPUs where torch's CUDA is linked with,
+or did the build find no compiler and went on without; and has torch all that is called of it?"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from cogpack.elf import read_elf
+from cogpack.elf import MACHINES, read_elf
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile, read_anywhere
 from cogpack.layers.wheels.archive import read_members
+from cogpack.layers.wheels.source import WheelFile
+from cogpack.layers.wheels.undefined import undefined_symbols
 from cogpack.layers.wheels.zipped import ZipContent
 from cogpack.locking.wheels.building import Source
+from cogpack.resolve.wheels.torch import BUILT
+from cogpack.session import Session
 from cogpack.sizes import BLOCK
 
 _LINKED = ("libc10_cuda.so", "libtorch_cuda.so", "libcudart.so")
@@ -49,3 +54,21 @@ def _has_code(content: ZipContent) -> bool:
                 return True
             rest = block[-len(_SECTION) :]
     return False
+
+
+def check_symbols(session: Session, source: Source, built: WheelFile, beside: Sequence[WheelFile], arch: str) -> None:
+    """Refuse a wheel that was built with torch `beside` it and wants what neither that nor another of them has."""
+    if built.filename.endswith("-any.whl") or not any(_project(wheel) in BUILT for wheel in beside):
+        return
+    found = undefined_symbols(built, beside, session.wheel_libraries.of, MACHINES[arch])
+    if found:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise InputError(
+            f"{source.title}: {found[0].by} of its wheel wants {found[0].symbol:.200}{more}, which neither torch nor "
+            "another library that it is linked with has",
+            next_step="its sources are for another torch: pin a version of it that is for this one, or that torch",
+        )
+
+
+def _project(wheel: WheelFile) -> str:
+    return wheel.filename.partition("-")[0]
