@@ -1,5 +1,5 @@
-"""What was compiled is looked at before a model's import fails: is there code for GPUs where torch's CUDA is linked with,
-or did the build find no compiler and went on without; and has torch all that is called of it?"""
+"""What was compiled is looked at before a model's import fails: is there code for GPUs where torch's CUDA is linked
+with, or did the build find no compiler and go on without; and has torch all that is called of it?"""
 
 import re
 from collections.abc import Iterator, Sequence
