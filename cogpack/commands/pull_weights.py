@@ -80,7 +80,6 @@ class _Extraction:
         self._tree = tree
         self._done = done
         self._diff_ids = _diff_ids(image)
-        self._joined = joined
         self._whole = {"/".join(_parts(path)) for path in joined}
         if len(self._whole) != len(joined):
             raise self._wrong(f"two files of /{MANIFEST} have one place")

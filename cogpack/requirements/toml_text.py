@@ -24,7 +24,6 @@ class TomlText:
     def __init__(self, text: str, path: str) -> None:
         self.path = path
         self._text = text
-        self._from = 0
         self._counted = (0, 1)
         try:
             self.document: dict[str, Any] = tomllib.loads(text)
