@@ -4,7 +4,6 @@ directories."""
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
@@ -16,7 +15,7 @@ from cogpack.lockfile.table import LockedSize
 from cogpack.oci import decode
 from cogpack.redaction import learn_url
 from cogpack.resolve.pip.offers import Hashes, Offer
-from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels import Indexes
 
 _ACCEPT = (
     "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01, */*; q=0.001"
@@ -166,7 +165,7 @@ def _json(data: bytes, base: str, where: str) -> Iterator[Offer]:
 
 
 def _html(data: bytes, base: str) -> Iterator[Offer]:
-    from cogpack.resolve.pip.pages import Anchors  # the standard library's parser, which few projects need
+    from cogpack.resolve.pip.anchors import Anchors  # the standard library's parser, which few projects need
 
     anchors = Anchors()
     anchors.feed(data.decode(errors="replace"))
@@ -240,19 +239,3 @@ def _is_older(uploaded: str, newest: str) -> bool:
         return datetime.fromisoformat(uploaded) < datetime.fromisoformat(newest)
     except (ValueError, TypeError):  # no time, or one without its zone
         return False
-
-
-class Anchors(HTMLParser):
-    """Collects the attributes of links, and the address that they are relative to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.base = ""
-        self.found: list[Mapping[str, str | None]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = dict(attrs)
-        if tag == "a" and attributes.get("href"):
-            self.found.append(attributes)
-        elif tag == "base" and not self.base:
-            self.base = attributes.get("href") or ""
