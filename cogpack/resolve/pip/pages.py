@@ -15,7 +15,7 @@ from cogpack.lockfile.table import LockedSize
 from cogpack.oci import decode
 from cogpack.redaction import learn_url
 from cogpack.resolve.pip.offers import Hashes, Offer
-from cogpack.resolve.wheels import Indexes
+from cogpack.resolve.wheels.indexes import Indexes
 
 _ACCEPT = (
     "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01, */*; q=0.001"
