@@ -93,15 +93,16 @@ def train(arguments: argparse.Namespace) -> None:
 
 def _typed(text: str) -> dict[str, Any]:
     """Read the inputs of a JSON object: itself, @FILE, or standard input."""
-    from cogpack.running.inputs import inputs_of_json
+    from cogpack.running.inputs import REQUEST_LIMIT, inputs_of_json
 
     name = text.removeprefix("@")
     if name == text and name != "-":
         return inputs_of_json(text, "--inputs")
     try:
         if name == "-":
-            return inputs_of_json(sys.stdin.read(), "standard input")
-        return inputs_of_json(Path(name).read_text(encoding="utf-8"), name)
+            return inputs_of_json(sys.stdin.read(REQUEST_LIMIT + 1), "standard input")
+        with Path(name).open(encoding="utf-8") as file:
+            return inputs_of_json(file.read(REQUEST_LIMIT + 1), name)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
         raise InputError(f"--inputs {text:.200}: {reason}", next_step="name a file with a JSON object") from error

@@ -81,7 +81,9 @@ class Lines:
             self._beat = now
             named = [_named(work, now) for work in active[:_NAMED]]
             more = [f"{len(active) - _NAMED} more"] if len(active) > _NAMED else []
-            self._line(f"still    {', '.join(amounts(total))}: {', '.join([*named, *more])}")
+            # What goes on where no more bytes are to move is counted by nobody.
+            moving = f"{', '.join(amounts(total))}: " if total.size > total.moved or not total.whole else ""
+            self._line(f"still    {moving}{', '.join([*named, *more])}")
 
     def _line(self, text: str) -> None:
         with self._lock:

@@ -22,6 +22,8 @@ from cogpack.runtime.labelled_schema import Signature, mapping
 
 _FILE_LIMIT = 72 * 1024 * 1024
 """Bytes of all files: as base64 they are a third more, and coglet takes 100 MiB in all."""
+REQUEST_LIMIT = 100 * 1024 * 1024
+"""Characters of inputs as JSON."""
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _NOUNS = {
     "string": "text",
@@ -82,6 +84,11 @@ def read_inputs(
 
 def inputs_of_json(text: str, where: str) -> dict[str, Any]:
     """Read an object of inputs; `where`: what an error calls it."""
+    if len(text) > REQUEST_LIMIT:
+        raise InputError(
+            f"{where}: more than the {REQUEST_LIMIT} bytes that a request can have",
+            next_step="name files in it as @FILE, or by addresses (https:) that the model can reach",
+        )
     try:
         found = msgspec.json.decode(text)
     except (msgspec.MsgspecError, UnicodeError) as error:
@@ -206,11 +213,12 @@ def _file(text: str) -> str:
         raise _WrongError(f"expected @FILE, or a URL, found {text!r:.80}")
     path = Path(text[1:])
     try:
-        if (size := path.stat().st_size) > _FILE_LIMIT:
-            raise _WrongError(f"{path} has {size} bytes, more than the {_FILE_LIMIT} that a request can have")
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_FILE_LIMIT + 1)  # a pipe, or a device, has no size
     except OSError as error:
         raise _WrongError(f"{path}: {error.strerror}") from error
+    if len(data) > _FILE_LIMIT:
+        raise _WrongError(f"{path} has more than the {_FILE_LIMIT} bytes that a request can have")
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 

@@ -130,6 +130,11 @@ def test_inputs_come_as_one_json_object_too_as_cog_takes_them(
     ):
         done = project.cogpack("run", "--inputs", given)
         assert (done.code, told in done.err) == (2, True), done.err
+    monkeypatch.setattr("cogpack.running.inputs.REQUEST_LIMIT", 1000)
+    monkeypatch.setattr("sys.stdin", io.StringIO(" " * 1001))
+    for endless in ("@/dev/zero", "@-"):
+        done = project.cogpack("run", "--inputs", endless)
+        assert (done.code, "more than the 1000 bytes that a request can have" in done.err) == (2, True), done.err
     wrong = project.cogpack("run", "--json", '{"text": 7, "txt": "x"}')
     assert wrong.code == 2
     assert "did you mean text?" in wrong.err

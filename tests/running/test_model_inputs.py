@@ -161,5 +161,13 @@ def test_files_that_no_request_can_have_together_are_refused_before_it_is_made(
     with pytest.raises(InputError, match="files of all inputs have"):
         read(f"x=@{file}", f"x=@{file}", x={"type": "array", "items": uri})
     file.write_bytes(bytes(1001))
-    with pytest.raises(InputError, match="has 1001 bytes"):
-        read(f"x=@{file}", x=uri)
+    for endless in (file, "/dev/zero"):
+        with pytest.raises(InputError, match=f"{endless} has more than the 1000 bytes"):
+            read(f"x=@{endless}", x=uri)
+
+
+def test_json_that_no_request_can_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "REQUEST_LIMIT", 10)
+    assert inputs.inputs_of_json('{"a": "b"}', "--inputs") == {"a": "b"}
+    with pytest.raises(InputError, match="--inputs: more than the 10 bytes"):
+        inputs.inputs_of_json('{"a": "bc"}', "--inputs")
