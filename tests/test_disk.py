@@ -1,5 +1,6 @@
 """What is written is there whole or not at all, and a disk that refuses is told with its place."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cogpack.disk import is_unfinished, whole_file, write_hint, writing
+from cogpack.disk import DiskError, check_writable, is_unfinished, whole_file, write_hint, write_result, writing
 from cogpack.errors import InputError
 from cogpack.notes import Note
 
@@ -61,6 +62,33 @@ def test_a_failure_of_what_is_read_keeps_its_own_name(tmp_path: Path) -> None:
     with pytest.raises(ConnectionResetError):
         write(tmp_path / "file", broken())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_or_a_device_that_is_named_for_a_result_is_written_to_and_stays(tmp_path: Path) -> None:
+    """Root, who a container mostly is, may put a file in the place of /dev/null."""
+    pipe, device, file = tmp_path / "pipe", tmp_path / "device", tmp_path / "file"
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/null")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for path in (pipe, device, file):
+        check_writable(path)
+        write_result(path, [b"sha256:", b"abc"])
+    assert os.read(reader, 100) == b"sha256:abc"
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert device.readlink() == Path("/dev/null")
+    assert file.read_bytes() == b"sha256:abc"
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    with pytest.raises(DiskError, match="full: can't write: No space left"):
+        write_result(full, [b"x"])
+    assert full.is_char_device()
+
+
+def test_the_name_of_an_open_file_is_written_to(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w+b") as file:
+        write_result(Path(f"/dev/fd/{file.fileno()}"), [b"abc"])
+        assert file.read() == b"abc"
 
 
 def test_a_place_that_is_none_is_named(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ import difflib
 
 from cogpack import __version__
 from cogpack.cli.grammar import Grammar, table, topic_page
-from cogpack.cli.options import TOPICS
+from cogpack.cli.options import TOPICS as OPTIONS
 from cogpack.cli.streams import put
 from cogpack.errors import InputError
 
 CONFIG = "cog.yaml"
+TOPICS = ("exit-codes", "variables", CONFIG)
+"""What is explained besides commands and their options."""
 SHELLS = ("bash", "zsh", "fish")
 EXIT_CODES = {
     0: "done",
@@ -42,8 +44,8 @@ def show_help(top: Grammar, arguments: argparse.Namespace) -> None:
 
         put("\n".join(table(all_variables())) + "\n")
         return
-    if len(words) == 1 and words[0] in TOPICS:
-        put(topic_page(TOPICS[words[0]]))
+    if len(words) == 1 and words[0] in OPTIONS:
+        put(topic_page(OPTIONS[words[0]]))
         return
     found = top
     for word in words:

@@ -63,15 +63,15 @@ def write_files(result: "Pushed | Built", digest_file: Path | None, metadata_fil
     """Write the files that a pipeline asked for, each whole or not there. `text`: the whole result, as JSON."""
     import msgspec
 
-    from cogpack.disk import write_whole
+    from cogpack.disk import write_result
     from cogpack.oci import encode
 
     if digest_file:
-        write_whole(digest_file, [result.digest.encode()])
+        write_result(digest_file, [result.digest.encode()])
     if metadata_file:
         # The keys are those of `docker buildx build --metadata-file`.
         words: dict[str, Any] = {"containerimage.config.digest": result.config} if result.config else {}
         if result.descriptor:
             words |= {"containerimage.descriptor": result.descriptor, "containerimage.digest": result.digest}
         words |= {"image.name": ",".join(result.tags), "cogpack.result": msgspec.Raw(text.encode())}
-        write_whole(metadata_file, [msgspec.json.format(encode(words), indent=2), b"\n"])
+        write_result(metadata_file, [msgspec.json.format(encode(words), indent=2), b"\n"])

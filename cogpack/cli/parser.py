@@ -58,7 +58,7 @@ def parser(wanted: str | None = None) -> Grammar:
     top = Grammar(
         prog="cogpack",
         description="Turn a Cog project into a standard OCI image without Docker.",
-        epilog=f"More: cogpack help COMMAND|{'|'.join([*TOPICS, 'exit-codes'])}",
+        epilog="More: cogpack help COMMAND|TOPIC; `cogpack help help` names the topics.",
     )
     top.wanted = wanted
     for topic in TOPICS.values():
@@ -272,6 +272,7 @@ def _words(top: Grammar) -> None:
     shown = top.command("help", "Explain a command or a topic.", show_help, example="cogpack help push", minor=True)
     shown.add_argument("words", nargs="*", metavar="COMMAND|TOPIC", help="what to explain [all commands]")
     shown.add_argument("--schema", action="store_true", help="the keys of cog.yaml as a JSON schema, for editors")
+    shown.epilog = f"Topics: {', '.join([*TOPICS, *helping.TOPICS])}; of one key: {helping.CONFIG} build.run"
     text = "Look for what would go wrong: on this machine, in the project, with a registry."
     doctor = top.command("doctor", text, doctors.doctor, example="cogpack doctor ghcr.io/me/model", minor=True)
     doctor.add_argument(

@@ -91,9 +91,15 @@ class YamlDocument:
             node: yaml.Node | None = yaml.compose(decoded, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
             spot = _spot(error.problem_mark or error.context_mark)
+            if error.problem == "but found another document":
+                self.fail(spot, "a second document begins", next_step="delete the line ---, or what stands below it")
             if "\t" in _indent(decoded, spot[0]):
                 self.fail(spot, "not valid YAML: the line begins with a tab", next_step="indent with spaces")
             self.fail(spot, f"not valid YAML: {error.problem or error.context}", next_step="correct the line")
+        except yaml.reader.ReaderError as error:
+            *lines, last = _LINE_END.split(decoded.partition(chr(error.character))[0])
+            spot = len(lines) + 1, len(last) + 1
+            self.fail(spot, f"a control character, {chr(error.character)!r}", next_step="delete it")
         except (yaml.YAMLError, ValueError) as error:
             self.fail((1, 1), f"not valid YAML: {str(error).splitlines()[0]:.200}", next_step="correct the file")
         self._settle(node)
@@ -148,7 +154,7 @@ class YamlDocument:
                 self.fail(spot, "a key must be plain text", next_step="write the key as one word")
             if key.value in keys:
                 advice = "merge a list, <<: [*a, *b]" if key.tag == _MERGE else "keep one of the two"
-                self.fail(spot, f"key {key.value!r} stands on line {keys[key.value]} already", next_step=advice)
+                self.fail(spot, f"key {key.value!r:.120} stands on line {keys[key.value]} already", next_step=advice)
             keys[key.value] = spot[0]
 
     def _merged(self, node: yaml.MappingNode, open_: set[int]) -> list[_Pair]:

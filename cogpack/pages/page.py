@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.disk import write_whole
+from cogpack.disk import write_result
 from cogpack.pages.elements import Html, element, joined
 from cogpack.redaction import redact_result
 
@@ -46,7 +46,7 @@ def page(title: str, *body: Html, script: str | None = None, data: object = None
 
 def write_page(path: Path, text: str) -> None:
     """Write a page, whole or not at all, without secrets."""
-    write_whole(path, [redact_result(text).encode("utf-8", "replace")])
+    write_result(path, [redact_result(text).encode("utf-8", "replace")])
 
 
 def policy(style: str, code: str | None, *, connects: bool) -> str:

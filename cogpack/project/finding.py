@@ -32,7 +32,7 @@ def find_project(
         return Project(root, parse_config(text, path=path.name), path, tuple(outputs), cache)
     above = "" if "/" in file else " or any directory above"
     raise NoProjectError(
-        f"no {file} in {start}{above}", next_step="run it in the project's directory, or name the file"
+        f"no {file} in {start}{above}", next_step="run it in the project's directory, or begin one: cogpack init"
     )
 
 

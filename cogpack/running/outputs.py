@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from cogpack.disk import check_writable, write_whole
+from cogpack.disk import check_writable, write_result
 from cogpack.runtime.labelled_schema import mapping
 
 _PLAIN = ("string", "integer", "number", "boolean")
@@ -55,7 +55,7 @@ class Outputs:
             return ""
         text = self._text(self.output)
         if self._file is not None and not self.written:
-            write_whole(self._file, _blocks(text))
+            write_result(self._file, _blocks(text))
             self.written.append(self._file)
             return ""
         self._tell(text[len(self._told) :])
@@ -108,7 +108,7 @@ class Outputs:
         if place and place != self._sole:
             words = [word.replace("/", "_") for word in place]
             file = file.with_name(".".join([file.stem, *words]) + file.suffix)
-        write_whole(file, [data])
+        write_result(file, [data])
         self.written.append(file)
         return file
 

@@ -82,6 +82,14 @@ def test_the_topics_are_explained_and_the_exit_codes_too(capsys: pytest.CaptureF
     assert [int(line.split()[0]) for line in capsys.readouterr().out.splitlines()] == list(EXIT_CODES)
 
 
+def test_every_topic_that_help_explains_is_named_by_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["help", "help"]) == 0
+    told = capsys.readouterr().out.partition("Topics: ")[2].partition(";")[0].replace(",", " ").split()
+    assert {"variables", "cog.yaml", "exit-codes"} <= set(told)
+    for topic in told:
+        assert run(["help", topic]) == 0, topic
+
+
 def test_the_version_is_a_command_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["version"]) == 0
     assert capsys.readouterr().out == f"cogpack {__version__}\n"

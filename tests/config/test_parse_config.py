@@ -164,13 +164,18 @@ def test_gpu_takes_the_words_of_yaml_1_1(word: str, value: bool) -> None:
         ("a: b: c", "cog.yaml:1:5: not valid YAML"),
         ("a: 1\nb: [", "not valid YAML"),
         ("a: *nowhere", "not valid YAML"),
-        ("a: 1\n---\nb: 2", "not valid YAML"),
-        ("a: \x00", "not valid YAML"),
+        ("a: 1\n---\nb: 2", "cog.yaml:2:1: a second document begins"),
+        ("a: \x00", "cog.yaml:1:4: a control character, '\\x00'"),
+        ("a: 1\r\nb: é\x07", "cog.yaml:2:5: a control character, '\\x07'"),
         ('predict: "a.py:\\0B"', "NUL"),
     ],
 )
 def test_a_mistake_is_named_by_line_and_key(text: str, message: str) -> None:
     assert message in fault(text)
+
+
+def test_no_message_is_as_long_as_what_it_is_about() -> None:
+    assert len(fault(f"? {'k' * 9000}\n: 1\n? {'k' * 9000}\n: 1\n")) < 300
 
 
 def test_merge_keys_are_merged() -> None:

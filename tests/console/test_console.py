@@ -159,7 +159,7 @@ def test_work_whose_bytes_nobody_counts_is_not_said_to_have_no_time_left() -> No
         task.advance(1000)
         progress.tick()
     told = [line for line in stream.getvalue().splitlines() if line.startswith("still")]
-    assert told == ["still    unpack hello (35 s)", "still    1.0 MB, 1 kB/s: fetch hello (30 kB)"]
+    assert told == ["still    unpack hello (35 s)", "still    1.0 MB, 1 kB/s: fetch hello (29 kB)"]
 
 
 def test_the_thread_that_tells_of_long_tasks_ends_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,19 @@ def test_a_link_is_an_output(world: World) -> None:
     assert sorted(path.name for path in disk.iterdir()) == ["a.tar", "empty", "new"]
 
 
+def test_a_device_that_is_named_for_a_result_stays(world: World) -> None:
+    """As root, a file in the place of /dev/null would be in the way of everybody; here it would be of a link."""
+    project = world.project(files=FILES)
+    names = ["digest", "metadata", "page", "a.tar"]
+    digest, metadata, page, archive = (f"../{name}" for name in names)
+    for name in names:
+        (world.directory / name).symlink_to("/dev/null")
+    ok(project.cogpack("build", "-o", archive, "--digest-file", digest, "--metadata-file", metadata))
+    ok(project.cogpack("plan", "--html", page))
+    assert [str((world.directory / name).readlink()) for name in names] == ["/dev/null"] * 4
+    assert (world.directory / "digest").is_char_device()
+
+
 @pytest.mark.parametrize("output", ["out", "out.tar"])
 def test_nothing_is_left_of_a_build_that_is_refused(world: World, output: str, monkeypatch: pytest.MonkeyPatch) -> None:
     project = world.project(files=FILES)
