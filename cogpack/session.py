@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from threading import RLock
-from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
 
 from cogpack.cache import Kept, chosen_place
@@ -320,9 +319,7 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, PlaceError) and self.kept.place:
             error.moving(self.kept.place)
         self._closing.close()

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 from blake3 import blake3
@@ -197,9 +196,7 @@ class Trial:
         self._place.shapes.learn(answer.headers)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._place.end(self, hurry=kind is not None and not issubclass(kind, Exception))
 
     def send(self, shape: Shape, size: int | None = None, goes_on: Callable[[], bool] = lambda: True) -> None:

@@ -1,7 +1,6 @@
 """`RequestTrace` tells the trace of a request when it is over: what went out, what came, how long it took."""
 
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import Self
 
 from cogpack.errors import CogpackError
@@ -43,9 +42,7 @@ class RequestTrace:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if not self._on:
             return
         parts = [str(self._stream.status) if self._stream else "no answer"]

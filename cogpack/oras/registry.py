@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Any, Self, TypeAlias
 from urllib.parse import urljoin
 
@@ -84,9 +83,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def login(

@@ -47,7 +47,7 @@ class CloneSource:
         self._opened = opened
         self._directory = spool
         self._check = check
-        self._entries = Once(lambda: list(self._repository(self.clone, self._path, f"{self._path}/.git", "")))
+        self.entries = Once(lambda: list(self._repository(self.clone, self._path, f"{self._path}/.git", "")))
 
     @property
     def name(self) -> str:
@@ -55,9 +55,6 @@ class CloneSource:
 
     def key(self) -> str:
         return "clone:" + sha256(encode([_RECIPE, self._path, _pins(self.clone)])).removeprefix("sha256:")
-
-    def entries(self) -> Sequence[Entry]:
-        return self._entries()
 
     def _repository(self, found: LockedClone | LockedSubmodule, files: str, root: str, above: str) -> Iterator[Entry]:
         objects = self._opened(found)

@@ -5,7 +5,7 @@ since no file here has the time that it was made for.
 """
 
 import posixpath
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cogpack.decompress import decompressed
@@ -55,7 +55,7 @@ class CPythonSource:
         self._archive = archive
         self._directory = spool
         self._check = check
-        self._entries = Once(lambda: list(self._read()))
+        self.entries = Once(lambda: list(self._read()))
 
     @property
     def name(self) -> str:
@@ -63,9 +63,6 @@ class CPythonSource:
 
     def key(self) -> str:
         return "cpython:" + sha256(encode([_RECIPE, self._sha256, self._prefix])).removeprefix("sha256:")
-
-    def entries(self) -> Sequence[Entry]:
-        return self._entries()
 
     def _read(self) -> Iterator[Entry]:
         archive, where = self._archive(), f"archive of CPython {self._version}"

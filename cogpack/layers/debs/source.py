@@ -34,7 +34,7 @@ class DebianSource:
         self.arch = arch
         self.unpacking = unpacking
         self.tree = Once(lambda: self._made_of(self.debs, ()))
-        self._entries = Once(lambda: link_equal(complete(self.tree(), {})))
+        self.entries = Once(lambda: link_equal(complete(self.tree(), {})))
 
     @property
     def name(self) -> str:
@@ -46,9 +46,6 @@ class DebianSource:
 
     def key(self) -> str:
         return "debs:" + sha256(encode(self.facts)).removeprefix("sha256:")
-
-    def entries(self) -> Sequence[Entry]:
-        return self._entries()
 
     def tree_with(self, over: Sequence[DebFile]) -> Tree:
         """Make the tree that has the packages `over`, too, which take the place of those of the same name."""
@@ -112,16 +109,13 @@ class PackagesSource:
         self._debs = sorted(debs, key=lambda deb: deb.name)
         self._apart = sorted(apart, key=lambda one: one.deb.name)
         self._sources = sources
-        self._entries = Once(self._changed)
+        self.entries = Once(self._changed)
 
     def key(self) -> str:
         facts = [_OVER, *self._base.facts, _listed(self._debs), _listed([one.deb for one in self._apart])]
         facts += [[one.uri, one.suites, one.components, sha256(one.key)] for one in self._sources]
         facts += [["below", *_listed(self._below)]] if self._below else []
         return "debs:" + sha256(encode(facts)).removeprefix("sha256:")
-
-    def entries(self) -> Sequence[Entry]:
-        return self._entries()
 
     def _changed(self) -> Sequence[Entry]:
         after = self._base.tree_with([*self._below, *self._debs])

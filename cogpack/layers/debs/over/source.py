@@ -57,7 +57,7 @@ class OverImageSource:
         self._apart = sorted(apart, key=lambda one: one.deb.name)
         self._sources = sources
         self._laid = Once(self._lay)
-        self._entries = Once(self._changed)
+        self.entries = Once(self._changed)
 
     def key(self) -> str:
         debs = [[deb.name, deb.sha256, deb.foreign] for deb in self._debs]
@@ -68,9 +68,6 @@ class OverImageSource:
         if self._below:
             facts.append(["below", self._below.key()])
         return "debs:" + sha256(encode(facts)).removeprefix("sha256:")
-
-    def entries(self) -> Sequence[Entry]:
-        return self._entries()
 
     def tree(self) -> Tree:
         """Give all that there is then."""
