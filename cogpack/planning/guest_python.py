@@ -19,7 +19,7 @@ from cogpack.planning.steps.run import PROCESSES
 from cogpack.planning.steps.steps import Runner
 from cogpack.sandbox import standins
 from cogpack.sandbox.guest import Command
-from cogpack.sandbox.inroot import open_in
+from cogpack.sandbox.inroot import open_in_tree
 from cogpack.sandbox.trees.directories import remove_tree
 from cogpack.sandbox.trees.lay import contents, lay
 from cogpack.sandbox.trees.store import StoredTree, Trees
@@ -81,19 +81,15 @@ def _laid(own: OwnPython, runner: Runner, way: Way) -> StoredTree:
 
 def _take_out(root: Path, place: Path, parts: int) -> None:
     """Copy what it left out of the tree, where nothing runs any more."""
-    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for name in (f"{part}.out" for part in range(parts)):
-            try:
-                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-                file = os.fdopen(open_in(directory, os.fsencode(f"{_PLACE}/{name}"), flags), "rb")
-            except OSError as error:
-                raise InputError(f"it left no {name}: {error.strerror}", next_step="take another Python") from error
-            with file:
-                found = os.fstat(file.fileno())
-                if not stat.S_ISREG(found.st_mode) or found.st_blocks * 512 < found.st_size or found.st_size > _MOST:
-                    raise InputError(f"its {name} is no plain file, or too large", next_step="take another Python")
-                with writing(place), (place / name).open("xb") as copy:
-                    shutil.copyfileobj(file, copy, MiB)
-    finally:
-        os.close(directory)
+    for name in (f"{part}.out" for part in range(parts)):
+        try:
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+            file = os.fdopen(open_in_tree(root, f"{_PLACE}/{name}", flags), "rb")
+        except OSError as error:
+            raise InputError(f"it left no {name}: {error.strerror}", next_step="take another Python") from error
+        with file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_blocks * 512 < found.st_size or found.st_size > _MOST:
+                raise InputError(f"its {name} is no plain file, or too large", next_step="take another Python")
+            with writing(place), (place / name).open("xb") as copy:
+                shutil.copyfileobj(file, copy, MiB)

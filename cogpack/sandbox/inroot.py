@@ -29,6 +29,15 @@ def open_in(root: int, path: bytes, flags: int) -> int:
                 raise
 
 
+def open_in_tree(root: Path, path: str | bytes, flags: int) -> int:
+    """Open `path` of the tree `root`, as `open_in` does."""
+    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return open_in(directory, os.fsencode(path), flags)
+    finally:
+        os.close(directory)
+
+
 def walk_in(root: int, path: bytes, flags: int) -> int:
     """Do what `open_in` does, part by part."""
     parts = _parts(path)
@@ -69,11 +78,7 @@ def _parts(path: bytes) -> list[bytes]:
 
 def find_in(root: Path, path: str) -> Path:
     """Return where `path` of the tree lies on this machine, its links followed."""
-    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        found = open_in(directory, os.fsencode(path), os.O_PATH)
-    finally:
-        os.close(directory)
+    found = open_in_tree(root, path, os.O_PATH)
     try:
         return Path(f"/proc/self/fd/{found}").readlink()
     finally:

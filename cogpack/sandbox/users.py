@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.sandbox.inroot import open_in
+from cogpack.sandbox.inroot import open_in_tree
 
 _LIMIT = 16 * 1024 * 1024
 
@@ -51,13 +51,10 @@ def _passwd(root: Path, name: str) -> User | None:
 
 def _lines(root: Path, path: str) -> list[list[str]]:
     """Return the fields of each line whose numbers are numbers; none where there is no such file."""
-    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        descriptor = open_in(directory, path.encode(), os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = open_in_tree(root, path, os.O_RDONLY | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    finally:
-        os.close(directory)
     with open(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return []

@@ -18,7 +18,7 @@ from cogpack.locking.wheels.building import ANOTHER
 from cogpack.oci import decode
 from cogpack.planning.building.archive import EPOCH, BuildSystem
 from cogpack.runtime import contract
-from cogpack.sandbox.inroot import open_in
+from cogpack.sandbox.inroot import open_in_tree
 
 ARCHIVE = "source"
 """The archive's name in an environment: its publisher's may be any."""
@@ -123,9 +123,8 @@ def collected(job: Job, root: Path, place: str, status: int, said: Sequence[str]
     """Read what `front_end` left in `place` of the tree `root`, where nothing runs any more; a wheel is copied out."""
     if status != 0:
         return Done(status=status, said=said)
-    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with _opened(directory, f"{place}/answer.json", _MOST) as stream:
+        with _opened(root, f"{place}/answer.json", _MOST) as stream:
             answer = decode(stream.read(), _Answer, where=f"{job.title}: its build's answer")
         if answer.wheel is None:
             return Done(status=status, said=said, requires=answer.requires)
@@ -133,18 +132,16 @@ def collected(job: Job, root: Path, place: str, status: int, said: Sequence[str]
         if not name.endswith(".whl") or not name.isprintable() or "/" in name:
             raise InputError(f"{job.title}: its backend made no wheel, but {name!r:.200}", next_step=ANOTHER)
         kept = job.place / name
-        with _opened(directory, f"{place}/wheel/{name}", LARGEST) as stream, writing(kept), kept.open("xb") as copy:
+        with _opened(root, f"{place}/wheel/{name}", LARGEST) as stream, writing(kept), kept.open("xb") as copy:
             shutil.copyfileobj(stream, copy, _MOST)
         return Done(status=status, said=said, wheel=kept)
     except OSError as error:
         raise InputError(f"{job.title}: its build left nothing that can be read: {error}", next_step=ANOTHER) from error
-    finally:
-        os.close(directory)
 
 
-def _opened(directory: int, path: str, most: int) -> Any:
+def _opened(root: Path, path: str, most: int) -> Any:
     """Open a plain file of the tree; no link leads out, and nothing else is waited for."""
-    file = os.fdopen(open_in(directory, os.fsencode(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+    file = os.fdopen(open_in_tree(root, path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
     found = os.fstat(file.fileno())
     if not stat.S_ISREG(found.st_mode) or found.st_size > most:  # which a sparse file may say, and take no room
         file.close()

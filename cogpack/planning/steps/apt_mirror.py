@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from cogpack.errors import InputError
-from cogpack.sandbox.inroot import open_in
+from cogpack.sandbox.inroot import open_in_tree
 
 _DIRECTORY = b"etc/apt/sources.list.d"
 _MOST = 100
@@ -53,7 +53,7 @@ class _Laid:
 def _files(root: Path) -> list[bytes]:
     """Name the files of sources in the tree."""
     try:
-        directory = _open(root, _DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        directory = open_in_tree(root, _DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return []
     try:
@@ -62,14 +62,6 @@ def _files(root: Path) -> list[bytes]:
     finally:
         os.close(directory)
     return [_DIRECTORY + b"/" + os.fsencode(name) for name in names[:_MOST]]
-
-
-def _open(root: Path, path: bytes, flags: int) -> int:
-    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        return open_in(directory, path, flags)
-    finally:
-        os.close(directory)
 
 
 def _replaced(text: bytes, changes: Mapping[str, str]) -> bytes:
@@ -84,7 +76,7 @@ def _replaced(text: bytes, changes: Mapping[str, str]) -> bytes:
 def _rewrite(root: Path, path: bytes, change: Callable[[bytes], bytes]) -> bytes:
     """Change what is in the file, if it is one; return what was in it."""
     try:
-        file = _open(root, path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_in_tree(root, path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO):
             return b""
