@@ -16,7 +16,6 @@ from blake3 import blake3
 
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError
-from cogpack.oci import Descriptor
 from cogpack.progress import Cancelled
 from cogpack.registry.profiles import Shape
 from cogpack.registry.push.protocol import Answer, BrokenError
@@ -176,7 +175,7 @@ class Trial:
         self._place = place
         self._requests = HttpUploadRequests(
             place.requests,
-            _nowhere,
+            lambda _: False,
             blocks,
             size=None,
             finished=measured or _never,
@@ -278,10 +277,6 @@ def _speaks_of_size(named: Sequence[str]) -> bool:
 
 def _said(answer: Answer, named: Sequence[str]) -> str:
     return " ".join([f"HTTP {answer.status}", *named[:1]])
-
-
-def _nowhere(_: Descriptor) -> bool:
-    return False
 
 
 def _never() -> Digest:

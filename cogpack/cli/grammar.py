@@ -190,7 +190,7 @@ class Grammar(argparse.ArgumentParser):
             names = [name.rpartition("/")[2] for name in one_of.split()]
             said, advice = f"one of {', '.join(names)} is missing", f"write, for example, {self.example}"
         else:
-            said, advice = message, self._see()
+            said, advice = message, f"see {self.prog} --help"
         raise InputError(f"{self.prog}: {said}", next_step=advice)
 
     def _explained(self, missing: str) -> str:
@@ -201,9 +201,6 @@ class Grammar(argparse.ArgumentParser):
                 names = action.option_strings[:1] or []
                 return " ".join([*names, str(action.metavar)]) + (f" ({action.help})" if action.help else "")
         return first
-
-    def _see(self) -> str:
-        return f"see {self.prog} --help"
 
     # Help.
 
@@ -229,7 +226,9 @@ class Grammar(argparse.ArgumentParser):
             lines += ["", *table(rows), *(f"  {line}" for line in _wrapped(", ".join(minor), indent=2))]
         elif own:
             lines += ["", *table((_left(action), action.help or "") for action in own)]
-        named = [(f"{topic}:", ", ".join(_shortest(action) for action in made)) for topic, made in self.shared.items()]
+        named = [
+            (f"{topic}:", ", ".join(action.option_strings[0] for action in made)) for topic, made in self.shared.items()
+        ]
         if named:
             lines += ["", f"Options of many commands (help {'|'.join(self.shared)}):", *table(named)]
         if self.epilog:
@@ -300,7 +299,3 @@ def _left(action: argparse.Action) -> str:
         return _metavar(action)
     short = f"{names[0]}, " if len(names) > 1 else "    "
     return f"{short}{names[-1]} {_metavar(action)}".rstrip()
-
-
-def _shortest(action: argparse.Action) -> str:
-    return action.option_strings[0]

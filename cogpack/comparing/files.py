@@ -122,7 +122,7 @@ class Trees:
         for layer in layers:
             # Whiteouts are for what is below, wherever in the archive they stand.
             for path, seen in sorted(layer.entries, key=lambda entry: not is_whiteout(entry[0])):
-                found = files.entries.get(_target(seen)) if seen.kind == "hardlink" else None
+                found = files.entries.get(seen.link) if seen.kind == "hardlink" else None
                 files.apply(path, found or seen, directory=seen.kind == "directory")
             packages |= layer.packages
         there = [found for path, found in packages.items() if path in files.entries]
@@ -162,10 +162,6 @@ def _content(blocks: Iterable[bytes], *, keep: int) -> tuple[Digest, bytes]:
 def _seen(member: Member, content: Digest | None) -> _Seen:
     link = member.target if member.kind == "hardlink" else member.link
     return _Seen(member.kind, member.mode, member.uid, member.gid, member.size, link, content, member.xattrs)
-
-
-def _target(seen: _Seen) -> str:
-    return seen.link
 
 
 def _differences(before: RootFileSystem[_Seen], after: RootFileSystem[_Seen]) -> Iterable[ComparedFile]:

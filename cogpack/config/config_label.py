@@ -28,16 +28,16 @@ def config_label(config: Config) -> str:
         "concurrency": {"max": config.concurrency} if config.concurrency else None,
         "environment": [f"{name}={value}" for name, value in config.environment],
         "weights": [
-            {"name": weight.name, "target": weight.target, "source": [_written(_source(s)) for s in weight.sources]}
+            {
+                "name": weight.name,
+                "target": weight.target,
+                "source": [_written(msgspec.structs.asdict(s)) for s in weight.sources],
+            }
             for weight in config.weights
         ],
         "observability": {"traces": {"enabled": True}} if config.traces else None,
     }
     return msgspec.json.encode(_written(document), order="sorted").decode()
-
-
-def _source(source: msgspec.Struct) -> dict[str, Any]:
-    return msgspec.structs.asdict(source)
 
 
 def _step(command: str, secrets: list[tuple[str, str]]) -> Any:

@@ -31,7 +31,7 @@ def stand_in(tree: Tree, packages: Sequence[UnpackedPackage]) -> list[Alternativ
             choices += literal_choices(package.script("postinst"))
             choices += CHOICES.get(package.name, ())
         else:
-            choices += _understood(package)
+            choices += check_scripts(package.name, package.file.version, package.control)
             for path, target in fortran_links(package.script("preinst")):
                 if path not in tree:
                     tree.link(path, target)
@@ -47,10 +47,6 @@ def stand_in(tree: Tree, packages: Sequence[UnpackedPackage]) -> list[Alternativ
 def is_stood_in_for(name: str) -> bool:
     """Tell whether a package of Debian's of this name needs no look at its scripts."""
     return find_effect(name) is not None
-
-
-def _understood(package: UnpackedPackage) -> list[Alternative]:
-    return check_scripts(package.name, package.file.version, package.control)
 
 
 def check_scripts(name: str, version: str, control: Mapping[str, bytes]) -> list[Alternative]:

@@ -58,7 +58,7 @@ def _has_code(content: ZipContent) -> bool:
 
 def check_symbols(session: Session, source: Source, built: WheelFile, beside: Sequence[WheelFile], arch: str) -> None:
     """Refuse a wheel that was built with torch `beside` it and wants what neither that nor another of them has."""
-    if built.filename.endswith("-any.whl") or not any(_project(wheel) in BUILT for wheel in beside):
+    if built.filename.endswith("-any.whl") or not any(wheel.filename.partition("-")[0] in BUILT for wheel in beside):
         return
     found = undefined_symbols(built, beside, session.wheel_libraries.of, MACHINES[arch])
     if found:
@@ -68,7 +68,3 @@ def check_symbols(session: Session, source: Source, built: WheelFile, beside: Se
             "another library that it is linked with has",
             next_step="its sources are for another torch: pin a version of it that is for this one, or that torch",
         )
-
-
-def _project(wheel: WheelFile) -> str:
-    return wheel.filename.partition("-")[0]

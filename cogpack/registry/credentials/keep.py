@@ -38,7 +38,7 @@ class Keeper:
             entry = {"auth": base64.b64encode(f"{user}:{secret.reveal()}".encode()).decode()}
         # Whatever it was kept as before: an older entry under another of its names would go before this one.
         auths = {name: kept for name, kept in self._auths(members).items() if normal_key(name) != host}
-        auths[self._key(host)] = msgspec.Raw(msgspec.json.encode(entry))
+        auths[host if self._podman else key(host)] = msgspec.Raw(msgspec.json.encode(entry))
         self._write(members, auths)
         return helper.program if helper else str(self._path)
 
@@ -60,9 +60,6 @@ class Keeper:
     def _helper(self, document: Document, host: str) -> Helper | None:
         name = document.helper_for(host) or document.credsStore
         return Helper(name, self._environment) if name else None
-
-    def _key(self, host: str) -> str:
-        return host if self._podman else key(host)
 
     def _read(self) -> tuple[_Members, Document]:
         try:

@@ -76,7 +76,11 @@ class Pages:
     def _local(self) -> tuple[Offer, ...]:
         if self._directories is None:
             paths = (path for each in self._indexes.directories for path in sorted(Path(each).iterdir(), reverse=True))
-            self._directories = tuple(_local_file(path) for path in paths if path.is_file())
+            self._directories = tuple(
+                Offer(filename=path.name, url=path.absolute().as_uri(), size=path.stat().st_size)
+                for path in paths
+                if path.is_file()
+            )
         return self._directories
 
     def page(self, address: str) -> tuple[Offer, ...]:
@@ -228,10 +232,6 @@ def _read_directory(place: Path) -> tuple[Offer, ...]:
     except OSError as error:
         raise UnavailableError(f"{page}: {error.strerror}", next_step="check the index") from error
     return tuple(_html(data, page.as_uri()))
-
-
-def _local_file(path: Path) -> Offer:
-    return Offer(filename=path.name, url=path.absolute().as_uri(), size=path.stat().st_size)
 
 
 def _is_older(uploaded: str, newest: str) -> bool:

@@ -51,17 +51,14 @@ def x_fonts(tree: Tree, name: str) -> None:
         tree.write(
             f"{directory}/encodings.dir", "".join(placed.sub(rf"\1 /{encodings}/\2", one) + "\n" for one in lines)
         )
-    parts = [f"{above}/{file}" for above in _alias_directories(name) for file in tree.children(above)]
+    above = (f"etc/X11/fonts/{name}", f"etc/X11/fonts/X11R7/{name}")
+    parts = [f"{one}/{file}" for one in above for file in tree.children(one)]
     if parts := [part for part in parts if part.endswith(".alias")]:
         head = (
             "!! fonts.alias -- automatically generated file.  DO NOT EDIT.\n!! To modify, see update-fonts-alias(8).\n"
         )
         whole = [head, *(f"!! /{part}\n{tree.text(part)}" for part in parts)]
         tree.write(f"{directory}/fonts.alias", "".join(whole))
-
-
-def _alias_directories(name: str) -> tuple[str, str]:
-    return f"etc/X11/fonts/{name}", f"etc/X11/fonts/X11R7/{name}"
 
 
 def _font_name(packed: bytes) -> str:

@@ -248,7 +248,7 @@ class PipLines:
             force=effect.force_reinstall,
             taste=taste,
             environment=self._environment,
-            preferred=self._preferred(step),
+            preferred={name: Version(wheel.version) for name, wheel in self._kept_wheels(step).items()},
             by_address={one.wheel.name: package_of(one) for one in required},
         )
         task = self._session.progress.task(told(effect), None, "resolve")
@@ -317,9 +317,6 @@ class PipLines:
             for one in found.wheels
             if one.name not in before or before[one.name].version != one.version or one.name in local
         ]
-
-    def _preferred(self, step: int) -> dict[str, Version]:
-        return {name: Version(wheel.version) for name, wheel in self._kept_wheels(step).items()}
 
     def _kept_wheels(self, step: int) -> dict[str, LockedWheel]:
         """Give what the lock has for a step, by name."""
