@@ -5,7 +5,7 @@ docs.github.com, "Workflow commands for GitHub Actions". Each part depends on it
 
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,25 +20,25 @@ _ROWS = 50
 """Layers that the summary names at most."""
 
 
-def is_here(environment: Mapping[str, str] = os.environ) -> bool:
-    return environment.get("GITHUB_ACTIONS") == "true"
+def is_here() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
-def error_line(failed: "Failure", root: Path | None, environment: Mapping[str, str] = os.environ) -> str:
+def error_line(failed: "Failure", root: Path | None) -> str:
     """Return one annotation, at its file and line where the message names them. `root`: of the project."""
-    return _command("error", f"{failed.message}\nnext: {failed.next_step}", "", root, environment)
+    return _command("error", f"{failed.message}\nnext: {failed.next_step}", "", root)
 
 
-def note_line(note: "Note", root: Path | None, environment: Mapping[str, str] = os.environ) -> str:
+def note_line(note: "Note", root: Path | None) -> str:
     """Return an annotation: what stands at a line of a file is a warning there; all else is a notice."""
     from cogpack.cli.excerpts import PLACE
 
     kind = "warning" if PLACE.match(note.text) else "notice"
-    return _command(kind, note.text, note.code, root, environment)
+    return _command(kind, note.text, note.code, root)
 
 
-def _command(kind: str, text: str, code: str, root: Path | None, environment: Mapping[str, str]) -> str:
-    words = _place(text, root, environment) | {"title": f"cogpack: {code}" if code else "cogpack"}
+def _command(kind: str, text: str, code: str, root: Path | None) -> str:
+    words = _place(text, root) | {"title": f"cogpack: {code}" if code else "cogpack"}
     said = ",".join(f"{key}={_escaped(value, more=':,')}" for key, value in words.items())
     return f"::{kind} {said}::{_escaped(text)}"
 
@@ -49,11 +49,11 @@ def _escaped(text: str, more: str = "") -> str:
     return text
 
 
-def _place(text: str, root: Path | None, environment: Mapping[str, str]) -> dict[str, str]:
+def _place(text: str, root: Path | None) -> dict[str, str]:
     """Return file, line and column, the file relative to the checkout; nothing where it is not in that."""
     from cogpack.cli.excerpts import find_place
 
-    workspace = Path(os.path.realpath(environment.get("GITHUB_WORKSPACE") or "."))
+    workspace = Path(os.path.realpath(os.environ.get("GITHUB_WORKSPACE") or "."))
     found = find_place(text, root)
     if found is None or not found.path.is_relative_to(workspace):
         return {}
@@ -61,19 +61,19 @@ def _place(text: str, root: Path | None, environment: Mapping[str, str]) -> dict
     return words | ({"col": str(found.column)} if found.column else {})
 
 
-def report(result: "Pushed | Built", notes: "Sequence[Note]", environment: Mapping[str, str] = os.environ) -> None:
+def report(result: "Pushed | Built", notes: "Sequence[Note]") -> None:
     """Write the outputs of the step, and its summary. A file that can't be written is the runner's trouble, not the
     image's."""
-    if path := environment.get("GITHUB_OUTPUT"):
+    if path := os.environ.get("GITHUB_OUTPUT"):
         values = {"digest": result.digest, "reference": result.reference, "tags": "\n".join(result.tags)}
         _append(path, "".join(map(_output, values, values.values())))
-    if path := environment.get("GITHUB_STEP_SUMMARY"):
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
         _append(path, _summary(result, notes))
 
 
-def report_failure(failed: "Failure", environment: Mapping[str, str] = os.environ) -> None:
+def report_failure(failed: "Failure") -> None:
     """Write the step's summary of a command that failed."""
-    if path := environment.get("GITHUB_STEP_SUMMARY"):
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
         lines = ["### cogpack", "", f"**error:** {_marked(failed.message)}", "", f"next: {_marked(failed.next_step)}"]
         _append(path, "\n".join(lines) + "\n\n")
 

@@ -48,11 +48,11 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
         return self.lock.platforms[self.project.config.pack.platform]
 
 
-def prepare(session: Session, project: Project, *, writes: bool, locked: bool = False) -> Prepared:
+def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
     """Prepare what is done for one platform alone; an `InputError` where the project is for several. The arguments are
     those of `prepare_each`."""
     assert project.config.pack.platform
-    (prepared,) = prepare_each(session, project, writes=writes, locked=locked)
+    (prepared,) = prepare_each(session, project, writes=writes)
     return prepared
 
 

@@ -341,8 +341,8 @@ def test_what_a_layer_comes_out_as_does_not_depend_on_times_or_place(tmp_path: P
     write(tree, "a/y")
     write(tree, "a/x")
     assert tar_bytes(one.entries) == tar_bytes(capture(tree, before).entries)
-    source = CapturedSource("run", one.entries, "key")
-    assert (source.name, source.key(), source.entries()) == ("run", "key", one.entries)
+    source = CapturedSource("run", one.entries)
+    assert (source.name, source.entries()) == ("run", one.entries)
 
 
 def v3(root: int) -> bytes:

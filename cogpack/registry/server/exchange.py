@@ -136,7 +136,6 @@ class Exchange(BaseHTTPRequestHandler):
         if self._answered:
             self.close_connection = True
             return
-        self.close_connection = self.close_connection or refusal.close
         headers = {"Content-Type": "application/json", **refusal.headers}
         self.answer(refusal.status, refusal.body, headers)
 

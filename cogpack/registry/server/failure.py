@@ -6,14 +6,10 @@ from cogpack.oci import encode
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault of the server
-    """Raised to answer an error. `code` is one of the spec's; `headers` go out with the answer. `close`: the end of the
-    request can't be told."""
+    """Raised to answer an error. `code` is one of the spec's; `headers` go out with the answer."""
 
-    def __init__(
-        self, status: int, code: str, message: str, *, headers: Mapping[str, str] = {}, close: bool = False
-    ) -> None:
+    def __init__(self, status: int, code: str, message: str, *, headers: Mapping[str, str] = {}) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers
-        self.close = close
         self.body = encode({"errors": [{"code": code, "message": message}]})

@@ -103,14 +103,12 @@ def _member(entry: Entry) -> str:
 class CapturedSource:
     """Gives what was captured as a layer, as long as the tree stays as it is."""
 
-    def __init__(self, name: str, entries: Complete, key: str | None = None) -> None:
+    def __init__(self, name: str, entries: Complete) -> None:
         self.name = name
         self._entries = entries
-        self._key = key
 
-    def key(self) -> str | None:
-        """Name what made it, where that is known."""
-        return self._key
+    def key(self) -> None:
+        """Nothing names what made it."""
 
     def entries(self) -> Iterable[Entry]:
         return self._entries
