@@ -5,6 +5,7 @@ Of an image of a registry the lock has what it has of these; of one without pack
 """
 
 import fnmatch
+import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -44,6 +45,10 @@ _ALSO: Mapping[str, Sequence[str]] = {
 """Other packages than the one of `PROGRAMS` that have a program, too."""
 _OF_WHEELS = frozenset({"cmake", "meson", "ninja"})
 """Programs that a wheel of their name brings."""
+_OF_PROJECTS = {
+    "pget": "https://github.com/replicate/pget/releases/latest/download/pget_$(uname -s)_$(uname -m)",
+}
+"""Programs that are in no package: where their publisher has them, as most projects fetch them."""
 COMPILERS = ("g++", "clang*", "libpython3*-dev")
 
 
@@ -89,6 +94,19 @@ def missing_packages(project: Project, decisions: Decisions, *, asked: Collectio
             advice += f", or leave out {config.where('cogpack.tools')}"
         text = f"{wanting[0].place}{wanting[0].does}{more}, which no package of the image has"
         yield Note(Code.MISSING_PACKAGE, f"{text}: {advice}")
+    if isinstance(decisions.base, DebianBase):  # of an image of a registry nobody knows whether it has them
+        yield from _not_fetched(project, sources)
+
+
+def _not_fetched(project: Project, sources: "Sources") -> Iterator[Note]:
+    """Tell of programs that are in no package, and that no command of `build.run` names, nor a file is called."""
+    for name, address in _OF_PROJECTS.items():
+        started = next((one for one in sources.programs if one.name == name), None)
+        if started is None or is_named(name, project.config):
+            continue
+        if not any(posixpath.basename(file.path) == name for file in project.files()):
+            advice = f"add to build.run: curl -o /usr/local/bin/{name} -L {address} && chmod +x /usr/local/bin/{name}"
+            yield Note(Code.MISSING_PACKAGE, f"{started.place}: runs {name}, which nothing in the image has: {advice}")
 
 
 def is_added(packages: Sequence[str], config: Config) -> bool:

@@ -47,6 +47,20 @@ def test_a_program_that_sources_start_is_told_with_its_package_once(tmp_path: Pa
     ]
 
 
+def test_a_program_that_is_in_no_package_is_told_where_nothing_has_its_name(tmp_path: Path) -> None:
+    source = "import subprocess\nsubprocess.check_call(['pget', '-x', url, dest])\n"
+    fetch = "build:\n  run: ['curl -o /usr/local/bin/pget -L https://h/x && chmod +x /usr/local/bin/pget']\n"
+    assert "".join(told(tmp_path, source)) == (
+        "predict.py:2:1: runs pget, which nothing in the image has: add to build.run: curl -o /usr/local/bin/pget -L "
+        "https://github.com/replicate/pget/releases/latest/download/pget_$(uname -s)_$(uname -m) && "
+        "chmod +x /usr/local/bin/pget"
+    )
+    assert told(tmp_path, source, build=fetch) == []
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/pget").write_text("")
+    assert told(tmp_path, source) == []
+
+
 @pytest.mark.parametrize(
     ("program", "package"),
     [("ffmpeg", "ffmpeg"), ("java", "openjdk-21-jre-headless"), ("awk", "mawk"), ("7z", "7zip"), ("perl", "perl-base")],
