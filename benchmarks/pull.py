@@ -38,7 +38,7 @@ from cogpack.layers.content import LocalFile
 from cogpack.layers.files import FilesSource, Placed
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.known import Outgoing
-from cogpack.layers.weights import Weight, arrange, layer_size
+from cogpack.layers.weights.arrangement import Weight, arrange, layer_size
 from cogpack.oci import OCI_MANIFEST, Platform
 from cogpack.reference import Reference
 from cogpack.session import Session, Settings

@@ -16,6 +16,10 @@ DiffID = NewType("DiffID", str)
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
+def is_digest(text: str) -> bool:
+    return _SHA256.fullmatch(text) is not None
+
+
 def parse_digest(text: object, *, where: str) -> Digest:
     """Check that `text` is a sha256 digest; `where` names the place for the error."""
     if isinstance(text, str) and _SHA256.fullmatch(text):

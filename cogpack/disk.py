@@ -1,7 +1,6 @@
 """This module writes to the machine's disk: files that are whole or not there, and one translation of what the disk
 refuses."""
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -302,6 +301,8 @@ def sync_directory(path: Path) -> None:
 def sync_file_system(file: int) -> None:
     """Make all that was written to the file system of an open file outlive a power cut (syncfs(2)): of many small
     files, in a thousandth of the time that each takes alone."""
+    import ctypes
+
     if call := getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None):
         if call(file) != 0:
             code = ctypes.get_errno()

@@ -4,7 +4,6 @@ It can deny notes and bases, and allow nothing that somebody else denies; and it
 addresses are mapped to, for where neither the command line, the environment nor cog.yaml does.
 """
 
-import difflib
 import re
 import tomllib
 from collections.abc import Collection, Mapping
@@ -155,6 +154,8 @@ def _parsed(data: bytes, name: str) -> Machine:
 def _check_keys(table: Mapping[str, object], known: Collection[str], where: str) -> None:
     for key in table:
         if key not in known:
+            import difflib
+
             near = difflib.get_close_matches(key[:80], sorted(known), n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise InputError(f"{where}: unknown key {key!r:.80}{hint}", next_step=f"use one of {', '.join(known)}")

@@ -1,11 +1,11 @@
 """Images are opened by the addresses that users write: in a registry or a layout, to read them or to write them."""
 
+from typing import TYPE_CHECKING
+
 from cogpack.errors import InputError
 from cogpack.images.address import Address
 from cogpack.images.graph import Graph, Node, check_platform
-from cogpack.images.image import PLATFORM, FoundImage
 from cogpack.images.interface import Images, WritableImages
-from cogpack.images.layout import LayoutImages
 from cogpack.images.registry import RegistryImage, RegistryImages
 from cogpack.layout import Layout
 from cogpack.notes import Code, Note
@@ -13,6 +13,9 @@ from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Manifest, Platf
 from cogpack.progress import asking
 from cogpack.reference import DEFAULT_TAG, Reference, names_registry
 from cogpack.session import Session
+
+if TYPE_CHECKING:
+    from cogpack.images.image import FoundImage
 
 
 def parse_reference(session: Session, text: str, *, where: str = "reference") -> Reference:
@@ -58,13 +61,15 @@ def open_image(
     *,
     all_platforms: bool = False,
     connections: bool = False,
-) -> FoundImage:
+) -> "FoundImage":
     """Find the image at `target`: `HOST/NAME[:TAG|@DIGEST]`, or `DIR[:NAME]`, an OCI layout. Its manifests are read.
 
     `platform`: `OS/ARCH`, which the image must be for; without it, an index gives the one for linux/amd64, or itself
     with `all_platforms`, and what is no index may be for any. `connections`: a registry gives each of its blobs over
     many at once.
     """
+    from cogpack.images.image import FoundImage
+
     address = parse_address(session, target) if isinstance(target, str) else target
     images, ref = _open(session, address, connections=connections)
     graph, root = _read(session, images, ref, address, platform, all_platforms=all_platforms)
@@ -85,6 +90,8 @@ def _read(
     session: Session, images: Images, ref: str, address: Address, platform: str | None, *, all_platforms: bool
 ) -> tuple[Graph, Node]:
     """Read and check the manifests of what `ref` names among `images`; answers them and their root."""
+    from cogpack.images.image import PLATFORM
+
     # A layout may hold several images: errors name the one that was meant.
     graph = Graph(images.manifest, where=images.name if address.reference else str(address))
     wanted = Platform.parse(platform) if platform else None
@@ -102,6 +109,8 @@ def _read(
 
 def _open(session: Session, address: Address, *, connections: bool) -> tuple[Images, str]:
     """Find where the image is, and its tag or digest there."""
+    from cogpack.images.layout import LayoutImages
+
     if reference := address.reference:
         repository = session.repository(reference)
         fetcher = session.fetcher(repository) if connections else None
@@ -115,6 +124,8 @@ def open_target(session: Session, address: Address, source: Address) -> tuple[Wr
 
     None: by digest only. A directory becomes a layout.
     """
+    from cogpack.images.layout import LayoutImages
+
     tag: str | None = DEFAULT_TAG
     if source.reference and (source.reference.tag or source.reference.digest):
         tag = source.reference.tag

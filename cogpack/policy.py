@@ -4,7 +4,6 @@ The strongest speaks first: the machine's file, which can only deny; `--deny` an
 of cog.yaml for one code; `--deny all`; `all: deny` in cog.yaml; what CI denies by itself.
 """
 
-import difflib
 import threading
 from collections.abc import Mapping, Sequence
 
@@ -167,5 +166,7 @@ def rules(deny: Sequence[str], allow: Sequence[str], *, where: str) -> Rules:
 
 def unknown(code: str) -> str:
     """Return what is said of a code that there is not, with the nearest one."""
+    import difflib
+
     near = difflib.get_close_matches(code[:80], [*Code, ALL], n=1)
     return f"no note has the code {code!r:.80}" + (f"; did you mean {near[0]}?" if near else "")

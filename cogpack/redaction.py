@@ -8,7 +8,6 @@ wherever it begins there; cut off at its end, too, since long texts are cut for 
 
 import base64
 import binascii
-import html
 import json
 import re
 import threading
@@ -121,6 +120,8 @@ def _forms(secret: str) -> Iterable[tuple[bool, str]]:
     lower = re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), percent)
     as_json = json.dumps(secret)[1:-1]
     written = {secret, percent, lower, quote(data), quote_plus(data), as_json, repr(secret)[1:-1]}
+    import html
+
     written |= {html.escape(secret), as_json.replace("<", "\\u003c")}  # as pages have it
     for text in written:
         escaped = re.escape(text)

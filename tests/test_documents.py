@@ -256,7 +256,7 @@ def test_a_config_that_is_two_is_not_read(
     ):  # fmt: skip
         with pytest.raises(InputError, match=REFUSED):
             act()
-    assert present_image(images, reference).layers == {}
+    assert present_image(images, reference, session.facts).layers == {}
 
 
 @pytest.mark.parametrize("spelled", TWICE)

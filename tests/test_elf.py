@@ -9,18 +9,10 @@ import pytest
 from support.debs import narrow_object
 from support.elf import library
 
-from cogpack.elf import (
-    AMD64,
-    ARM64,
-    I386,
-    Elf,
-    PassingElf,
-    ReadAt,
-    Symbols,
-    VersionNeed,
-    read_elf,
-    read_symbols,
-)
+from cogpack.elf.file import AMD64, ARM64, I386, ReadAt
+from cogpack.elf.linking import Elf, VersionNeed, read_elf
+from cogpack.elf.passing import PassingElf
+from cogpack.elf.symbols import Symbols, read_symbols
 from cogpack.sizes import MiB
 
 WHOLE = library(

@@ -15,8 +15,6 @@ from cogpack.disk import UNFINISHED
 from cogpack.errors import CogpackError
 from cogpack.http import Http, Retries, Stream, same_origin
 from cogpack.oci import Descriptor
-from cogpack.registry.pull.connections import Fetcher
-from cogpack.registry.pull.partial import Partial
 from cogpack.registry.pull.tuning import Tuning
 from cogpack.registry.refusals import ExpiredError
 
@@ -38,6 +36,8 @@ class Ranged:
     ) -> None:
         """`attempts`: failures in a row that end a file; `refusal`: what an answer says that holds no file; `place`: of
         a file among the others, lowest first."""
+        from cogpack.registry.pull.connections import Fetcher
+
         self._http = http
         self._attempts = attempts
         self._refusal = refusal
@@ -58,6 +58,8 @@ class Ranged:
         `on_bytes` hears of what is there, and, as a negative number, of what is thrown away. `MismatchError` where the
         server twice has another file.
         """
+        from cogpack.registry.pull.partial import Partial
+
         # Users who share a cache each have their own: nobody's half is believed to be a file of ours.
         unfinished = target.with_name(f"{UNFINISHED}{target.name[:24]}{os.geteuid() & 0xFFFFFFFF:08x}")
         with Partial.open(unfinished, {file.digest: file.size}, self._http.cancellation) as part:

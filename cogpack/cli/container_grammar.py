@@ -2,9 +2,8 @@
 
 from argparse import PARSER
 
-from cogpack.cli import containers
 from cogpack.cli.cog_options import OF_RUNS, cog_options
-from cogpack.cli.grammar import Grammar
+from cogpack.cli.grammar import Acts, Grammar
 from cogpack.cli.options import (
     CONNECTION,
     CONTAINER,
@@ -19,6 +18,8 @@ from cogpack.cli.options import (
     seconds,
     variables,
 )
+
+containers = Acts("containers")
 
 _MARKS = ("--label", "--annotation", "--git", "--paranoid")
 """What makes another image, or digest, and no difference to what is run."""

@@ -9,6 +9,7 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
@@ -24,6 +25,28 @@ _BOOLEANS = {
 }
 _LEFT = 30
 """The widest left column of a help page, in letters."""
+
+
+class Acts:
+    """Stands for a module of acts, `cogpack.cli.NAME`, which is loaded when one of them is run."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Act:
+        act = NamedAct(f"cogpack.cli.{self._name}", name)
+        setattr(self, name, act)
+        return act
+
+
+class NamedAct:
+    """Is the act `name` of a module that need not be loaded yet."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def __call__(self, arguments: argparse.Namespace) -> None:
+        getattr(import_module(self.module), self.name)(arguments)
 
 
 class Topic(NamedTuple):

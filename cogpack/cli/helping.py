@@ -1,7 +1,6 @@
 """Each function here runs one of `cogpack help`, `version` and `completion`. `top`: the grammar of all of cogpack."""
 
 import argparse
-import difflib
 
 from cogpack import __version__
 from cogpack.cli.grammar import Grammar, table, topic_page
@@ -65,6 +64,8 @@ def _show_config(keys: list[str], *, as_schema: bool) -> None:
     told = config_keys()
     for wanted in keys:
         if as_schema or wanted not in told:
+            import difflib
+
             near = difflib.get_close_matches(wanted, told, n=1)
             raise InputError(
                 f"cogpack help {CONFIG} {wanted:.80}: " + ("--schema is of all keys" if as_schema else "no such key"),

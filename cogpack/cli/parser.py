@@ -6,12 +6,10 @@ from contextlib import suppress
 from functools import cache, partial
 
 from cogpack import __version__
-from cogpack.cli import acts, difference, doctors, helping, registries
-from cogpack.cli import cache as cache_acts
-from cogpack.cli.bench import bench_pull, bench_push
+from cogpack.cli import helping
 from cogpack.cli.cog_options import EVERYWHERE, cog_options
 from cogpack.cli.container_grammar import add_containers
-from cogpack.cli.grammar import Act, Grammar
+from cogpack.cli.grammar import Act, Acts, Grammar
 from cogpack.cli.options import (
     CONNECTION,
     IMAGE,
@@ -34,6 +32,9 @@ from cogpack.cli.options import (
 from cogpack.cli.project_grammar import add_projects
 from cogpack.cli.weight_grammar import add_weights
 from cogpack.errors import InputError
+
+acts, difference, registries = Acts("acts"), Acts("difference"), Acts("registries")
+benches, cache_acts, doctors = Acts("bench"), Acts("cache"), Acts("doctors")
 
 _OF_ALL = ("help", "completion")
 """Commands that tell of all commands."""
@@ -162,7 +163,7 @@ def _benches(top: Grammar) -> None:
     pull = bench.command(
         "pull",
         "Measure the way to an image, and tell what a pull takes and what holds it up.",
-        bench_pull,
+        benches.bench_pull,
         example=f"cogpack bench pull {PUSHED}",
     )
     pull.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image")
@@ -178,7 +179,7 @@ def _benches(top: Grammar) -> None:
     push = bench.command(
         "push",
         "Measure the way to a repository, and tell what a push takes and what holds it up.",
-        bench_push,
+        benches.bench_push,
         example="cogpack bench push ghcr.io/me/model",
     )
     push.add_argument("target", metavar="HOST/NAME", help="a repository that you may push to; it stays as it is")

@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-from cogpack.cli import acts, begins, builds, schemas
 from cogpack.cli.cog_options import OF_BUILDS, cog_options
-from cogpack.cli.grammar import Grammar
+from cogpack.cli.grammar import Acts, Grammar
 from cogpack.cli.options import (
     CONNECTION,
     IMAGE,
@@ -22,6 +21,8 @@ from cogpack.cli.options import (
     targets,
     what_is_locked,
 )
+
+acts, begins, builds, schemas = Acts("acts"), Acts("begins"), Acts("builds"), Acts("schemas")
 
 CIS = ("github", "gitlab", "tekton", "argo", "kubernetes")
 """Those that `cogpack.commands.init` knows, which is imported when it is run."""

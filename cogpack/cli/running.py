@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import os
-import platform
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -146,14 +145,10 @@ def _tell(arguments: argparse.Namespace, answer: Answer, late: CogpackError | No
     from cogpack.text import visible
 
     result, line, _ = answer
-    if "metadata_file" in arguments:
-        from cogpack.commands.build import Built  # with all that makes images, which others can do without
-        from cogpack.commands.push import Pushed
-
-        if isinstance(result, Pushed | Built):
-            text = json_output.document(result, arguments.noted)
-            json_output.write_files(result, arguments.digest_file, arguments.metadata_file, text)
-            github.report(result, arguments.noted)
+    if "metadata_file" in arguments and result is not None:  # which is what a push or a build came to
+        text = json_output.document(result, arguments.noted)
+        json_output.write_files(result, arguments.digest_file, arguments.metadata_file, text)
+        github.report(result, arguments.noted)
     if arguments.json and result is not None:
         line = json_output.document(result, arguments.noted, json_output.failure(late) if late else None)
         arguments.answered = True
@@ -180,6 +175,8 @@ def traced(
             write = outlets.enter_context(log_file(Path(path)))
             outlets.enter_context(TRACE.told_to(ALL, write))
         if TRACE.level:
+            import platform
+
             TRACE.decided(f"cogpack {__version__}, Python {platform.python_version()}, {platform.platform()}")
             TRACE.decided(f"arguments: {' '.join(written)}")
         try:

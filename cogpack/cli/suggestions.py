@@ -2,7 +2,6 @@
 it."""
 
 import argparse
-import difflib
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, Self
@@ -181,4 +180,6 @@ def _below(parser: Command) -> Iterator[Command]:
 def near(word: str, names: Iterable[str]) -> list[str]:
     """Return names that begin with `word`, else those that look like it; two at most."""
     begun = [name for name in names if len(word) > 2 and name.startswith(word)]
+    import difflib
+
     return begun[:2] or difflib.get_close_matches(word, list(names), n=1, cutoff=0.7)

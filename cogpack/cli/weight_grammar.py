@@ -1,7 +1,6 @@
 """The grammar of `cogpack weights`."""
 
-from cogpack.cli import weights as weight_acts
-from cogpack.cli.grammar import Grammar
+from cogpack.cli.grammar import Acts, Grammar
 from cogpack.cli.options import (
     CONNECTION,
     OUTPUT,
@@ -14,6 +13,8 @@ from cogpack.cli.options import (
     targets,
     which_image,
 )
+
+weight_acts = Acts("weights")
 
 
 def add_weights(top: Grammar) -> None:

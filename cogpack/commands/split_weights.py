@@ -10,7 +10,7 @@ from cogpack.disk import is_directory, write_whole, writing
 from cogpack.errors import InputError
 from cogpack.layers import tar
 from cogpack.layers.content import Bytes, Content, LocalFile, Slices
-from cogpack.layers.weights import layer_size
+from cogpack.layers.weights.arrangement import layer_size
 from cogpack.layers.weights.gguf import GgufHeader, GgufTensor, make_gguf_header, read_gguf
 from cogpack.layers.weights.pieces import read_local, split_any
 from cogpack.layers.weights.safetensors import Tensor, in_file_order, make_header, read_header

@@ -5,7 +5,6 @@ constructed; merge keys are settled before anything is read. Documents are bound
 and merged pairs counted each time they are followed.
 """
 
-import difflib
 import re
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn, TypeAlias
@@ -311,6 +310,8 @@ class Value:
                 continue
             if not strict and self.document.shares(node):  # where the rest takes its values from
                 continue
+            import difflib
+
             near = difflib.get_close_matches(name[:80], sorted(known), n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             if strict:

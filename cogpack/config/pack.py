@@ -7,7 +7,6 @@ from typing import Literal, TypeVar, get_args
 
 from packaging.utils import canonicalize_name, is_normalized_name
 
-from cogpack.config.apt import apt_archives
 from cogpack.config.document import Value
 from cogpack.config.model import (
     PLAIN_TORCH_INDEX,
@@ -69,6 +68,8 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]
 
 
 def pack_options(value: Value) -> PackOptions:
+    from cogpack.config.apt import apt_archives
+
     fields = value.fields(_PACK, strict=True)
     default = PackOptions()
     base, debian = read_base(fields["base"]) if "base" in fields else (None, default.debian)

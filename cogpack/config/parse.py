@@ -10,10 +10,8 @@ from collections.abc import Mapping
 from packaging.version import Version
 
 from cogpack.config.document import Value, YamlDocument
-from cogpack.config.model import Config, PackOptions
-from cogpack.config.pack import pack_options, parse_reference
+from cogpack.config.model import Config, ManagedWeight, PackOptions
 from cogpack.config.steps import filled, run_steps
-from cogpack.config.weights import managed_weights
 from cogpack.notes import Code
 
 _TOP = ("build", "run", "predict", "train", "image", "model", "concurrency", "environment", "weights", "observability")
@@ -52,7 +50,7 @@ def parse_config(text: bytes, *, path: str = "cog.yaml") -> Config:
         )
     image = _image(top)
     python = _python(build["python_version"]) if "python_version" in build else None
-    pack = pack_options(top["cogpack"]) if "cogpack" in top else PackOptions()
+    pack = _pack(top)
     return Config(
         predict=_predict(top),
         train=_target(top["train"]) if "train" in top else None,
@@ -70,7 +68,7 @@ def parse_config(text: bytes, *, path: str = "cog.yaml") -> Config:
         environment=_environment(top["environment"], compiles=pack.cuda_toolkit is not None)
         if "environment" in top
         else (),
-        weights=managed_weights(top["weights"], beside=top) if "weights" in top else (),
+        weights=_managed_weights(top),
         traces=_traces(top["observability"], build.get("sdk_version")) if "observability" in top else False,
         pack=pack,
         notes=tuple(document.notes),
@@ -96,12 +94,30 @@ def _target(value: Value) -> str:
     return text
 
 
+def _pack(top: Mapping[str, Value]) -> PackOptions:
+    if "cogpack" not in top:
+        return PackOptions()
+    from cogpack.config.pack import pack_options
+
+    return pack_options(top["cogpack"])
+
+
+def _managed_weights(top: Mapping[str, Value]) -> tuple[ManagedWeight, ...]:
+    if "weights" not in top:
+        return ()
+    from cogpack.config.weights import managed_weights
+
+    return managed_weights(top["weights"], beside=top)
+
+
 def _image(top: Mapping[str, Value]) -> str | None:
     if "image" in top and "model" in top:
         top["model"].fail("stands beside image", next_step="keep one of the two")
     value = top.get("image") or top.get("model")
     if value is None:
         return None
+    from cogpack.config.pack import parse_reference
+
     text = filled(value)
     reference = parse_reference(value, text)
     if "model" in top and (reference.tag or reference.digest):

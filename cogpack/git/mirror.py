@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cogpack.disk import locked_by, write_whole, writing
 from cogpack.errors import CogpackError, MismatchError, UnavailableError
 from cogpack.git.program import Git, GitFailedError, translated
-from cogpack.git.reader import Objects
-from cogpack.git.refs import Refs
 from cogpack.progress import Cancellation, Progress
+
+if TYPE_CHECKING:
+    from cogpack.git.reader import Objects
+    from cogpack.git.refs import Refs
 
 _TRIES = 3
 _AT_ONCE = 200
@@ -52,8 +55,10 @@ class Mirrors:
         self._cancellation = cancellation
         self._refs: dict[str, Refs] = {}
 
-    def refs(self, url: str) -> Refs:
+    def refs(self, url: str) -> "Refs":
         """Ask a server what it has, once."""
+        from cogpack.git.refs import Refs
+
         if url not in self._refs:
             task = self._progress.task(url, None, "ask")
             words = ("ls-remote", "--symref", "--", self._mapped(url))
@@ -64,9 +69,11 @@ class Mirrors:
             self._refs[url] = Refs.parse(said)
         return self._refs[url]
 
-    def objects(self, url: str, oids: Sequence[str], depth: int = 0) -> Objects:
+    def objects(self, url: str, oids: Sequence[str], depth: int = 0) -> "Objects":
         """Open a mirror that has `oids`, the first of which is a commit, with its history: so many commits of it, or
         all."""
+        from cogpack.git.reader import Objects
+
         return Objects(self._git, self.directory(url, oids, depth))
 
     def directory(self, url: str, oids: Sequence[str], depth: int = 0) -> Path:

@@ -12,8 +12,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import certifi
-
 from cogpack.errors import InputError
 from cogpack.home import home
 
@@ -91,6 +89,8 @@ class Authorities:
                     f"SSL_CERT_DIR: {directory}: {error.strerror}", next_step="correct or unset SSL_CERT_DIR"
                 ) from error
         if not chosen and not directories:
+            import certifi
+
             yield system_bundle() or Path(certifi.where()), True
 
 

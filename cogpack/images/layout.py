@@ -9,7 +9,6 @@ from cogpack.errors import CogpackError, InputError
 from cogpack.http import backoff
 from cogpack.images.graph import Node
 from cogpack.images.interface import Blobs
-from cogpack.images.referrers import add_to_fallback, fallback_entries, of_type
 from cogpack.layout import Layout
 from cogpack.oci import (
     CONFIG_LIMIT,
@@ -57,6 +56,8 @@ class LayoutImages:
 
     def referrers(self, subject: Digest, *, artifact_type: str | None = None) -> tuple[Descriptor, ...]:
         """List them as in a registry without the API (by us, by regclient), or nameless in the index (by oras)."""
+        from cogpack.images.referrers import fallback_entries, of_type
+
         found = (*fallback_entries(self, subject), *self._nameless.get(subject, ()))
         return of_type({entry.digest: entry for entry in found}.values(), artifact_type)
 
@@ -111,6 +112,8 @@ class LayoutImages:
 
     def put_referrer(self, node: Node) -> None:
         """Add it to the list of the fallback tag: a layout has no other."""
+        from cogpack.images.referrers import add_to_fallback
+
         self.layout.add(node.data)
         add_to_fallback(self, node, pause=lambda attempt: self._cancellation.wait(backoff(attempt)))
 

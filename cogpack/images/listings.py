@@ -11,20 +11,20 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import msgspec
 
-from cogpack.decompress import decompressed
 from cogpack.digest import DiffID, Hasher
 from cogpack.disk import write_whole, writing
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layers.debs.effects.ldcache import SharedObject, read_shared_object
-from cogpack.layers.debs.over.ground import is_kept
 from cogpack.oci import LayerInfo
 from cogpack.seal import Seal
 from cogpack.sizes import MiB
-from cogpack.untar import Member, Untar
+
+if TYPE_CHECKING:
+    from cogpack.untar import Member, Untar
 
 _LIBRARY = re.compile(r"(?:.*/)?(?:lib|ld-)[^/]*\.so[^/]*")
 _LIBC = re.compile(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so)")
@@ -113,6 +113,9 @@ class Listings:
         A `MismatchError` where blob or tar are others than `layer` says: layers of ours are known by the diff IDs of
         those below them, so that an image which claims another's would have its files in what both share.
         """
+        from cogpack.decompress import decompressed
+        from cogpack.untar import Untar
+
         if (found := self.kept(layer, where=where)) is not None:
             return found
         stored, plain = Hasher(), Hasher()
@@ -147,7 +150,9 @@ def _bytes(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
 
 
-def _members(layer: Untar, where: str) -> Iterator[Listed]:
+def _members(layer: "Untar", where: str) -> Iterator[Listed]:
+    from cogpack.layers.debs.over.ground import is_kept
+
     kept = size = 0
     for member in layer:
         size += _MEMBER + len(member.path) + len(member.link)
@@ -182,7 +187,7 @@ def _members(layer: Untar, where: str) -> Iterator[Listed]:
         yield _listed(member, data, shared_object, glibc)
 
 
-def _listed(member: Member, data: bytes | None, shared_object: SharedObject | None, glibc: str) -> Listed:
+def _listed(member: "Member", data: bytes | None, shared_object: SharedObject | None, glibc: str) -> Listed:
     return Listed(
         member.path,
         member.kind,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from cogpack.digest import Digest
@@ -14,8 +15,10 @@ from cogpack.images.interface import Blobs
 from cogpack.images.referrers import add_to_fallback, check_count, fallback_entries, of_type
 from cogpack.oci import CONFIG_LIMIT, MANIFEST_TYPES, OCI_INDEX, Descriptor, FoundManifest, Index, decode
 from cogpack.reference import DEFAULT_TAG, Reference
-from cogpack.registry.pull.connections import Fetcher
 from cogpack.registry.repository import Repository
+
+if TYPE_CHECKING:
+    from cogpack.registry.pull.connections import Fetcher
 
 _TELLING = (401, 403, 408, 429)
 """Of the refusals these say something; any other, of an endpoint that many servers have never heard of, says no."""
@@ -28,7 +31,7 @@ class RegistryImages:
     With `fetcher`, a blob comes over many connections; without, over one.
     """
 
-    def __init__(self, repository: Repository, fetcher: Fetcher | None = None) -> None:
+    def __init__(self, repository: Repository, fetcher: "Fetcher | None" = None) -> None:
         self.repository = repository
         self.name = repository.reference.name
         self.origin = repository.requests.base

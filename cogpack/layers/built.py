@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from cogpack.decompress import decompressed
 from cogpack.digest import DiffID, Digest, Hasher, sha256
 from cogpack.errors import MismatchError
 from cogpack.layers import tar
@@ -177,6 +176,8 @@ class BaseLayer:
         return self._read(self.info.descriptor)
 
     def _pass(self, passes: _Passes, form: Form) -> Iterator[bytes]:
+        from cogpack.decompress import decompressed
+
         stored = Hasher()
         blocks = stored.watch(self._read(self.info.descriptor))
         if form is Form.STORED:

@@ -12,10 +12,6 @@ from packaging.utils import canonicalize_name
 
 from cogpack.digest import DiffID, Digest, sha256
 from cogpack.layers.content import Bytes
-from cogpack.layers.debs.effects.ldcache import CACHE, CONF, SharedObject, find_libraries, includes, join_caches
-from cogpack.layers.debs.effects.ldcache_file import format_cache, parse_cache
-from cogpack.layers.debs.over.ground import Unread
-from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import Entry, File, Symlink
 from cogpack.layers.wheels.libraries import WheelLibrary
 from cogpack.layers.wheels.source import WheelFile
@@ -64,6 +60,10 @@ class LibraryCacheSource:
         return sha256(encode([_RECIPE, self._arch, list(self._ground), sorted(one.sha256 for one in self.wheels)]))
 
     def entries(self) -> Iterable[Entry]:
+        from cogpack.layers.debs.effects.ldcache import CACHE, CONF, find_libraries, includes, join_caches
+        from cogpack.layers.debs.effects.ldcache_file import format_cache, parse_cache
+        from cogpack.layers.debs.tree import Tree
+
         found = {one.path: one for one in self._libraries(self.wheels) if _DIRECTORY.fullmatch(one.directory)}
         directories = sorted({one.directory for one in found.values()})
         tree = Tree({path: _file(one) for path, one in found.items()})
@@ -81,5 +81,8 @@ class LibraryCacheSource:
 
 
 def _file(one: WheelLibrary) -> File:
+    from cogpack.layers.debs.effects.ldcache import SharedObject
+    from cogpack.layers.debs.over.ground import Unread
+
     known = SharedObject(one.elf.machine, one.elf.soname or "") if one.elf.shared else None
     return File(one.path, Unread(one.path, one.size, known))

@@ -12,7 +12,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from cogpack.digest import parse_digest
-from cogpack.elf import SystemVersions
+from cogpack.elf.system_versions import SystemVersions
 from cogpack.errors import InputError
 from cogpack.lockfile.interpreter import Python
 from cogpack.lockfile.table import DAMAGED, FILE, LockedDiffID, LockedDigest, LockedPath, LockedSize, LockTable

@@ -16,7 +16,6 @@ from cogpack.lockfile import (
     input_digests,
     read_lock,
 )
-from cogpack.locking.changes import build_lines, change_lines, changes, holdings, unlike_versions
 from cogpack.locking.deviations import check_cuda, notes_of
 from cogpack.locking.executable_stacks import stack_notes
 from cogpack.locking.lines.lacking import lacks_pins
@@ -24,7 +23,6 @@ from cogpack.locking.lines.pip.breaks import break_notes
 from cogpack.locking.minimum_driver import minimum_driver
 from cogpack.locking.missing_imports import local_modules, look_at_imports
 from cogpack.locking.recommended import recommended
-from cogpack.locking.shared_versions import moved_locks
 from cogpack.locking.unasked import other_unasked, unasked_lines, unasked_notes
 from cogpack.locking.weights.remote import changed_uses
 from cogpack.locking.wheels.building import Building
@@ -53,6 +51,8 @@ def lock(
     Present pins are kept where they still fit, but for those of `upgrade`. `building`: of wheels that nobody
     publishes; `seeds`: versions of wheels that go before present pins.
     """
+    from cogpack.locking.changes import build_lines, change_lines, changes, holdings, unlike_versions
+
     began = time.monotonic()
     session.notes.show_all()
     check_requirements(session, project, building)
@@ -94,6 +94,8 @@ def lock(
 def check_lock(session: Session, project: Project) -> Lock:
     """The lock; `MismatchError` where it is absent or was made from other inputs, those of other locks among them. No
     server is asked."""
+    from cogpack.locking.shared_versions import moved_locks
+
     found = read_lock(project.root)
     if found is None:
         raise MismatchError(f"{project.root / FILE}: there is no lock", next_step="run cogpack lock and commit it")

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from cogpack.config import Config, Suite
-from cogpack.elf import wants_executable_stack
 from cogpack.lockfile import Decisions, LockedExecutableStack, LockedWheel
 from cogpack.lockfile.base_kinds import Base
 from cogpack.locking.wheels.outlines import Outlines
@@ -75,6 +74,8 @@ def stack_notes(config: Config, decisions: Decisions) -> Iterator[Note]:
 
 
 def _of_wheel(outlines: Outlines, wheel: LockedWheel) -> list[LockedExecutableStack]:
+    from cogpack.elf.linking import wants_executable_stack
+
     _, outline = outlines.of(wheel)
     return [
         LockedExecutableStack(wheel=wheel.filename, library=name.rpartition("/")[2])

@@ -13,7 +13,6 @@ from cogpack.artifacts import Artifact
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.layers.content import LocalFile
-from cogpack.layers.debs.deb.archive import control_end, read_control
 from cogpack.layers.debs.deb.package import DebFile
 from cogpack.lockfile.base_kinds import LockedDeb
 from cogpack.locking.recommended import LEAVES_OUT
@@ -114,11 +113,15 @@ def _placed(error: InputError, found: "Brought", places: Mapping[str, str]) -> s
 
 def fetched_control(session: Session, deb: LockedDeb, urls: Iterable[str]) -> bytes:
     """Give the control file of a package that is fetched whole, and so verified."""
+    from cogpack.layers.debs.deb.archive import read_control
+
     with session.store.fetch(deb_artifact(deb), lambda: urls).open("rb") as stream:
         return read_control(stream, where=f"package {deb.name} {deb.version}")["control"]
 
 
 def _control(session: Session, deb: LockedDeb, mirror: _Mirror) -> dict[str, bytes]:
+    from cogpack.layers.debs.deb.archive import control_end, read_control
+
     where = f"package {deb.name} {deb.version}"
     artifact = deb_artifact(deb)
     if session.store.find(artifact):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from cogpack.config import PLATFORMS
-from cogpack.digest import DiffID, Digest
+from cogpack.digest import DiffID, Digest, is_digest
 from cogpack.errors import InputError
 from cogpack.images.interface import Images
 from cogpack.layers.facts import Facts
@@ -179,8 +179,12 @@ class PresentImage(msgspec.Struct, frozen=True):
     blobs: frozenset[Digest] = frozenset()
 
 
-def present_image(images: Images, tag: Reference) -> PresentImage:
-    """Ask what `tag` names, and what its layer descriptors say that their keys came out as."""
+def present_image(images: Images, tag: Reference, facts: Facts) -> PresentImage:
+    """Ask what `tag` names, and what its layer descriptors say that their keys came out as.
+
+    The config, which has the diff IDs, is asked for only where `facts` do not say the same of these keys: so an image
+    that was pushed from here costs one request.
+    """
     assert tag.tag is not None
     found = images.manifest(tag.tag)
     if found is None:
@@ -190,8 +194,11 @@ def present_image(images: Images, tag: Reference) -> PresentImage:
         blobs: set[Digest] = set()
         for manifest in _manifests(images, found, where=str(tag)):
             blobs |= {layer.digest for layer in manifest.layers}
-            config = images.blob_bytes(manifest.config)
-            said |= _said(manifest, read_config(config, ImageConfig, where=str(tag)).diff_ids)
+            here = _said_here(manifest, facts)
+            if here is None:
+                config = images.blob_bytes(manifest.config)
+                here = _said(manifest, read_config(config, ImageConfig, where=str(tag)).diff_ids)
+            said |= here
     except InputError:  # somebody else's artifact under this tag: nothing to learn
         return PresentImage(found.digest)
     return PresentImage(found.digest, said, frozenset(blobs))
@@ -214,9 +221,26 @@ def _said(manifest: Manifest, diff_ids: Sequence[str]) -> dict[str, LayerInfo]:
     if len(diff_ids) != len(manifest.layers):
         return {}
     return {
-        layer.annotations[LAYER_KEY]: LayerInfo(
-            Descriptor(media_type=layer.media_type, digest=layer.digest, size=layer.size), DiffID(diff_id)
-        )
-        for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
-        if layer.annotations and LAYER_KEY in layer.annotations
+        key: LayerInfo(blob, DiffID(diff_id))
+        for (key, blob), diff_id in zip(_keyed(manifest), diff_ids, strict=True)
+        if key is not None
     }
+
+
+def _said_here(manifest: Manifest, facts: Facts) -> dict[str, LayerInfo] | None:
+    """Give the same where `facts` know all of it; None where they don't, or say otherwise."""
+    found: dict[str, LayerInfo] = {}
+    for key, blob in _keyed(manifest):
+        if key is not None:
+            info = facts.get(key) if is_digest(key) else None  # it becomes a path
+            if info is None or info.descriptor != blob:
+                return None
+            found[key] = info
+    return found
+
+
+def _keyed(manifest: Manifest) -> Iterator[tuple[str | None, Descriptor]]:
+    """Give the key of each layer, where it is annotated, and its blob."""
+    for layer in manifest.layers:
+        blob = Descriptor(media_type=layer.media_type, digest=layer.digest, size=layer.size)
+        yield (layer.annotations or {}).get(LAYER_KEY), blob

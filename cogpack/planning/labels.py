@@ -5,6 +5,7 @@ since GitHub and others look there.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from cogpack.encodings import is_utf8
 from cogpack.errors import InputError
@@ -12,8 +13,10 @@ from cogpack.images.assemble import Marks
 from cogpack.lockfile import FILE, Lock, parse_lock
 from cogpack.notes import Code, Note
 from cogpack.project import Project
-from cogpack.project.git import Commit, check_commit, committed, read_commit, utc
 from cogpack.session import Session
+
+if TYPE_CHECKING:
+    from cogpack.project.git import Commit
 
 _OURS = ("run.cog.", "dev.cogpack.")
 _SHOWN = 3
@@ -23,6 +26,8 @@ def read_marks(session: Session, project: Project, lock: Lock) -> Marks:
     labels, annotations = _given(session)
     if not _wants_commit(session, project):
         return Marks(labels=labels, annotations=annotations)
+    from cogpack.project.git import read_commit
+
     commit = read_commit(project.root, counts=_counts(session, project, lock), environment=session.environment)
     _tell(session, commit)
     words = _words(commit)
@@ -33,6 +38,8 @@ def check_marks(session: Session, project: Project) -> None:
     """What `read_marks` would refuse should be known before the work of a resolution."""
     _given(session)
     if _wants_commit(session, project):
+        from cogpack.project.git import check_commit
+
         check_commit(project.root, session.environment)
 
 
@@ -44,8 +51,10 @@ def _wants_commit(session: Session, project: Project) -> bool:
     return session.settings.git or project.config.pack.git
 
 
-def _words(commit: Commit) -> dict[str, str]:
+def _words(commit: "Commit") -> dict[str, str]:
     """What the image-spec calls it. Of a changed tree, the revision says so, and there is no version."""
+    from cogpack.project.git import utc
+
     words = {
         "created": utc(commit.created),
         "revision": f"{commit.revision}-dirty" if commit.changed else commit.revision,
@@ -72,6 +81,8 @@ def _counts(session: Session, project: Project, lock: Lock) -> Callable[[str, bo
 
 
 def _same_decisions(session: Session, project: Project, lock: Lock) -> bool:
+    from cogpack.project.git import committed
+
     before = committed(project.root, FILE, session.environment)
     try:
         old = parse_lock(before) if before is not None else None
@@ -80,7 +91,7 @@ def _same_decisions(session: Session, project: Project, lock: Lock) -> bool:
     return old is not None and old.decisions == lock.decisions
 
 
-def _tell(session: Session, commit: Commit) -> None:
+def _tell(session: Session, commit: "Commit") -> None:
     if commit.changed:
         more = len(commit.changed) - _SHOWN
         named = ", ".join(commit.changed[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -15,17 +15,12 @@ from cogpack.config import Config, step_places
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http.authorities import bundle
-from cogpack.images.ground import apply_layer, ground_of, weigh
-from cogpack.images.listings import Listed
-from cogpack.images.root_file_system import RootFileSystem, too_many
 from cogpack.layers.built import BaseLayer
 from cogpack.layers.entry import Entry
 from cogpack.layers.files import Placed, drain
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.listed import ListedFiles
-from cogpack.layers.weights import WEIGHTS
-from cogpack.layers.weights.probe import PROFILE, probe_local
-from cogpack.layers.weights.remote import Reader
+from cogpack.layers.weights.arrangement import WEIGHTS, remembered_probe
 from cogpack.lockfile import (
     FILE,
     Decisions,
@@ -62,7 +57,9 @@ from cogpack.runtime.contract import project_path
 from cogpack.session import Session
 
 if TYPE_CHECKING:
+    from cogpack.images.listings import Listed
     from cogpack.layers.clones import CloneSource
+    from cogpack.layers.weights.remote import Reader
     from cogpack.planning.steps.changes import Coding, StepChanges
     from cogpack.resolve.pip import Pages
     from cogpack.resolve.wheels.indexes import Indexes
@@ -118,9 +115,7 @@ def suppliers(
         cloned=cloned,
         listed=partial(ListedFiles, fingerprints, str(project.root)),
         part=fingerprints.when_read,
-        probe=lambda content, header: int(
-            fingerprints.remember(content, PROFILE, lambda: str(probe_local(content, header)))
-        ),
+        probe=partial(remembered_probe, fingerprints),
         read=read,
     )
 
@@ -195,7 +190,7 @@ def _package(session: Session, config: Config, releases: Sequence[DebianRelease]
     return Input(supply=session.supply, artifact=deb_artifact(deb), noun="Debian package", urls=urls)
 
 
-def _hub_file(session: Session, file: LockedHubFile) -> Reader:
+def _hub_file(session: Session, file: LockedHubFile) -> "Reader":
     if session.depot:
         return session.depot.open(file.sha256, file.size, f"{file.repository}/{file.path}")
     return open_hub_file(session.servers.hub, file)
@@ -310,7 +305,7 @@ class _Wheels:
         self._listed |= {wheel.sha256: found.get(wheel.sha256, []) for wheel in missing}
 
 
-def _members(session: Session, layer: BaseLayer) -> Iterable[Listed]:
+def _members(session: Session, layer: BaseLayer) -> "Iterable[Listed]":
     task = session.progress.task(layer.name, layer.info.descriptor.size, "list")
 
     @contextmanager
@@ -332,6 +327,9 @@ def _blob(session: Session, reference: Reference, descriptor: Descriptor, *, pat
 
 def _ground(session: Session, reference: Reference, layers: Sequence[BaseLayer]) -> Mapping[str, Entry]:
     """List what an image's layers hold, each streamed where this machine has not seen it yet."""
+    from cogpack.images.ground import apply_layer, ground_of, weigh
+    from cogpack.images.root_file_system import RootFileSystem, too_many
+
     files: RootFileSystem[Listed] = RootFileSystem(too_many(str(reference)), weigh)
     for layer in layers:
         apply_layer(files, _members(session, layer))

@@ -1,12 +1,12 @@
 """A project is a directory with a config; what is read of it is read once."""
 
-import difflib
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,10 +24,11 @@ from cogpack.project.inputs import ProjectInputs, read_inputs
 from cogpack.project.lfs import LfsAttributes
 from cogpack.project.links import Links
 from cogpack.project.secrets import secret_notes
-from cogpack.project.source_trees import below, copy_tree, tree_digest
-from cogpack.project.weight_splits import SplitRules
 from cogpack.project.weights import WeightRules
 from cogpack.requirements.model import LocalPath, Requirements, SourceLine
+
+if TYPE_CHECKING:
+    from cogpack.project.weight_splits import SplitRules
 
 _IGNORE_FILE = ".dockerignore"
 _MAX_SOURCE = 16 * 1024 * 1024
@@ -72,9 +73,11 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         for end in ends:
             yield from self._ends.get(end, ())
 
-    def split_rules(self, managed: Mapping[str, Callable[[], bytes]]) -> SplitRules:
+    def split_rules(self, managed: Mapping[str, Callable[[], bytes]]) -> "SplitRules":
         """Make the rules by which weights are split over layers. `managed`: small files of managed weights, by path,
         that tell about them."""
+        from cogpack.project.weight_splits import SplitRules
+
         paths = {file.path for file in self.files()} | managed.keys()
         links = [self._resolved(file.path) for file in self.files() if file.kind == "symlink"]
         return SplitRules(
@@ -108,10 +111,14 @@ class Project(msgspec.Struct, frozen=True, dict=True):
 
     def tree_digest(self, line: SourceLine) -> str:
         """Tell the directory that `line` names apart from all others, as far as it decides what is installed."""
+        from cogpack.project.source_trees import below, tree_digest
+
         return tree_digest(self.root, below(self.root, self.files(), line), editable=line.editable)
 
     def copy_tree(self, line: SourceLine, into: Path) -> None:
         """Copy the directory that `line` names, without what `.dockerignore` leaves out."""
+        from cogpack.project.source_trees import below, copy_tree
+
         copy_tree(self.root, below(self.root, self.files(), line), into)
 
     def archive_key(self, file: str) -> bytes:
@@ -144,6 +151,8 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         beside: list[str] = []
         with suppress(OSError):
             beside = [found.name for found in (self.root / directory).iterdir() if found.suffix == ".py"]
+        import difflib
+
         near = difflib.get_close_matches(name, sorted(beside), n=1)
         meant = f"; did you mean {posixpath.join(directory, near[0])}?" if near else ""
         where = f"{self.config.where(key)}: {path:.200}"

@@ -6,6 +6,7 @@ A layer is the unit of retry: bodies can be read again from their start, and mos
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cogpack.digest import Digest, parse_digest, sha256
@@ -16,16 +17,14 @@ from cogpack.reference import Reference
 from cogpack.registry.auth.authorizer import Tokens
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.profiles import profile
-from cogpack.registry.pull.connections import reading
-from cogpack.registry.pull.mirrors import Mirror, MirrorError
-from cogpack.registry.push.mount_or_upload import mount_or_open
-from cogpack.registry.push.protocol import Answer, Blob
-from cogpack.registry.push.requests import HttpUploadRequests
 from cogpack.registry.push.shapes import Shapes
-from cogpack.registry.push.upload import upload
 from cogpack.registry.refusals import ExpiredError
 from cogpack.registry.requests import Requests
 from cogpack.trace import TRACE
+
+if TYPE_CHECKING:
+    from cogpack.registry.pull.mirrors import Mirror
+    from cogpack.registry.push.protocol import Answer
 
 _ACCEPT = ", ".join(MANIFEST_TYPES)
 _FEW = 2
@@ -49,7 +48,7 @@ class Repository:
         *,
         actions: tuple[str, ...] = ("pull",),
         tokens: Tokens | None = None,
-        mirrors: Sequence[Mirror] = (),
+        mirrors: "Sequence[Mirror]" = (),
         patient: bool = True,
     ) -> None:
         self.reference = reference
@@ -136,6 +135,8 @@ class Repository:
 
     def blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]:
         """Open a blob; drained, its bytes were verified. After a `MirrorError` another place is asked."""
+        from cogpack.registry.pull.connections import reading
+
         return reading(self, descriptor, self._requests.http.cancellation)
 
     @contextmanager
@@ -182,6 +183,8 @@ class Repository:
 
     def blame_mirror(self, why: CogpackError) -> bool:
         """Hear that the bytes of a blob were wrong. True if a mirror gave them, perhaps: it is not asked any more."""
+        from cogpack.registry.pull.mirrors import MirrorError
+
         if isinstance(why, MirrorError):
             return True
         wrong = [mirror for mirror in self._mirrors if mirror.sent_wrong_bytes(why)]
@@ -191,11 +194,13 @@ class Repository:
         """Count the failures of a blob whose requests are the caller's."""
         return self._requests.http.retries(math.inf if self._patient else _FEW, wait_out=self._patient)
 
-    def _mirrors_of(self, digest: str) -> Iterator[Mirror]:
+    def _mirrors_of(self, digest: str) -> "Iterator[Mirror]":
         return (mirror for mirror in self._mirrors if mirror.may_have(Digest(digest)))
 
     def blob_bytes(self, descriptor: Descriptor, *, limit: int) -> bytes:
         """Read a small blob into memory; one larger than `limit` is an `InputError`."""
+        from cogpack.registry.pull.mirrors import MirrorError
+
         if descriptor.size > limit:
             raise InputError(
                 f"{self._name}: {descriptor.digest} has {descriptor.size} bytes, more than {limit}",
@@ -210,11 +215,13 @@ class Repository:
 
     # Sending
 
-    def mount_or_open(self, digest: Digest, *sources: str, name: str = "") -> Answer | None:
+    def mount_or_open(self, digest: Digest, *sources: str, name: str = "") -> "Answer | None":
         """Mount a blob from a repository of `sources` of this registry; None: mounted. Else see `upload`'s `opened`."""
+        from cogpack.registry.push.mount_or_upload import mount_or_open
+
         return mount_or_open(self._requests, digest, sources, name=name or f"{self._name}: {digest}")
 
-    def cancel(self, opened: Answer) -> None:
+    def cancel(self, opened: "Answer") -> None:
         """End an upload that nobody will use."""
         if opened.location:
             self._requests.cancel(opened.location)
@@ -227,7 +234,7 @@ class Repository:
         finished: Callable[[], Digest],
         on_bytes: Callable[[int], None] = lambda _: None,
         name: str = "",
-        opened: Answer | None = None,
+        opened: "Answer | None" = None,
     ) -> None:
         """Send one blob. Each iteration of `blocks` is a whole pass over its bytes.
 
@@ -235,6 +242,10 @@ class Repository:
         block that goes out, and before it goes out again, of the same as a negative number. `opened`: from
         `mount_or_open`. `name`: for errors.
         """
+        from cogpack.registry.push.protocol import Blob
+        from cogpack.registry.push.requests import HttpUploadRequests
+        from cogpack.registry.push.upload import upload
+
         known = Blob(descriptor.digest, descriptor.size) if descriptor else None
         requests = HttpUploadRequests(
             self._requests,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from cogpack.requirements.model import Selection
-from cogpack.requirements.pinned import at_address, at_commit, file_in_project, from_index, in_project, pinned
-from cogpack.requirements.toml_text import Line, TomlText
 
 if TYPE_CHECKING:
     from packaging.pylock import Package
+
+    from cogpack.requirements.toml_text import Line, TomlText
 
 _NAME = re.compile(r"pylock(?:\.[^.]+)?\.toml")
 
@@ -21,9 +21,11 @@ def is_pylock(filename: str) -> bool:
     return _NAME.fullmatch(filename) is not None
 
 
-def pylock_lines(file: TomlText, selection: Selection) -> list[Line]:
+def pylock_lines(file: "TomlText", selection: Selection) -> "list[Line]":
     """Give the packages that the lock has for the image, and the indexes that they are from."""
     from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError  # for few projects
+
+    from cogpack.requirements.toml_text import Line
 
     try:
         lock = Pylock.from_dict(file.document)
@@ -51,7 +53,9 @@ def pylock_lines(file: TomlText, selection: Selection) -> list[Line]:
     return list({line.text: line for line in found}.values())
 
 
-def _lines(file: TomlText, package: "Package", number: int) -> Iterator[str]:
+def _lines(file: "TomlText", package: "Package", number: int) -> Iterator[str]:
+    from cogpack.requirements.pinned import at_address, at_commit, file_in_project, from_index, in_project, pinned
+
     name = package.name
     if (vcs := package.vcs) is not None:
         yield at_commit(name, vcs.url or in_project(vcs.path or "."), vcs.commit_id, vcs.subdirectory)

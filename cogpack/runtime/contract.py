@@ -3,7 +3,7 @@
 Everything here is a pure function of the config and the schema.
 """
 
-from importlib.resources import files
+from pathlib import Path
 
 import msgspec
 
@@ -30,6 +30,7 @@ FREEZE_LABEL = "run.cog.pip_freeze"
 SCHEMA_LABEL = "run.cog.openapi_schema"
 """Label, and annotation of the manifest where it is short enough."""
 
+_INSIDE = Path(__file__).with_name("inside")
 _SDK = ">=0.23.1,<0.24"
 """What `build.sdk_version` unset means: the series whose run-time contract is known here."""
 
@@ -44,11 +45,11 @@ def project_path(path: str) -> str:
 
 
 def join_program() -> bytes:
-    return (files("cogpack.runtime") / "inside" / "join.py").read_bytes()
+    return (_INSIDE / "join.py").read_bytes()
 
 
 def probe_program() -> bytes:
-    return (files("cogpack.runtime") / "inside" / "probe.py").read_bytes()
+    return (_INSIDE / "probe.py").read_bytes()
 
 
 def sdk_requirement(config: Config) -> str:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,11 +14,12 @@ from cogpack.layers.layer import Body, Form
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, FoundManifest, Image, ImageIndex, LayerInfo
 from cogpack.registry.push.blob_origins import BlobOrigins
-from cogpack.registry.push.protocol import Answer
 from cogpack.registry.refusals import MissingBlobError
 from cogpack.sinks.copies import Copies, Copy
-from cogpack.sinks.sink import drain, put_image, put_index
 from cogpack.trace import TRACE
+
+if TYPE_CHECKING:
+    from cogpack.registry.push.protocol import Answer
 
 _LONG = 30 * 60.0
 """Seconds after which a registry may have thrown away what no manifest names yet (Quay: an hour)."""
@@ -53,6 +55,8 @@ class RegistrySink:
         self._lock = threading.Lock()
 
     def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
+        from cogpack.sinks.sink import drain
+
         known = layer.known
         if known is None and layer.read_first:
             known = layer.copy_to(lambda body: drain(body, on_bytes))
@@ -85,8 +89,10 @@ class RegistrySink:
         return self._sent(layer, known, opened, on_bytes)
 
     def _sent(
-        self, layer: Outgoing, known: LayerInfo | None, opened: Answer | None, on_bytes: Callable[[int], None]
+        self, layer: Outgoing, known: LayerInfo | None, opened: "Answer | None", on_bytes: Callable[[int], None]
     ) -> LayerInfo:
+        from cogpack.sinks.sink import drain
+
         if known is not None and self._copies is not None:
             blob = known.descriptor
 
@@ -128,6 +134,8 @@ class RegistrySink:
         return made
 
     def put(self, image: Image) -> Descriptor:
+        from cogpack.sinks.sink import put_image
+
         if self._clock() - self._begun > _LONG:
             self._restore()
         try:
@@ -142,6 +150,8 @@ class RegistrySink:
 
     def put_index(self, index: ImageIndex) -> Descriptor:
         """Store it, by digest: its images are there."""
+        from cogpack.sinks.sink import put_index
+
         return put_index(self._images, index)
 
     def _restore(self) -> None:

@@ -4,13 +4,14 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from cogpack import __version__
 from cogpack.cli import run
-from cogpack.cli.grammar import Grammar, topic_page
+from cogpack.cli.grammar import Grammar, NamedAct, topic_page
 from cogpack.cli.helping import EXIT_CODES, SHELLS
 from cogpack.cli.options import CONNECTION, TOPICS
 from cogpack.cli.parser import parser, read
@@ -57,7 +58,8 @@ def test_every_command_has_an_example_that_it_reads_and_every_argument_a_help(na
         assert action.metavar or action.nargs == 0, action.dest
     words = command.example.split(" > ")[0].removeprefix("docker run -p 5000:5000 $(").removesuffix(")").split()
     assert " ".join(words).startswith(name)
-    assert parser().parse_args(words[1:]).act
+    act = parser().parse_args(words[1:]).act
+    assert not isinstance(act, NamedAct) or callable(getattr(import_module(act.module), act.name))
     if words[1] not in ("help", "completion"):  # whose acts hold the grammar
         assert read(words[1:]) == parser().parse_args(words[1:]), "its command's grammar alone reads the same"
         assert [*parser(words[1]).commands] == [words[1]]

@@ -21,7 +21,8 @@ from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, Uncompressed
 from cogpack.layers.content import LocalFile
 from cogpack.layers.fingerprints import Fingerprints
-from cogpack.layers.weights import JoinSource, Weight, arrange
+from cogpack.layers.weights.arrangement import Weight, arrange
+from cogpack.layers.weights.opaque import JoinSource
 from cogpack.model_files import Rule
 from cogpack.opening import open_image
 from cogpack.registry.server import Server

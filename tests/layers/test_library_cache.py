@@ -11,7 +11,8 @@ from support.wheels import make_wheel, wheel_file
 from support.world import noise
 
 from cogpack.digest import sha256
-from cogpack.elf import AMD64, Elf
+from cogpack.elf.file import AMD64
+from cogpack.elf.linking import Elf
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Codec, SplicedGzip, Zstd
 from cogpack.layers.debs.effects.ldcache_file import Cache, Library, format_cache, parse_cache

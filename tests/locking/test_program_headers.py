@@ -8,7 +8,7 @@ import pytest
 from support.debs import shared_object
 from support.wheels import make_wheel
 
-from cogpack.elf import wants_executable_stack
+from cogpack.elf.linking import wants_executable_stack
 from cogpack.layers.wheels.outline import Outline
 
 STACK = 0x6474E551

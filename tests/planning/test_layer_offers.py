@@ -9,7 +9,7 @@ import pysequoia
 import pytest
 
 from cogpack.digest import DiffID, sha256
-from cogpack.elf import Elf
+from cogpack.elf.linking import Elf
 from cogpack.errors import InputError
 from cogpack.layers.wheels.libraries import WheelLibrary
 from cogpack.oci import OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor, FoundManifest, LayerInfo

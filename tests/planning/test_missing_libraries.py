@@ -12,7 +12,7 @@ from planning.building.test_symbols import ARCH, compiled
 from support.elf import library
 from support.wheels import make_wheel, wheel_file
 
-from cogpack.elf import SystemVersions
+from cogpack.elf.system_versions import SystemVersions
 from cogpack.images.listings import Listed
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Gzip

@@ -19,7 +19,6 @@ from blake3 import blake3
 
 from cogpack.disk import UNFINISHED, write_whole, writing
 from cogpack.errors import CogpackError, InputError
-from cogpack.layers.bytecode.program import LARGEST, most
 from cogpack.layers.content import Content
 from cogpack.layers.spool import Spool, Spooled
 from cogpack.layers.tar import read
@@ -162,6 +161,8 @@ class Packs:
 
     def _write(self, units: Sequence[Unit], place: Path) -> Mapping[str, Sequence[tuple[str, int, int]]]:
         """Write what is to be compiled, in parts of like size; tell of each file in which it is, and its size."""
+        from cogpack.layers.bytecode.program import LARGEST
+
         order: dict[str, list[tuple[str, int, int]]] = {}
         with ExitStack() as stack, writing(place):
             parts: list[BinaryIO] = []
@@ -203,6 +204,8 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _bytecode(stream: BinaryIO, path: str, source: int, spool: Spool) -> Spooled:
+    from cogpack.layers.bytecode.program import most
+
     head = stream.read(4)
     size = int.from_bytes(head, "big")
     data = stream.read(size) if size <= most(source) else b""

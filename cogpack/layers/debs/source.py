@@ -1,18 +1,19 @@
 """A layer can be a whole Debian root file system, one package, or what packages make of a base that is there."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from cogpack.digest import sha256
-from cogpack.layers.debs.apt_sources import AptSource, write_sources
-from cogpack.layers.debs.database import write_database, write_policy
-from cogpack.layers.debs.deb.package import DebFile
 from cogpack.layers.debs.deb.unpacking import Unpacking
-from cogpack.layers.debs.merge import link_equal, merge
-from cogpack.layers.debs.tree import Tree, applied
 from cogpack.layers.entry import Directory, Entry, complete
 from cogpack.layers.spool import Once
 from cogpack.oci import encode
 from cogpack.text import count_text
+
+if TYPE_CHECKING:
+    from cogpack.layers.debs.apt_sources import AptSource
+    from cogpack.layers.debs.deb.package import DebFile
+    from cogpack.layers.debs.tree import Tree
 
 _RECIPE = "debs/2"
 _OVER = "over/3"
@@ -26,7 +27,7 @@ class DebianSource:
     """
 
     def __init__(
-        self, debs: Sequence[DebFile], *, suite: str, arch: str, unpacking: Unpacking, slim: bool = False
+        self, debs: "Sequence[DebFile]", *, suite: str, arch: str, unpacking: Unpacking, slim: bool = False
     ) -> None:
         self.debs = sorted(debs, key=lambda deb: deb.name)
         self.suite = suite
@@ -34,7 +35,7 @@ class DebianSource:
         self.arch = arch
         self.unpacking = unpacking
         self.tree = Once(lambda: self._made_of(self.debs, ()))
-        self.entries = Once(lambda: link_equal(complete(self.tree(), {})))
+        self.entries = Once(self._linked)
 
     @property
     def name(self) -> str:
@@ -47,13 +48,20 @@ class DebianSource:
     def key(self) -> str:
         return "debs:" + sha256(encode(self.facts)).removeprefix("sha256:")
 
-    def tree_with(self, over: Sequence[DebFile]) -> Tree:
+    def _linked(self) -> Sequence[Entry]:
+        from cogpack.layers.debs.merge import link_equal
+
+        return link_equal(complete(self.tree(), {}))
+
+    def tree_with(self, over: "Sequence[DebFile]") -> "Tree":
         """Make the tree that has the packages `over`, too, which take the place of those of the same name."""
         names = {deb.name for deb in over}
         return self._made_of([deb for deb in self.debs if deb.name not in names], over)
 
-    def _made_of(self, base: Sequence[DebFile], over: Sequence[DebFile]) -> Tree:
+    def _made_of(self, base: "Sequence[DebFile]", over: "Sequence[DebFile]") -> "Tree":
         from cogpack.layers.debs.configure import configure
+        from cogpack.layers.debs.database import write_database, write_policy
+        from cogpack.layers.debs.merge import merge
 
         packages = self.unpacking.read([*base, *over])
         tree = merge(packages[: len(base)], packages[len(base) :], self.arch)
@@ -66,7 +74,7 @@ class DebianSource:
 class PackageSource:
     """Makes the entries of a package's own files, which are the same over every base and beside any other package."""
 
-    def __init__(self, deb: DebFile, *, arch: str, unpacking: Unpacking) -> None:
+    def __init__(self, deb: "DebFile", *, arch: str, unpacking: Unpacking) -> None:
         self.deb = deb
         self.name = f"package: {deb.name} {deb.version}"
         self._arch = arch
@@ -78,9 +86,13 @@ class PackageSource:
         return "debs:" + sha256(encode(facts)).removeprefix("sha256:")
 
     def entries(self) -> Sequence[Entry]:
+        from cogpack.layers.debs.merge import link_equal
+
         return link_equal(complete(self.files(), {}))
 
     def _placed(self) -> Sequence[Entry]:
+        from cogpack.layers.debs.merge import merge
+
         tree = merge((), self._unpacking.read([self.deb]), self._arch)
         return [entry for entry in tree if tree.owner(entry.path) == self.deb.name]
 
@@ -96,12 +108,12 @@ class PackagesSource:
     def __init__(
         self,
         base: DebianSource,
-        debs: Sequence[DebFile],
+        debs: "Sequence[DebFile]",
         *,
         name: str,
         apart: Sequence[PackageSource] = (),
-        sources: Sequence[AptSource] = (),
-        below: Sequence[DebFile] = (),
+        sources: "Sequence[AptSource]" = (),
+        below: "Sequence[DebFile]" = (),
     ) -> None:
         self.name = name
         self._below = sorted(below, key=lambda deb: deb.name)
@@ -118,6 +130,10 @@ class PackagesSource:
         return "debs:" + sha256(encode(facts)).removeprefix("sha256:")
 
     def _changed(self) -> Sequence[Entry]:
+        from cogpack.layers.debs.apt_sources import write_sources
+        from cogpack.layers.debs.merge import link_equal
+        from cogpack.layers.debs.tree import applied
+
         after = self._base.tree_with([*self._below, *self._debs])
         write_sources(after, self._sources)
         ground_tree = self._base.tree_with(self._below) if self._below else self._base.tree()
@@ -126,5 +142,5 @@ class PackagesSource:
         return link_equal(complete(after.changes(before), ground))
 
 
-def _listed(debs: Iterable[DebFile]) -> list[object]:
+def _listed(debs: "Iterable[DebFile]") -> list[object]:
     return [[deb.name, deb.sha256, *(["foreign"] if deb.foreign else [])] for deb in debs]

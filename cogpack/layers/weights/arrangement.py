@@ -7,21 +7,20 @@ which the size is doubled.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from cogpack.formats import ImageRules
 from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.files import FilesSource, Placed, drain, equals, generated, read_equal
-from cogpack.layers.fingerprints import Fingerprinted
+from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.layer import LayerSource
-from cogpack.layers.weights.opaque import JoinSource, OpaqueFile, split_opaque, with_digest
-from cogpack.layers.weights.pieces import AnyHeader, peek, read_local, split_any
-from cogpack.layers.weights.probe import probe_bytes
-from cogpack.layers.weights.shards import TINY
 from cogpack.model_files import Rule, index_path
 from cogpack.sizes import MiB
+
+if TYPE_CHECKING:
+    from cogpack.layers.weights.pieces import AnyHeader
 
 WEIGHTS = "weights: "
 """What the names of weight layers begin with, in images too."""
@@ -39,7 +38,7 @@ _SEVERAL = re.compile(
 """Names of layers that don't tell what is in them, but for `WEIGHTS`."""
 
 Fingerprint: TypeAlias = Callable[[LocalFile | Slices], Fingerprinted]
-Probe: TypeAlias = Callable[[LocalFile | Slices, AnyHeader | None], int]
+Probe: TypeAlias = "Callable[[LocalFile | Slices, AnyHeader | None], int]"
 """What zstd leaves of a content, in thousandths (`weights.probe`); told the header of its file."""
 Read: TypeAlias = Callable[[Placed], object]
 """Reads a file whole, so that its hash is known."""
@@ -95,6 +94,8 @@ class _Group(msgspec.Struct, frozen=True):
 
 def may_hold(layer: str, file: str) -> bool:
     """Tell whether the weight layer of this name may hold `file` (its last name) or what it is split into."""
+    from cogpack.layers.weights.opaque import JoinSource
+
     name = layer.removeprefix(WEIGHTS)
     if _SEVERAL.fullmatch(name) or name == JoinSource.name.removeprefix(WEIGHTS):
         return True
@@ -119,7 +120,7 @@ def arrange(
     size: int,
     fingerprint: Fingerprint,
     join_program: bytes,
-    probe: Probe | None = None,
+    probe: "Probe | None" = None,
     *,
     read: Read = drain,
     max_layers: int = MAX_LAYERS + SHARED,
@@ -130,6 +131,10 @@ def arrange(
     GGUF files, which change with them. Equal files lie in one layer, that of the first of them, where they are stored
     once; `read` is asked for those that have to be known for it. `max_layers`: that the image has left for them.
     """
+    if not weights:
+        return Arrangement((), {})
+    from cogpack.layers.weights.opaque import JoinSource, OpaqueFile
+
     most = max(1, min(MAX_LAYERS, max_layers - SHARED))
     headers = {weight.path: _header(weight, probing=probe is not None) for weight in weights}
     total = sum(weight.size for weight in weights)
@@ -152,6 +157,13 @@ def arrange(
         places = tuple(file.path for file in joined)
         layers.append(WeightLayer(JoinSource(joined, join_program), places, generated=True))
     return Arrangement(layers, parts)
+
+
+def remembered_probe(fingerprints: Fingerprints, content: LocalFile | Slices, header: "AnyHeader | None") -> int:
+    """Probe a content that `fingerprints` do not know the answer of yet (`Probe`)."""
+    from cogpack.layers.weights.probe import PROFILE, probe_local
+
+    return int(fingerprints.remember(content, PROFILE, lambda: str(probe_local(content, header))))
 
 
 def _with_equals(
@@ -205,8 +217,10 @@ def _ratio(files: Sequence[Placed]) -> int | None:
     return -(-sum(size * ratio for size, ratio in probed) // whole) if whole else None
 
 
-def _header(weight: Weight, *, probing: bool) -> AnyHeader | None:
+def _header(weight: Weight, *, probing: bool) -> "AnyHeader | None":
     """Read the header that a split needs, and a probe can use."""
+    from cogpack.layers.weights.pieces import peek, read_local
+
     if isinstance(weight.content, Pinned):
         return None
     if weight.rule == "tensor" or weight.rule == "gguf":
@@ -215,9 +229,13 @@ def _header(weight: Weight, *, probing: bool) -> AnyHeader | None:
 
 
 def _parts(
-    weight: Weight, header: AnyHeader | None, size: int, fingerprint: Fingerprint, probe: Probe | None
+    weight: Weight, header: "AnyHeader | None", size: int, fingerprint: Fingerprint, probe: "Probe | None"
 ) -> tuple[Placed, ...]:
     """Give the files that stand for a weight; last the one that tells of the others, where there is one."""
+    from cogpack.layers.weights.opaque import split_opaque
+    from cogpack.layers.weights.pieces import split_any
+    from cogpack.layers.weights.probe import probe_bytes
+
     file = weight.content
     if isinstance(file, Pinned):
         return file.parts
@@ -243,6 +261,9 @@ def _groups(
     weights: Sequence[Weight], parts: Mapping[str, tuple[Placed, ...]]
 ) -> tuple[list[_Group], list[_Group], list[_Group]]:
     """Tell apart what has layers of its own; small files, which share one; indexes and tiny shards: one above."""
+    from cogpack.layers.weights.opaque import with_digest
+    from cogpack.layers.weights.shards import TINY
+
     own: list[_Group] = []
     small: list[_Group] = []
     tiny: list[_Group] = []

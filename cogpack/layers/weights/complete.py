@@ -9,7 +9,6 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile
-from cogpack.layers.weights.pieces import read_local
 from cogpack.notes import Code, Note
 
 FORMATS = (".safetensors", ".gguf")
@@ -87,6 +86,8 @@ def unsound(files: Mapping[str, LocalFile]) -> Iterator[Note]:
 
 
 def _fault(name: str, file: LocalFile) -> str | None:
+    from cogpack.layers.weights.pieces import read_local
+
     if name.endswith(".gguf"):
         with file.buffered() as stream:
             found = stream.read(4)

@@ -7,10 +7,13 @@ quantised or packed, and counts as nothing to gain without being looked at.
 
 from bisect import bisect_right
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from cogpack.layers.compression import Zstd
 from cogpack.layers.content import LocalFile, Slices, places
-from cogpack.layers.weights.pieces import AnyHeader, Piece
+
+if TYPE_CHECKING:
+    from cogpack.layers.weights.pieces import AnyHeader, Piece
 
 SAMPLES = 16
 LENGTH = 64 * 1024
@@ -26,7 +29,7 @@ PROFILE = f"{Zstd.profile} {SAMPLES} {LENGTH}"
 _FLOATS = frozenset({"F64", "F32", "F16", "BF16", "C64"})
 
 
-def probe(piece: Piece, read: Callable[[int, int], bytes], header: AnyHeader | None) -> int:
+def probe(piece: "Piece", read: Callable[[int, int], bytes], header: "AnyHeader | None") -> int:
     """Tell the thousandths of `piece` that zstd leaves, rounded up; its head, which is ours, counts only alone.
 
     `read`: gives a range (offset, length) of the source file; `header`: of that file, where it has one.
@@ -49,8 +52,10 @@ def probe(piece: Piece, read: Callable[[int, int], bytes], header: AnyHeader | N
     return -(-left * NOTHING // whole) if whole else NOTHING
 
 
-def probe_local(content: LocalFile | Slices, header: AnyHeader | None) -> int:
+def probe_local(content: LocalFile | Slices, header: "AnyHeader | None") -> int:
     """Do as `probe`, of a file that is here or of a split of it; `header`: of the whole file."""
+    from cogpack.layers.weights.pieces import Piece
+
     if isinstance(content, LocalFile):
         file, piece = content, Piece("", ((0, content.size),))
     else:
@@ -65,6 +70,8 @@ def probe_local(content: LocalFile | Slices, header: AnyHeader | None) -> int:
 
 
 def probe_bytes(data: bytes) -> int:
+    from cogpack.layers.weights.pieces import Piece
+
     return probe(Piece("", ((0, len(data)),)), lambda offset, length: data[offset : offset + length], None)
 
 
@@ -75,7 +82,7 @@ def _starts(size: int) -> list[int]:
     return [(size - LENGTH) * number // (SAMPLES - 1) for number in range(SAMPLES)]
 
 
-def _is_packed(header: AnyHeader, offset: int) -> bool:
+def _is_packed(header: "AnyHeader", offset: int) -> bool:
     """Tell whether a byte of the file belongs to a tensor of anything but floating-point numbers."""
     at = bisect_right(header.tensors, offset - header.data, key=lambda tensor: tensor.begin) - 1
     return at >= 0 and header.tensors[at].dtype not in _FLOATS

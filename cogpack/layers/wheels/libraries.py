@@ -15,11 +15,10 @@ import msgspec
 
 from cogpack.digest import Digest
 from cogpack.disk import write_whole, writing
-from cogpack.elf import Elf, PassingElf, read_elf
+from cogpack.elf.linking import Elf
 from cogpack.errors import CogpackError
 from cogpack.layers.content import Content, read_anywhere
 from cogpack.layers.entry import File
-from cogpack.layers.watched import Watched
 from cogpack.layers.wheels.source import WheelFile
 from cogpack.seal import THIS_RUN, Seal
 
@@ -157,6 +156,8 @@ class _Learning:
         self._found: list[WheelLibrary] = []
 
     def watched(self, file: File) -> File:
+        from cogpack.layers.watched import Watched
+
         content = Watched(file.content, partial(_Watch, file.path, file.content, self.learn))
         return msgspec.structs.replace(file, content=content)
 
@@ -174,6 +175,8 @@ class _Watch:
     """Is the `Watch` over one reading of a library."""
 
     def __init__(self, path: str, content: Content, learn: Callable[[str, int, Elf | None], None]) -> None:
+        from cogpack.elf.passing import PassingElf
+
         self._path = path
         self._content = content
         self._learn = learn
@@ -189,6 +192,7 @@ class _Watch:
 
 
 def _read(wheel: WheelFile) -> tuple[WheelLibrary, ...]:
+    from cogpack.elf.linking import read_elf
     from cogpack.layers.wheels.placing import wheel_files
 
     found: list[WheelLibrary] = []

@@ -9,7 +9,7 @@ from functools import cache
 
 import msgspec
 
-from cogpack.elf import Symbols, read_symbols
+from cogpack.elf.symbols import Symbols, read_symbols
 from cogpack.layers.content import Content, read_anywhere
 from cogpack.layers.wheels.libraries import WheelLibrary
 from cogpack.layers.wheels.placing import wheel_files

@@ -8,19 +8,16 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cogpack.config import Config, step_places
 from cogpack.depot import Depot
 from cogpack.disk import writing
 from cogpack.errors import CogpackError
-from cogpack.git.attributes import filtered, says_something
 from cogpack.git.mirror import Mirrors, resolve
 from cogpack.git.objects import GITLINK, SYMLINK, TREE, NotExactError, TreeEntry
 from cogpack.git.program import Git
 from cogpack.git.reader import Objects
-from cogpack.git.refs import Refs
-from cogpack.git.submodules import Submodule, read_submodules
-from cogpack.git.trees import files_of, find, link_target, read_history, tree_of
 from cogpack.http.authorities import bundle
 from cogpack.lockfile import LockedClone, LockedSandboxed, LockedSubmodule
 from cogpack.lockfile.base_kinds import Base, DebianBase
@@ -30,6 +27,10 @@ from cogpack.run_lines import Clone
 from cogpack.run_lines.effects import within
 from cogpack.session import Session
 from cogpack.symlinks import follow
+
+if TYPE_CHECKING:
+    from cogpack.git.refs import Refs
+    from cogpack.git.submodules import Submodule
 
 MOST_COMMITS = 30_000
 MOST_TAGS = 2_000
@@ -208,7 +209,7 @@ class _Pinner:
             submodules=submodules,
         )
 
-    def _checked_out(self, effect: Clone, refs: Refs, branch: str, commit: str) -> tuple[str, str]:
+    def _checked_out(self, effect: Clone, refs: "Refs", branch: str, commit: str) -> tuple[str, str]:
         """Give the branch that HEAD is on, and the commit, after `git checkout` (git-checkout(1), gitrevisions(7))."""
         wanted = effect.revision
         whole = re.fullmatch(r"[0-9a-f]{40}", wanted)
@@ -231,8 +232,10 @@ class _Pinner:
             return "", found
         raise NotExactError(f"it has no commit, tag or branch {wanted}")
 
-    def _reset(self, effect: Clone, refs: Refs, branch: str, commit: str) -> str:
+    def _reset(self, effect: Clone, refs: "Refs", branch: str, commit: str) -> str:
         """Give the commit that `git reset --hard` moves the branch to."""
+        from cogpack.git.trees import read_history
+
         if not branch:
             raise NotExactError("git reset moves no branch")
         _, wanted = self._checked_out(effect, refs, branch, commit)
@@ -242,11 +245,15 @@ class _Pinner:
         return wanted
 
     def _is_file(self, effect: Clone, commit: str) -> bool:
+        from cogpack.git.trees import find, tree_of
+
         objects = self._mirrors.objects(effect.url, [commit], effect.depth)
         return find(objects, tree_of(objects, commit), effect.revision) is not None
 
-    def _tags(self, url: str, refs: Refs, commit: str, depth: int) -> tuple[str, ...]:
+    def _tags(self, url: str, refs: "Refs", commit: str, depth: int) -> tuple[str, ...]:
         """Give the tags of a commit's history."""
+        from cogpack.git.trees import read_history
+
         objects = self._mirrors.objects(url, [commit], depth)
         history = read_history(objects, commit, depth, most=MOST_COMMITS)
         tags = {name: oid for name, oid in refs.tags.items() if refs.target(name) in history.commits}
@@ -261,6 +268,10 @@ class _Pinner:
     ) -> tuple[LockedSubmodule, ...]:
         """Look through the tree of a commit in the history of the `newest`: raise `NotExactError`, or give its
         submodules, if they are wanted."""
+        from cogpack.git.attributes import says_something
+        from cogpack.git.submodules import read_submodules
+        from cogpack.git.trees import files_of, link_target
+
         objects = self._mirrors.objects(url, [newest], depth)
         place = self._mirrors.directory(url, [newest], depth)
         entries = dict(files_of(objects, commit))
@@ -284,7 +295,7 @@ class _Pinner:
             raise NotExactError(f".gitmodules does not name its submodule {min(missing)!r}")
         return tuple(self._submodule(effect, by_path[path], oid, deep) for path, oid in sorted(gitlinks.items()))
 
-    def _submodule(self, effect: Clone, module: Submodule, commit: str, deep: int) -> LockedSubmodule:
+    def _submodule(self, effect: Clone, module: "Submodule", commit: str, deep: int) -> LockedSubmodule:
         depth = 1 if effect.shallow_submodules or module.shallow else 0
         refs = self._mirrors.refs(module.url)
         return LockedSubmodule(
@@ -298,6 +309,8 @@ class _Pinner:
         )
 
     def _check_filters(self, effect: Clone, place: Path, commit: str, entries: dict[str, TreeEntry]) -> None:
+        from cogpack.git.attributes import filtered
+
         files = [path for path, entry in entries.items() if entry.mode not in (SYMLINK, GITLINK)]
         for path, name in filtered(self._git, place, commit, files).items():
             if self._large_files and (name != "lfs" or effect.large_files):
@@ -315,6 +328,8 @@ def read_in_clone(
 ) -> bytes | None:
     """Read a file of a clone as it lies in the image. `path`: absolute; links in it are followed, as long as they stay
     in the clone. None where there is no such file."""
+    from cogpack.git.trees import find, link_target, tree_of
+
     objects = opened(pin)
     tree = tree_of(objects, pin.commit)
 

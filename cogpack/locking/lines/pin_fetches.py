@@ -9,7 +9,6 @@ from cogpack.artifacts import Artifact, Brought, NotAFileError, bring
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError
 from cogpack.layers.content import LocalFile
-from cogpack.layers.weights.probe import probe_local
 from cogpack.lockfile import LockedFetch, LockedSandboxed
 from cogpack.run_lines import Fetch
 from cogpack.run_lines.addresses import last_part
@@ -72,6 +71,8 @@ def _pinned(fetch: Fetch, found: Brought) -> LockedFetch:
 
 def _probed(session: Session, pin: LockedFetch) -> LockedFetch:
     """Look into the pinned bytes, wherever they are: another probe is no reason for another pin."""
+    from cogpack.layers.weights.probe import probe_local
+
     artifact = Artifact(last_part(pin.url) or "file", Digest(f"sha256:{pin.sha256}"), pin.size)
     path, _ = session.store.verified(artifact, lambda: [pin.address, pin.url] if pin.address else [pin.url])
     return msgspec.structs.replace(pin, ratio=probe_local(LocalFile.of(path), None))

@@ -5,7 +5,7 @@ A file in git-lfs is not read for it, since the hub says its sha256; what is in 
 
 import hashlib
 from collections.abc import Mapping, Sequence, Sized
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -13,11 +13,12 @@ from cogpack.config import WeightSource
 from cogpack.digest import Hasher
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.lockfile import LockedHubChoice, LockedHubFile, LockedHubRevision, LockedSandboxed
-from cogpack.resolve.weights import FoundFile, HubFile, wanted
-from cogpack.resolve.weights.listing import choose
 from cogpack.run_lines import HubDownload
 from cogpack.session import Session
 from cogpack.threads import each
+
+if TYPE_CHECKING:
+    from cogpack.resolve.weights import FoundFile
 
 _Key: TypeAlias = tuple[str, str, str]
 
@@ -77,6 +78,8 @@ def _pinned(
 ) -> tuple[LockedHubRevision, Sequence[LockedHubFile]]:
     """Pin one download; `revisions`: of those before it, whose commit it shares, as it does a `kept` one. `room`: files
     that it may have."""
+    from cogpack.resolve.weights.listing import choose
+
     now = revisions.get((download.repository, download.kind, download.revision))
     before = now or kept.revision(download)
     if before is not None and (found := kept.of(download)) is not None:
@@ -116,6 +119,8 @@ def _with_choice(
 
 
 def _is_chosen(download: HubDownload, path: str) -> bool:
+    from cogpack.resolve.weights import wanted
+
     if download.files:
         return path in download.files
     return wanted(WeightSource(uri="", include=download.include, exclude=download.exclude), path)
@@ -128,7 +133,9 @@ class _Pin:
         self._session = session
         self._at = at
 
-    def file(self, found: FoundFile) -> LockedHubFile:
+    def file(self, found: "FoundFile") -> LockedHubFile:
+        from cogpack.resolve.weights import HubFile
+
         assert isinstance(found, HubFile)
         digest, blob = found.sha256, None
         if digest is None:

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 from cogpack.artifacts import Artifact, Input, NotAFileError, bring
 from cogpack.digest import Digest
 from cogpack.errors import InputError
-from cogpack.git.logins import login_variables
 from cogpack.lockfile import BuildSource, GitSource, IndexSource, ProjectSource, UrlSource
 from cogpack.locking.lines.pin_clones import make_git, make_mirrors
-from cogpack.locking.sources.large_files import large_files
 from cogpack.project import Project
 from cogpack.project.lfs import LfsPointer
 from cogpack.requirements.model import ArchiveAddress, GitAddress, LocalPath, SourceLine
@@ -129,6 +127,7 @@ class Sources:
 
     @cached_property
     def _repositories(self) -> "Repositories":
+        from cogpack.locking.sources.large_files import large_files
         from cogpack.locking.sources.repositories import Repositories
 
         session, git = self._session, make_git(self._session)
@@ -140,6 +139,8 @@ class Sources:
 
     def _logins(self, url: str) -> Mapping[str, str]:
         """Give variables by which git logs in, nowhere but where the requirement says."""
+        from cogpack.git.logins import login_variables
+
         if self._session.http.url_map.find(url):
             return {}
         return login_variables(self._with_login.get(url, url), self._session.environment)

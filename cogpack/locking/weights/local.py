@@ -10,7 +10,6 @@ import msgspec
 from cogpack.config import ManagedWeight, WeightSource
 from cogpack.errors import InputError
 from cogpack.project import Project
-from cogpack.resolve.weights import is_remote, wanted
 
 DOCUMENT = 16 * 1024 * 1024
 """Bytes of a small file that is read whole, such as config.json."""
@@ -32,6 +31,8 @@ class LocalWeight(msgspec.Struct, frozen=True):
 
 def local_weights(project: Project) -> list[LocalWeight]:
     """List the files of sources that are paths, links to files followed (as caches have them)."""
+    from cogpack.resolve.weights import is_remote
+
     found = []
     for index, managed in enumerate(project.config.weights):
         where = project.config.where(f"weights[{index}]")
@@ -42,6 +43,8 @@ def local_weights(project: Project) -> list[LocalWeight]:
 
 
 def _local(project: Project, managed: ManagedWeight, source: WeightSource, where: str) -> Iterator[LocalWeight]:
+    from cogpack.resolve.weights import wanted
+
     uri = source.uri
     place = project.root / (unquote(urlsplit(uri).path) if uri.startswith("file://") else uri)
     target = managed.target.strip("/")

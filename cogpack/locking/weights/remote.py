@@ -6,6 +6,7 @@ parts are streamed by ranges, never stored, and checked.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,20 +14,20 @@ from cogpack.config import Config, WeightSource
 from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
 from cogpack.formats import ImageRules
-from cogpack.layers.weights import largest, layer_size
-from cogpack.layers.weights.opaque import part_path
-from cogpack.layers.weights.pieces import Piece
-from cogpack.layers.weights.remote import measure, opaque_pieces, probe_pieces, split_remote, whole_piece
+from cogpack.layers.weights.arrangement import largest, layer_size
 from cogpack.lockfile import Lock, LockedPart, RemoteWeight
 from cogpack.locking.weights.local import DOCUMENT, LocalWeight, local_weights
 from cogpack.model_files import Rule, TensorRule
 from cogpack.notes import Code, Note
 from cogpack.project import Project, ProjectFile, SplitRules
-from cogpack.remote import RemoteFile
 from cogpack.resolve.weights import FoundFile, is_remote
 from cogpack.runtime.contract import project_path
 from cogpack.session import Session
 from cogpack.threads import each
+
+if TYPE_CHECKING:
+    from cogpack.layers.weights.pieces import Piece
+    from cogpack.remote import RemoteFile
 
 _KNOWN_TO_LOADERS = b'{"model_type": ""}'
 """Stands for a server's config.json, which was looked at when the weight was pinned."""
@@ -98,7 +99,7 @@ def _find(session: Session, project: Project, pinned: Sequence[RemoteWeight]) ->
     return found
 
 
-def _reader(session: Session, item: Found) -> RemoteFile:
+def _reader(session: Session, item: Found) -> "RemoteFile":
     return session.servers.open(item.source.uri, item.file.file, item.file.revision, item.file.size)
 
 
@@ -156,6 +157,8 @@ class _Pinning:
 
     def _measured(self, item: Found, rule: Rule) -> tuple[Digest, tuple[LockedPart, ...]]:
         """Read all of it, for its digest and the parts that it is split into."""
+        from cogpack.layers.weights.remote import measure
+
         reader = _reader(self._session, item)
         paths, pieces = _split(item.path, reader, rule, self._size)
         task = self._session.progress.task(item.file.path, item.file.size, "read")
@@ -172,6 +175,8 @@ class _Pinning:
 
     def _probed(self, item: Found, weight: RemoteWeight) -> RemoteWeight:
         """Add what zstd would leave of it, or of each part."""
+        from cogpack.layers.weights.remote import probe_pieces, whole_piece
+
         reader = _reader(self._session, item)
         _, pieces = _split(weight.path, reader, weight.rule, weight.layer_size)
         first, *rest = probe_pieces(reader, weight.path, pieces or [whole_piece(weight.size)])
@@ -187,8 +192,11 @@ def _unprobed(weight: RemoteWeight) -> bool:
     return any(part.ratio is None for part in weight.parts) if weight.parts else weight.ratio is None
 
 
-def _split(path: str, reader: RemoteFile, rule: Rule, size: int) -> tuple[list[str], list[Piece]]:
+def _split(path: str, reader: "RemoteFile", rule: Rule, size: int) -> "tuple[list[str], list[Piece]]":
     """Split it: paths in the image, and pieces; neither where it stays whole."""
+    from cogpack.layers.weights.opaque import part_path
+    from cogpack.layers.weights.remote import opaque_pieces, split_remote
+
     if rule == "none":
         return [], []
     if rule == "opaque":

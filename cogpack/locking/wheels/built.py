@@ -17,7 +17,6 @@ from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.wheels.building import Building, Built, Ground, Source
 from cogpack.locking.wheels.outlines import wheel_artifact
-from cogpack.locking.wheels.rebuilt import built_again
 from cogpack.project import Project
 from cogpack.session import Session
 
@@ -51,6 +50,8 @@ class BuiltWheels:
 
     def bring(self, wheel: LockedWheel) -> Path:
         """Give its file. `MismatchError` where what is built now is another one."""
+        from cogpack.locking.wheels.rebuilt import built_again
+
         if found := self._session.store.find(wheel_artifact(wheel)) or self._building.pushed(wheel):
             return found
         build = self._builds[wheel.filename]

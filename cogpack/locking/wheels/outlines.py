@@ -13,7 +13,6 @@ from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedWheel
 from cogpack.project import Project
-from cogpack.remote import Glances, NoRangesError, RemoteFile, remote_size
 from cogpack.session import Session
 
 if TYPE_CHECKING:
@@ -51,6 +50,8 @@ class Outlines:
 
     def _opened(self, wheel: LockedWheel) -> "tuple[ReadAt, int]":
         """Tell how to read it, and its bytes in all."""
+        from cogpack.remote import NoRangesError
+
         store, artifact = self._session.store, wheel_artifact(wheel)
         if store.find(artifact):
             return local_reader(store.verified(artifact, tuple)[0])
@@ -66,6 +67,8 @@ class Outlines:
 def address_reader(session: Session, address: str, size: int | None) -> "tuple[ReadAt, int]":
     """Tell how to read the file at `address`, a server's or this machine's, and its bytes; `NoRangesError` where it
     would have to come whole."""
+    from cogpack.remote import Glances, RemoteFile, remote_size
+
     parts = urlsplit(address)
     if parts.scheme == "file":
         return local_reader(Path(unquote(parts.path)))

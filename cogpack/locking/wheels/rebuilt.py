@@ -6,7 +6,6 @@ from pathlib import Path
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.lockfile import FILE, LockedBuild, LockedWheel
 from cogpack.locking.wheels.building import Built
-from cogpack.locking.wheels.members import differing_members
 
 _NAMED = 5
 """Files that are named of those that differ."""
@@ -14,6 +13,8 @@ _NAMED = 5
 
 def built_again(wheel: LockedWheel, build: LockedBuild, act: Callable[[], Built]) -> Path:
     """Give the file of the wheel that `act` builds. `MismatchError` where it is not the one of the lock."""
+    from cogpack.locking.wheels.members import differing_members
+
     title = f"{wheel.name} {wheel.version}"
     try:
         built = act()

@@ -11,13 +11,11 @@ import msgspec
 from cogpack.config import Config
 from cogpack.errors import CogpackError, InputError, together
 from cogpack.lockfile import Decisions, LockedWheel
-from cogpack.locking.shared_versions import shared_versions
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.notes import Code, Note
 from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.requirements.model import Requirements
-from cogpack.resolve.wheels.choice import named_hashes
 from cogpack.resolve.wheels.target import TargetPython
 from cogpack.runtime import contract
 from cogpack.session import Session
@@ -80,10 +78,12 @@ def resolve_requirements(
     that there are sources. `seeds`: versions that go before those of `kept`.
     """
     from cogpack.locking.missing_imports import imported_at
+    from cogpack.locking.shared_versions import shared_versions
     from cogpack.locking.sources.beside import beside, named_sources
     from cogpack.locking.wheels.bounds import within_bounds
     from cogpack.locking.wheels.cuda import with_cuda
     from cogpack.locking.wheels.source_archives import open_sources
+    from cogpack.resolve.wheels.choice import named_hashes
     from cogpack.resolve.wheels.resolver import resolve_wheels
     from cogpack.resolve.wheels.torch import BUILT, choose_torch, passing_notes
 

@@ -4,7 +4,8 @@ with, or did the build find no compiler and go on without; and has torch all tha
 import re
 from collections.abc import Iterator, Sequence
 
-from cogpack.elf import MACHINES, read_elf
+from cogpack.elf.file import MACHINES
+from cogpack.elf.linking import read_elf
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile, read_anywhere
 from cogpack.layers.wheels.archive import read_members

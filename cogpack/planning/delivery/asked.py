@@ -36,7 +36,7 @@ class AskedTarget:
             if (images := self._images) is not None:
                 name = self._target.repository.with_tag(tag)
                 with asking(self._session.progress, str(name)):
-                    answer = self._ask(partial(present_image, images, name))
+                    answer = self._ask(partial(present_image, images, name, self._session.facts))
                 found[str(name)] = answer.layers if answer else {}
                 if answer and answer.blobs:
                     self.tagged.append(answer.blobs)

@@ -4,12 +4,12 @@ They change no byte of the image, and the same image gets the same ones: who pus
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError
-from cogpack.images.attached import SPDX_TYPE, Attachment, put_attachments
 from cogpack.images.referrers import EMPTY_CONFIG
 from cogpack.lockfile import FILE, LOCK_TYPE, AttachedLock, Lock
 from cogpack.notes import Code, Note
@@ -18,6 +18,9 @@ from cogpack.planning.delivery.delivery import Brought, Delivery
 from cogpack.planning.prepare import Prepared, with_steps
 from cogpack.registry.credentials import replicate
 from cogpack.session import Session
+
+if TYPE_CHECKING:
+    from cogpack.images.attached import Attachment
 
 
 class Attaching:
@@ -52,6 +55,8 @@ class Attaching:
 
     def _attach(self, delivery: Delivery, subject: Descriptor, platform: str, *, fresh: bool) -> list[Digest]:
         """Attach to a manifest what is not attached yet; `fresh`: it came just now, so nothing is."""
+        from cogpack.images.attached import put_attachments
+
         where, origins = delivery.target.repository, self._session.blob_origins
 
         def is_seen(digest: Digest) -> bool:
@@ -71,7 +76,7 @@ class Attaching:
         origins.record(where.registry, where.repository, [whole])
         return [one.of(subject).descriptor.digest for one in lacking]
 
-    def _made(self, platform: str, name: str) -> tuple[Attachment, ...]:
+    def _made(self, platform: str, name: str) -> "tuple[Attachment, ...]":
         """Make what is attached to the image of a platform, or of all."""
         from cogpack.locking.attached import attached_lock, told_by
 
@@ -89,8 +94,9 @@ class Attaching:
         return msgspec.structs.replace(self._each[0].lock, platforms=decided)
 
 
-def attachments(lock: AttachedLock, name: str) -> tuple[Attachment, ...]:
+def attachments(lock: AttachedLock, name: str) -> "tuple[Attachment, ...]":
     """Make what is attached to an image that is called `name`: the lock first, for who finds the document has it."""
+    from cogpack.images.attached import SPDX_TYPE, Attachment
     from cogpack.sbom import spdx_document
 
     return (

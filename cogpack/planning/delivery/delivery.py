@@ -80,7 +80,7 @@ class Delivery:
         self.present: dict[str, PresentImage] = {}
         for tag, name in zip(target.tags, target.names, strict=True):
             with asking(session.progress, name):
-                self.present[name] = present_image(self.images, target.repository.with_tag(tag))
+                self.present[name] = present_image(self.images, target.repository.with_tag(tag), session.facts)
 
     def tell_of_limits(self, parts: Sequence[tuple[Plan, Known]]) -> None:
         """Note which layers the registry will refuse: who waits for a push that can't work should know it before."""

@@ -14,7 +14,6 @@ from cogpack.layers.known import Known, Outgoing
 from cogpack.layers.layer import Body, Form, Layer, key_of
 from cogpack.layers.tar import EPOCH
 from cogpack.oci import OCI_LAYER, OCI_LAYER_GZIP, Descriptor, Image, LayerInfo
-from cogpack.planning.missing_libraries import missing_libraries
 from cogpack.planning.plan import Plan
 from cogpack.progress import Cancellation, Progress, Task
 from cogpack.session import Session
@@ -155,6 +154,8 @@ def transfer(
     `outcome`: what the user is told of a layer that moved. A fact is recorded as soon as its layer is done, so a killed
     run is not repeated from the start; what was reused by another's word never becomes one.
     """
+    from cogpack.planning.missing_libraries import missing_libraries
+
     # A manifest that is too large should not be found out after an hour of sending. Unread layers have no key yet.
     finish(
         plan,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cogpack.artifacts import Input
-from cogpack.debian_version import version_key
 from cogpack.formats import ImageRules
 from cogpack.images.assemble import BaseImage
 from cogpack.layers.built import BaseLayer, BuiltLayer
@@ -233,4 +232,6 @@ def _registry(base: RegistryBase, supply: BaseSupply, codec: Codec, rules: Image
 def _is_merged(base: RegistryBase) -> bool:
     """Tell whether /lib and its like are links into /usr there, as in the layers that hold one package: Docker's images
     of Debian are so from 12 on, Ubuntu's from 20.04. Over another, such a layer would have its files in vain."""
+    from cogpack.debian_version import version_key
+
     return version_key(base.glibc) > version_key(_UNMERGED)

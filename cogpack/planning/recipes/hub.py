@@ -6,6 +6,7 @@ In the form of the hub's cache, bytes lie under `blobs`, by their hashes, and a 
 
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -13,23 +14,24 @@ from cogpack.errors import MismatchError
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
-from cogpack.layers.weights import WeightLayer
-from cogpack.layers.weights.arrangement import OWN_LAYER
-from cogpack.layers.weights.remote import Reader, RemoteContent, whole_piece
+from cogpack.layers.weights.arrangement import OWN_LAYER, WeightLayer
 from cogpack.lockfile import FILE, LockedHubFile
 from cogpack.locking.lines.pin_hub_downloads import HubPins
 from cogpack.planning.recipes.maker import LayerMaker
-from cogpack.resolve.weights.hub import Hub
 from cogpack.run_lines import HubDownload
 from cogpack.text import count_text
+
+if TYPE_CHECKING:
+    from cogpack.layers.weights.remote import Reader
+    from cogpack.resolve.weights.hub import Hub
 
 _MOST = 32
 """Large files that have layers of their own; of more, neighbours share."""
 
-OpenHubFile = Callable[[LockedHubFile], Reader]
+OpenHubFile: TypeAlias = "Callable[[LockedHubFile], Reader]"
 
 
-def open_hub_file(hub: Hub, file: LockedHubFile) -> Reader:
+def open_hub_file(hub: "Hub", file: LockedHubFile) -> "Reader":
     return hub.open_file(file.repository, file.path, file.commit, file.size, file.kind)
 
 
@@ -113,5 +115,7 @@ def _layer(name: str, group: Sequence[tuple[str, LockedHubFile]], maker: LayerMa
 
 
 def _content(file: LockedHubFile, opened: OpenHubFile) -> Fingerprinted:
+    from cogpack.layers.weights.remote import RemoteContent, whole_piece
+
     content = RemoteContent(lambda: opened(file), lambda: whole_piece(file.size), file.size, file.sha256)
     return Fingerprinted(content, file.sha256)

@@ -8,14 +8,11 @@ import msgspec
 
 from cogpack.artifacts import Input
 from cogpack.digest import sha256
-from cogpack.elf import MACHINES, SystemVersions
-from cogpack.images.ground import apply_layer
+from cogpack.elf.system_versions import SystemVersions
 from cogpack.images.listings import Listed
-from cogpack.images.root_file_system import RootFileSystem, is_whiteout, too_many
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.content import Content
 from cogpack.layers.debs.effects.ldcache import CACHE, CONF
-from cogpack.layers.debs.effects.ldcache_file import parse_cache
 from cogpack.layers.debs.source import PackageSource
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, Whiteout
 from cogpack.layers.layer import Layer, key_of
@@ -106,6 +103,8 @@ class Libraries:
     def lacking(self, *, fetch: bool = False) -> tuple[Unresolved, ...] | None:
         """Find what modules of wheels are linked with and nobody has. Without `fetch`, None where not all is here that
         tells it: who made the layers of the others has looked."""
+        from cogpack.elf.file import MACHINES
+        from cogpack.layers.debs.effects.ldcache_file import parse_cache
         from cogpack.layers.wheels.unresolved import System, unresolved
 
         if not self._whole:
@@ -146,6 +145,7 @@ class Libraries:
     def unsound(self, *, fetch: bool = False) -> Iterator[Unresolved]:
         """Find what wheels of publishers' own pages, which are compiled against torch, want of C++ and this torch does
         not have. Without `fetch`, nothing of what is not here."""
+        from cogpack.elf.file import MACHINES
         from cogpack.layers.wheels.undefined import undefined_symbols
         from cogpack.resolve.wheels.elsewhere import is_public
 
@@ -186,6 +186,9 @@ class _Made(Listed, frozen=True, array_like=True):
 
 def _read(layers: Sequence[Seen], members: Callable[[BaseLayer], Iterable[Listed]]) -> Mapping[str, bytes]:
     """Read the files of `_READ` as they are over all layers."""
+    from cogpack.images.ground import apply_layer
+    from cogpack.images.root_file_system import RootFileSystem, too_many
+
     files: RootFileSystem[Listed] = RootFileSystem(too_many("the layers below"))
     for layer in layers:
         match layer:
@@ -208,6 +211,8 @@ def _read(layers: Sequence[Seen], members: Callable[[BaseLayer], Iterable[Listed
 
 def _matters(member: Listed) -> bool:
     """Tell whether a member can say what the files of `_READ` are: they lie in /etc, with what they are linked to."""
+    from cogpack.images.root_file_system import is_whiteout
+
     above, _, rest = member.path.partition("/")
     return above == "etc" or (not rest and is_whiteout(above))
 

@@ -17,7 +17,7 @@ from cogpack.layers.content import Bytes
 from cogpack.layers.entry import Directory, File, Symlink
 from cogpack.layers.given import GivenSource
 from cogpack.layers.layer import key_of
-from cogpack.layers.weights import OWN_LAYER, WeightLayer
+from cogpack.layers.weights.arrangement import OWN_LAYER, WeightLayer
 from cogpack.lockfile import FILE, Decisions, LockedClone, LockedFetch, LockedSandboxed
 from cogpack.locking.lines.ground import locked_ground
 from cogpack.locking.lines.known_files import KnownFile, KnownFiles, known_files

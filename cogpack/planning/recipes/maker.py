@@ -11,7 +11,7 @@ from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Z
 from cogpack.layers.entry import Directory, parents
 from cogpack.layers.layer import LayerSource
 from cogpack.layers.listed import ListedFiles
-from cogpack.layers.weights import WORTH, WeightLayer
+from cogpack.layers.weights.arrangement import WeightLayer
 from cogpack.lockfile.base_kinds import Base
 from cogpack.locking.lines.ground import uncommon_directories
 
@@ -66,4 +66,6 @@ class LayerMaker(msgspec.Struct, frozen=True, kw_only=True):
 
     @staticmethod
     def weight_codec(ratio: int | None) -> Codec:
+        from cogpack.layers.weights.probe import WORTH
+
         return Zstd() if ratio is not None and ratio <= WORTH else Uncompressed()

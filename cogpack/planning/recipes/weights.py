@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,10 +16,8 @@ from cogpack.layers.entry import parents
 from cogpack.layers.files import Hashed, Placed
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.listed import file_below
-from cogpack.layers.weights import Pinned, Weight, largest
+from cogpack.layers.weights.arrangement import Pinned, Weight, largest
 from cogpack.layers.weights.complete import FORMATS, incomplete, unsound
-from cogpack.layers.weights.pieces import Piece, read_local, split_any
-from cogpack.layers.weights.remote import Reader, RemoteContent, RemoteSplit, whole_piece
 from cogpack.lockfile import Lock, LockedPart, LockedWeight, RemoteWeight
 from cogpack.locking.weights.local import LocalWeight, local_weights
 from cogpack.locking.weights.remote import chosen_layer_size, probing
@@ -27,6 +26,10 @@ from cogpack.notes import Note
 from cogpack.project import Attempt, Project, ProjectFile, SplitChoice, SplitRules, not_fetched, unused_patterns
 from cogpack.runtime.contract import SCHEMA_PATH, SOURCE, project_path
 from cogpack.session import Session
+
+if TYPE_CHECKING:
+    from cogpack.layers.weights.pieces import Piece
+    from cogpack.layers.weights.remote import Reader, RemoteSplit
 
 
 class GatheredWeight(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +86,8 @@ def _local(rules: SplitRules, item: LocalWeight, size: int) -> GatheredWeight:
 
 
 def _splitting(file: LocalFile, size: int) -> Attempt:
+    from cogpack.layers.weights.pieces import read_local, split_any
+
     return lambda rule: split_any(read_local(rule, file), Path(file.path).name, size)
 
 
@@ -225,7 +230,7 @@ def locked_weights(
     return tuple(sorted(found, key=lambda weight: weight.path))
 
 
-def open_weight(session: Session, locked: RemoteWeight) -> Reader:
+def open_weight(session: Session, locked: RemoteWeight) -> "Reader":
     """Make a pinned file ready to be read by ranges, where it is."""
     if session.depot:
         return session.depot.open(locked.sha256, locked.size, f"/{locked.path}")
@@ -234,6 +239,8 @@ def open_weight(session: Session, locked: RemoteWeight) -> Reader:
 
 def _remote(session: Session, locked: RemoteWeight) -> Weight:
     """Make a pinned file a weight of the plan: its contents are streamed when they are wanted."""
+    from cogpack.layers.weights.pieces import Piece
+    from cogpack.layers.weights.remote import RemoteSplit, whole_piece
 
     reader = partial(open_weight, session, locked)
 
@@ -261,13 +268,15 @@ def _remote(session: Session, locked: RemoteWeight) -> Weight:
     return Weight(locked.path, project_path(locked.path), Pinned(placed), locked.size, locked.rule)
 
 
-def _hashed(reader: Callable[[], Reader], piece: Callable[[], Piece], size: int, digest: str) -> Fingerprinted:
+def _hashed(reader: "Callable[[], Reader]", piece: "Callable[[], Piece]", size: int, digest: str) -> Fingerprinted:
+    from cogpack.layers.weights.remote import RemoteContent
+
     return Fingerprinted(RemoteContent(reader, piece, size, digest), digest)
 
 
-def _always(piece: Piece) -> Callable[[], Piece]:
+def _always(piece: "Piece") -> "Callable[[], Piece]":
     return lambda: piece
 
 
-def _named(split: RemoteSplit, name: str) -> Callable[[], Piece]:
+def _named(split: "RemoteSplit", name: str) -> "Callable[[], Piece]":
     return lambda: split.piece(name)

@@ -18,10 +18,9 @@ from cogpack.errors import CogpackError
 from cogpack.images.assemble import LAYER_LIMIT
 from cogpack.layers.content import LocalFile
 from cogpack.layers.entry import Complete, File, HardLink
-from cogpack.layers.weights import WORTH
 from cogpack.layers.weights.arrangement import OWN_LAYER, SHARED
 from cogpack.layers.weights.pieces import peek
-from cogpack.layers.weights.probe import probe_local
+from cogpack.layers.weights.probe import WORTH, probe_local
 from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import LockedDistribution, StepsLayerKind
 from cogpack.project.weights import MIN_SIZE, is_named

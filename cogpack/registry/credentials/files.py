@@ -12,7 +12,6 @@ from cogpack.errors import DeniedError
 from cogpack.home import home
 from cogpack.reference import HUB_NAMES
 from cogpack.registry.credentials.findings import Finding
-from cogpack.registry.credentials.helpers import Helper
 from cogpack.registry.credentials.login import Kind, Login, Secret
 
 FILE_LIMIT = 1024 * 1024
@@ -171,6 +170,8 @@ def _parse(data: bytes, *, flat: bool) -> Document | Finding:
 
 
 def _asked(helper: str, where: str, host: str, environment: Mapping[str, str], source: str) -> Finding:
+    from cogpack.registry.credentials.helpers import Helper
+
     login = Helper(helper, environment).get(host)
     if login is None:
         return Finding(f"{where} has nothing for {host}")

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from cogpack.runtime.path_values import PathValues
 from cogpack.runtime.schema.source import parsed
 
 _SPECIAL = re.compile(
@@ -138,6 +137,8 @@ class _Special:
     imports at the margin, so there only what is known counts."""
 
     def __init__(self, tree: ast.Module, path: str) -> None:
+        from cogpack.runtime.path_values import PathValues
+
         self.directories: list[str] = []
         self.given: list[str] = []
         self.open = ""

@@ -8,9 +8,7 @@ from cogpack.config import NoneDefault
 from cogpack.notes import Code, Note
 from cogpack.runtime.schema.annotations import OPAQUE_ADVICE, SCALARS, Piece, Type, parse_type, title
 from cogpack.runtime.schema.arguments import Arguments, read_default
-from cogpack.runtime.schema.checks import is_coglet_only, limit_violation, pattern_fault, type_violation
 from cogpack.runtime.schema.computing import Value
-from cogpack.runtime.schema.models import is_typed_dict
 from cogpack.runtime.schema.names import Sources
 from cogpack.runtime.schema.source import Place
 from cogpack.runtime.schema.targets import TargetFunction
@@ -186,11 +184,15 @@ def _check_type(sources: Sources, type_: Type) -> None:
 
 def _is_single(sources: Sources, type_: Type) -> bool:
     if type_.kind == "class":
+        from cogpack.runtime.schema.models import is_typed_dict
+
         return type_.defined is not None and is_typed_dict(sources, type_.defined)
     return type_.kind in SCALARS or type_.kind == "dict"
 
 
 def _check_arguments(inputs: InputSchema, type_: Type, given: Arguments, place: Place) -> None:
+    from cogpack.runtime.schema.checks import limit_violation, type_violation
+
     limits = {
         name: value
         for name in ("ge", "le", "min_length", "max_length", "regex")
@@ -243,6 +245,8 @@ def _fitting(kind: str) -> frozenset[str]:
 
 
 def _check_pattern(inputs: InputSchema, pattern: str, place: Place) -> None:
+    from cogpack.runtime.schema.checks import is_coglet_only, pattern_fault
+
     fault = pattern_fault(pattern)
     if fault:
         raise place.error(
@@ -254,6 +258,8 @@ def _check_pattern(inputs: InputSchema, pattern: str, place: Place) -> None:
 
 
 def _check_choices(type_: Type, given: Arguments, place: Place) -> None:
+    from cogpack.runtime.schema.checks import type_violation
+
     if type_.kind not in _ENUMERABLE:
         raise place.error(f"choices on {type_.text} are not supported", next_step="take a str or int, or remove them")
     for choice in given.choices or ():

@@ -4,7 +4,6 @@ import ast
 
 from cogpack.errors import InputError
 from cogpack.runtime.schema.annotations import OPAQUE_ADVICE, SCALARS, Ordered, Piece, Type, parse_type, title
-from cogpack.runtime.schema.models import model_fields, model_kind
 from cogpack.runtime.schema.names import Local, Sources
 from cogpack.runtime.schema.source import Place
 from cogpack.runtime.schema.targets import TargetFunction
@@ -79,6 +78,8 @@ class _Outputs:
         return {"type": "object", "additionalProperties": value}
 
     def _model(self, type_: Type, found: Local) -> Piece:
+        from cogpack.runtime.schema.models import model_fields, model_kind
+
         kind = model_kind(self._sources, found)
         if kind is None:
             raise type_.place.error(

@@ -11,7 +11,7 @@ from support.safetensors_files import bf16, holding
 from cogpack.layers.content import LocalFile
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.tar import read as read_content
-from cogpack.layers.weights import Weight, arrange
+from cogpack.layers.weights.arrangement import Weight, arrange
 from cogpack.layers.weights.pieces import Piece
 from cogpack.layers.weights.probe import probe_local
 from cogpack.layers.weights.remote import (

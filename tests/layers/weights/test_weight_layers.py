@@ -25,7 +25,7 @@ from cogpack.layers.facts import Facts
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.known import Claims, Known, Outgoing
 from cogpack.layers.layer import Body, LayerSource, key_of
-from cogpack.layers.weights import MAX_LAYERS, Weight, arrange, largest, layer_size, may_hold
+from cogpack.layers.weights.arrangement import MAX_LAYERS, Weight, arrange, largest, layer_size, may_hold
 from cogpack.model_files import Rule
 from cogpack.oci import LayerInfo
 

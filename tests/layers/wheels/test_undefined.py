@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from support.wheels import make_wheel, wheel_file
 
-from cogpack.elf import MACHINES, read_elf
+from cogpack.elf.file import MACHINES
+from cogpack.elf.linking import read_elf
 from cogpack.layers.wheels.libraries import WheelLibraries
 from cogpack.layers.wheels.source import WheelFile
 from cogpack.layers.wheels.undefined import UndefinedSymbol, undefined_symbols

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from cogpack.elf import AMD64, ARM64, Elf, SystemVersions, VersionNeed
+from cogpack.elf.file import AMD64, ARM64
+from cogpack.elf.linking import Elf, VersionNeed
+from cogpack.elf.system_versions import SystemVersions
 from cogpack.layers.wheels.libraries import Unresolved, WheelLibrary
 from cogpack.layers.wheels.unresolved import System, unresolved
 from cogpack.layers.wheels.venv import SITE

@@ -5,12 +5,15 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cogpack.layers.debs.deb.kept import KeptPackages
-from cogpack.layers.debs.deb.package import DebFile, UnpackedPackage, read_package
 from cogpack.layers.spool import Spool
 from cogpack.progress import Cancellation, Progress
 from cogpack.text import count_text
+
+if TYPE_CHECKING:
+    from cogpack.layers.debs.deb.kept import KeptPackages
+    from cogpack.layers.debs.deb.package import DebFile, UnpackedPackage
 
 _THREADS = os.cpu_count() or 1  # lzma works without the interpreter's lock
 
@@ -27,7 +30,7 @@ class Unpacking:
         directory: Path,
         progress: Progress,
         cancellation: Cancellation,
-        kept: Callable[[], KeptPackages | None] = lambda: None,
+        kept: "Callable[[], KeptPackages | None]" = lambda: None,
     ) -> None:
         self._directory = directory
         self._progress = progress
@@ -36,8 +39,10 @@ class Unpacking:
         self._found: dict[str, Future[UnpackedPackage]] = {}
         self._lock = threading.Lock()
 
-    def read(self, debs: Sequence[DebFile]) -> list[UnpackedPackage]:
+    def read(self, debs: "Sequence[DebFile]") -> "list[UnpackedPackage]":
         """Give `debs` unpacked, in their order. Thread-safe; what another thread unpacks is waited for."""
+        from cogpack.layers.debs.deb.package import UnpackedPackage
+
         with self._lock:
             new = {deb: Future[UnpackedPackage]() for deb in debs if deb.sha256 not in self._found}
             self._found |= {deb.sha256: future for deb, future in new.items()}
@@ -45,8 +50,10 @@ class Unpacking:
             self._unpack(new)
         return [self._found[deb.sha256].result() for deb in debs]
 
-    def _unpack(self, new: dict[DebFile, Future[UnpackedPackage]]) -> None:
+    def _unpack(self, new: "dict[DebFile, Future[UnpackedPackage]]") -> None:
         # The largest first: one begun last would have a core to itself while the others have nothing to do.
+        from cogpack.layers.debs.deb.package import read_package
+
         debs = sorted(new, key=lambda deb: -deb.size)
         check = self._cancellation.check
         try:
@@ -55,7 +62,7 @@ class Unpacking:
             size = sum(deb.size for deb in debs)
             task = self._progress.task(count_text(len(debs), "Debian package"), size, "unpack")
 
-            def unpack(deb: DebFile) -> None:
+            def unpack(deb: "DebFile") -> None:
                 check()
                 package = read_package(deb, spool, kept)
                 task.advance(deb.size)

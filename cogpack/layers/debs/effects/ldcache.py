@@ -5,16 +5,19 @@ import posixpath
 import re
 from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
-from cogpack.elf import AMD64, ARM64, I386, read_elf
+from cogpack.elf.file import AMD64, ARM64, I386
+from cogpack.elf.linking import read_elf
 from cogpack.errors import InputError
-from cogpack.layers.debs.effects.ldcache_file import Cache, Library, format_cache
-from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import File, Symlink
 from cogpack.symlinks import PATH_MAX
+
+if TYPE_CHECKING:
+    from cogpack.layers.debs.effects.ldcache_file import Cache, Library
+    from cogpack.layers.debs.tree import Tree
 
 # ELF machine -> flags of its libraries for glibc 2 (elf/dl-cache.h).
 _FLAGS = {AMD64: 0x0303, ARM64: 0x0A03, I386: 0x0003}
@@ -45,22 +48,26 @@ class Described(Protocol):
     def shared_object(self) -> SharedObject | None: ...
 
 
-def write_cache(tree: Tree, arch: str) -> None:
+def write_cache(tree: "Tree", arch: str) -> None:
     """Add the cache, and the links from soname to file that packages left out."""
+    from cogpack.layers.debs.effects.ldcache_file import Cache, format_cache
+
     tree.write(CACHE, format_cache(Cache(tuple(find_libraries(tree, arch)))))
 
 
-def includes(tree: Tree, conf: str) -> bool:
+def includes(tree: "Tree", conf: str) -> bool:
     """Tell whether the directories count that the file `conf` of ld.so.conf.d names."""
     return any(found == conf for found, _ in _lines(tree, CONF))
 
 
-def join_caches(below: Cache, above: Sequence[Library]) -> Cache:
+def join_caches(below: "Cache", above: "Sequence[Library]") -> "Cache":
     """Put the libraries of directories that come last of all into a cache that is there."""
+    from cogpack.layers.debs.effects.ldcache_file import Cache
+
     return Cache(tuple(_in_order([*below.libraries, *above])), below.hwcaps)
 
 
-def find_libraries(tree: Tree, arch: str) -> list[Library]:
+def find_libraries(tree: "Tree", arch: str) -> "list[Library]":
     """Find the libraries in the directories of ld.so.conf and the built-in ones, in the order of the cache."""
     found: list[Library] = []
     seen: set[str] = set()
@@ -72,13 +79,13 @@ def find_libraries(tree: Tree, arch: str) -> list[Library]:
     return _in_order(found)
 
 
-def _in_order(libraries: Sequence[Library]) -> list[Library]:
+def _in_order(libraries: "Sequence[Library]") -> "list[Library]":
     """Put the highest name first; of equal names that of 64 bits, then the one of the earlier directory (a reversed
     sort is stable, too)."""
     return sorted(libraries, key=lambda library: (_order(library.soname), library.flags), reverse=True)
 
 
-def _configured(tree: Tree) -> list[str]:
+def _configured(tree: "Tree") -> list[str]:
     """Give the directories that ld.so.conf names, with the files it includes."""
     found: list[str] = []
     for _, line in _lines(tree, CONF):
@@ -87,7 +94,7 @@ def _configured(tree: Tree) -> list[str]:
     return found
 
 
-def _lines(tree: Tree, path: str, depth: int = 0, left: Iterator[int] | None = None) -> Iterator[tuple[str, str]]:
+def _lines(tree: "Tree", path: str, depth: int = 0, left: Iterator[int] | None = None) -> Iterator[tuple[str, str]]:
     """Give each line of an ld.so.conf, and of the files it includes in their places, with the path of the file. `left`:
     counts down how much of it all is read."""
     left = left or iter(range(_MOST))
@@ -115,8 +122,10 @@ def _count(left: Iterator[int], line: str) -> None:
         )
 
 
-def _scan(tree: Tree, directory: str, real: str, machines: Collection[int]) -> list[Library]:
+def _scan(tree: "Tree", directory: str, real: str, machines: Collection[int]) -> "list[Library]":
     """Find one directory's libraries. Of several files of one soname, a file beats a link, then the higher name."""
+    from cogpack.layers.debs.effects.ldcache_file import Library
+
     best: dict[tuple[str, int], tuple[bool, Order, str]] = {}
     for name in tree.children(real):
         if not (name.startswith(("lib", "ld-")) and ".so" in name):
