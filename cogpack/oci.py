@@ -253,7 +253,7 @@ def _decode(data: bytes, kind: type[T], where: str, shape: Any) -> tuple[T, Any]
         raise InputError(f"{where}: {error.message}", next_step=error.next_step) from error
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise InputError(
-            f"{where}: not a valid {kind.__name__.lower()}: {error!s:.500}",
+            f"{where}: not a valid {_NAMES.get(kind.__name__, kind.__name__.lower())}: {error!s:.500}",
             next_step="check that the reference names a container image",
         ) from error
 
@@ -332,6 +332,10 @@ class _ConfigNames(msgspec.Struct):
     config: _Ran | None = None
     rootfs: _Root | None = None
     history: list[_Step] | None = None
+
+
+_NAMES = {"_Declared": "manifest", "ImageConfig": "image config"}
+"""What documents are called for people, other than their types."""
 
 
 class _Declared(msgspec.Struct, rename="camel"):

@@ -1,6 +1,7 @@
 """This module writes numbers, times and names as people read them."""
 
 import unicodedata
+from collections.abc import Iterable
 
 from cogpack.redaction import redact
 
@@ -50,6 +51,16 @@ def visible(text: str) -> str:
     """Show signs that would command a terminal, which names of servers may have, as question marks. Lines stay
     lines."""
     return "".join("?" if unicodedata.category(sign)[0] == "C" and sign not in "\n\t" else sign for sign in text)
+
+
+def one_line(text: str) -> str:
+    """Return what may be shown of `text` in one line: names that others gave can't begin another one."""
+    return printable(text).replace("\n", "\\n")
+
+
+def lines(rows: Iterable[str]) -> str:
+    """Write a row a line, whatever is in it."""
+    return "\n".join(row.replace("\n", "\\n") for row in rows)
 
 
 def harmless(text: str) -> str:

@@ -13,6 +13,7 @@ DIGEST = "sha256:" + "a" * 64
     [
         ("ghcr.io/me/model:v1", "ghcr.io", "me/model", "v1", None),
         ("localhost/x", "localhost", "x", None, None),
+        ("h.io:65535/x:v1", "h.io:65535", "x", "v1", None),
         ("127.0.0.1:5000/a/b", "127.0.0.1:5000", "a/b", None, None),
         ("[::1]:5000/a", "[::1]:5000", "a", None, None),
         ("python:3.12-slim", "docker.io", "library/python", "3.12-slim", None),
@@ -35,6 +36,7 @@ def test_a_reference_is_its_parts(
     "text",
     [
         *("", "h.io/", "h.io/UPPER", "h.io/a:", "h.io/a:-x", "h.io/a@sha256:1", "h.io/a b", "h.io//a", "h.io/../a"),
+        *("h.io:0/a", "h.io:65536/a", "h.io:99999/a", "h.io:05000/a"),
         *("a:b:c", "h.io/a:" + 129 * "t", "h.io/" + 256 * "a", "http://h.io/a", "h.io/a?x"),
     ],
 )

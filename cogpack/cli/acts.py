@@ -57,7 +57,7 @@ def plan(arguments: argparse.Namespace) -> None:
 
     from cogpack.cli.plan_text import file_rows, layer_rows, step_rows, sum_text, weight_rows
     from cogpack.commands.plan import plan
-    from cogpack.text import size_text, time_text
+    from cogpack.text import lines, size_text, time_text
 
     html: Path | None = getattr(arguments, "html", None)
     listed: bool = getattr(arguments, "files", False)
@@ -94,7 +94,7 @@ def plan(arguments: argparse.Namespace) -> None:
             planned = msgspec.structs.replace(planned, files=None)
         rows = layer_rows(planned.layers) + weight_rows(planned.weights) + step_rows(planned.steps)
         rows += file_rows(planned.files or ())
-        return Answer(planned, "\n".join(rows))
+        return Answer(planned, lines(rows))
 
     with_session(arguments, act)
 
@@ -172,7 +172,7 @@ def sbom(arguments: argparse.Namespace) -> None:
 def inspect(arguments: argparse.Namespace) -> None:
     from cogpack.cli.schema_text import value_text
     from cogpack.commands.inspect import inspect, lock_of
-    from cogpack.text import count_text, size_text
+    from cogpack.text import count_text, lines, size_text
 
     def act(session: "Session") -> Answer:
         if arguments.lock:
@@ -201,7 +201,7 @@ def inspect(arguments: argparse.Namespace) -> None:
         rows += [f"output    {value_text(found.output)}"] if found.output else []
         rows += [f"env       {variable}" for variable in found.environment]
         rows += [f"referrer  {one.digest[7:19]}  {one.artifact_type or '?'}" for one in found.referrers or ()]
-        return Answer(found, "\n".join(rows))
+        return Answer(found, lines(rows))
 
     with_session(arguments, act)
 

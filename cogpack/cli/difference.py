@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cogpack.cli.options import PLATFORMS
 from cogpack.cli.running import Answer, with_session
 from cogpack.errors import MismatchError
-from cogpack.text import count_text, shortened, size_text
+from cogpack.text import count_text, lines, shortened, size_text
 
 if TYPE_CHECKING:
     from cogpack.commands.diff import Difference
@@ -38,7 +38,7 @@ def diff(arguments: argparse.Namespace) -> None:
                 f"{found.before.reference} and {found.after.reference} are not the same",
                 next_step="see above; without --exit-code this is no error",
             )
-        return Answer(found, "\n".join(rows(found, all_files=arguments.files)))
+        return Answer(found, lines(rows(found, all_files=arguments.files)))
 
     with_session(arguments, act)
     if differs := getattr(arguments, "differs", None):

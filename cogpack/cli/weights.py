@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from cogpack.cli.plan_text import layer_rows, weight_rows
 from cogpack.cli.running import Answer, with_session
+from cogpack.text import lines
 
 if TYPE_CHECKING:
     from cogpack.session import Session
@@ -16,7 +17,7 @@ def list_weights(arguments: argparse.Namespace) -> None:
     def act(session: "Session") -> Answer:
         found = plan(session, *arguments.targets, tags=arguments.tag).weights_only()
         rows = weight_rows(found.weights) + layer_rows(found.layers)
-        return Answer(found, "\n".join(rows) or "no weights")
+        return Answer(found, lines(rows) or "no weights")
 
     with_session(arguments, act)
 
@@ -51,7 +52,7 @@ def verify_weights(arguments: argparse.Namespace) -> None:
         checked = verify_weights(session, arguments.target, arguments.against)
         how = [count_text(file.tensors, "tensor") if file.tensors else file.how for file in checked]
         rows = [f"equal  {file.path} ({told})" for file, told in zip(checked, how, strict=True)]
-        return Answer(Compared(files=tuple(checked)), "\n".join(rows))
+        return Answer(Compared(files=tuple(checked)), lines(rows))
 
     with_session(arguments, act)
 

@@ -8,7 +8,7 @@ from typing import Self, TextIO
 from cogpack.console.board import Board, Ticker, Total, Work
 from cogpack.notes import Note
 from cogpack.progress import Cancellation, Task
-from cogpack.text import of_text, printable, size_text, time_text
+from cogpack.text import of_text, one_line, printable, size_text, time_text
 
 LONG = 5.0
 """Seconds after which a task is said to go on: shorter ones have their last line only."""
@@ -53,7 +53,7 @@ class Lines:
 
     def debug(self, text: str) -> None:
         """Write a line of the trace, which who asked for it gets with `-q`, too."""
-        self._line(f"debug: {text}")
+        self._write(printable(f"debug: {text}"))
 
     def summary(self, text: str) -> None:
         if not self._quiet:
@@ -86,8 +86,11 @@ class Lines:
             self._line(f"still    {moving}{', '.join([*named, *more])}")
 
     def _line(self, text: str) -> None:
+        self._write(one_line(text))
+
+    def _write(self, text: str) -> None:
         with self._lock:
-            self._stream.write(printable(text) + "\n")
+            self._stream.write(text + "\n")
             self._stream.flush()
 
     def __enter__(self) -> Self:

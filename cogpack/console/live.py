@@ -14,7 +14,7 @@ from cogpack.console.board import STILL, Board, Ticker, Total, Work
 from cogpack.console.lines import amounts, finished
 from cogpack.notes import Note
 from cogpack.progress import Cancellation, Task
-from cogpack.text import cells, of_text, printable, shortened, size_text, time_text
+from cogpack.text import cells, of_text, one_line, printable, shortened, size_text, time_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,17 +55,17 @@ class Live:
         self._open = False
 
     def task(self, name: str, size: int | None, verb: str = "") -> Task:
-        return self._board.task(printable(name), size, verb)
+        return self._board.task(one_line(name), size, verb)
 
     def note(self, note: Note) -> None:
-        self._draw(f"note: {note.text}")
+        self._draw(one_line(f"note: {note.text}"))
 
     def debug(self, text: str) -> None:
         """Write a line of the trace."""
         self._draw(f"debug: {text}")
 
     def summary(self, text: str) -> None:
-        self._draw(text)
+        self._draw(one_line(text))
 
     def ended(self, work: Work, outcome: str) -> None:
         line = finished(outcome, "", work.moved or work.size or 0)

@@ -147,6 +147,8 @@ def translated(url: str, *, named: str = "", proxy: str | None = None) -> Iterat
         if proxy:
             text = f"through the proxy {proxy}: {text}"
             advice = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, then run it again"
+        elif text == "Receive buffer too long":  # h11's words
+            text = "its headers are too long to be read"
         elif "WRONG_VERSION_NUMBER" in text:  # OpenSSL's words for an answer that is no TLS
             text = "it does not speak TLS"
             host = Target.parse(url).authority

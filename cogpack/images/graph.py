@@ -128,6 +128,11 @@ class Graph:
         media_type, data, digest = found.media_type, found.data, found.digest
         # Some servers call every manifest application/json: then it says itself what it is.
         if media_type not in MANIFEST_TYPES:
+            if data.lstrip()[:1] == b"<":
+                raise InputError(
+                    f"{self._where}: a web page, and no manifest",
+                    next_step="check the name of the registry and its port",
+                )
             media_type = declared_type(self._bounded(data, digest), where=f"{self._where}@{digest}") or media_type
         descriptor = Descriptor(media_type=media_type, digest=digest, size=len(data))
         if platform is not None and media_type in INDEX_TYPES and levels:

@@ -24,7 +24,7 @@ from cogpack.oci import (
     read_config,
 )
 from cogpack.progress import Progress
-from cogpack.text import count_text
+from cogpack.text import count_text, one_line
 
 PLATFORM = Platform(architecture="amd64", os="linux")
 """What is taken of an index if nothing is said, whatever machine this is."""
@@ -90,4 +90,4 @@ def title(blob: Descriptor) -> str:
     if blob.media_type in (OCI_CONFIG, DOCKER_CONFIG):
         return "config"
     named = blob.annotations or {}
-    return named.get(LAYER_NAME) or named.get(TITLE) or f"blob {blob.digest[7:19]}"
+    return one_line(named.get(LAYER_NAME) or named.get(TITLE) or f"blob {blob.digest[7:19]}")

@@ -127,7 +127,8 @@ def _unknown(name: str, signature: Signature) -> InputError:
     near = difflib.get_close_matches(name, signature.inputs, n=1)
     meant = f"; did you mean {near[0]}?" if near else ""
     return InputError(
-        f"input {name:.100}: the model has no such input{meant}", next_step=f"choose of {', '.join(signature.inputs)}"
+        f"input {name:.100}: the model has no such input{meant}",
+        next_step=f"choose one of {', '.join(signature.inputs)}",
     )
 
 

@@ -143,6 +143,18 @@ def test_short_tasks_have_their_last_line_only_and_a_log_that_waits_says_so() ->
     assert stream.getvalue().splitlines()[-1] == "still    1 kB of 1.0 MB, 0 B/s: wait large (1 min 6 s)"
 
 
+def test_what_is_told_of_a_task_or_in_a_note_is_one_line() -> None:
+    progress, stream = lines()
+    progress.task("weights: a\nerror: b", 10, "send").done("sent")
+    progress.note(Note(NOTE, "c\n::debug::d"))
+    assert stream.getvalue().splitlines() == ["sent     weights: a\\nerror: b  10 B in 0.0 s", "note: c\\n::debug::d"]
+    terminal = Terminal()
+    live = terminal.live()
+    live.task("weights: a\nerror: b", 10, "send").done("sent")
+    live.note(Note(NOTE, "c\nd"))
+    assert terminal.shown() == ["sent     weights: a\\nerror: b  10 B", "note: c\\nd"]
+
+
 def test_work_whose_bytes_nobody_counts_is_not_said_to_have_no_time_left() -> None:
     clock = Clock()
     progress, stream = lines(clock=clock)

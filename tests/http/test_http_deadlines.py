@@ -56,6 +56,12 @@ def test_a_header_block_that_drips_is_dropped_when_its_time_is_over(start: bytes
         get(place, limits)
 
 
+def test_a_header_block_without_end_is_told_as_such() -> None:
+    with dripping(b"HTTP/1.1 200 OK\r\nX: ", b"H" * 100_000) as place:
+        with pytest.raises(UnavailableError, match="its headers are too long to be read"):
+            get(place, Limits())
+
+
 def test_an_answer_that_takes_long_is_waited_for_where_the_caller_knows_why() -> None:
     def script(connection: socket.socket, _: str) -> None:
         answered.wait(0.4)

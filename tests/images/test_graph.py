@@ -122,6 +122,16 @@ def test_a_server_that_calls_it_json_is_answered_by_the_document(store: Store) -
     assert root(walk(store)).descriptor.media_type == OCI_MANIFEST
 
 
+def test_a_web_page_is_told_as_such(store: Store) -> None:
+    """A name that is nearly a registry's, or a portal in between."""
+    store.add(b"\n<!doctype html><p>Log in", "text/html", tag="v1")
+    with pytest.raises(InputError, match="a web page, and no manifest"):
+        walk(store)
+    store.add(b"Log in", "text/html", tag="v1")
+    with pytest.raises(InputError, match="not a valid manifest"):
+        walk(store)
+
+
 def test_what_an_index_names_that_is_no_manifest_is_a_blob(store: Store) -> None:
     """As build caches do."""
     store.add(index(blob(1, "application/vnd.buildkit.cacheconfig.v0"), blob(2)), tag="v1")
