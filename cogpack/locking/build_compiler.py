@@ -6,16 +6,9 @@ from typing import Protocol
 
 import msgspec
 
-from cogpack.config import Config
 from cogpack.lockfile import Decisions, LockedBuild
 from cogpack.lockfile.base_kinds import Base, DebianBase, SystemPackages
-from cogpack.locking.maintainer_scripts import left_to_dpkg
 from cogpack.locking.missing_packages import installed_of
-from cogpack.resolve.debs.archives.archive import Archive, debian_archives
-from cogpack.resolve.debs.archives.mirror import DebianMirror
-from cogpack.resolve.debs.archives.snapshot import Snapshot
-from cogpack.resolve.debs.over.resolver import ImagePackages, resolve_over
-from cogpack.session import Session
 
 _PACKAGES = ("gcc", "g++", "make")
 
@@ -71,51 +64,3 @@ class BuildCompiler:
             return wanted
         installed = installed_of(self._base)
         return [] if installed is None else [name for name in wanted if name not in installed]
-
-
-def lay_compiler(
-    session: Session,
-    config: Config,
-    base: DebianBase,
-    compiler: Sequence[str],
-    archives: Sequence[Archive],
-    snapshot: Snapshot | None,
-) -> DebianBase:
-    """Lay a compiler over all that the image has, which stays but for what the compiler needs newer: what is built is
-    for these libraries."""
-    mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
-    over = base.system_packages
-    releases = (*base.releases, *over.releases)
-    image = ImagePackages(
-        name=f"Debian {base.suite}",
-        where=config.where("cogpack.base"),
-        arch=base.arch,
-        archives=debian_archives(base.suite, mirror, snapshot),
-        installed={},
-    )
-    found = resolve_over(
-        image,
-        compiler,
-        http=session.http,
-        cache=session.cache,
-        seal=session.seal,
-        places=dict.fromkeys(compiler, config.where("cogpack.compiler")),
-        unasked=compiler,
-        recommends=config.pack.recommends,
-        archives=archives,
-        examine=lambda found, places: left_to_dpkg(session, found, snapshot or mirror, places),
-        seen=releases,
-        kept=msgspec.structs.replace(over, packages=base.installed, releases=releases),
-    )
-    own, there = {deb.sha256 for deb in base.packages}, {deb.name for deb in base.installed}
-    packages = tuple(deb for deb in found.packages if deb.sha256 not in own)
-    names = {deb.name for deb in packages}
-    packages_over = msgspec.structs.replace(
-        found,
-        releases=tuple(dict.fromkeys(msgspec.structs.replace(one, keyring=None) for one in found.releases)),
-        packages=packages,
-        dpkg=tuple(name for name in found.dpkg if name in names),
-        present=(),
-        compiler=tuple(sorted({*over.compiler, *(names - there)})),
-    )
-    return msgspec.structs.replace(base, system_packages=packages_over)

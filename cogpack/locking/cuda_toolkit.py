@@ -13,9 +13,10 @@ from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, LockedToolkit
 from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.locking.archives import read_archives
-from cogpack.locking.shared_base import SharedBase, SharedImage
+from cogpack.locking.asked_base import is_left, named_packages
 from cogpack.project import Project
-from cogpack.resolve.debs.archives.archive import Archive
+from cogpack.resolve.debs.archives.archive import Archive, locked_archive
+from cogpack.resolve.debs.names.renamed import answering
 from cogpack.session import Session
 
 REPOSITORIES = "https://developer.download.nvidia.com/compute/cuda/repos"
@@ -65,9 +66,9 @@ class DecideBase(Protocol):
         *,
         kept: Base | None,
         archives: Sequence[Archive],
-        shared: SharedBase | SharedImage | None = ...,
-        instead: Mapping[str, Sequence[str]] = ...,
+        instead: Mapping[str, Sequence[str]],
         upgrade_system: bool = ...,
+        building: bool = ...,
     ) -> Base: ...
 
 
@@ -88,7 +89,8 @@ def decide_toolkit(
     *,
     upgrade_system: bool,
 ) -> Toolkit:
-    """Lay the compiler over `base`, which may have it. `kept`: what a lock has of both; `decide`: a base anew."""
+    """Lay the compiler over `base`, which stays where builds alone have it. `kept`: what a lock has of both; `decide`:
+    a base anew."""
     config = project.config
     compilers = _compilers(config, base, cuda)
     before = base
@@ -99,11 +101,12 @@ def decide_toolkit(
     more = _with_toolkit(config, base, "" if wheels else cuda, compilers[0])
     archives = read_archives(session, project, before, more)
     decide = partial(decide, more, archives=archives, instead={compilers[0]: compilers[1:]})
-    with_it = before
-    if config.pack.cuda_toolkit == "image" or upgrade_system:
+    if config.pack.cuda_toolkit == "image":
         with_it = decide(kept=before, upgrade_system=upgrade_system)
-    if config.pack.cuda_toolkit == "build":  # over the image's own base, however old: the lock has no other
-        with_it = decide(kept=with_it, shared=_own(base))
+    elif kept and kept.base == base and _has(before, more, archives):
+        with_it = before
+    else:
+        with_it = decide(kept=base, building=True)
     over = with_it.system_packages
     there = {deb.name for deb in over.packages} | {one.name for one in over.present}
     locked = LockedToolkit(
@@ -116,9 +119,14 @@ def decide_toolkit(
     return Toolkit(base=with_it, locked=locked)
 
 
-def _own(base: Base) -> SharedBase | SharedImage:
-    name = "the image"
-    return SharedBase(name, base) if isinstance(base, DebianBase) else SharedImage(name, base)
+def _has(base: Base, config: Config, archives: Sequence[Archive]) -> bool:
+    """Tell whether it has the packages of `config`, of these archives."""
+    over, own = base.system_packages, base.own_python
+    packages = base.installed if isinstance(base, DebianBase) else over.packages
+    there = {deb.name: deb.version for deb in packages} | {one.name: one.version for one in over.present}
+    named = named_packages(config, own.minor if own else config.python_minor)
+    named = [name for name in named if not is_left(name, there)]
+    return answering(named, there) is not None and over.archives == tuple(map(locked_archive, archives))
 
 
 def _wheels(config: Config, cuda: str) -> str:

@@ -11,7 +11,7 @@ from cogpack.errors import InputError
 from cogpack.images.interface import trying
 from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedDeb, RegistryBase, SystemPackages
 from cogpack.locking.asked_base import is_left, named_packages, usual_suite
-from cogpack.locking.build_compiler import lay_compiler
+from cogpack.locking.beside import lay_beside
 from cogpack.locking.decide_packages import decide_packages
 from cogpack.locking.maintainer_scripts import fetched_control, left_to_dpkg
 from cogpack.locking.shared_base import SharedBase, SharedImage, is_shared
@@ -54,14 +54,15 @@ def decide_base(
     `archives`: those beside Debian's; `last`: the one of the lock that there was, whatever of it is kept;
     `listed` is given the files of an image that is read for it; `upgrade_system`: `kept` with what the security archive
     has newer; `compiler` and `tools`: packages of Debian's that nobody asked for; `instead`: by package, what will do
-    over an image whose archives have none of that name; `building`: the compiler is for builds alone, over `kept`.
+    over an image whose archives have none of that name; `building`: what lacks is for builds alone, beside all that
+    `kept` has.
     """
     snapshot = Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC))
     tools = COG_TOOLS if config.pack.tools == "cog" else tools
     if config.pack.base is None:
         debian = kept if isinstance(kept, DebianBase) else None
         if building and debian:
-            return lay_compiler(session, config, debian, compiler, archives, snapshot)
+            return lay_beside(session, config, debian, compiler, archives, snapshot, _releases(last))
         suite = config.pack.debian.suite or suite or usual_suite(config)
         of = shared if isinstance(shared, SharedBase) else None
         seen = _releases(last)
@@ -148,6 +149,8 @@ def _registry(
 
     def decided(base: RegistryBase, packages: SystemPackages | None, files: Callable[[], BaseFiles]) -> RegistryBase:
         same = isinstance(last, RegistryBase) and last.digest == base.digest
+        if config.pack.bytecode and base.interpreter and not base.release:
+            base = msgspec.structs.replace(base, release=files().release(base.interpreter))
         return decide_packages(
             session,
             config,

@@ -58,7 +58,7 @@ def decide_packages(
     then; `seen`: Releases of the lock that there was; `last`: packages that it has over this image, whether they are
     kept or not: of those of the image that it took on, none goes back; `upgrade_system`: `kept` with what they have
     newer for security, of the image, too; `instead`: by package, others that will do where there is none of that
-    name; `building`: the compiler is for builds alone."""
+    name; `building`: what `kept` lacks is for builds alone, beside all that it has, which stays."""
     image = _Image(session, config, base, archives, snapshot, seen, files, instead, building)
     if base.has is None:
         base = msgspec.structs.replace(base, has=image.has())
@@ -66,20 +66,21 @@ def decide_packages(
     tools = () if config.pack.tools == "cog" else tools
     unasked = [name for name in (*tools, *compiler) if name not in config.system_packages]
     lacking = tuple(name for name in (kept.lacking if kept else ()) if name in unasked)
-    there = _requested(kept) if kept else {}
-    missing = [name for name in unasked if name not in lacking and answering([name], there) is None]
+    missing = [name for name in unasked if name not in lacking and not (kept and _answered(name, kept))]
     newer = {deb.name for one in (kept, last) if one for deb in one.packages if deb.instead_of}
-    if (
-        kept is not None
-        and newer.issubset(deb.name for deb in kept.packages)
-        and kept.archives == tuple(map(locked_archive, archives))
-        and _answers(
-            kept, [name for name in wanted if name not in (*lacking, *missing)], recommends=config.pack.recommends
+    if kept is not None and (
+        building
+        or (
+            newer.issubset(deb.name for deb in kept.packages)
+            and kept.archives == tuple(map(locked_archive, archives))
+            and _answers(
+                kept, [name for name in wanted if name not in (*lacking, *missing)], recommends=config.pack.recommends
+            )
+            and (snapshot is None or snapshot.is_that_of(kept.releases))
         )
-        and (snapshot is None or snapshot.is_that_of(kept.releases))
     ):
         found = kept if kept.lacking == lacking else msgspec.structs.replace(kept, lacking=lacking)
-        if missing:
+        if missing or building:
             found = image.split(compiler, tools, wanted, newer, kept=found)
     else:
         found = image.split(compiler, tools, wanted, newer)
@@ -92,6 +93,10 @@ def _answers(kept: SystemPackages, wanted: Sequence[str], *, recommends: bool) -
     there = _requested(kept)
     answered = [name for name in wanted if not of_wheels(name) or parse_request(name).name in there]
     return kept.recommends == (recommends and bool(answered)) and is_answered(answered, there)
+
+
+def _answered(request: str, packages: SystemPackages) -> bool:
+    return answering([request], _requested(packages)) is not None
 
 
 def _requested(packages: SystemPackages) -> dict[str, str]:
@@ -164,16 +169,18 @@ class _Image:
         *,
         kept: SystemPackages | None = None,
     ) -> SystemPackages:
-        """Resolve what is `wanted`, and tell what of it has come for `compiler` and for `tools`. `kept`: has all that
-        is asked for and stays, so that only what lacks is resolved, beside it."""
+        """Resolve what is `wanted`, and tell what of it has come for `compiler` and for `tools`. `kept`: stays, so that
+        only what lacks is resolved, beside it."""
         asked = [name for name in wanted if name in self._config.system_packages or name not in (*compiler, *tools)]
-        found = kept or self.resolved(asked, newer)
+        if kept:
+            found = self.resolved([name for name in asked if not _answered(name, kept)], (), kept=kept)
+        else:
+            found = self.resolved(asked, newer)
         unasked = {"tools": [one for one in tools if one not in asked], "compiler": compiler}
         for key, names in unasked.items():
             more = [name for name in names if name not in asked]
             if kept:
-                there = _requested(found)
-                more = [name for name in more if name not in kept.lacking and answering([name], there) is None]
+                more = [name for name in more if name not in kept.lacking and not _answered(name, found)]
             if not more:
                 continue
             asked = [*asked, *more]
@@ -192,7 +199,7 @@ class _Image:
                 if not self._building:
                     error.next_step += f"; or leave {' and '.join(more)} out: cogpack: {{{_WAYS_OUT[key]}}}"
                 raise
-            lacking = [name for name in more if answering([name], _requested(with_more)) is None]
+            lacking = [name for name in more if not _answered(name, with_more)]
             if lacking and key == "compiler":  # of a tool it is told who wants it
                 text = f"the archives of {self._base.reference} have no {' and '.join(lacking)}"
                 wants = "what is built with it fails" if self._building else "what compiles when it runs fails"
@@ -237,8 +244,8 @@ class _Image:
         """Resolve what is `wanted`. `newer`: those of the image that a lock has newer; `optional`: where an archive has
         them; `kept`: packages beside which it comes."""
         config, session = self._config, self._session
-        if not (wanted or self._archives or newer):
-            return SystemPackages()
+        if not (wanted or newer or (self._archives and kept is None)):
+            return kept or SystemPackages()
         unasked = [name for name in wanted if name not in config.system_packages]
         places = dict.fromkeys(unasked, config.where("cogpack.tools")) | {
             request: config.where(f"build.system_packages[{index}]")

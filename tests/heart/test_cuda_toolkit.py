@@ -13,6 +13,7 @@ from support.world import CLOSED, Project, World, ok
 from cogpack.config import parse_config
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, LockedToolkit
+from cogpack.lockfile.base_kinds import SystemPackages
 from cogpack.lockfile.text import parse_lock
 from cogpack.locking.wheels.building import Ground
 
@@ -90,6 +91,53 @@ def test_the_compiler_of_torchs_cuda_is_where_wheels_are_built_and_not_in_the_im
     project.write("requirements.txt", "--no-index\ntorch==2.7.1\n./src\nbeside\n")
     ok(project.cogpack("lock", **environment))
     assert (decided(project).toolkit, len(grounds)) == (moved.toolkit, built)
+
+
+def versions(packages: SystemPackages | None) -> dict[str, str]:
+    assert packages
+    return {deb.name: deb.version for deb in packages.packages}
+
+
+def test_the_compiler_for_builds_comes_beside_what_the_lock_pins_and_is_the_same_whatever_the_archive_has_by_then(
+    world: World, archive: Archive, nvidia: Signer, grounds: list[Ground]
+) -> None:
+    for name in ("tool", "lib"):
+        archive.add(name, depends="lib" if name == "tool" else "", files={f"usr/share/{name}": "1"})
+    archive.finish()
+    project = make(world, archive, nvidia, "build", "torch==2.6.0\n./src\n")
+    project.write("src/pyproject.toml", '[project]\nname = "ops"\nversion = "1.0"\n')
+    text = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", text.replace("  gpu: true\n", "  gpu: true\n  system_packages: [tool]\n"))
+    environment = {"COGPACK_DEBIAN_MIRROR": archive.url}
+    ok(project.cogpack("build", "-o", "../first", **environment))
+    before, first = (project.root / "cogpack.lock").read_bytes(), decided(project)
+    assert versions(first.base.system_packages) == {"lib": "1", "tool": "1"}
+
+    archive.fill()
+    for name in ("g++-12", "g++-13", "g++-14", "ninja-build", "libpython3.13-dev", "tool", "lib"):
+        archive.add(name, version="2", files={f"usr/share/{name}": "2"})
+    archive.finish()
+    away = {"COGPACK_DEBIAN_MIRROR": CLOSED}
+    ok(project.cogpack("lock", **away))
+    assert (project.root / "cogpack.lock").read_bytes() == before, "what is pinned is asked of nobody"
+    (build,) = first.builds
+    (wheel,) = (wheel for wheel in first.wheels if wheel.filename == build.wheel)
+    for path in (world.directory / "cache").rglob(f"*{wheel.sha256}*"):
+        path.unlink()
+    del grounds[:]
+    ok(project.cogpack("build", "-o", "../built", **away))
+    assert [ground.base for ground in grounds] == [first.build_base], "and built with again"
+
+    project.write("requirements.txt", "--no-index\ntorch==2.7.1\n./src\n")
+    ok(project.cogpack("lock", **environment))
+    moved = decided(project)
+    assert moved.base == first.base
+    assert moved.toolkit
+    assert (
+        versions(moved.toolkit.packages).items() >= {"lib": "1", "tool": "1", "g++-13": "2", "ninja-build": "2"}.items()
+    )
+    assert "cuda-minimal-build-12-6" in versions(moved.toolkit.packages)
+    assert "cuda-minimal-build-12-4" not in versions(moved.toolkit.packages)
 
 
 def test_the_compiler_of_cuda_13_comes_in_wheels_and_of_no_archive_of_nvidias(

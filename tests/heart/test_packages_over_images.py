@@ -303,9 +303,11 @@ def test_the_image_of_another_lock_is_taken_as_it_was_then(world: World, ubuntu:
     assert "debian_base_from: the base of ../first.lock is" in done.err
 
 
-def toolkit(world: World, ubuntu: Ubuntu, *, archive: str) -> Project:
+def toolkit(world: World, ubuntu: Ubuntu, *packages: str, archive: str) -> Project:
     make_wheel(world.wheels, "torch", "2.6.0", files={"torch/version.py": b"cuda = '12.4'\n"})
-    made = world.project(requirements="--no-index\ntorch\n", config=f"{archive}  cuda_toolkit: build\n")
+    config = f"{archive}  cuda_toolkit: build\n"
+    made = project(world, *packages, config=config) if packages else world.project(config=config)
+    made.write("requirements.txt", "--no-index\ntorch\n")
     made.write("keys/p.asc", str(nvidias(ubuntu.archive).certificate))
     return made
 
@@ -317,7 +319,7 @@ def test_the_compiler_of_cuda_goes_with_the_newest_of_gcc_that_the_images_archiv
         ubuntu.add("noble", name, "1")
     ubuntu.push()
     uri = f"{ubuntu.archive.host}/compute/cuda/repos/ubuntu2204/x86_64"
-    made = toolkit(world, ubuntu, archive=f"  apt: [{{uri: {uri}, suites: [./], key: keys/p.asc}}]\n")
+    made = toolkit(world, ubuntu, "tool", archive=f"  apt: [{{uri: {uri}, suites: [./], key: keys/p.asc}}]\n")
     ok(made.cogpack("lock", **ubuntu.environment))
     before = (made.root / "cogpack.lock").read_bytes()
     found = parse_lock(before).platforms["linux/amd64"].toolkit
@@ -326,11 +328,16 @@ def test_the_compiler_of_cuda_goes_with_the_newest_of_gcc_that_the_images_archiv
     assert found.compiler == "g++-12"
     assert {"g++-12", "ninja-build"} <= {deb.name for deb in found.packages.packages if deb.requested}
     ubuntu.add("noble", "g++-13", "1")
+    ubuntu.add("noble-updates", "tool", "3")
     ubuntu.push()
     del ubuntu.archive.seen[:]
     ok(made.cogpack("lock", **ubuntu.environment))
     assert (made.root / "cogpack.lock").read_bytes() == before, "what is pinned stays"
     assert ubuntu.archive.seen == []
+    make_wheel(world.wheels, "torch", "2.7.1", files={"torch/version.py": b"cuda = '12.6'\n"})
+    ok(made.cogpack("lock", "-P", "torch", **ubuntu.environment))
+    assert "cuda-minimal-build-12-6" in (lock := (made.root / "cogpack.lock").read_text())
+    assert lock.count('name = "tool", version = "2"') == 2, "for builds, too, as it comes beside what the image has"
     ok(made.cogpack("lock", "--upgrade", **ubuntu.environment))
     assert 'compiler = "g++-13"' in (made.root / "cogpack.lock").read_text()
 

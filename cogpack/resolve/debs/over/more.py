@@ -23,12 +23,11 @@ def laid_before(kept: SystemPackages, suites: Sequence[Suite]) -> Mapping[str, C
 def with_more(
     kept: SystemPackages,
     more: SystemPackages,
-    dpkg: tuple[str, ...],
     suites: Sequence[Suite],
     locked: Callable[[Suite], DebianRelease],
 ) -> SystemPackages:
-    """Give `kept` with what was resolved over it, some of it perhaps in the place of what it has. `dpkg`: of both;
-    `locked` writes a Release down."""
+    """Give `kept` with what was resolved over it, some of it perhaps in the place of what it has. `locked` writes a
+    Release down."""
     before = {deb.name: deb for deb in kept.packages}
     new = {deb.name: deb for deb in more.packages}
     asked = {one.name for one in (*kept.present, *more.present)}
@@ -43,7 +42,6 @@ def with_more(
     releases = releases_after(kept.releases, suites, kept.packages, packages, locked) if before else more.releases
     return msgspec.structs.replace(
         kept,
-        dpkg=dpkg,
         recommends=kept.recommends or more.recommends,
         left_out=tuple(dict.fromkeys((*kept.left_out, *more.left_out))),
         releases=releases,

@@ -97,7 +97,7 @@ def resolve_over(
     task.done("resolved")
     chosen, dpkg = _system_packages(image, suites, universe, base, found, requests, places, recommends, examine, kept)
     if kept:
-        return with_more(kept, chosen, dpkg, suites, release_with_keys)
+        chosen = with_more(kept, chosen, suites, release_with_keys)
     return msgspec.structs.replace(chosen, dpkg=dpkg, archives=tuple(map(locked_archive, archives)))
 
 
