@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 _LIBRARY = re.compile(r"(?:.*/)?(?:lib|ld-)[^/]*\.so[^/]*")
 _LIBC = re.compile(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so)")
 _LIBC_VERSION = re.compile(rb"GNU C Library [^\n]{0,200}?version (2\.\d+)")
+_CPYTHON = re.compile(r"(?:.*/)?(?:bin/python(3\.\d+)|libpython(3\.\d+)\.so\.1\.0)")
+"""CPython itself: its program, and the library that this may be linked with."""
+_CPYTHON_VERSION = rb"(?<![0-9.])(%s\.\d{1,3}(?:(?:a|b|rc)\d{1,2})?\+?)\0"
+"""What it tells of itself (PY_VERSION), of its own minor version."""
 _IN_MEMORY = 32 * MiB
 _KEPT = 128 * MiB
 """Bytes of contents that are kept of one layer."""
@@ -41,7 +45,7 @@ _LINK = 4095
 
 class Listed(msgspec.Struct, frozen=True, array_like=True):
     """Is one member of a layer, without its times. `data`: what is in a file, where that is kept; `glibc`: "2.41" of
-    the C library itself."""
+    the C library itself; `cpython`: "3.12.4" or "3.15.0rc1" of CPython itself."""
 
     path: str
     kind: str
@@ -53,6 +57,7 @@ class Listed(msgspec.Struct, frozen=True, array_like=True):
     data: bytes | None = None
     shared_object: SharedObject | None = None
     glibc: str = ""
+    cpython: str = ""
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -161,7 +166,7 @@ def _members(layer: "Untar", where: str) -> Iterator[Listed]:
                 f"{where}: /{member.path!a:.200}: a link of more than {_LINK} bytes", next_step="choose another base"
             )
         data = shared_object = None
-        glibc = ""
+        glibc = cpython = ""
         if member.kind == "file" and is_kept(member.path, member.size):
             data = b"".join(layer.content())
             kept += len(data)
@@ -170,24 +175,31 @@ def _members(layer: "Untar", where: str) -> Iterator[Listed]:
                     f"{where}: /{member.path}: the settings and databases of one layer have more than {_KEPT} bytes",
                     next_step="choose another base",
                 )
-        elif member.kind == "file" and _LIBRARY.fullmatch(member.path):
-            with tempfile.SpooledTemporaryFile(_IN_MEMORY) as scratch:
-                for block in layer.content():
-                    scratch.write(block)
-                scratch.seek(0)
-                shared_object = read_shared_object(cast("BinaryIO", scratch))
-                if _LIBC.fullmatch(member.path):
+        elif member.kind == "file" and (_LIBRARY.fullmatch(member.path) or _CPYTHON.fullmatch(member.path)):
+            with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spooled:
+                scratch = cast("BinaryIO", spooled)
+                scratch.writelines(layer.content())
+                if _LIBRARY.fullmatch(member.path):
                     scratch.seek(0)
-                    glibc = _version(cast("BinaryIO", scratch))
+                    shared_object = read_shared_object(scratch)
+                if _LIBC.fullmatch(member.path):
+                    glibc = next(iter(_versions(scratch, _LIBC_VERSION)), "")
+                if found := _CPYTHON.fullmatch(member.path):
+                    told = set(
+                        _versions(scratch, re.compile(_CPYTHON_VERSION % re.escape((found[1] or found[2]).encode())))
+                    )
+                    cpython = told.pop() if len(told) == 1 else ""
         size += len(shared_object.soname) if shared_object else 0
         if size > _LIMIT:
             raise InputError(
                 f"{where}: it has so many files that their list takes {_LIMIT} bytes", next_step="choose another base"
             )
-        yield _listed(member, data, shared_object, glibc)
+        yield _listed(member, data, shared_object, glibc, cpython)
 
 
-def _listed(member: "Member", data: bytes | None, shared_object: SharedObject | None, glibc: str) -> Listed:
+def _listed(
+    member: "Member", data: bytes | None, shared_object: SharedObject | None, glibc: str, cpython: str
+) -> Listed:
     return Listed(
         member.path,
         member.kind,
@@ -199,13 +211,14 @@ def _listed(member: "Member", data: bytes | None, shared_object: SharedObject | 
         data,
         shared_object,
         glibc,
+        cpython,
     )
 
 
-def _version(stream: BinaryIO) -> str:
+def _versions(stream: BinaryIO, pattern: re.Pattern[bytes]) -> Iterator[str]:
+    """Give what `pattern` finds, of which some may come twice."""
+    stream.seek(0)
     tail = b""
     while block := stream.read(MiB):
-        if found := _LIBC_VERSION.search(tail + block):
-            return found[1].decode()
-        tail = block[-512:]
-    return ""
+        yield from (found[1].decode() for found in pattern.finditer(tail + block))
+        tail = (tail + block)[-512:]

@@ -213,7 +213,8 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
     `config` is its image config, verbatim JSON. `python` and `interpreter`: version and absolute path of the CPython
     found in it, `init`: path of the tini, if they are there. `system_packages`: what this project
     has over it. `has`: packages of Debian's that a model may want unasked, and that it has, as packages or as programs;
-    none where it has no packages of that kind, None of a lock that was made before that was asked.
+    none where it has no packages of that kind, None of a lock that was made before that was asked. `release`: of that
+    CPython, "3.12.4", as the file itself has it, where that is asked for.
     """
 
     reference: str
@@ -221,6 +222,7 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
     python: _Minor | None = None
     glibc: str
     interpreter: _Absolute | None = None
+    release: Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\Z")] | None = None
     init: _Absolute | None = None
     config: str
     layers: tuple[RegistryLayer, ...]

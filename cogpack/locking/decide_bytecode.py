@@ -1,16 +1,10 @@
 """Whether an image has bytecode of its Python files is decided here, from what the image is and never from what this
 machine has."""
 
-import re
-
 from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedInterpreter
 from cogpack.lockfile.base_kinds import Base, DebianBase, RegistryBase
-
-_DOCKERS = "/usr/local/"
-"""Where Docker's official images have the Python of which their PYTHON_VERSION tells."""
-_RELEASE = re.compile(r"\d+\.\d+\.\d+")
 
 
 def decide_bytecode(config: Config, base: Base, interpreter: LockedInterpreter | None) -> str | None:
@@ -39,8 +33,6 @@ def _release(base: Base, interpreter: LockedInterpreter | None) -> tuple[str | N
         if not version or parts & {deb.name for deb in base.system_packages.packages}:
             return None, "Debian's own Python is not the one that the base has"
         return f"cpython-{version}", ""
-    python = base.own_python
-    release = python.release if python and python.path.startswith(_DOCKERS) else None
-    if python and release and _RELEASE.fullmatch(release) and release.startswith(f"{python.minor}."):
-        return f"cpython-{release}", ""
-    return None, f"{base.title} does not say which release its Python in {_DOCKERS} is (PYTHON_VERSION)"
+    if base.release:
+        return f"cpython-{base.release}", ""
+    return None, f"{base.interpreter} of {base.title} does not say which final release of CPython it is"

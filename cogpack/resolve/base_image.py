@@ -162,6 +162,15 @@ class BaseFiles:
                     return f"3.{found[1]}", f"/{real}"
         return None
 
+    def release(self, interpreter: str) -> str | None:
+        """Tell the release of the CPython of this absolute path, by what program and library have in them; None where
+        these say none, or several, or one that is not final."""
+        prefix, _, program = interpreter.strip("/").rpartition("bin/")
+        own = rf"{re.escape(prefix)}(?:bin/{re.escape(program)}|lib(?:64)?/(?:.*/)?lib{re.escape(program)}\.so\.1\.0)"
+        told = {one.cpython for path, one in self._entries.items() if one.cpython and re.fullmatch(own, path)}
+        found = told.pop() if len(told) == 1 else ""
+        return found if re.fullmatch(r"\d+\.\d+\.\d+", found) else None
+
     def init(self) -> str | None:
         """Find tini where Debian, Docker and Cog put it."""
         return next((f"/{path}" for path in _INITS if self.resolve(path) is not None), None)

@@ -128,7 +128,7 @@ def python_image() -> bytes:
 def test_of_an_images_own_python_it_is_made_for_who_asks_by_this_machines_or_by_that_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    push_image(world.registry, "base/own:v1", [python_image()], environment=[f"PYTHON_VERSION={RELEASE}"])
+    push_image(world.registry, "base/own:v1", [python_image()], environment=["PYTHON_VERSION=3.4.5"])
     make_wheel(world.wheels, "small", files={"small.py": b"S = 1\n"})
     config = CONFIG.format(minor=MINOR, registry=world.registry).replace("base/python", "base/own")
     made = world.project(files={"cog.yaml": config, "requirements.txt": "--no-index\nsmall\n"})

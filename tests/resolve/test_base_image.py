@@ -114,6 +114,32 @@ def test_python_glibc_and_layers_are_found() -> None:
     assert resolve_base_image(NAME, AMD64, Images(good(), upper), SILENT).init == "/sbin/tini"
 
 
+@pytest.mark.parametrize(
+    ("files", "release"),
+    [
+        ({"usr/local/bin/python3.12": b"\0%d.%d\0" + b"Z" * 1024 * 1024 + b"\x003.12.4\x003.2.0\0"}, "3.12.4"),
+        (
+            {"usr/local/lib/libpython3.12.so.1.0": b"\x003.12.4\0", "usr/lib/libpython3.12.so.1.0": b"3.12.9\0"},
+            "3.12.4",
+        ),
+        ({"usr/local/lib/x86_64-linux-gnu/libpython3.12.so.1.0": b"\x003.12.4\0"}, "3.12.4"),
+        ({"usr/local/bin/python3.12": b"3.12.4\0", "usr/local/lib/libpython3.12.so.1.0": b"3.12.5\0"}, None),
+        ({"usr/local/bin/python3.12": b"3.12.4\x003.12.5\0"}, None),
+        ({"usr/local/bin/python3.12": b"\x003.12.0rc1\0"}, None),
+        ({"usr/local/bin/python3.12": b"\x003.12.4+\0"}, None),
+        ({"usr/local/bin/python3.12": b"\x0013.12.4\0 3.12.4 3.11.4\0"}, None),
+        ({"usr/local/bin/python3.11": b"3.11.4\0"}, None),
+        ({}, None),
+    ],
+)
+def test_the_release_of_its_cpython_is_what_is_in_the_program_itself_or_in_its_library(
+    files: Tree, release: str | None
+) -> None:
+    seen: list[BaseFiles] = []
+    resolve_base_image(NAME, AMD64, Images({**good(), **files}), SILENT, listed=seen.append)
+    assert seen[0].release("/usr/local/bin/python3.12") == release
+
+
 def test_a_base_of_endless_files_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cogpack.images.root_file_system._LIMIT", 10_000)
     many: Tree = {f"many/{number}": b"" for number in range(30)}
