@@ -57,6 +57,7 @@ ANSWERS = {
     "cogpack run -c": ("commands are run by exec", "cogpack exec CMD"),
     "cogpack run -p": ("commands are run by exec, and models served by serve", "cogpack exec CMD, or cogpack serve"),
     "cogpack serve --playground-port": ("its port is any free one, and told", "cogpack serve --playground"),
+    "cogpack registry serve --storage": ("the directory is an argument", "cogpack registry serve DIR"),
     "cogpack push --fast": ("layers that are there are never sent", "leave it out"),
     "cogpack push --x-localimage": ("the image goes into Docker by load", "cogpack load"),
     "cogpack lock --locked": ("it is --check here, which writes nothing", "cogpack lock --check"),
@@ -146,7 +147,10 @@ def _of_others(parser: Command, name: str, ours: str) -> InputError | None:
     while top.above is not None:
         top = top.above
     every = {option: None for command in _below(top) for option in command.options() if option.startswith("--")}
-    meant = next((option for option in (name, ours, *near(name.lower(), every)) if option in every), None)
+    alike = near(
+        name.lower().lstrip("-"), [option.lstrip("-") for option in every]
+    )  # what all begin with tells nothing
+    meant = next((option for option in (name, ours, *(f"--{word}" for word in alike)) if option in every), None)
     if meant is None:
         return None
     owners = [command.prog for command in _below(top) if meant in command.options()]

@@ -55,6 +55,11 @@ _REFUSED = re.compile(
     r"|error: 40[13]|HTTP 40[13]|Host key verification failed|[Aa]ccess denied",
 )
 _ABSENT = re.compile(r"repository '.*' not found|Repository not found|error: 404|does not appear to be a git repo")
+_LACKING = re.compile(
+    r"(?:unable to read|[Cc]ould not read|could not fetch|(?:bad|missing) (?:tree|blob|commit|tag)(?: object)?)"
+    r"(?: sha1 file of \S+)? '?\(?([0-9a-f]{7,64})\b"
+)
+"""What a server says of an object that others of its repository name."""
 _TRANSPORT = re.compile(r"transport '(.*)' not allowed")
 
 
@@ -184,6 +189,11 @@ def translated(error: GitFailedError, url: str) -> CogpackError:
         )
     if _ABSENT.search(error.said):
         return InputError(f"{url}: there is no such repository: {first}", next_step="correct the address")
+    if found := _LACKING.search(error.said):
+        return InputError(
+            f"{url}: the server's repository has no {found[1]}, which others of its objects name: {first}",
+            next_step="it is damaged, or has a part of another one alone (clone --filter): clone that one",
+        )
     return UnavailableError(f"{url}: git can't reach the repository: {first}", next_step="try again later")
 
 

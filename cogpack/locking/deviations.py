@@ -76,7 +76,20 @@ def _cuda_texts(config: Config, decisions: Decisions) -> Iterator[str]:
         if asked and not any(_fits(version, asked) for _, version in versions):
             taken = " and ".join(f"{version} ({wheel})" for wheel, version in versions)
             has = f"what was taken is {name} {taken}" if taken else f"no wheel brings {name}"
-            yield f"{config.where(key)}: {asked} is asked for, and {has}"
+            advice = _torch_for(asked, decisions, versions) if name == "CUDA" else ""
+            yield f"{config.where(key)}: {asked} is asked for, and {has}{advice}"
+
+
+def _torch_for(asked: str, decisions: Decisions, versions: list[tuple[str, str]]) -> str:
+    """Tell which torch has a build for the CUDA that is asked for, where the one that was taken is for a newer."""
+    from cogpack.resolve.wheels.torch import newest_for
+
+    wanted, *others = ([*map(int, version.split(".")[:2])] for version in (asked, *(one for _, one in versions)))
+    newer = all(version > wanted for version in others)
+    if not (versions and newer and any(wheel.name == "torch" for wheel in decisions.wheels)):
+        return ""
+    found = newest_for(asked)
+    return f"; torch=={found[0]} is the newest with a build for {found[1]}" if found else ""
 
 
 def check_left_to_wheels(config: Config, decisions: Decisions) -> None:

@@ -191,7 +191,9 @@ class _Calls:
         for node in ast.walk(tree):
             match node:
                 case ast.Import():
-                    self._functions |= {alias.asname or alias.name: alias.name for alias in node.names}
+                    for alias in node.names:  # `import os.path` binds `os`
+                        first = alias.name.partition(".")[0]
+                        self._functions[alias.asname or first] = alias.name if alias.asname else first
                 case ast.ImportFrom(module=str(module), level=0) if module in _MODULES:
                     self._functions |= {alias.asname or alias.name: f"{module}.{alias.name}" for alias in node.names}
                 case ast.Assign():

@@ -122,6 +122,7 @@ def test_a_command_that_is_left_out_is_answered_with_those_that_there_are(
         ("push -json", "cogpack push: no option -json; did you mean --json?", "see cogpack push --help"),
         ("push --frozen", "cogpack push: no option --frozen; here it is --locked", "see cogpack push --help"),
         ("push -Z", "cogpack push: no option -Z", "see cogpack push --help"),
+        ("logout --storage h", "cogpack logout: no option --storage", "see cogpack logout --help"),
         ("schema --insecure-registry h", ("cogpack schema: no option --insecure-registry; that is one of push, plan, "
          "build and others"), "leave it out, or see cogpack schema --help"),
         ("logout --strict-realmm h", ("cogpack logout: no option --strict-realmm; --strict-realm is one of push, plan, "

@@ -96,6 +96,15 @@ def test_a_bound_that_another_makes_necessary_is_added_too() -> None:
     ]
 
 
+def test_of_a_package_that_two_bounds_hold_back_one_note_tells_both_reasons() -> None:
+    index = Index(torch=["2.0.1"], numpy=["1.26.4"], datasets=["2.13.0"], pyarrow=["26.0.1", "25.0.1", "20.0.0"])
+    (note,) = within_bounds(index.resolve, "3.11", nothing).notes
+    assert note.text == (
+        "pyarrow 20.0.0 instead of 26.0.1: numpy 1.26.4 is too old for pyarrow 26, which fails when it is imported; "
+        "datasets 2.13.0 imports PyExtensionType, which pyarrow 21 has no more"
+    )
+
+
 def of(**found: str) -> Resolved:
     return Index(**{name: [version] for name, version in found.items()}).resolve(())
 

@@ -64,6 +64,24 @@ def test_cuda_of_the_wheels_is_told_where_another_is_asked_for() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("asked", "advice"),
+    [
+        ("12.6", "; torch==2.11.0 is the newest with a build for 12.6"),
+        ("12.5.1", "; torch==2.6.0 is the newest with a build for 12.4"),
+        ("12.2", "; torch==2.5.1 is the newest with a build for 12.1"),
+        ("11.8", "; torch==2.7.1 is the newest with a build for 11.8"),
+        ("13.1", ""),
+    ],
+)
+def test_of_a_torch_for_a_newer_cuda_the_one_for_the_asked_is_named(asked: str, advice: str) -> None:
+    wheels = [wheel("nvidia-cuda-runtime", "13.0.96"), wheel("torch", "2.12.0")]
+    (note,) = told(f"build: {{cuda: '{asked}'}}", *wheels)
+    assert note.text.partition("(nvidia-cuda-runtime)")[2] == advice
+    (note,) = told(f"build: {{cuda: '{asked}'}}", wheels[0])
+    assert note.text.endswith("(nvidia-cuda-runtime)"), "no torch is there"
+
+
 def test_no_cuda_at_all_is_told() -> None:
     (note,) = told("build: {cuda: '11.8'}", wheel("numpy", "2.1"))
     assert note.text == "cog.yaml:1:15: build.cuda: 11.8 is asked for, and no wheel brings CUDA"

@@ -32,6 +32,8 @@ def programs(text: str, **more: str) -> list[str]:
         "import subprocess\nsubprocess.run('ffmpeg -i x'.split())",
         "import subprocess\nsubprocess.getoutput('ffmpeg -version')",
         "import os\nos.system(f'A=1 ffmpeg -i \"{x}\"')",
+        "import os.path\nos.system('ffmpeg -i x')",
+        "import os.path\nfrom shutil import which\nif not which('ffmpeg'): os.abort()",
         "from os import popen\npopen('ffmpeg')",
         "import shutil\nif shutil.which('ffmpeg') is None: raise SystemExit",
         "import shutil, sys\nif not shutil.which('ffmpeg'):\n    print('none')\n    sys.exit(1)",

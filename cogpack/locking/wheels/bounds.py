@@ -31,13 +31,14 @@ def within_bounds(
             continue
         held[bound] = versions[bound.name]
         resolved = found
-    notes = list(resolved.notes)
+    told: dict[str, list[str]] = {}
     for bound, before in held.items():
         if bound.name in versions and bound in broken_bounds({**versions, bound.name: before}, python, (), imported):
-            text = f"{bound.name} {versions[bound.name]} instead of {before}"
             who = f"{bound.package} {versions[bound.package]}" if bound.package in versions else bound.package
-            notes.append(Note(Code.BOUND_ADDED, f"{text}: {who} {bound.why}"))
-    return msgspec.structs.replace(resolved, notes=tuple(notes))
+            whys = told.setdefault(bound.name, [f"{bound.name} {versions[bound.name]} instead of {before}: "])
+            whys.append(f"{who} {bound.why}")
+    notes = (Note(Code.BOUND_ADDED, text + "; ".join(whys)) for text, *whys in told.values())
+    return msgspec.structs.replace(resolved, notes=(*resolved.notes, *notes))
 
 
 def _versions(resolved: "Resolved") -> dict[str, str]:

@@ -180,6 +180,17 @@ def _by_cuda(version: str, asked: str) -> str:
     return PLAIN_TORCH_INDEX
 
 
+def newest_for(asked: str) -> tuple[str, str] | None:
+    """Give the newest release that has a build for this CUDA, or else for an older one of its generation, and that
+    CUDA."""
+    wanted = _numbers(asked)[:2]
+    for releases, _, builds in reversed(_BUILDS):
+        known = [build for build in builds.split() if _numbers(build)[0] == wanted[0]]
+        if fitting := [build for build in known if _numbers(build) <= wanted]:
+            return releases.split()[-1], max(fitting, key=_numbers)
+    return None
+
+
 def _restated(own: Iterable[RequirementLine], index: str | None, why: str) -> Iterator[Note]:
     for line in own:
         if index and (found := _local(line)) and found[1] != index:
