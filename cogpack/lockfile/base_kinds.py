@@ -252,10 +252,10 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
 
     @property
     def own_python(self) -> Python | None:
-        """Give its own CPython, whose full version Docker's official images tell."""
+        """Give its own CPython, whose full version it was asked for, or Docker's official images tell."""
         if self.python is None or self.interpreter is None:
             return None
-        return Python(self.python, self.interpreter, self.variables.get("PYTHON_VERSION"))
+        return Python(self.python, self.interpreter, self.release or self.variables.get("PYTHON_VERSION"))
 
     @property
     def variables(self) -> dict[str, str]:

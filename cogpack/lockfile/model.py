@@ -15,7 +15,7 @@ import msgspec
 from cogpack.config.model import PLAIN_TORCH_INDEX, TORCH_INDEX
 from cogpack.digest import parse_digest
 from cogpack.errors import InputError
-from cogpack.lockfile.base_kinds import Base, RegistryBase, SystemPackages
+from cogpack.lockfile.base_kinds import Base, SystemPackages
 from cogpack.lockfile.builds import LockedBuild
 from cogpack.lockfile.clones import LockedClone
 from cogpack.lockfile.hub import LockedHubFile, LockedHubRevision
@@ -179,8 +179,7 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
             raise InputError(f"{FILE}: a build with a compiler that is not in it", next_step="run cogpack lock")
         if self.interpreter is None and self.base.own_python is None:
             raise InputError(f"{FILE}: no Python is in {self.base.title} or over it", next_step=DAMAGED)
-        own = self.base.release if isinstance(self.base, RegistryBase) and not self.interpreter else None
-        if self.bytecode not in (None, f"cpython-{self.python.release}", f"cpython-{own}"):
+        if self.bytecode not in (None, f"cpython-{self.python.release}"):
             raise InputError(f"{FILE}: bytecode of another Python than the image's", next_step="run cogpack lock")
 
     @property
