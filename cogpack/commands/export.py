@@ -7,7 +7,7 @@ from cogpack.lockfile import IndexSource, LockedWheel
 from cogpack.locking.current import current_lock
 from cogpack.locking.wheels.addresses import wheel_addresses
 from cogpack.locking.wheels.exported import pylock, requirements_file
-from cogpack.locking.wheels.requirements import indexes_of
+from cogpack.locking.wheels.indexes import indexes_of
 from cogpack.planning.describing import find_described
 from cogpack.requirements.model import anonymous
 from cogpack.resolve.pip import Pages

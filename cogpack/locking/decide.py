@@ -20,13 +20,8 @@ from cogpack.lockfile import (
     Results,
     input_digests,
 )
-from cogpack.locking.archives import read_archives
-from cogpack.locking.asked_base import is_asked_for
-from cogpack.locking.build_compiler import BuildCompiler
-from cogpack.locking.cuda_toolkit import decide_toolkit
-from cogpack.locking.decide_base import decide_base
+from cogpack.locking.below import Asked, decide_below
 from cogpack.locking.decide_bytecode import decide_bytecode
-from cogpack.locking.decide_interpreter import decide_interpreter
 from cogpack.locking.deviations import check_cuda, check_left_to_wheels
 from cogpack.locking.executable_stacks import find_executable_stacks, refuses_executable_stacks
 from cogpack.locking.fitting import decide_fitting
@@ -36,22 +31,19 @@ from cogpack.locking.lines.versions_as_files import versions_as_files
 from cogpack.locking.missing_imports import look_at_imports, read_modules
 from cogpack.locking.missing_packages import missing_packages
 from cogpack.locking.proposed_toolkit import proposed_toolkit
-from cogpack.locking.shared_base import read_shared_base
 from cogpack.locking.slim import check_slim
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.direct import DirectWheels
-from cogpack.locking.unasked import Unasked, foreseen, kept_with
+from cogpack.locking.unasked import Unasked
 from cogpack.locking.upgrade import NOTHING, Upgrade
 from cogpack.locking.weights.remote import pin_weights
-from cogpack.locking.wheels.building import Building, Ground
+from cogpack.locking.wheels.building import Building
 from cogpack.locking.wheels.clashes import check_clashes, compare_wheels
-from cogpack.locking.wheels.requirements import indexes_of, resolve_requirements
-from cogpack.locking.wheels.torch_cuda import check_torch, cuda_of_torch, foreseen_cuda
+from cogpack.locking.wheels.indexes import indexes_of
+from cogpack.locking.wheels.requirements import resolve_requirements
+from cogpack.locking.wheels.torch_cuda import cuda_of_torch
 from cogpack.notes import Code, Note
-from cogpack.oci import Platform
 from cogpack.project import Project, each_platform, for_platforms
-from cogpack.resolve.base_image import BaseFiles
-from cogpack.resolve.wheels.target import TargetPython
 from cogpack.session import Session
 
 
@@ -134,19 +126,18 @@ def resolve_lock(
         own = {wheel.name for wheel in kept.required} if kept else ()
         beside = next((it for name, it in (*decided.items(), *pins.items()) if name != platform), None)
         before = {it.name: it.version for it in beside.wheels if it.name not in own} if beside else {}
-        decide = partial(
-            _decide,
-            session,
-            one,
-            kept,
-            building,
-            same_format=same_format,
+        asked = Asked(
+            session=session,
+            project=one,
+            kept=kept,
             last=previous.platforms.get(platform) if previous else None,
-            upgrade_system=upgrade.system,
-            seeds={**before, **seeds},
             beside=beside,
+            building=building,
+            seeds={**before, **seeds},
+            same_format=same_format,
+            upgrade_system=upgrade.system,
         )
-        decided[platform] = decide_fitting(session, one, kept, decide)
+        decided[platform] = decide_fitting(session, one, kept, partial(_decide, asked))
     return Lock(
         version=VERSION,
         requires=f"cogpack>={max(REQUIRES, rules.since, key=Version)}",
@@ -166,125 +157,60 @@ def _renewed(kept: Decisions, project: Project, upgrade: Upgrade) -> Decisions:
     return kept if upgrade.step is None else without_step(kept, project.config, upgrade.step)
 
 
-def _decide(
-    session: Session,
-    project: Project,
-    kept: Decisions | None,
-    building: Building | None,
-    suite: Suite | None,
-    *,
-    unasked: Unasked | None,
-    same_format: bool,
-    last: Decisions | None,
-    upgrade_system: bool,
-    seeds: Mapping[str, str],
-    beside: Decisions | None,
-    cuda: str | None = None,
-) -> Decisions:
-    """`cuda`: torch's, where it is known;
-    `suite`: of Debian, where wheels may want another than the usual one, and are looked into for that; `unasked`: what
-    is there though nobody asked for it, None for a guess; `beside`: what was decided for another platform;
-    `same_format`: the rules by which `kept` was decided are those that hold; `last`: those of the lock there was."""
+def _decide(asked: Asked, suite: Suite | None, /, *, unasked: Unasked | None, cuda: str | None = None) -> Decisions:
+    """`suite`: of Debian, where wheels may want another than the usual one, and are looked into for that; `unasked`:
+    what is there though nobody asked for it, None for a guess; `cuda`: torch's, where it is known."""
+    session, project = asked.session, asked.project
     config = project.config
-    again = partial(
-        _decide,
-        session,
-        project,
-        kept,
-        building,
-        suite,
-        same_format=same_format,
-        last=last,
-        upgrade_system=upgrade_system,
-        seeds=seeds,
-        beside=beside,
-    )
-    guesses, unasked = unasked is None, unasked or Unasked()
-    kept = kept_with(kept, unasked)
-    platform = Platform.parse(config.pack.platform)
-    listed: list[BaseFiles] = []
-    decide = partial(decide_base, session, platform=platform, suite=suite, listed=listed.append)
-    decide = partial(decide, tools=unasked.tool_packages)
-    if config.pack.cuda_toolkit:
-        check_torch(project)
-    shared, before = read_shared_base(project), kept.base if kept else None
-    in_image = config.pack.cuda_toolkit == "image"
-    if kept and in_image and kept.toolkit and kept.toolkit.packages is None and is_asked_for(kept.base, config, suite):
-        base = kept.base  # with the compiler it is decided below
-    else:
-        base = decide(
-            config,
-            kept=before,
-            shared=shared,
-            archives=read_archives(session, project, before),
-            last=last.base if last else None,
-            upgrade_system=upgrade_system,
-            compiler=unasked.compiler_packages,
-        )
-    interpreter = decide_interpreter(session, config, platform, base, kept.interpreter if kept else None)
-    if guesses and (guess := foreseen(project, base, interpreter)).packages:
-        return again(unasked=guess)
-    python = interpreter.python if interpreter else base.own_python
-    assert python is not None
-    target = TargetPython(python=python.minor, glibc=base.glibc, arch=platform.architecture)
-    toolkit = None
-    if config.pack.cuda_toolkit:
-        cuda = cuda or (kept.toolkit.cuda if kept and kept.toolkit else foreseen_cuda(session, project, target))
-        laid = partial(decide, shared=shared, last=last.build_base if last else None)
-        toolkit = decide_toolkit(session, project, base, cuda, kept, laid, upgrade_system=upgrade_system)
-    below = toolkit.base if toolkit else base
-    base = below if in_image else base
-    at_builds = partial(decide, config, archives=read_archives(session, project, base))
-    with_compiler = BuildCompiler(
-        base, own=interpreter is None, kept=kept, compiler=unasked.compiler_packages, decide=at_builds
-    )
-    ground = Ground(
-        base=below,
-        interpreter=interpreter,
-        target=target,
-        toolkit=toolkit.locked if toolkit else None,
-        compiling=with_compiler.base if toolkit is None and with_compiler.helps else None,
-    )
-    direct = DirectWheels(session, Sources(session, project), building, ground, kept)
+    below = decide_below(asked, suite, unasked, cuda)
+    kept, ground = below.kept, below.ground
+    direct = DirectWheels(session, Sources(session, project), asked.building, ground, kept)
     resolved = resolve_requirements(
-        session, project, project.requirements(), target, kept, direct, building, ground, seeds=seeds
+        session, project, project.requirements(), ground.target, kept, direct, asked.building, ground, seeds=asked.seeds
     )
     for note in resolved.notes:
         session.progress.note(note)
-    files = listed[-1] if listed else None
     lines = decide_lines(
-        session, project, base, python, resolved, target, kept, listed=files, direct=direct, beside=beside
+        session,
+        project,
+        below.base,
+        below.python,
+        resolved,
+        ground.target,
+        kept,
+        listed=below.files,
+        direct=direct,
+        beside=asked.beside,
     )
+    pip = lines.pip
     with indexes_of(session, project, project.requirements(), resolved.torch_index).hiding():
-        wheels, clashes = compare_wheels(
-            session, lines.pip.outlines, lines.pip.wheels, target, kept if same_format else None, lines=lines.pip.lines
-        )
-        looks = suite is not None or refuses_executable_stacks(base)
-        pip = lines.pip
+        known = kept if asked.same_format else None
+        wheels, clashes = compare_wheels(session, pip.outlines, pip.wheels, ground.target, known, lines=pip.lines)
+        looks = suite is not None or refuses_executable_stacks(below.base)
         stacks = find_executable_stacks(pip.outlines, wheels, kept, session.cancellation) if looks else ()
-    pinned = (*wheels, *lines.pip.replaced)
+    pinned = (*wheels, *pip.replaced)
     builds = {build.wheel: build for build in (*direct.builds(pinned), *resolved.builds)}
     builds = {wheel.filename: builds[wheel.filename] for wheel in pinned if wheel.filename in builds}
     requirements = {wheel.filename: wheel for wheel in (*direct.requirements(pinned), *resolved.build_requirements)}
     took = {name for build in builds.values() for name in build.requires}
     decided = Decisions(
-        base=base,
-        interpreter=interpreter,
-        compiler=unasked.compiler,
-        tools=unasked.tools,
+        base=below.base,
+        interpreter=below.interpreter,
+        compiler=below.unasked.compiler,
+        tools=below.unasked.tools,
         torch_index=resolved.torch_index,
-        bytecode=decide_bytecode(config, base, interpreter),
+        bytecode=decide_bytecode(config, below.base, below.interpreter),
         wheels=wheels,
         builds=tuple(build for _, build in sorted(builds.items())),
         build_requirements=tuple(requirements[name] for name in sorted(took)),
-        toolkit=toolkit.locked if toolkit else None,
-        build_compiler=with_compiler.packages(builds.values()),
+        toolkit=ground.toolkit,
+        build_compiler=below.compiler.packages(builds.values()),
         clashes=clashes,
         executable_stacks=stacks,
         sandboxed=lines.sandboxed,
-        replaced=lines.pip.replaced,
-        pip_lines=lines.pip.lines,
-        breaks=lines.pip.breaks,
+        replaced=pip.replaced,
+        pip_lines=pip.lines,
+        breaks=pip.breaks,
         places=lines.places,
         fetches=lines.fetches,
         hub_revisions=lines.hub.revisions,
@@ -294,19 +220,18 @@ def _decide(
         dpkg=kept.dpkg if kept else None,
         created=_created(session.environment),
     )
-    if toolkit and (found := cuda_of_torch(config, wheels, lines.pip.outlines)) != cuda:
-        return again(unasked=unasked, cuda=found)
+    if ground.toolkit and (found := cuda_of_torch(config, wheels, pip.outlines)) != ground.toolkit.cuda:
+        return _decide(asked, suite, unasked=below.unasked, cuda=found)
     check_clashes(project, decided)
     check_left_to_wheels(config, decided)
     check_cuda(config, decided)
     check_slim(config, decided)
-    imports = look_at_imports(project, decided, read_modules(lines.pip.outlines, session))
-    notes = (
-        *missing_packages(project, decided, asked=unasked.packages),
+    for note in (
+        *missing_packages(project, decided, asked=below.unasked.packages),
         *proposed_toolkit(project, decided),
-        *imports.notes,
-    )
-    for note in (*notes, *versions_as_files(config, decided)):
+        *look_at_imports(project, decided, read_modules(pip.outlines, session)).notes,
+        *versions_as_files(config, decided),
+    ):
         session.progress.note(note)
     return decided
 

@@ -17,7 +17,7 @@ from cogpack.lockfile import FILE, GitSource, IndexSource, LockedClone, LockedSu
 from cogpack.locking.lines.pin_clones import make_mirrors, pinned_objects
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.wheels.built import source_input
-from cogpack.locking.wheels.requirements import indexes_of
+from cogpack.locking.wheels.indexes import indexes_of
 from cogpack.oci import Descriptor
 from cogpack.planning.emulator import emulator_input
 from cogpack.planning.prepare import Prepared

@@ -37,8 +37,8 @@ from cogpack.locking.lines.pin_clones import make_mirrors, open_pinned
 from cogpack.locking.maintainer_scripts import deb_artifact
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.built import BuiltWheels
+from cogpack.locking.wheels.indexes import indexes_of
 from cogpack.locking.wheels.outlines import wheel_artifact
-from cogpack.locking.wheels.requirements import indexes_of
 from cogpack.oci import Descriptor, Platform
 from cogpack.planning.compiling import Compiler, packs_of
 from cogpack.planning.delivery.targets import is_bare, push_reference

@@ -17,6 +17,7 @@ from support.wheels import make_wheel
 
 from cogpack.errors import InputError
 from cogpack.project import find_project
+from cogpack.resolve.wheels.compile import Question, Uv
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import resolve_wheels
 from cogpack.resolve.wheels.target import TargetPython
@@ -219,15 +220,14 @@ def by_us(root: Path, url: str, work: Path) -> set[str] | None:
     try:
         found = find_project(root).requirements()
         resolved = resolve_wheels(
-            found.lines,
-            constraints=found.constraints,
+            Question(requirements=found.lines, constraints=found.constraints),
+            Uv(
+                target=TargetPython(python=PYTHON, glibc="2.36", arch="amd64"),
+                indexes=Indexes.from_environment(environment, found, root),
+                cache=work / "scratch",
+                metadata=work / "metadata",
+            ),
             root=root,
-            target=TargetPython(python=PYTHON, glibc="2.36", arch="amd64"),
-            indexes=Indexes.from_environment(environment, found, root),
-            exclude_newer=None,
-            preferences=(),
-            cache=work / "scratch",
-            metadata=work / "metadata",
         )
         if found.sources:
             return None

@@ -25,9 +25,9 @@ from cogpack.locking.wheels.stand_ins import write_stand_in
 from cogpack.project import Project
 from cogpack.requirements.model import LocalLinks, Options, Requirements
 from cogpack.resolve.pip import Pages
-from cogpack.resolve.wheels.compile import _run
+from cogpack.resolve.wheels.compile import Question, Uv, _run
 from cogpack.resolve.wheels.indexes import Indexes
-from cogpack.resolve.wheels.resolver import Resolved, resolve_wheels
+from cogpack.resolve.wheels.resolver import Resolved, pins_of, resolve_wheels
 from cogpack.resolve.wheels.sources import Neighbours
 from cogpack.resolve.wheels.target import TargetPython
 from cogpack.session import Session, Settings
@@ -120,15 +120,10 @@ class Place:
         ) as sources:
             assert sources is not None
             found = resolve_wheels(
-                lines,
-                constraints=(),
+                Question(requirements=lines),
+                Uv(target=TARGET, indexes=self.indexes, cache=self.session.cache, metadata=self.session.metadata),
                 root=self.root,
-                target=TARGET,
-                indexes=self.indexes,
-                exclude_newer=None,
-                preferences=kept.required if kept else (),
-                cache=self.session.cache,
-                metadata=self.session.metadata,
+                preferences=pins_of(kept.required if kept else ()),
                 sources=sources,
                 places=lambda text: [
                     f"requirements.txt:{at}" for at, name in ((1, "old"), (9, "neighbour")) if name in text

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.locking.lines.pip.wheels import PipWheels
+from cogpack.locking.wheels.indexes import uv_of
 from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.resolve.wheels.addresses import wheel_urls
@@ -17,16 +18,14 @@ def wheel_addresses(
 ) -> dict[str, list[str]]:
     """Give addresses by sha256, of `wheels` of the lock that have none in it and are not of the project; what no index
     has is missing. They may hold credentials: not to be shown or kept."""
+    target = TargetPython(
+        python=decisions.python.minor,
+        glibc=decisions.base.glibc,
+        arch=Platform.parse(project.config.pack.platform).architecture,
+    )
     of_lines = PipWheels(session, project, decisions)
     own = {wheel.sha256: of_lines.address(wheel) for wheel in wheels if of_lines.has(wheel)}
     return {sha256: [address] for sha256, address in own.items() if address is not None} | wheel_urls(
         [wheel for wheel in wheels if wheel.sha256 not in own],
-        indexes=indexes,
-        target=TargetPython(
-            python=decisions.python.minor,
-            glibc=decisions.base.glibc,
-            arch=Platform.parse(project.config.pack.platform).architecture,
-        ),
-        cache=session.cache,
-        metadata=session.metadata,
+        uv_of(session, project, target, indexes, newer=True),
     )

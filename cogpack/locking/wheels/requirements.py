@@ -12,6 +12,7 @@ from cogpack.config import Config
 from cogpack.errors import CogpackError, InputError, together
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.locking.wheels.building import Building, Ground
+from cogpack.locking.wheels.indexes import indexes_of, uv_of
 from cogpack.notes import Code, Note
 from cogpack.oci import Platform
 from cogpack.project import Project
@@ -23,7 +24,6 @@ from cogpack.text import count_text
 
 if TYPE_CHECKING:
     from cogpack.locking.sources.direct import DirectWheels
-    from cogpack.resolve.wheels.indexes import Indexes
     from cogpack.resolve.wheels.resolver import Resolved
     from cogpack.resolve.wheels.sources import Neighbours
 
@@ -42,21 +42,6 @@ _WITHOUT_SETUPTOOLS = 12
 
 _NEWEST_GLIBC = "2.41"
 """Of the bases that there are: what has no wheel for it has none for any."""
-
-
-def indexes_of(session: Session, project: Project, requirements: Requirements, torch: str | None) -> "Indexes":
-    """Tell where to look. `torch`: the index of torch that the lock names, if any."""
-    from cogpack.resolve.wheels.indexes import Indexes
-    from cogpack.resolve.wheels.torch import TorchIndex, without_torch_indexes
-
-    return Indexes.from_environment(
-        session.environment,
-        without_torch_indexes(requirements) if torch else requirements,
-        project.root,
-        torch=TorchIndex.named(torch),
-        url_map=session.http.url_map,
-        relay=session.relay,
-    )
 
 
 def resolve_requirements(
@@ -84,7 +69,8 @@ def resolve_requirements(
     from cogpack.locking.wheels.cuda import with_cuda
     from cogpack.locking.wheels.source_archives import open_sources
     from cogpack.resolve.wheels.choice import named_hashes
-    from cogpack.resolve.wheels.resolver import resolve_wheels
+    from cogpack.resolve.wheels.compile import Question
+    from cogpack.resolve.wheels.resolver import pins_of, resolve_wheels
     from cogpack.resolve.wheels.torch import BUILT, choose_torch, passing_notes
 
     config = project.config
@@ -110,19 +96,19 @@ def resolve_requirements(
 
         def bounded(more: Sequence[str], bounds: Sequence[str]) -> "Resolved":
             return resolve_wheels(
-                [*requirements.lines, *more, *named.lines, contract.sdk_requirement(config), "coglet", "pip"],
-                constraints=[*requirements.constraints, *bounds],
-                overrides=named.overrides,
+                Question(
+                    requirements=[
+                        *(*requirements.lines, *more, *named.lines),
+                        *(contract.sdk_requirement(config), "coglet", "pip"),
+                    ],
+                    constraints=[*requirements.constraints, *bounds],
+                    overrides=named.overrides,
+                ),
+                uv_of(session, project, target, indexes),
                 root=project.root,
-                target=target,
-                indexes=indexes,
-                exclude_newer=newest,
-                preferences=preferences,
-                seeds=foremost,
+                preferences=pins_of(preferences) | foremost,
                 optional={name: _without(name, target.python) for name in own},
                 built=named.built,
-                cache=session.cache,
-                metadata=session.metadata,
                 sources=sources,
                 places=partial(_places, config, requirements),
                 title=_title([*requirements.lines, *more, *named.titles], target.python),

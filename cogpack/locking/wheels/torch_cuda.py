@@ -7,10 +7,11 @@ import msgspec
 from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedWheel
+from cogpack.locking.wheels.indexes import indexes_of, uv_of
 from cogpack.locking.wheels.outlines import Outlines
-from cogpack.locking.wheels.requirements import indexes_of
 from cogpack.locking.wheels.torch_build import cuda_of
 from cogpack.project import Project
+from cogpack.resolve.wheels.compile import Question
 from cogpack.resolve.wheels.resolver import resolve_wheels
 from cogpack.resolve.wheels.target import TargetPython
 from cogpack.resolve.wheels.torch import BUILT, choose_torch
@@ -28,16 +29,13 @@ def foreseen_cuda(session: Session, project: Project, target: TargetPython) -> s
     chosen = choose_torch(config, alone, target.arch)
     indexes = indexes_of(session, project, chosen.requirements, chosen.index)
     resolved = resolve_wheels(
-        chosen.requirements.lines,
-        constraints=chosen.requirements.constraints,
+        Question(
+            requirements=chosen.requirements.lines,
+            constraints=chosen.requirements.constraints,
+            dependencies=all(line.name != "torch" for line in own),
+        ),
+        uv_of(session, project, target, indexes),
         root=project.root,
-        target=target,
-        indexes=indexes,
-        exclude_newer=config.pack.exclude_newer,
-        preferences=(),
-        dependencies=all(line.name != "torch" for line in own),
-        cache=session.cache,
-        metadata=session.metadata,
         title="torch, for its CUDA",
         progress=session.progress,
     )

@@ -12,11 +12,12 @@ from packaging.requirements import Requirement
 
 from cogpack.artifacts import Input
 from cogpack.lockfile import LockedWheel
+from cogpack.locking.wheels.indexes import indexes_of, uv_of
 from cogpack.locking.wheels.outlines import wheel_artifact
-from cogpack.locking.wheels.requirements import indexes_of
 from cogpack.project import Project
 from cogpack.requirements.model import Requirements
 from cogpack.resolve.wheels.addresses import wheel_urls
+from cogpack.resolve.wheels.compile import Question
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import resolve_wheels
 from cogpack.resolve.wheels.sources import Neighbours
@@ -25,10 +26,9 @@ from cogpack.resolve.wheels.torch import BUILT, TorchChoice, TorchIndex, choose_
 from cogpack.session import Session
 
 
-def pinned(requirements: Requirements, environment: Mapping[str, str], torch: TorchIndex | None) -> list[LockedWheel]:
-    """Give the versions that requirements and constraints name where markers have these values; of what is given, only
-    name and version are asked. `torch`: the index that torch and its like come from, whose label their versions have
-    there: uv prefers just what is said."""
+def pinned(requirements: Requirements, environment: Mapping[str, str], torch: TorchIndex | None) -> dict[str, str]:
+    """Give the versions that requirements and constraints name where markers have these values. `torch`: the index that
+    torch and its like come from, whose label their versions have there: uv prefers just what is said."""
     found: dict[str, str] = {}
     for line in (*requirements.required, *requirements.constrained):
         requirement = Requirement(line.text)
@@ -38,10 +38,7 @@ def pinned(requirements: Requirements, environment: Mapping[str, str], torch: To
         if len(exact) == 1 and not exact[0].endswith(".*"):
             label = f"+{torch.name}" if torch and line.name in BUILT and "+" not in exact[0] else ""
             found.setdefault(line.name, exact[0] + label)
-    return [
-        LockedWheel(name=name, version=version, filename=f"{name}.whl", sha256="0" * 64)
-        for name, version in found.items()
-    ]
+    return found
 
 
 class BuildRequirements:
@@ -64,17 +61,12 @@ class BuildRequirements:
             if question not in self._known:
                 session = self._session
                 resolved = resolve_wheels(
-                    question[0],
-                    constraints=question[1],
+                    Question(requirements=question[0], constraints=question[1]),
+                    uv_of(session, self._project, self._target, self._indexes),
                     root=self._project.root,
-                    target=self._target,
-                    indexes=self._indexes,
-                    exclude_newer=self._project.config.pack.exclude_newer,
                     preferences=pinned(
                         self._chosen.requirements, self._target.environment(), TorchIndex.named(self._chosen.index)
                     ),
-                    cache=session.cache,
-                    metadata=session.metadata,
                     title="build requirements",
                     progress=session.progress,
                 )
@@ -121,9 +113,6 @@ class BuildRequirements:
             if wheel.sha256 not in self._addresses:
                 self._addresses |= wheel_urls(
                     [one for one in wheels if one.sha256 not in self._addresses],
-                    indexes=self._indexes,
-                    target=self._target,
-                    cache=self._session.cache,
-                    metadata=self._session.metadata,
+                    uv_of(self._session, self._project, self._target, self._indexes, newer=True),
                 )
             return self._addresses.get(wheel.sha256, [])

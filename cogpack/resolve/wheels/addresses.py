@@ -1,40 +1,26 @@
 """Locked wheels are found again on the indexes of today."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from cogpack.disk import DiskError
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.lockfile import FILE, LockedWheel
 from cogpack.resolve.wheels.choice import filename_of, sha256_of
-from cogpack.resolve.wheels.compile import compile_lock
-from cogpack.resolve.wheels.indexes import Indexes
-from cogpack.resolve.wheels.target import TargetPython
+from cogpack.resolve.wheels.compile import Question, Uv
 
 
-def wheel_urls(
-    wheels: Sequence[LockedWheel], *, indexes: Indexes, target: TargetPython, cache: Path, metadata: Path
-) -> dict[str, list[str]]:
+def wheel_urls(wheels: Sequence[LockedWheel], uv: Uv) -> dict[str, list[str]]:
     """Find, by sha256, addresses of locked wheels on the indexes that are configured now; name and hash must agree.
 
     A wheel that they don't list is missing in the answer. Addresses may hold credentials: not to be shown or kept.
     """
     if not wheels:
         return {}
+    indexes = uv.indexes
     lines = [f"{wheel.name}=={wheel.version}" for wheel in wheels]
+    of_torch = indexes.torch.names(lines, uv.target.environment()) if indexes.torch else ()
     try:
-        packages, _ = compile_lock(
-            lines,
-            (),
-            target=target,
-            indexes=indexes,
-            exclude_newer=None,
-            preferences=(),
-            cache=cache,
-            metadata=metadata,
-            more=["--no-deps"],
-            of_torch=indexes.torch.names(lines, target.environment()) if indexes.torch else (),
-        )
+        packages, _ = uv.compile(Question(requirements=lines, of_torch=of_torch, dependencies=False))
     except DiskError:
         raise
     except InputError as error:

@@ -13,10 +13,10 @@ from cogpack.errors import InputError
 from cogpack.lockfile import LockedWheel
 from cogpack.requirements.model import anonymous
 from cogpack.resolve.wheels.choice import best_wheel, filename_of, named_hashes, no_wheel, sha256_of
+from cogpack.resolve.wheels.compile import Question, Uv
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.local import local_path
 from cogpack.resolve.wheels.sources import Neighbours, Sources
-from cogpack.resolve.wheels.target import TargetPython
 
 if TYPE_CHECKING:
     from packaging.pylock import Package, PackageArchive, PackageWheel
@@ -25,29 +25,27 @@ _DIRECT = re.compile(r"^\S+ @ (\S+)")
 
 
 class Chosen:
-    """Makes such wheels, of what these `requirements` and `constraints` say of them; the rest is as `resolve_wheels`
-    has it."""
+    """Makes such wheels, by what the lines of a question say of them; the rest is as `resolve_wheels` has it."""
 
     def __init__(
         self,
-        requirements: Sequence[str],
-        constraints: Sequence[str],
+        question: Question,
+        uv: Uv,
         *,
         root: Path,
-        target: TargetPython,
-        indexes: Indexes,
         built: Mapping[str, LockedWheel],
         sources: Sources | None,
     ) -> None:
+        requirements = question.requirements
         self._root = root
-        self._target = target
-        self._indexes = indexes
+        self._target = uv.target
+        self._indexes = uv.indexes
         self._built = built
         self._sources = sources
-        self._tags = target.tags()  # a thousand: made once for all wheels
-        self._hashes = named_hashes([*requirements, *constraints])
+        self._tags = uv.target.tags()  # a thousand: made once for all wheels
+        self._hashes = named_hashes([*requirements, *question.constraints])
         self._local = {Path(path).name: path for path in map(local_path, requirements) if path}
-        self._written = _written(requirements, indexes)
+        self._written = _written(requirements, uv.indexes)
 
     def wheel(self, package: "Package") -> tuple[LockedWheel, str | None]:
         """Choose the wheel of a package, and give the address that uv has of it."""

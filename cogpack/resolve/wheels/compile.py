@@ -9,10 +9,12 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import uv
 
 from cogpack import toml
@@ -33,80 +35,103 @@ _VIA = "via.txt"
 _ON_A_LINE = ("--annotation-style", "line")
 
 
-def compile_lock(
-    requirements: Iterable[str],
-    constraints: Iterable[str],
-    *,
-    target: TargetPython,
-    indexes: Indexes,
-    exclude_newer: str | None,
-    preferences: Iterable[tuple[str, str]],
-    cache: Path,
-    metadata: Path,
-    more: Sequence[str] = (),
-    without: Iterable[str] = (),
-    overrides: Iterable[str] = (),
-    of_torch: Sequence[str] = (),
-    via: dict[str, tuple[str, ...]] | None = None,
-) -> "tuple[list[Package], list[Note]]":
-    """Give what uv chose, for the target only, and what it warned of.
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what uv is asked, in lines of requirements files.
 
-    `preferences`: (name, version) to keep where they fit; `without`: names that count as not required, whoever
-    requires them; `overrides`: lines that count in place of what is required of their packages; `of_torch`: names that
-    come from PyTorch's index alone, and are required; `via`: no lock is made, and this takes, by name, who requires
-    each, with "" for the user; of nothing, where uv does not tell.
+    `without`: names that count as not required, whoever requires them; `overrides`: lines that count in place of what
+    others require of their packages; `of_torch`: names that come from PyTorch's index alone, and are required; not
+    `dependencies`: what the requirements require is not asked for.
     """
-    with writing(cache):
-        cache.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(prefix="resolve-", dir=cache)
-    with scratch as directory:
-        work = Path(directory)
-        with writing(work):
-            _write_lines(work / "requirements.in", map(indexes.asked_line, requirements))
-            _write_lines(work / "constraints.txt", map(indexes.asked_line, constraints))
-            nothing = (f"{name} ; python_version < '0'" for name in without)
-            _write_lines(work / "overrides.txt", (*nothing, *map(indexes.asked_line, overrides)))
-            if indexes.torch and of_torch:
-                (work / _TORCH).write_bytes(_from_index(of_torch, indexes.read_at(indexes.torch.address)))
-            # The output file of an earlier run is uv's way to prefer without requiring.
-            if via is None:
-                (work / _LOCK).write_bytes(_preferred(preferences))
-            else:
-                _write_lines(work / _VIA, (f"{name}=={version}" for name, version in preferences))
+
+    requirements: Sequence[str]
+    constraints: Sequence[str] = ()
+    without: Sequence[str] = ()
+    overrides: Sequence[str] = ()
+    of_torch: Sequence[str] = ()
+    dependencies: bool = True
+
+
+class Uv(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs uv for one Python, over these indexes. `exclude_newer`: as uv has it; `cache`: for scratch directories;
+    `metadata`: uv's own cache, which decides hashes."""
+
+    target: TargetPython
+    indexes: Indexes
+    exclude_newer: str | None = None
+    cache: Path
+    metadata: Path
+
+    def compile(
+        self, question: Question, preferences: Mapping[str, str] | None = None
+    ) -> "tuple[list[Package], list[Note]]":
+        """Give what uv chose, for the target only, and what it warned of. `preferences`: versions, by name, to keep
+        where they fit."""
+        indexes = self.indexes
+        with self._asking(question) as (command, work):
+            with writing(work):
+                # The output file of an earlier run is uv's way to prefer without requiring.
+                (work / _LOCK).write_bytes(_preferred(preferences or {}))
+            written = ["--format", "pylock.toml", "--output-file", _LOCK, "--generate-hashes"]
+            done, said = _run([*command, *written], work, self._environment())
+            said = indexes.told(said)
+            if indexes.relay and (error := indexes.relay.failure()):
+                with indexes.hiding():
+                    raise error
+            if not done:
+                raise failure(said, self.target)
+            return _read((work / _LOCK).read_bytes(), self.target), list(warned(said))
+
+    def requirers(self, question: Question, chosen: Mapping[str, str]) -> Mapping[str, tuple[str, ...]]:
+        """Tell, by name, who requires each package, with "" for the user, where these versions were `chosen`; of
+        nothing, where uv does not tell."""
+        with self._asking(question) as (command, work):
+            with writing(work):
+                _write_lines(work / _VIA, (f"{name}=={version}" for name, version in chosen.items()))
+            done, _ = _run([*command, "--output-file", _VIA, *_ON_A_LINE], work, self._environment())
+            if self.indexes.relay:
+                self.indexes.relay.failure()  # else it is told of the next run
+            return _requirers((work / _VIA).read_text()) if done else {}
+
+    @contextmanager
+    def _asking(self, question: Question) -> Iterator[tuple[list[str], Path]]:
+        """Write the question into a directory; give the command that reads it there, but for what it writes."""
+        indexes = self.indexes
+        torch = indexes.torch if question.of_torch else None
+        with writing(self.cache):
+            self.cache.mkdir(parents=True, exist_ok=True)
+            scratch = tempfile.TemporaryDirectory(prefix="resolve-", dir=self.cache)
+        with scratch as directory:
+            work = Path(directory)
+            with writing(work):
+                _write_lines(work / "requirements.in", map(indexes.asked_line, question.requirements))
+                _write_lines(work / "constraints.txt", map(indexes.asked_line, question.constraints))
+                nothing = (f"{name} ; python_version < '0'" for name in question.without)
+                _write_lines(work / "overrides.txt", (*nothing, *map(indexes.asked_line, question.overrides)))
+                if torch:
+                    (work / _TORCH).write_bytes(_from_index(question.of_torch, indexes.read_at(torch.address)))
+            yield self._command(question), work
+
+    def _command(self, question: Question) -> list[str]:
         command = [uv_program(), "--no-config", "pip", "compile", "requirements.in"]
-        if indexes.torch and of_torch:
+        if self.indexes.torch and question.of_torch:
             command += [_TORCH]
         command += ["--constraints", "constraints.txt", "--overrides", "overrides.txt"]
         command += ["--no-header"]
         # uv needs some interpreter to run, and would install one if it found none.
         command += ["--python", sys.executable, "--no-python-downloads"]
-        command += ["--python-version", target.python, "--python-platform", target.uv_platform]
+        command += ["--python-version", self.target.python, "--python-platform", self.target.uv_platform]
         command += ["--only-binary", ":all:"]
-        if exclude_newer:
-            command += ["--exclude-newer", exclude_newer]
-            for name in of_torch:  # its index does not say when a file was uploaded, and uv would take none
+        if self.exclude_newer:
+            command += ["--exclude-newer", self.exclude_newer]
+            for name in question.of_torch:  # its index does not say when a file was uploaded, and uv would take none
                 command += ["--exclude-newer-package", f"{name}=false"]
-        command += [*more, *indexes.arguments()]
-        environment = indexes.variables() | {
-            "UV_CACHE_DIR": str(metadata.absolute()),
-            "UV_NO_PROGRESS": "1",
-            "NO_COLOR": "1",
-        }
-        if via is not None:
-            if _run([*command, "--output-file", _VIA, *_ON_A_LINE], work, environment)[0]:
-                via.update(_requirers((work / _VIA).read_text()))
-            if indexes.relay:
-                indexes.relay.failure()  # else it is told of the next run
-            return [], []
-        written = ["--format", "pylock.toml", "--output-file", _LOCK, "--generate-hashes"]
-        done, said = _run([*command, *written], work, environment)
-        said = indexes.told(said)
-        if indexes.relay and (error := indexes.relay.failure()):
-            with indexes.hiding():
-                raise error
-        if not done:
-            raise failure(said, target)
-        return _read((work / _LOCK).read_bytes(), target), list(warned(said))
+        if not question.dependencies:
+            command += ["--no-deps"]
+        return [*command, *self.indexes.arguments()]
+
+    def _environment(self) -> dict[str, str]:
+        own = {"UV_CACHE_DIR": str(self.metadata.absolute()), "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+        return self.indexes.variables() | own
 
 
 def _requirers(text: str) -> dict[str, tuple[str, ...]]:
@@ -171,7 +196,7 @@ def uv_program() -> str:
         ) from error
 
 
-def _preferred(pins: Iterable[tuple[str, str]]) -> bytes:
+def _preferred(pins: Mapping[str, str]) -> bytes:
     """Write a lock of these versions. Their wheels are placeholders, which the format wants and uv does not read."""
     packages = [
         {
@@ -184,7 +209,7 @@ def _preferred(pins: Iterable[tuple[str, str]]) -> bytes:
                 }
             ],
         }
-        for name, version in pins
+        for name, version in pins.items()
     ]
     return toml.encode({"lock-version": "1.0", "created-by": "cogpack", "packages": packages})
 

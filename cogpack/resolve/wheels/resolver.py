@@ -1,6 +1,6 @@
 """What is required becomes locked wheels."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,12 @@ from cogpack.lockfile import LockedBuild, LockedWheel
 from cogpack.notes import Note
 from cogpack.progress import SILENT, Progress
 from cogpack.resolve.wheels.chosen import Chosen, hashes_of
-from cogpack.resolve.wheels.compile import compile_lock, way_to
+from cogpack.resolve.wheels.compile import Question, Uv, way_to
 from cogpack.resolve.wheels.elsewhere import is_elsewhere
 from cogpack.resolve.wheels.failures import AddressDeniedError, AddressError, BlamedError
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.local import for_uv
 from cogpack.resolve.wheels.sources import Sources
-from cogpack.resolve.wheels.target import TargetPython
 from cogpack.resolve.wheels.torch import BUILT
 
 if TYPE_CHECKING:
@@ -50,139 +49,176 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 def resolve_wheels(
-    requirements: Sequence[str],
+    question: Question,
+    uv: Uv,
     *,
-    constraints: Sequence[str],
-    overrides: Sequence[str] = (),
     root: Path,
-    target: TargetPython,
-    indexes: Indexes,
-    exclude_newer: str | None,
-    preferences: Sequence[LockedWheel],
-    seeds: Mapping[str, str] = {},
+    preferences: Mapping[str, str] = {},
     optional: Mapping[str, Note] = {},
-    dependencies: bool = True,
     built: Mapping[str, LockedWheel] = {},
-    cache: Path,
-    metadata: Path,
     sources: Sources | None = None,
     places: Callable[[str], Sequence[str]] = lambda _: (),
     title: str = "",
     progress: Progress = SILENT,
 ) -> Resolved:
-    """Choose the wheels that fulfil `requirements` (lines; `./x.whl` relative to `root`).
+    """Choose the wheels that answer `question` (`./x.whl` is relative to `root`). Where a line names hashes, the wheel
+    has one of them. Which packages are PyTorch's is found here.
 
-    `overrides`: lines that count in place of what others require of their packages;
-    `preferences`: pins that are kept where they still fit; `seeds`: versions, by name, that go before them;
+    `preferences`: versions, by name, that are kept where they still fit;
     `optional`: names that are required, too, unless nothing fits with them: then each is told by its note;
-    not `dependencies`: what these require is not asked for;
-    `built`: wheels by file name that lines name by `file:`, and nobody else has; `cache`: for a scratch directory;
-    `metadata`: uv's own cache, which decides hashes; `title`: what the user is told that is resolved. Where a line
-    names hashes, the wheel has one of them.
-    `places` gives the lines, as `file:line`, that a text is about. `sources`: what there is of packages that only have
-    source.
+    `built`: wheels by file name that lines name by `file:`, and nobody else has;
+    `places` gives the lines, as `file:line`, that a text is about; `sources`: what there is of packages that only have
+    source; `title`: what the user is told that is resolved.
 
     `InputError` when nothing fits, or only source is there and can't be built, of all packages together that are at
     fault alone; `UnavailableError` and `DeniedError` from the indexes.
     """
-    task = progress.task(title or f"wheels for Python {target.python}", None, "resolve")
-    lines = [indexes.expanded(for_uv(line, root)) for line in requirements]
-    faults: list[InputError] = []
-    without: list[str] = []
-    of_torch = indexes.torch.names(lines, target.environment()) if indexes.torch else []
-    soft = dict(optional)
-    left_out: list[Note] = []
-
-    kept = {
-        wheel.name: wheel.version
-        for wheel in preferences
-        if not wheel.path and (not wheel.url or is_elsewhere(wheel.name, Version(wheel.version)))
-    } | dict(seeds)
-
-    def compiled(
-        preferred: Mapping[str, str] = kept, via: dict[str, tuple[str, ...]] | None = None
-    ) -> "tuple[list[Package], list[Note]]":
-        return compile_lock(
-            [*lines, *soft],
-            constraints,
-            target=target,
-            indexes=indexes.with_directories(sources.directories) if sources else indexes,
-            exclude_newer=exclude_newer,
-            preferences=preferred.items(),
-            cache=cache,
-            metadata=metadata,
-            without=without,
-            overrides=overrides,
-            of_torch=of_torch,
-            via=via,
-            more=() if dependencies else ("--no-deps",),
-        )
-
-    def requirers(packages: "Sequence[Package]") -> dict[str, tuple[str, ...]]:
-        via: dict[str, tuple[str, ...]] = {}
-        with suppress(UnavailableError):  # what failed is told all the same
-            compiled({one.name: str(one.version) for one in packages if one.version}, via)
-        return via
-
-    def leave_out(names: Collection[str]) -> bool:
-        found = [soft.pop(name) for name in names if name in soft]
-        left_out.extend(found)
-        return bool(found)
-
-    chosen = Chosen(requirements, constraints, root=root, target=target, indexes=indexes, built=built, sources=sources)
-    while True:
-        try:
-            packages, notes = compiled()
-            further = sorted({canonicalize_name(one.name) for one in packages if one.archive is None} & BUILT)
-            if indexes.torch is not None and not set(of_torch).issuperset(further):
-                of_torch = sorted({*of_torch, *further})  # others require it
-                continue
-            failed = sources.build(hashes_of(packages), partial(chosen.neighbours, packages)) if sources else None
-            if failed is None:
-                break
-            via = requirers(packages) if failed else {}
-            faults += (_at(error, places, way_to(name, via)) for name, error in failed.items())
-            without += failed
-        except BlamedError as error:
-            # Looked for one by one: uv tells of the first, and a project may have many.
-            if leave_out(error.packages):
-                continue  # who else requires one is told then
-            new = [name for name in error.packages if name not in without]
-            if new and sources and (sources.offer(new) or sources.relax()):
-                continue
-            known = [why for name in new if sources and (why := sources.why_not(name))]
-            faults += (_at(one, places) for one in known or [error])
-            without += new
-            if not new or len(faults) == _MOST_FAULTS:
-                raise together(faults) from error
-        except DiskError:
-            raise
-        except InputError as error:
-            if (sources and sources.relax()) or leave_out(tuple(soft)):
-                continue
-            raise together([*faults, _at(error, places)]) from error
-        except (AddressError, AddressDeniedError) as error:
-            raise type(error)(_placed(error.message, places), next_step=error.next_step) from error
-        except UnavailableError as error:
-            raise _torch_away(error, indexes) from error
-    found = []
-    for package in packages:
-        try:
-            found.append(chosen.wheel(package))
-        except InputError as error:
-            faults.append(_at(error, places))
-    if faults:
-        raise together(faults)
+    task = progress.task(title or f"wheels for Python {uv.target.python}", None, "resolve")
+    search = _Search(question, uv, root, preferences, optional, built, sources, places)
+    packages, notes = search.run()
+    found = search.wheels(packages)
     task.done("resolved")
     return Resolved(
         tuple(sorted((wheel for wheel, _ in found), key=lambda wheel: wheel.name)),
-        {wheel.sha256: indexes.authorised(address) for wheel, address in found if address},
-        (*left_out, *(Note(note.code, _placed(note.text, places)) for note in notes)),
+        {wheel.sha256: uv.indexes.authorised(address) for wheel, address in found if address},
+        (*search.left_out, *notes),
     )
 
 
-def _at(error: InputError, places: Callable[[str], Sequence[str]], way: str = "") -> InputError:
-    return InputError(_placed(way + error.message, places), next_step=error.next_step)
+def pins_of(wheels: Iterable[LockedWheel]) -> dict[str, str]:
+    """Give the versions of those that are found again by name and version."""
+    return {
+        wheel.name: wheel.version
+        for wheel in wheels
+        if not wheel.path and (not wheel.url or is_elsewhere(wheel.name, Version(wheel.version)))
+    }
+
+
+class _Search:
+    """Asks uv until it has an answer, or until all that must change is known: a run of it tells of one fault, and a
+    project may have many. A package that is at fault counts as not required by the next.
+
+    `left_out` are notes of those that were `optional`.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        uv: Uv,
+        root: Path,
+        preferences: Mapping[str, str],
+        optional: Mapping[str, Note],
+        built: Mapping[str, LockedWheel],
+        sources: Sources | None,
+        places: Callable[[str], Sequence[str]],
+    ) -> None:
+        self._uv = uv
+        self._torch = uv.indexes.torch
+        self._lines = [uv.indexes.expanded(for_uv(line, root)) for line in question.requirements]
+        of_torch = self._torch.names(self._lines, uv.target.environment()) if self._torch else ()
+        self._question = msgspec.structs.replace(question, of_torch=of_torch)
+        self._chosen = Chosen(question, uv, root=root, built=built, sources=sources)
+        self._preferences = preferences
+        self._optional = dict(optional)
+        self._sources = sources
+        self._places = places
+        self._faults: list[InputError] = []
+        self.left_out: list[Note] = []
+
+    def run(self) -> "tuple[list[Package], list[Note]]":
+        """Give what uv chose in the end, and what it warned of. `InputError` of all faults that uv tells of."""
+        while True:
+            try:
+                packages, notes = self._asked().compile(self._question_now(), self._preferences)
+                if not self._widen_torch(packages) and not self._build(packages):
+                    return packages, [Note(note.code, self._placed(note.text)) for note in notes]
+            except BlamedError as error:
+                self._blame(error)
+            except DiskError:
+                raise
+            except InputError as error:
+                if not self._relax() and not self._leave_out(tuple(self._optional)):
+                    raise together([*self._faults, self._at(error)]) from error
+            except (AddressError, AddressDeniedError) as error:
+                raise type(error)(self._placed(error.message), next_step=error.next_step) from error
+            except UnavailableError as error:
+                raise _torch_away(error, self._uv.indexes) from error
+
+    def wheels(self, packages: "Iterable[Package]") -> list[tuple[LockedWheel, str | None]]:
+        """Give the wheel of each, and where it was found. `InputError` of these and of what `run` left out."""
+        found = []
+        for package in packages:
+            try:
+                found.append(self._chosen.wheel(package))
+            except InputError as error:
+                self._faults.append(self._at(error))
+        if self._faults:
+            raise together(self._faults)
+        return found
+
+    def _asked(self) -> Uv:
+        if not self._sources:
+            return self._uv
+        indexes = self._uv.indexes.with_directories(self._sources.directories)
+        return msgspec.structs.replace(self._uv, indexes=indexes)
+
+    def _question_now(self) -> Question:
+        return msgspec.structs.replace(self._question, requirements=[*self._lines, *self._optional])
+
+    def _widen_torch(self, packages: "Iterable[Package]") -> bool:
+        """Ask PyTorch's index from now on for what others require of it; tell whether there was any more."""
+        of_torch = set(self._question.of_torch)
+        required = {canonicalize_name(one.name) for one in packages if one.archive is None} & BUILT
+        if self._torch is None or required <= of_torch:
+            return False
+        self._question = msgspec.structs.replace(self._question, of_torch=sorted(of_torch | required))
+        return True
+
+    def _build(self, packages: "Sequence[Package]") -> bool:
+        """Put wheels in place of stand-ins that were chosen, but where none can be built; tell whether any was."""
+        neighbours = partial(self._chosen.neighbours, packages)
+        failed = self._sources.build(hashes_of(packages), neighbours) if self._sources else None
+        if failed:
+            via: Mapping[str, Sequence[str]] = {}
+            versions: dict[str, str] = {one.name: str(one.version) for one in packages if one.version}
+            with suppress(UnavailableError):  # what failed is told all the same
+                via = self._asked().requirers(self._question_now(), versions)
+            self._faults += (self._at(error, way_to(name, via)) for name, error in failed.items())
+            self._forget(failed)
+        return failed is not None
+
+    def _blame(self, error: BlamedError) -> None:
+        """Have the next run find what else is wrong, or raise what was."""
+        if self._leave_out(error.packages):
+            return  # who else requires one is told then
+        sources = self._sources
+        new = [name for name in error.packages if name not in self._question.without]
+        if new and sources and (sources.offer(new) or sources.relax()):
+            return
+        known = [why for name in new if sources and (why := sources.why_not(name))]
+        self._faults += map(self._at, known or [error])
+        self._forget(new)
+        if not new or len(self._faults) == _MOST_FAULTS:
+            raise together(self._faults) from error
+
+    def _relax(self) -> bool:
+        return self._sources is not None and self._sources.relax()
+
+    def _leave_out(self, names: Iterable[str]) -> bool:
+        found = [self._optional.pop(name) for name in names if name in self._optional]
+        self.left_out += found
+        return bool(found)
+
+    def _forget(self, names: Iterable[str]) -> None:
+        self._question = msgspec.structs.replace(self._question, without=[*self._question.without, *names])
+
+    def _at(self, error: InputError, way: str = "") -> InputError:
+        return InputError(self._placed(way + error.message), next_step=error.next_step)
+
+    def _placed(self, text: str) -> str:
+        """Begin `text` with the lines that it is about; below its own line is what others said."""
+        lines = ", ".join(self._places(text.partition("\n")[0]))
+        return f"{lines}: {text}" if lines else text
 
 
 def _torch_away(error: UnavailableError, indexes: Indexes) -> UnavailableError:
@@ -193,9 +229,3 @@ def _torch_away(error: UnavailableError, indexes: Indexes) -> UnavailableError:
         next_step="reach it, or a copy of it by COGPACK_URL_MAP; or take torch from where all other packages come "
         f"from: cogpack: {{torch_index: {PLAIN_TORCH_INDEX}}} in cog.yaml",
     )
-
-
-def _placed(text: str, places: Callable[[str], Sequence[str]]) -> str:
-    """Begin `text` with the lines that it is about; below its own line is what others said."""
-    lines = ", ".join(places(text.partition("\n")[0]))
-    return f"{lines}: {text}" if lines else text

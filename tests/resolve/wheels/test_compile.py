@@ -11,11 +11,13 @@ from support.wheels import make_wheel
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.requirements.model import LocalLinks, Options, Requirements
-from cogpack.resolve.wheels.compile import compile_lock, way_to
+from cogpack.resolve.wheels.compile import Question, Uv, way_to
 from cogpack.resolve.wheels.failures import failure
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import resolve_wheels
 from cogpack.resolve.wheels.target import TargetPython
+
+TARGET = TargetPython(python="3.12", glibc="2.36", arch="amd64")
 
 
 def test_a_uv_without_its_program_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,16 +26,9 @@ def test_a_uv_without_its_program_is_told(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("uv.find_uv_bin", find)
     with pytest.raises(InputError, match="uv is installed without its program: nowhere") as caught:
-        compile_lock(
-            ["one"],
-            [],
-            target=TargetPython(python="3.12", glibc="2.36", arch="amd64"),
-            indexes=Indexes.from_environment({}, Requirements()),
-            exclude_newer=None,
-            preferences=[],
-            cache=tmp_path,
-            metadata=tmp_path,
-        )
+        Uv(
+            target=TARGET, indexes=Indexes.from_environment({}, Requirements()), cache=tmp_path, metadata=tmp_path
+        ).compile(Question(requirements=["one"]))
     assert "install cogpack anew" in (caught.value.next_step or "")
 
 
@@ -55,20 +50,13 @@ def test_a_page_that_is_none_is_the_fault_of_the_index_and_not_of_who_requires_s
     with serving(lambda _: (200, {"Content-Type": kind}, page.encode())) as fake:
         places = {"UV_DEFAULT_INDEX": f"{fake.url}/simple", "UV_HTTP_RETRIES": "0"}
         with pytest.raises(UnavailableError, match=r"a page of a package index can't be read: .*/simple/one/") as told:
-            compile_lock(
-                ["one"],
-                [],
-                target=TargetPython(python="3.12", glibc="2.36", arch="amd64"),
+            Uv(
+                target=TARGET,
                 indexes=Indexes.from_environment(places, Requirements()),
-                exclude_newer=None,
-                preferences=[],
                 cache=tmp_path / "scratch",
                 metadata=tmp_path / "uv",
-            )
+            ).compile(Question(requirements=["one"]))
     assert told.value.next_step.startswith("check the index's address")
-
-
-TARGET = TargetPython(python="3.12", glibc="2.36", arch="amd64")
 
 
 def resolve(root: Path, *lines: str) -> None:
@@ -78,15 +66,14 @@ def resolve(root: Path, *lines: str) -> None:
     links = LocalLinks(directory=str(root / "wheels"), path="", line=0)
     found = Requirements(options=Options(no_index=True), local_links=(links,))
     resolve_wheels(
-        lines,
-        constraints=(),
+        Question(requirements=lines),
+        Uv(
+            target=TARGET,
+            indexes=Indexes.from_environment({"UV_HTTP_RETRIES": "0"}, found, root),
+            cache=root / "scratch",
+            metadata=root / "metadata",
+        ),
         root=root,
-        target=TARGET,
-        indexes=Indexes.from_environment({"UV_HTTP_RETRIES": "0"}, found, root),
-        exclude_newer=None,
-        preferences=[],
-        cache=root / "scratch",
-        metadata=root / "metadata",
         places=lambda text: [
             f"requirements.txt:{at}" for at, line in enumerate(lines, 1) if re.split(r"[=@ \[]", line)[0] in text
         ],
@@ -159,18 +146,13 @@ def test_who_requires_a_package_is_told_of_the_versions_that_were_chosen(
         make_wheel(tmp_path / "wheels", name, version, requires=requires)
     links = LocalLinks(directory=str(tmp_path / "wheels"), path="", line=0)
     found = Requirements(options=Options(no_index=True), local_links=(links,))
-    via: dict[str, tuple[str, ...]] = {}
-    compile_lock(
-        ["fwx"],
-        constraints,
+    uv = Uv(
         target=TARGET,
         indexes=Indexes.from_environment({}, found, tmp_path),
-        exclude_newer=None,
-        preferences=[("fw", "1.0")],
         cache=tmp_path / "scratch",
         metadata=tmp_path / "metadata",
-        overrides=["av<11"],
-        via=via,
     )
+    question = Question(requirements=["fwx"], constraints=constraints, overrides=["av<11"])
+    via = uv.requirers(question, {"fw": "1.0"})
     assert via == {"av": ("fw",), "fw": ("fwx",), "fwx": ("",)}
     assert way_to("av", via) == "fwx requires fw, which requires "

@@ -17,6 +17,7 @@ from cogpack.errors import CogpackError
 from cogpack.http import Http
 from cogpack.requirements.model import Requirements
 from cogpack.resolve.wheels.addresses import wheel_urls
+from cogpack.resolve.wheels.compile import Question, Uv
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import resolve_wheels
 from cogpack.resolve.wheels.target import TargetPython
@@ -55,26 +56,17 @@ def test_an_index_whose_authority_ssl_cert_file_names_is_asked_and_fetched_from(
                 "UV_DEFAULT_INDEX": "https://index.example/simple",
                 "UV_HTTP_RETRIES": "0",
             }
-            found = indexes(environment)
             cache = tmp_path / "cache"
-            resolve = partial(
-                resolve_wheels,
-                ["one"],
-                constraints=[],
-                root=tmp_path,
-                target=TARGET,
-                indexes=found,
-                cache=cache,
-                metadata=cache / "uv",
-            )
+            uv = Uv(indexes=indexes(environment), target=TARGET, cache=cache, metadata=cache / "uv")
+            resolve = partial(resolve_wheels, Question(requirements=["one"]), uv, root=tmp_path)
             if not trusted:
                 with pytest.raises(CogpackError):
-                    resolve(exclude_newer=None, preferences=[])
+                    resolve()
                 assert server.heads == []
                 return
-            (locked,) = resolve(exclude_newer=None, preferences=[]).wheels
+            (locked,) = resolve().wheels
             assert locked.sha256 == hashed
-            urls = wheel_urls([locked], indexes=found, target=TARGET, cache=cache, metadata=cache / "uv")
+            urls = wheel_urls([locked], uv)
             with Http(environment=environment) as http:
                 store = Store(tmp_path / "store", http)
                 path = store.fetch(Artifact(locked.filename, sha256(wheel), None), lambda: urls[hashed])

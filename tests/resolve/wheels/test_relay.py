@@ -18,7 +18,7 @@ from cogpack.errors import CogpackError, UnavailableError
 from cogpack.http import Http, UrlMap
 from cogpack.progress import Cancellation
 from cogpack.requirements.model import Requirements
-from cogpack.resolve.wheels.compile import compile_lock
+from cogpack.resolve.wheels.compile import Question, Uv
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.relay import Relay
 from cogpack.resolve.wheels.target import TargetPython
@@ -268,16 +268,12 @@ def test_values_of_variables_in_addresses_are_not_shown(index: Index, status: in
         {"UV_HTTP_RETRIES": "0"} | environment, Requirements(), url_map=relay._http.url_map, relay=relay
     )
     with pytest.raises(CogpackError) as caught:
-        compile_lock(
-            ["one"],
-            [],
+        Uv(
             target=TargetPython(python="3.12", glibc="2.36", arch="amd64"),
             indexes=indexes,
-            exclude_newer=None,
-            preferences=[],
             cache=tmp_path,
             metadata=tmp_path / "uv",
-        )
+        ).compile(Question(requirements=["one"]))
     assert index.fake.seen[0].path == "/index/hunter2-and-more/simple/one/"
     told = str(caught.value) + str(caught.value.args)
     assert "hunter2" not in told
@@ -290,20 +286,14 @@ def test_who_requires_what_is_told_of_nothing_where_an_index_fails_and_that_is_n
     index.answer = 503, {}, b""
     relay = index.relay()
     places = {"UV_HTTP_RETRIES": "0", "UV_DEFAULT_INDEX": INDEX}
-    via: dict[str, tuple[str, ...]] = {}
-    compile_lock(
-        ["one"],
-        [],
+    uv = Uv(
         target=TargetPython(python="3.12", glibc="2.36", arch="amd64"),
         indexes=Indexes.from_environment(places, Requirements(), url_map=relay._http.url_map, relay=relay),
-        exclude_newer=None,
-        preferences=[],
         cache=tmp_path,
         metadata=tmp_path / "uv",
-        via=via,
     )
+    assert uv.requirers(Question(requirements=["one"]), {"one": "1.0"}) == {}
     assert index.fake.seen
-    assert via == {}
     assert relay.failure() is None
 
 

@@ -12,8 +12,8 @@ from support.pip_universe import NAMES, made_up, requirement
 from support.wheels import make_wheel
 
 from cogpack.errors import InputError
-from cogpack.lockfile import LockedWheel
 from cogpack.requirements.model import LocalLinks, Options, Requirements
+from cogpack.resolve.wheels.compile import Question, Uv
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import resolve_wheels
 from cogpack.resolve.wheels.target import TargetPython
@@ -61,19 +61,15 @@ def resolved(
     found = Requirements(options=Options(no_index=True), local_links=(links,))
     try:
         chosen = resolve_wheels(
-            lines,
-            constraints=(),
+            Question(requirements=lines, dependencies=dependencies),
+            Uv(
+                target=TargetPython(python=PYTHON, glibc="2.36", arch="amd64"),
+                indexes=Indexes.from_environment({}, found, root),
+                cache=root / "scratch",
+                metadata=root / "metadata",
+            ),
             root=root,
-            target=TargetPython(python=PYTHON, glibc="2.36", arch="amd64"),
-            indexes=Indexes.from_environment({}, found, root),
-            exclude_newer=None,
-            preferences=[
-                LockedWheel(name=name, version=version, filename=f"{name}-{version}-py3-none-any.whl", sha256="0" * 64)
-                for name, version in before.items()
-            ],
-            dependencies=dependencies,
-            cache=root / "scratch",
-            metadata=root / "metadata",
+            preferences=before,
         )
     except InputError:
         return None

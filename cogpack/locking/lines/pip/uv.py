@@ -18,10 +18,12 @@ from cogpack.locking.lines.pip.files import Said
 from cogpack.locking.lines.pip.source import PipSource
 from cogpack.locking.sources.beside import named_files
 from cogpack.locking.sources.direct import DirectWheel
+from cogpack.locking.wheels.indexes import uv_of
 from cogpack.project import Project
 from cogpack.resolve.pip import Asked, Package, Taste, UnforeseenError, applicable
+from cogpack.resolve.wheels.compile import Question
 from cogpack.resolve.wheels.indexes import Indexes
-from cogpack.resolve.wheels.resolver import Resolved, resolve_wheels
+from cogpack.resolve.wheels.resolver import Resolved, pins_of, resolve_wheels
 from cogpack.resolve.wheels.target import TargetPython
 from cogpack.run_lines import PipInstall
 from cogpack.session import Session
@@ -60,17 +62,18 @@ def uv_wheels(
     try:
         with named_files(built, session.cache) as lines:
             return resolve_wheels(
-                [*(_line(one) for one in asked if canonicalize_name(one.requirement.name) not in own), *lines],
-                built={direct.wheel.filename: direct.wheel for direct in built},
-                constraints=[str(one) for one in said.constraints],
+                Question(
+                    requirements=[
+                        *(_line(one) for one in asked if canonicalize_name(one.requirement.name) not in own),
+                        *lines,
+                    ],
+                    constraints=[str(one) for one in said.constraints],
+                    dependencies=said.effect.dependencies,
+                ),
+                uv_of(session, project, target, indexes),
                 root=project.root,
-                target=target,
-                indexes=indexes,
-                exclude_newer=project.config.pack.exclude_newer,
-                preferences=kept,
-                dependencies=said.effect.dependencies,
-                cache=session.cache,
-                metadata=session.metadata,
+                preferences=pins_of(kept),
+                built={direct.wheel.filename: direct.wheel for direct in built},
             )
     except DiskError:
         raise

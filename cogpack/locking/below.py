@@ -1,0 +1,150 @@
+"""What lies below an image's wheels is decided: base and interpreter, and the compilers that builds have over these."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import msgspec
+
+from cogpack.config import Suite
+from cogpack.lockfile import Decisions, LockedInterpreter, Python
+from cogpack.lockfile.base_kinds import Base
+from cogpack.locking.archives import read_archives
+from cogpack.locking.asked_base import is_asked_for
+from cogpack.locking.build_compiler import BuildCompiler
+from cogpack.locking.cuda_toolkit import decide_toolkit
+from cogpack.locking.decide_base import decide_base
+from cogpack.locking.decide_interpreter import decide_interpreter
+from cogpack.locking.shared_base import read_shared_base
+from cogpack.locking.unasked import Unasked, foreseen, kept_with
+from cogpack.locking.wheels.building import Building, Ground
+from cogpack.locking.wheels.torch_cuda import check_torch, foreseen_cuda
+from cogpack.oci import Platform
+from cogpack.project import Project
+from cogpack.resolve.base_image import BaseFiles
+from cogpack.resolve.wheels.target import TargetPython
+from cogpack.session import Session
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what the decisions of one platform, which is the project's, follow from.
+
+    `kept`: whose pins stay where they still fit; `same_format`: the rules by which these were decided are those that
+    hold; `last`: those of the lock that there was; `beside`: those of another platform; `seeds`: versions of wheels
+    that go before pins; `building`: of wheels that nobody publishes; `upgrade_system`: as `decide_base` has it.
+    """
+
+    session: Session
+    project: Project
+    kept: Decisions | None
+    last: Decisions | None
+    beside: Decisions | None
+    building: Building | None
+    seeds: Mapping[str, str]
+    same_format: bool
+    upgrade_system: bool
+
+
+class Below(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what was decided. `kept`: the pins that hold with what is there `unasked`; `ground`: what wheels are
+    built over; `compiler`: what of it is C's; `listed`: the files of the image that is the base, once it was read."""
+
+    kept: Decisions | None
+    unasked: Unasked
+    base: Base
+    interpreter: LockedInterpreter | None
+    python: Python
+    ground: Ground
+    compiler: BuildCompiler
+    listed: Sequence[BaseFiles]
+
+    @property
+    def files(self) -> BaseFiles | None:
+        return self.listed[-1] if self.listed else None
+
+
+def decide_below(asked: Asked, suite: Suite | None, unasked: Unasked | None, cuda: str | None) -> Below:
+    """Decide it over this `suite` of Debian, None for the usual one. `unasked`: None for a guess; `cuda`: torch's, None
+    for what its lines or a lock say."""
+    if unasked is None:
+        bases = _Bases(asked, suite, Unasked())
+        guess = foreseen(asked.project, bases.base, bases.interpreter)
+        return (_Bases(asked, suite, guess) if guess.packages else bases).below(cuda)
+    return _Bases(asked, suite, unasked).below(cuda)
+
+
+class _Bases:
+    """Decides the base, and others over it, all in one way."""
+
+    def __init__(self, asked: Asked, suite: Suite | None, unasked: Unasked) -> None:
+        session, project = asked.session, asked.project
+        config = project.config
+        self._asked = asked
+        self._unasked = unasked
+        self._kept = kept = kept_with(asked.kept, unasked)
+        self._platform = platform = Platform.parse(config.pack.platform)
+        self._listed: list[BaseFiles] = []
+        self._decide = partial(
+            decide_base,
+            session,
+            platform=platform,
+            suite=suite,
+            listed=self._listed.append,
+            tools=unasked.tool_packages,
+        )
+        if config.pack.cuda_toolkit:
+            check_torch(project)
+        self._shared = read_shared_base(project)
+        before = kept.base if kept else None
+        in_image = kept and kept.toolkit and kept.toolkit.packages is None and config.pack.cuda_toolkit == "image"
+        if before is not None and in_image and is_asked_for(before, config, suite):
+            self.base = before  # with the compiler it is decided below
+        else:
+            self.base = self._decide(
+                config,
+                kept=before,
+                shared=self._shared,
+                archives=read_archives(session, project, before),
+                last=asked.last.base if asked.last else None,
+                upgrade_system=asked.upgrade_system,
+                compiler=unasked.compiler_packages,
+            )
+        self.interpreter = decide_interpreter(session, config, platform, self.base, kept.interpreter if kept else None)
+
+    def below(self, cuda: str | None) -> Below:
+        session, project, kept = self._asked.session, self._asked.project, self._kept
+        config, base = project.config, self.base
+        python = self.interpreter.python if self.interpreter else base.own_python
+        assert python is not None
+        target = TargetPython(python=python.minor, glibc=base.glibc, arch=self._platform.architecture)
+        toolkit = None
+        if config.pack.cuda_toolkit:
+            last = self._asked.last
+            cuda = cuda or (kept.toolkit.cuda if kept and kept.toolkit else foreseen_cuda(session, project, target))
+            laid = partial(self._decide, shared=self._shared, last=last.build_base if last else None)
+            upgrade_system = self._asked.upgrade_system
+            toolkit = decide_toolkit(session, project, base, cuda, kept, laid, upgrade_system=upgrade_system)
+        at_builds = toolkit.base if toolkit else base
+        base = at_builds if config.pack.cuda_toolkit == "image" else base
+        compiler = BuildCompiler(
+            base,
+            own=self.interpreter is None,
+            kept=kept,
+            compiler=self._unasked.compiler_packages,
+            decide=partial(self._decide, config, archives=read_archives(session, project, base)),
+        )
+        return Below(
+            kept=kept,
+            unasked=self._unasked,
+            base=base,
+            interpreter=self.interpreter,
+            python=python,
+            ground=Ground(
+                base=at_builds,
+                interpreter=self.interpreter,
+                target=target,
+                toolkit=toolkit.locked if toolkit else None,
+                compiling=compiler.base if toolkit is None and compiler.helps else None,
+            ),
+            compiler=compiler,
+            listed=self._listed,
+        )
