@@ -158,6 +158,8 @@ def test_what_another_bound_has_moved_or_taken_away_is_told_as_it_came_or_not_at
         ({"torch": "2.3.0", "diffusers": "0.36.0"}, []),
         ({"torch": "2.5.1", "diffusers": "0.41.0"}, ["diffusers<0.41"]),
         ({"torch": "2.5.1", "diffusers": "0.40.0"}, []),
+        ({"torch": "2.4.1", "diffusers": "0.40.0"}, ["diffusers<0.37"]),
+        ({"torch": "2.4.1", "diffusers": "0.36.0"}, []),
         ({"torch": "2.6.0", "diffusers": "0.41.0"}, []),
         ({"torch": "2.0.1", "transformers": "4.52.1"}, ["transformers<4.52"]),
         ({"torch": "2.1.2", "transformers": "4.57.1"}, []),
