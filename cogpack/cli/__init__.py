@@ -5,6 +5,7 @@ before the grammar is there, and a command imports its act when it is run.
 """
 
 import gc
+import signal
 import sys
 
 from cogpack import __version__
@@ -25,6 +26,8 @@ def main(argv: "Sequence[str] | None" = None) -> "NoReturn":
     gc.set_threshold(_YOUNG)
     sys.modules["httpx._main"] = None  # type: ignore[assignment]  # a program, which loads rich where there is click
     hold_streams()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the loading of modules without a word of Python's
     code = run(argv)
     try:
         sys.stdout.flush()

@@ -48,6 +48,8 @@ def heed_signals() -> None:
     def terminate(signum: int, frame: object) -> NoReturn:  # noqa: ARG001
         raise Terminated(signum)
 
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as `main` leaves it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, terminate)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, terminate)

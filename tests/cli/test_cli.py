@@ -1,6 +1,7 @@
 """The outermost layer: words in, exit codes out, and the documents that speak of it."""
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -186,3 +187,18 @@ def test_an_interrupted_command_says_whether_it_goes_on_where_it_was(
     assert run(words.split()) == 130
     more = "; what is finished is not done again" if goes_on else ""
     assert capsys.readouterr().err == f"interrupted\nnext: run it again{more}\n"
+
+
+def test_ctrl_c_while_modules_are_loaded_ends_without_a_traceback() -> None:
+    program = """\
+import os, signal, sys
+class Stop:
+    def find_spec(self, name, *_):
+        if name == "cogpack.cli.program":
+            os.kill(os.getpid(), signal.SIGINT)
+from cogpack.cli import main
+sys.meta_path.insert(0, Stop())
+main(["plan"])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
