@@ -1,8 +1,8 @@
 """`cogpack doctor` says what this machine lets cogpack do, and where it was told to look for things."""
 
 import platform
+import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
@@ -14,13 +14,15 @@ from cogpack.errors import InputError
 from cogpack.http import redacted
 from cogpack.http.proxies import Proxies
 from cogpack.machine import VARIABLE as MACHINE
-from cogpack.requirements.model import Requirements, anonymous
 from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.interpreter import LIST, MIRROR
-from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels.indexes import BESIDE, MAIN, PLACES
 from cogpack.sandbox.rungs import emulation
 from cogpack.sandbox.rungs.choice import Findings, Rung, choose, probe
 from cogpack.session import Session
+
+_LOGIN = re.compile(r"(?<=//)[^/@\s,]*@")
+"""In an address, and in each of several."""
 
 
 class DiagnosedRung(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,9 +137,11 @@ def _settings(session: Session) -> Iterator[DiagnosedSetting]:
             yield told(name, redacted(place), source(variable, ""))
     if depot := environment.get(DEPOT):
         yield told("depot", redacted(depot), source(DEPOT, ""))
-    indexes = Indexes.from_environment(environment, Requirements(), Path())
-    yield told("package index", anonymous(indexes.default) if indexes.default else "uv's own", "the environment")
-    yield from (told("package index", anonymous(extra), "the environment") for extra in indexes.extra)
+    named = {name: _LOGIN.sub("", value) for name, value in environment.items()}
+    main = next((name for name in MAIN if named.get(name)), "")
+    yield told("package index", named.get(main, "uv's own, PyPI"), source(main, "nobody names another"))
+    for kind, names in (("index beside it", BESIDE), ("wheels beside it", PLACES)):
+        yield from (told(kind, named[name], source(name, "")) for name in names if named.get(name))
     proxies = Proxies.from_environment(environment)
     for scheme, proxy in (("https", proxies.https), ("http", proxies.http)):
         if proxy:

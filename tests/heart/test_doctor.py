@@ -19,6 +19,8 @@ def test_rungs_and_settings_are_told_with_who_sets_them_and_without_secrets(worl
     environment = {
         "COGPACK_CONFIG": str(machine),
         "UV_DEFAULT_INDEX": "https://me:hunter2@a.test/simple",
+        "UV_INDEX": "corp=https://me:hunter2@b.test/simple https://me:hunter2@c.test/simple",
+        "PIP_FIND_LINKS": "/opt/wheels",
         "HTTPS_PROXY": "http://me:hunter2@proxy.test:3128",
         "UV_PYTHON_INSTALL_MIRROR": "https://me:hunter2@m.test/python",
         "COGPACK_DEPOT": "https://me:hunter2@files.test/depot",
@@ -33,7 +35,9 @@ def test_rungs_and_settings_are_told_with_who_sets_them_and_without_secrets(worl
         f"Debian mirror: {CLOSED}  (COGPACK_DEBIAN_MIRROR)",
         "mirror of interpreters: https://m.test/python  (UV_PYTHON_INSTALL_MIRROR)",
         "depot: https://files.test/depot  (COGPACK_DEPOT)",
-        "package index: https://a.test/simple  (the environment)",
+        "package index: https://a.test/simple  (UV_DEFAULT_INDEX)",
+        "index beside it: corp=https://b.test/simple https://c.test/simple  (UV_INDEX)",
+        "wheels beside it: /opt/wheels  (PIP_FIND_LINKS)",
         "proxy for https: http://proxy.test:3128  (the environment)",
     ):
         assert line in lines, done.out

@@ -22,6 +22,10 @@ from cogpack.resolve.wheels.variables import check_address, expanded, hidden
 
 _OF_UV = "https://pypi.org/simple"
 """uv's own default, which has to be named where it is mapped."""
+MAIN = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+"""Variables that name the index: the first that is set. Below: those that name others, and places of wheels."""
+BESIDE = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL")
+PLACES = ("UV_FIND_LINKS", "PIP_FIND_LINKS")
 _DIRECT = re.compile(r"^(\S+ @ )(\S+)")
 
 
@@ -72,18 +76,11 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
             return tuple(_absolute(word) for word in found)
 
         options = requirements.options
-        default = options.index_url or next(
-            (
-                value
-                for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
-                if (value := environment.get(name))
-            ),
-            None,
-        )
+        default = options.index_url or next((value for name in MAIN if (value := environment.get(name))), None)
         links, directories, notes = _links(environment, requirements, root)
         return cls(
             default=default,
-            extra=(*options.extra_index_urls, *words("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL")),
+            extra=(*options.extra_index_urls, *words(*BESIDE)),
             find_links=links,
             directories=directories,
             direct=tuple(
