@@ -9,7 +9,7 @@ import pytest
 from support.debs import narrow_object
 from support.elf import library
 
-from cogpack.elf.file import AMD64, ARM64, I386, ReadAt
+from cogpack.elf.file import AMD64, I386, ReadAt
 from cogpack.elf.linking import Elf, VersionNeed, read_elf
 from cogpack.elf.passing import PassingElf
 from cogpack.elf.symbols import Symbols, read_symbols
@@ -33,17 +33,11 @@ def test_what_the_linker_is_told_is_read() -> None:
         shared=True,
         soname="libx.so.1",
         needed=("libc.so.6", "libcublas.so.12"),
-        runpath=("$ORIGIN/../nvidia/cublas/lib", "$ORIGIN"),
         versions=(
             VersionNeed("libc.so.6", ("GLIBC_2.38", "GLIBC_2.2.5")),
             VersionNeed("libstdc++.so.6", ("GLIBCXX_3.4.32",)),
         ),
     )
-
-
-def test_an_old_rpath_is_told_from_a_runpath() -> None:
-    found = read_elf(reading(library(None, 183, rpath="$ORIGIN")))
-    assert found == Elf(machine=ARM64, shared=True, rpath=("$ORIGIN",))
 
 
 def test_a_file_of_32_bits_is_read_where_it_is_asked_for_and_is_of_i386() -> None:
@@ -186,7 +180,7 @@ def test_a_library_of_a_real_linker_is_read_as_readelf_reads_it(tmp_path: Path) 
     subprocess.run(["gcc", *options, "-z", "execstack", "-o", made, tmp_path / "x.c", "-lm"], check=True)
     found = read_elf(reading(made.read_bytes()))
     assert found is not None
-    assert (found.soname, found.runpath, found.executable_stack) == ("libx.so.3", ("$ORIGIN/lib",), True)
+    assert (found.soname, found.executable_stack) == ("libx.so.3", True)
     told = subprocess.run(["readelf", "-dW", made], capture_output=True, text=True, check=True).stdout
     assert [f"[{name}]" for name in found.needed] == [
         line.split()[-1] for line in told.splitlines() if "NEEDED" in line

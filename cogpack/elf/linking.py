@@ -2,13 +2,13 @@
 for."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import msgspec
 
 from cogpack.elf.file import BrokenError, ElfFile, ReadAt
 
-_NEEDED, _SONAME, _RPATH, _RUNPATH = 1, 14, 15, 29
+_NEEDED, _SONAME = 1, 14
 _VERSION_NEEDS, _COUNT_OF_VERSION_NEEDS = 0x6FFFFFFE, 0x6FFFFFFF
 _VERSION_NEED = struct.Struct("<HHIII")
 _VERSION = struct.Struct("<IHHII")
@@ -36,8 +36,6 @@ class Elf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     shared: bool = False
     soname: str | None = None
     needed: tuple[str, ...] = ()
-    rpath: tuple[str, ...] = ()
-    runpath: tuple[str, ...] = ()
     versions: tuple[VersionNeed, ...] = ()
     executable_stack: bool = False
 
@@ -61,7 +59,7 @@ def wants_executable_stack(head: bytes) -> bool:
 
 
 def _elf(file: ElfFile) -> Elf:
-    strings = file.strings([value for tag, value in file.dynamic if tag in (_NEEDED, _SONAME, _RPATH, _RUNPATH)])
+    strings = file.strings([value for tag, value in file.dynamic if tag in (_NEEDED, _SONAME)])
 
     def named(wanted: int) -> list[str]:
         return [strings[value] for tag, value in file.dynamic if tag == wanted]
@@ -71,8 +69,6 @@ def _elf(file: ElfFile) -> Elf:
         shared=file.shared,
         soname=next(iter(named(_SONAME)), None),
         needed=tuple(named(_NEEDED)),
-        rpath=_directories(named(_RPATH)),
-        runpath=_directories(named(_RUNPATH)),
         versions=_versions(file),
         executable_stack=file.executable_stack,
     )
@@ -110,7 +106,3 @@ def _wanted_versions(file: ElfFile) -> Iterator[tuple[int, list[int]]]:
                 raise BrokenError
         yield soname, names
         at += following
-
-
-def _directories(lists: Sequence[str]) -> tuple[str, ...]:
-    return tuple(directory for listed in lists for directory in listed.split(":") if directory)

@@ -125,7 +125,6 @@ def test_a_wheel_is_read_once_on_a_machine_and_by_others_anew(tmp_path: Path, cu
         shared=True,
         soname="libcublas.so.12",
         needed=("libcublasLt.so.12",),
-        runpath=("$ORIGIN",),
     )
     again = WheelLibraries(tmp_path / "kept", seal)
     away = WheelFile(cublas.filename, cublas.sha256, unread)  # type: ignore[arg-type]

@@ -10,7 +10,6 @@ def library(
     *,
     needed: Sequence[str] = (),
     runpath: str | None = None,
-    rpath: str | None = None,
     versions: Mapping[str, Sequence[str]] = {},
     stack: int | None = 6,
     padding: int = 0,
@@ -30,7 +29,7 @@ def library(
             strings += wanted
         return strings.index(wanted)
 
-    tags = [(14, soname), (29, runpath), (15, rpath), *((1, name) for name in needed)]
+    tags = [(14, soname), (29, runpath), *((1, name) for name in needed)]
     dynamic = [(tag, string(text)) for tag, text in tags if text is not None]
     wants = b""
     for at, (name, listed) in enumerate(versions.items()):

@@ -70,7 +70,7 @@ def test_a_release_of_another_suite_is_refused(verify: Verify, signer: Signer) -
 def test_a_release_of_another_pocket_is_refused_though_ubuntu_gives_all_one_codename(
     verify: Verify, signer: Signer, asked: str
 ) -> None:
-    assert verify(signer.sign(release_text("noble", Suite=asked)), suite=asked).codename == "noble"
+    verify(signer.sign(release_text("noble", Suite=asked)), suite=asked)
     with pytest.raises(MismatchError, match=r"expected (Suite noble|Codename noble-security), found"):
         verify(signer.sign(release_text("noble", Suite="noble-updates")), suite=asked)
 
@@ -79,7 +79,7 @@ def test_the_security_archive_of_buster_and_older_calls_itself_by_the_codename_a
     verify: Verify, signer: Signer
 ) -> None:
     data = signer.sign(release_text("buster", Suite="oldoldstable"))
-    assert verify(data, suite="buster/updates").codename == "buster"
+    verify(data, suite="buster/updates")
     with pytest.raises(MismatchError, match="expected Codename stretch, found 'buster'"):
         verify(data, suite="stretch/updates")
 

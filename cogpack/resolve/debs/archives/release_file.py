@@ -33,7 +33,6 @@ class IndexFile(msgspec.Struct, frozen=True):
 class Release(msgspec.Struct, frozen=True, kw_only=True):
     """Holds what a verified Release says."""
 
-    codename: str  # "" where it has none
     date: datetime
     sha256: str  # of the InRelease file, or of the Release that a file beside it signs, hex
     signer: str  # fingerprint of the primary key, hex
@@ -71,7 +70,6 @@ def verify_release(
     if until is not None and _date(until, url, "Valid-Until") < now:
         raise UnavailableError(f"{url}: expired on {until}, so the mirror is out of date", next_step=FRESH)
     return Release(
-        codename=found or "",
         date=date,
         sha256=hashlib.sha256(data).hexdigest(),
         signer=signer,
