@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from cogpack.runtime.labelled_schema import Signature, read_signature
+from cogpack.runtime.labelled_schema import Signature, mapping, read_signature
 
 Spec = Mapping[str, Any]
 Change = tuple[str, bool]
@@ -90,7 +90,7 @@ def _narrowed(old: Spec, new: Spec) -> Iterator[Change]:
         if not wider:
             return
     elif "items" in old or "items" in new:
-        for text, breaking in _narrowed(_part(old, "items"), _part(new, "items")):
+        for text, breaking in _narrowed(mapping(old, "items"), mapping(new, "items")):
             yield f"of its items: {text}", breaking
     yield from _choices(old, new, gone="choices removed", come="choices added", fewer=True)
     for key in (*_LOWER, *_UPPER):
@@ -110,18 +110,18 @@ def _output(old: Spec, new: Spec) -> Iterator[Change]:
     if (before := kinds(old)) != (after := kinds(new)):
         yield f"{_kinds_text(before)} -> {_kinds_text(after)}", not after <= before
     elif "items" in old or "items" in new:
-        for text, breaking in _output(_part(old, "items"), _part(new, "items")):
+        for text, breaking in _output(mapping(old, "items"), mapping(new, "items")):
             yield f"of its items: {text}", breaking
     streamed = [spec.get("x-cog-array-type") == "iterator" for spec in (old, new)]
     if streamed[0] != streamed[1]:
         yield ("became a stream" if streamed[1] else "is no stream any more"), False
     yield from _choices(old, new, gone="values removed", come="values added", fewer=False)
-    fields, others = _part(old, "properties"), _part(new, "properties")
+    fields, others = mapping(old, "properties"), mapping(new, "properties")
     for name in (*others, *(name for name in fields if name not in others)):
         if name not in others or name not in fields:
             yield (f"field {name} removed", True) if name not in others else (f"field {name} added", False)
         else:
-            for text, breaking in _output(_part(fields, name), _part(others, name)):
+            for text, breaking in _output(mapping(fields, name), mapping(others, name)):
                 yield f"field {name}: {text}", breaking
 
 
@@ -155,11 +155,6 @@ def kinds(spec: Spec) -> frozenset[str]:
 
 def _kinds_text(found: frozenset[str]) -> str:
     return " or ".join(sorted(found - {"null"})) + (" or null" if "null" in found else "")
-
-
-def _part(spec: Spec, key: str) -> Spec:
-    found = spec.get(key)
-    return found if isinstance(found, dict) else {}
 
 
 def _number(value: object) -> bool:

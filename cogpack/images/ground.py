@@ -1,6 +1,6 @@
 """What there is of an image's layers, as entries that more can be laid over."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -35,30 +35,31 @@ def apply_layer(files: RootFileSystem[Listed], layer: Iterable[Listed]) -> None:
 
 def _linked(files: RootFileSystem[Listed], link: Listed) -> Listed | None:
     """Give the file that `link` names, by its own path or through links, under the path of `link`."""
-
-    def target(path: str) -> str | None:
-        found = files.entries.get(path)
-        return found.link if found is not None and found.kind == "symlink" else None
-
-    found = files.entries.get(link.link) or files.entries.get(follow(link.link, target, last=False) or "")
+    followed = follow(link.link, links_of(files.entries), last=False)
+    found = files.entries.get(link.link) or files.entries.get(followed or "")
     if found is None or found.kind in ("hardlink", "directory"):
         return None
     return msgspec.structs.replace(found, path=link.path)
 
 
-def ground_of(members: Mapping[str, Listed]) -> Mapping[str, Entry]:
-    """Give what there is by its real path, with the directories that engines make of their own."""
+def links_of(members: Mapping[str, Listed]) -> Callable[[str], str | None]:
+    """Tell what the link at a path leads to, for `follow`; None of all that is no link."""
 
     def target(path: str) -> str | None:
         found = members.get(path)
         return found.link if found is not None and found.kind == "symlink" else None
 
+    return target
+
+
+def ground_of(members: Mapping[str, Listed]) -> Mapping[str, Entry]:
+    """Give what there is by its real path, with the directories that engines make of their own."""
     found: dict[str, Entry] = {}
     above: dict[str, str] = {}
     for path, member in sorted(members.items()):
         directory, slash, name = path.rpartition("/")
         if directory not in above:
-            above[directory] = follow(directory, target) or directory
+            above[directory] = follow(directory, links_of(members)) or directory
         real = f"{above[directory]}{slash}{name}".strip("/")
         for parent in parents(real):
             found.setdefault(parent, Directory(parent))

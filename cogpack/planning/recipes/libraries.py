@@ -186,7 +186,7 @@ class _Made(Listed, frozen=True, array_like=True):
 
 def _read(layers: Sequence[Seen], members: Callable[[BaseLayer], Iterable[Listed]]) -> Mapping[str, bytes]:
     """Read the files of `_READ` as they are over all layers."""
-    from cogpack.images.ground import apply_layer
+    from cogpack.images.ground import apply_layer, links_of
     from cogpack.images.root_file_system import RootFileSystem, too_many
 
     files: RootFileSystem[Listed] = RootFileSystem(too_many("the layers below"))
@@ -201,11 +201,8 @@ def _read(layers: Sequence[Seen], members: Callable[[BaseLayer], Iterable[Listed
             case BuiltLayer() if not isinstance(layer.source, PackageSource):
                 apply_layer(files, filter(_matters, map(_made, layer.source.entries())))
 
-    def link(path: str) -> str | None:
-        entry = files.entries.get(path)
-        return entry.link if entry is not None and entry.kind == "symlink" else None
-
-    found = {path: _content(files.entries.get(follow(path, link) or "")) for path in _READ}
+    links = links_of(files.entries)
+    found = {path: _content(files.entries.get(follow(path, links) or "")) for path in _READ}
     return {path: data for path, data in found.items() if data is not None}
 
 

@@ -9,6 +9,7 @@ from cogpack.disk import open_regular
 from cogpack.documents import check
 from cogpack.errors import InputError
 from cogpack.runtime.contract import LABEL_LIMIT
+from cogpack.runtime.labelled_schema import mapping
 
 VARIABLE = "COG_OPENAPI_SCHEMA"
 _INPUTS = ("Input", "TrainingInput")
@@ -32,15 +33,10 @@ def read_given(path: Path, *, where: str) -> bytes:
         raise _wrong(where, path, f"no JSON document: {error}") from error
     if not isinstance(found, dict) or not str(found.get("openapi", "")).startswith("3."):
         raise _wrong(where, path, "no OpenAPI document of version 3: its key openapi does not say so")
-    schemas = _below(_below(found, "components"), "schemas")
+    schemas = mapping(mapping(found, "components"), "schemas")
     if not any(isinstance(schemas.get(name), dict) for name in _INPUTS):
         raise _wrong(where, path, f"no model: neither {' nor '.join(_INPUTS)} is in its components.schemas")
     return msgspec.json.encode(found)
-
-
-def _below(found: dict[str, Any], key: str) -> dict[str, Any]:
-    value = found.get(key)
-    return value if isinstance(value, dict) else {}
 
 
 def _wrong(where: str, path: Path, why: str) -> InputError:
