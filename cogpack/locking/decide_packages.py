@@ -173,7 +173,8 @@ class _Image:
         only what lacks is resolved, beside it."""
         asked = [name for name in wanted if name in self._config.system_packages or name not in (*compiler, *tools)]
         if kept:
-            found = self.resolved([name for name in asked if not _answered(name, kept)], (), kept=kept)
+            lacks = [name for name in asked if not _answered(name, kept)]
+            found = self.resolved(lacks, (), kept=kept) if lacks else kept
         else:
             found = self.resolved(asked, newer)
         unasked = {"tools": [one for one in tools if one not in asked], "compiler": compiler}
