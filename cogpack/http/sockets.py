@@ -50,6 +50,8 @@ class Connection:
         self._ended = False
         self._broken: OSError | None = None
         self._was_aborted = False
+        self._flows = False
+        """Whether the last block was filled: then so is the next, in a moment that need not count."""
         self.was_used = False
         """Whether there was a request before: then the other side may end it at any time (RFC 9112 9.5)."""
 
@@ -87,7 +89,7 @@ class Connection:
         """Read into `view` what is there and what comes in the next moment, one byte at least; none at the end.
 
         Few long blocks cost those who pass them on less than many short ones: a line of 40 MB/s has ten times as much
-        for us a moment later.
+        for us a moment later, and the system wakes us when all of it is there (SO_RCVLOWAT, tcp(7)).
         """
         if self._early or self._ended:
             found = self.read(len(view), deadlines)
@@ -101,13 +103,14 @@ class Connection:
                 size = self._socket.recv_into(view[filled:])
             except _NOT_YET as error:
                 now = time.monotonic()
-                if not filled:
+                until = until or now + _MOMENT
+                if now < until and (filled or self._flows):
+                    self._gather(len(view) - filled, until - now)
+                elif filled:
+                    break
+                else:
                     self._wait(deadlines, error, READ, httpx.ReadTimeout)
                     until = 0.0
-                    continue
-                until = until or now + _MOMENT
-                if now >= until or not _readable(self._socket, until - now):
-                    break
                 continue
             except OSError as error:
                 if filled:  # told by the next read
@@ -118,7 +121,19 @@ class Connection:
                 break
             filled += size
             _count(deadlines, size)
+        self._flows = filled == len(view)
         return filled
+
+    def _gather(self, size: int, seconds: float) -> None:
+        """Wait so long, at most, until `size` bytes are there, or as many as the system keeps; or the end."""
+        if isinstance(self._socket, TLS):  # whose records are not their data
+            _readable(self._socket, seconds)
+            return
+        with contextlib.suppress(OSError):  # a socket that is closed; a system that has no such option
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+        _readable(self._socket, seconds)
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
 
     def write(self, buffer: bytes, deadlines: Deadlines) -> None:
         """Send all of `buffer`; `WriteError` also where an answer or the end comes first, which can then be read."""

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 from cogpack.digest import Digest, Hasher, verified
 from cogpack.errors import CogpackError, MismatchError, UnavailableError
@@ -127,7 +127,7 @@ class Fetcher:
 
         with self._entered(blob, Memory(), download, on_bytes) as fetch:
             fetch.read = start
-            yield from verified(self._follow(fetch), check)
+            yield from verified(cast("Iterator[bytes]", self._follow(fetch)), check)  # which is what `Memory` has
 
     @contextmanager
     def _entered(
@@ -145,7 +145,7 @@ class Fetcher:
                 self._fetches = [other for other in self._fetches if other is not fetch]
                 self._received += fetch.received
 
-    def _follow(self, fetch: BlobFetch) -> Iterator[bytes]:
+    def _follow(self, fetch: BlobFetch) -> Iterator[bytes | memoryview]:
         """Read the bytes in order, as far as they are there without a gap."""
         while fetch.read < fetch.blob.size:
             self._cancellation.check()
@@ -224,11 +224,12 @@ def reading(
 ) -> AbstractContextManager[Generator[bytes]]:
     """The bytes of `blob`, in order, over one connection at a time and none ahead; drained, they were verified."""
     download = Download(blob.size, part=blob.size, ranges=False)
-    fetch = BlobFetch(blob, Memory(), download, lambda _: None, source.retries(), TUNING)
-    return closing(_one_by_one(source, fetch, cancellation))
+    store = Memory()
+    fetch = BlobFetch(blob, store, download, lambda _: None, source.retries(), TUNING)
+    return closing(_one_by_one(source, fetch, store, cancellation))
 
 
-def _one_by_one(source: BlobRequests, fetch: BlobFetch, cancellation: Cancellation) -> Generator[bytes]:
+def _one_by_one(source: BlobRequests, fetch: BlobFetch, store: Memory, cancellation: Cancellation) -> Generator[bytes]:
     hasher = Hasher()
     while part := fetch.download.claim():
         error: UnavailableError | None = None
@@ -237,7 +238,7 @@ def _one_by_one(source: BlobRequests, fetch: BlobFetch, cancellation: Cancellati
                 if fetch.begin(part, stream):
                     fetch.address = stream.url
                     for _ in _taking(fetch, part, stream, lambda: 0):
-                        for block in fetch.store.read(fetch.read, fetch.download.prefix):
+                        for block in store.read(fetch.read, fetch.download.prefix):
                             hasher.update(block)
                             yield block
                             fetch.done_with(len(block))

@@ -131,9 +131,9 @@ class Partial:
                 offset += written
                 view = view[written:]
 
-    def read(self, offset: int, size: int) -> bytes:
+    def read_into(self, view: memoryview, offset: int) -> int:
         with writing(self.path):
-            return os.pread(self._file, size, offset)
+            return os.preadv(self._file, [view], offset)
 
     def keep(self, target: Path, size: int) -> os.stat_result:
         """Give the file its name. Whoever calls has verified what is in its `size` bytes. Answers its status before."""
@@ -179,13 +179,15 @@ class Region:
     def write(self, offset: int, block: bytes | memoryview) -> None:
         self._partial.write(self._offset + offset, block)
 
-    def read(self, start: int, end: int) -> Iterator[bytes]:
+    def read(self, start: int, end: int) -> Iterator[memoryview]:
+        """Yield what is there, each block in the place of the one before."""
+        buffer = memoryview(bytearray(min(BLOCK, max(0, end - start))))
         while start < end:
-            block = self._partial.read(self._offset + start, min(BLOCK, end - start))
-            if not block:
+            size = self._partial.read_into(buffer[: end - start], self._offset + start)
+            if not size:
                 raise InputError(f"{self._partial.path}: was cut by somebody else", next_step="run it again")
-            yield block
-            start += len(block)
+            yield buffer[:size]
+            start += size
 
     def save(self, got: Sequence[Span]) -> None:
         self._partial.record(self._digest, got)
