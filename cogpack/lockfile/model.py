@@ -22,10 +22,19 @@ from cogpack.lockfile.hub import LockedHubFile, LockedHubRevision
 from cogpack.lockfile.interpreter import LockedInterpreter, Python
 from cogpack.lockfile.line_pins import LockedFetch, LockedPlace, LockedSandboxed
 from cogpack.lockfile.pip_lines import LockedBreak, LockedPipLine
-from cogpack.lockfile.table import DAMAGED, FILE, LockedDiffID, LockedDigest, LockedPath, LockedSize, LockTable
+from cogpack.lockfile.table import (
+    DAMAGED,
+    FILE,
+    LockedDiffID,
+    LockedDigest,
+    LockedPath,
+    LockedRatio,
+    LockedSize,
+    LockTable,
+)
 from cogpack.lockfile.toolkit import LockedToolkit
 from cogpack.lockfile.unasked import LockedUnasked
-from cogpack.model_files import Rule
+from cogpack.lockfile.weights import LockedWeight, RemoteWeight
 from cogpack.oci import Descriptor, LayerInfo
 
 VERSION = 2
@@ -35,8 +44,6 @@ REQUIRES = "0.2.0"
 REQUIREMENT = r"\Acogpack>=[0-9]{1,6}(\.[0-9]{1,6}){0,3}\Z"
 
 _Filename = Annotated[str, msgspec.Meta(pattern=r"\A[^-/\0]+(?:-[^-/\0]+){4,5}\.whl\Z")]
-_LayerSize = Annotated[int, msgspec.Meta(ge=1, le=2**50)]
-_Ratio = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 _TorchIndex = Annotated[str, msgspec.Meta(pattern=rf"\A(?:{PLAIN_TORCH_INDEX}|{TORCH_INDEX.pattern})\Z")]
 _Release = Annotated[str, msgspec.Meta(pattern=r"\Acpython-[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\Z")]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=253402300799)]
@@ -93,7 +100,7 @@ class LockedStepsLayer(LockTable, frozen=True, kw_only=True, omit_defaults=True)
     name: str
     kind: StepsLayerKind = "rest"
     diff_id: LockedDiffID
-    ratio: _Ratio | None = None
+    ratio: LockedRatio | None = None
 
 
 class LockedDistribution(LockTable, frozen=True, kw_only=True, omit_defaults=True):
@@ -259,56 +266,6 @@ class Result(LockTable, frozen=True, kw_only=True):
             size=found.size,
             diff_id=info.diff_id,
         )
-
-
-class LockedPart(LockTable, frozen=True, kw_only=True, omit_defaults=True):
-    """A file of the image that holds a weight or a part of one. `blake3`: hex, of its bytes.
-
-    `ratio`: thousandths of them that zstd leaves in a probe, where that was asked: it decides how they are stored.
-    """
-
-    path: LockedPath
-    size: LockedSize
-    blake3: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
-    ratio: _Ratio | None = None
-
-
-class LockedWeight(LockTable, frozen=True, kw_only=True):
-    """What a file that git-lfs keeps became: enough to know its layers where only its pointer is checked out.
-
-    `path`: in the project; `oid` and `size`: as in the pointer; `rule`: how it was split, to about `layer_size` bytes.
-    """
-
-    path: LockedPath
-    oid: LockedDigest
-    size: LockedSize
-    rule: Rule
-    layer_size: _LayerSize
-    parts: Annotated[tuple[LockedPart, ...], msgspec.Meta(min_length=1)]
-
-
-class RemoteWeight(LockTable, frozen=True, kw_only=True, omit_defaults=True):
-    """A file of a managed weight that lies on a server.
-
-    `path`: in the image, without the leading slash; `uri`: of the source, and `file` what the server calls it;
-    `revision`: a commit of the hub, a version or ETag of S3, a generation of Google's; `layer_size`: bytes it was split
-    to; `parts`: what it was split into, none for the rule `none`, where `ratio` is of the whole.
-    """
-
-    path: LockedPath
-    uri: Annotated[str, msgspec.Meta(pattern=r"\A(?:hf|s3|gs|https)://")]
-    file: str
-    revision: str | None = None
-    size: LockedSize
-    sha256: LockedDigest
-    rule: Rule
-    layer_size: _LayerSize
-    parts: tuple[LockedPart, ...] = ()
-    ratio: _Ratio | None = None
-
-    def __post_init__(self) -> None:
-        if (self.rule == "none") == bool(self.parts):
-            raise InputError(f"{FILE}: {self.path}: {len(self.parts)} parts by the rule {self.rule}", next_step=DAMAGED)
 
 
 class Results(LockTable, frozen=True, omit_defaults=True):

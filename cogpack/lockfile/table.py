@@ -17,6 +17,8 @@ LockedSize = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 """Bytes."""
 LockedPath = Annotated[str, msgspec.Meta(pattern=r"\A(?:(?!\.{1,2}(?:/|\Z))[^/\0]+(?:/(?=[^/])|\Z))+\Z")]
 """Relative, of plain names."""
+LockedRatio = Annotated[int, msgspec.Meta(ge=0, le=1000)]
+"""Thousandths that zstd leaves in a probe."""
 
 
 class LockTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
