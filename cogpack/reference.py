@@ -39,11 +39,10 @@ class Reference(msgspec.Struct, frozen=True):
     def parse(cls, text: str, *, where: str = "reference") -> Self:
         """Parse `text`; raises `InputError` naming `where` when it does not fit the grammar."""
 
-        def bad(expected: str) -> InputError:
-            return InputError(
-                f"{where}: expected {expected}, found {text!r:.300}",
-                next_step="write it as HOST/NAME:TAG, for example ghcr.io/me/model:v1",
-            )
+        def bad(
+            expected: str, advice: str = "write it as HOST/NAME:TAG, for example ghcr.io/me/model:v1"
+        ) -> InputError:
+            return InputError(f"{where}: expected {expected}, found {text!r:.300}", next_step=advice)
 
         if "://" in text:
             raise bad("a name without a scheme")
@@ -60,7 +59,8 @@ class Reference(msgspec.Struct, frozen=True):
         if not HOST.fullmatch(registry):
             raise bad("a registry host")
         if not _REPOSITORY.fullmatch(name) or len(name) > 255:
-            raise bad("a lowercase repository name")
+            small = _REPOSITORY.fullmatch(name.lower()) and len(name) <= 255  # as an owner's at GitHub need not be
+            raise bad("a lowercase repository name", *([f"write {registry}/{name.lower()}"] if small else []))
         if colon and not TAG.fullmatch(tag):
             raise bad("a tag of letters, digits, '.', '_' and '-' (128 at most)")
         return cls(registry, name, tag or None, digest)

@@ -45,6 +45,12 @@ def test_what_is_no_reference_is_named(text: str) -> None:
         Reference.parse(text, where="argument")
 
 
+def test_a_name_that_only_has_capitals_is_given_without() -> None:
+    with pytest.raises(InputError) as told:
+        Reference.parse("ghcr.io/MyOrg/Model:v1")
+    assert told.value.next_step == "write ghcr.io/myorg/model"
+
+
 @given(st.text(alphabet="abZ09./:@-_ \n", max_size=60))
 def test_what_parses_reads_back_the_same(text: str) -> None:
     try:
