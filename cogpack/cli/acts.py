@@ -2,6 +2,7 @@
 run."""
 
 import argparse
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -199,6 +200,8 @@ def inspect(arguments: argparse.Namespace) -> None:
         ]
         rows += [f"input     {name}: {value_text(spec)}" for name, spec in found.inputs.items()]
         rows += [f"output    {value_text(found.output)}"] if found.output else []
+        rows += [f"command   {shlex.join(command)}"] if (command := found.entrypoint + found.cmd) else []
+        rows += [f"user      {found.user or 'root'}"] if found.platform else []
         rows += [f"env       {variable}" for variable in found.environment]
         rows += [f"referrer  {one.digest[7:19]}  {one.artifact_type or '?'}" for one in found.referrers or ()]
         return Answer(found, lines(rows))

