@@ -14,7 +14,7 @@ from cogpack.git.mirror import Mirrors, pack_name
 from cogpack.layers.built import BaseLayer
 from cogpack.layers.weights.remote import Reader
 from cogpack.lockfile import FILE, GitSource, IndexSource, LockedClone, LockedSubmodule, UrlSource
-from cogpack.locking.lines.pin_clones import make_mirrors, pinned_objects
+from cogpack.locking.lines.cloned import make_mirrors, pinned_objects
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.wheels.built import source_input
 from cogpack.locking.wheels.indexes import indexes_of

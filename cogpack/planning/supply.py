@@ -33,7 +33,7 @@ from cogpack.lockfile import (
     LockedWheel,
 )
 from cogpack.lockfile.base_kinds import Base, DebianRelease, LockedDeb
-from cogpack.locking.lines.pin_clones import make_mirrors, open_pinned
+from cogpack.locking.lines.cloned import make_mirrors, open_pinned
 from cogpack.locking.maintainer_scripts import deb_artifact
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.built import BuiltWheels

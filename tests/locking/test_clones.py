@@ -23,9 +23,10 @@ from cogpack.layers.clones import CloneSource
 from cogpack.layers.entry import Complete, Directory, File, Symlink, complete
 from cogpack.lockfile import LockedClone, LockedPlace, LockedSandboxed, LockedSubmodule
 from cogpack.lockfile.base_kinds import DebianBase, RegistryBase
+from cogpack.locking.lines.cloned import make_mirrors, open_pinned, read_in_clone
 from cogpack.locking.lines.ground import debian_place
 from cogpack.locking.lines.known_files import KnownFiles, known_files
-from cogpack.locking.lines.pin_clones import make_mirrors, open_pinned, pin_clones, read_in_clone
+from cogpack.locking.lines.pin_clones import pin_clones
 from cogpack.locking.lines.read import Lines, Remaining
 from cogpack.progress import Cancelled
 from cogpack.run_lines import Clone, Known, StepEffect, Surroundings

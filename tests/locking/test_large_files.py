@@ -12,7 +12,7 @@ from support.git_server import plain_environment
 
 from cogpack.digest import Digest
 from cogpack.errors import MismatchError
-from cogpack.locking.lines.pin_clones import make_git
+from cogpack.locking.lines.cloned import make_git
 from cogpack.locking.sources.large_files import large_files
 from cogpack.project.lfs import LfsPointer
 from cogpack.session import Session, Settings

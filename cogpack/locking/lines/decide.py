@@ -14,9 +14,10 @@ from cogpack.config import step_places
 from cogpack.images.interface import trying
 from cogpack.lockfile import Decisions, LockedClone, LockedFetch, LockedPlace, LockedSandboxed, Python
 from cogpack.lockfile.base_kinds import Base, RegistryBase
+from cogpack.locking.lines.cloned import read_cloned
 from cogpack.locking.lines.ground import RegistryGround, beside_packages, debian_place, local_looks
 from cogpack.locking.lines.known_files import KnownFiles, known_files
-from cogpack.locking.lines.pin_clones import pin_clones, read_cloned
+from cogpack.locking.lines.pin_clones import pin_clones
 from cogpack.locking.lines.pin_fetches import pin_fetches
 from cogpack.locking.lines.pin_hub_downloads import HubPins, pin_hub_downloads
 from cogpack.locking.lines.pip.applied import AppliedLines

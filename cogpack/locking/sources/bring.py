@@ -9,7 +9,7 @@ from cogpack.artifacts import Artifact, Input, NotAFileError, bring
 from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.lockfile import BuildSource, GitSource, IndexSource, ProjectSource, UrlSource
-from cogpack.locking.lines.pin_clones import make_git, make_mirrors
+from cogpack.locking.lines.cloned import make_git, make_mirrors
 from cogpack.project import Project
 from cogpack.project.lfs import LfsPointer
 from cogpack.requirements.model import ArchiveAddress, GitAddress, LocalPath, SourceLine
