@@ -24,13 +24,11 @@ from cogpack.registry.pull.foreign import ForeignLayers
 from cogpack.registry.refusals import MissingBlobError
 from cogpack.session import Session
 from cogpack.sinks.archive import check_no_archive
+from cogpack.sinks.copies import STREAMS
 from cogpack.threads import each
 
 T = TypeVar("T")
 U = TypeVar("U")
-
-_STREAMS = 24
-"""At a time: each needs two of the pool's connections, and the second must never wait for all the firsts."""
 
 
 class Copied(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +144,7 @@ def _add_tagged(session: Session, images: Images, graph: Graph, image: Sequence[
 
 def _each(session: Session, act: Callable[[T], U], items: Sequence[T]) -> list[U]:
     """Do `act` with all items, in their order; the first failure ends the others."""
-    return each(act, items, jobs=min(session.settings.jobs, _STREAMS), name="copy", cancellation=session.cancellation)
+    return each(act, items, jobs=min(session.settings.jobs, STREAMS), name="copy", cancellation=session.cancellation)
 
 
 class _Copy:

@@ -18,6 +18,7 @@ from cogpack.images.image import FoundImage, title
 from cogpack.images.interface import trying
 from cogpack.images.unfinished import check_free, unfinished
 from cogpack.images.unpack import LEVELS, Tree
+from cogpack.layers.entry import OPAQUE, WHITEOUT
 from cogpack.layers.weights.join_document import DOCUMENT_LIMIT, Joined, joined_files
 from cogpack.layers.weights.opaque import MANIFEST, JoinSource
 from cogpack.oci import Descriptor
@@ -32,8 +33,6 @@ from cogpack.untar import Member, Untar
 
 _STREAMS = 6
 """Layers at a time: each has its share of the memory for what has come and is not written yet."""
-_WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
 
 
 class Pulled(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,11 +135,11 @@ class _Extraction:
 
     def _member(self, member: Member, reader: Untar, came: set[str]) -> None:
         *parents, name = _parts(member.path) or [""]
-        if name == _OPAQUE:
+        if name == OPAQUE:
             self._tree.clear(parents)
-        elif name.startswith(_WHITEOUT):
-            if name[len(_WHITEOUT) :] not in ("", ".", ".."):
-                self._tree.remove([*parents, name[len(_WHITEOUT) :]])
+        elif name.startswith(WHITEOUT):
+            if name[len(WHITEOUT) :] not in ("", ".", ".."):
+                self._tree.remove([*parents, name[len(WHITEOUT) :]])
         elif member.kind == "file":
             if place := self._places.get(member.path):
                 if member.size != place.size:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Generic, NoReturn, TypeVar
 
 from cogpack.errors import InputError
+from cogpack.layers.entry import OPAQUE, WHITEOUT
 
 E = TypeVar("E")
 
@@ -11,8 +12,6 @@ _ENTRY = 400
 """Bytes that an entry takes besides its path."""
 _LIMIT = 256 * 1024 * 1024
 """Half a million files, five times those of a large CUDA image."""
-_OPAQUE = ".wh..wh..opq"
-_WHITEOUT = ".wh."
 
 
 class RootFileSystem(Generic[E]):
@@ -32,10 +31,10 @@ class RootFileSystem(Generic[E]):
     def apply(self, path: str, entry: E, *, directory: bool) -> bool:
         """Take in one entry of a layer; False where it was a whiteout, which has been obeyed."""
         parent, _, name = path.rpartition("/")
-        if name == _OPAQUE:
+        if name == OPAQUE:
             self._remove_below(parent)
-        elif name.startswith(_WHITEOUT):
-            hidden = f"{parent}/{name[len(_WHITEOUT) :]}".lstrip("/")
+        elif name.startswith(WHITEOUT):
+            hidden = f"{parent}/{name[len(WHITEOUT) :]}".lstrip("/")
             if not self._remove(hidden) and hidden not in self._inside:
                 self._count(hidden)
                 self.hidden.add(hidden)
@@ -89,7 +88,7 @@ class RootFileSystem(Generic[E]):
 
 
 def is_whiteout(path: str) -> bool:
-    return path.rpartition("/")[2].startswith(_WHITEOUT)
+    return path.rpartition("/")[2].startswith(WHITEOUT)
 
 
 def too_many(where: str) -> Callable[[str], NoReturn]:

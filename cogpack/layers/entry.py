@@ -75,6 +75,8 @@ Entry: TypeAlias = Directory | File | Symlink | HardLink | Fifo | Whiteout
 
 WHITEOUT = ".wh."
 """What names begin with that mean deletion."""
+OPAQUE = f"{WHITEOUT}{WHITEOUT}.opq"
+"""The name that means deletion of all that lower layers have in a directory."""
 
 
 class Members(AtOnce, ABC):

@@ -20,7 +20,7 @@ from cogpack.registry.repository import Repository
 _WORTH = 1024 * 1024
 """Bytes of a blob below which making it takes no longer than asking for it."""
 
-_STREAMS = 24
+STREAMS = 24
 """At a time: each needs two of the pool's connections, and the second must never wait for all the firsts."""
 
 _ASKED = 2
@@ -66,7 +66,7 @@ class Copies:
         self._repositories: dict[Reference, Repository] = {}
         self._away: set[str] = set()
         self._lock = threading.Lock()
-        self._streams = threading.BoundedSemaphore(_STREAMS)
+        self._streams = threading.BoundedSemaphore(STREAMS)
 
     def bring(
         self,

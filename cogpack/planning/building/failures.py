@@ -8,7 +8,7 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.locking.wheels.building import ANOTHER, WantsCompilerError
 from cogpack.planning.building.job import Done, Job
-from cogpack.planning.steps.failed_step import missing_programs, packages_of
+from cogpack.planning.steps.failed_step import TRIPLET, missing_programs, packages_of
 from cogpack.sandbox.watch import LimitError
 
 
@@ -60,7 +60,6 @@ _REPAIRS: Sequence[tuple[re.Pattern[str], Repair]] = [
 
 _UNISOLATED = Repair(unisolated=True, why="its setup.py imports torch")
 _NO_TORCH = re.compile(r"No module named '(?:torch|torchvision)(?:\.\w+)*'")
-_TRIPLET = re.compile(r"^(?:x86_64|aarch64)-linux-gnu-")
 _COMPILERS = frozenset({"gcc", "g++", "cc", "c++"})
 _NO_PKG_CONFIG = re.compile(r"pkg-config is required|pkg-config.*not found|[Cc]ould not find pkg-config")
 _VERSION_LOST = re.compile(r"^KeyError: '\w*version\w*'$", re.MULTILINE | re.IGNORECASE)
@@ -165,7 +164,7 @@ def failed(job: Job, done: Done, repairs: Sequence[Repair]) -> InputError:
 
 def _wants_compiler(said: Sequence[str]) -> bool:
     text = "\n".join(said)
-    programs = {_TRIPLET.sub("", name) for name in missing_programs(said)}
+    programs = {TRIPLET.sub("", name) for name in missing_programs(said)}
     return bool(
         programs & (_COMPILERS | {"make"})
         or _NO_COMPILER.search(text)
@@ -192,7 +191,7 @@ def _reason(said: Sequence[str], job: Job, repairs: Sequence[Repair]) -> tuple[s
     if _NO_NVCC.search(text):
         return "it is compiled for CUDA, and there is no nvcc", "set cogpack: {cuda_toolkit: build} in cog.yaml"
     if (programs := missing_programs(said)) and not _NO_MODULE.search(text):
-        programs = [_TRIPLET.sub("", name) for name in programs]
+        programs = [TRIPLET.sub("", name) for name in programs]
         if _COMPILERS.intersection(programs) and job.python_headers:
             return (
                 f"there is no {', '.join(programs)}",

@@ -36,7 +36,7 @@ _NO_SUDO = re.compile(r"sudo: .*no new privileges", re.IGNORECASE)
 _NO_FORK = re.compile(r"\bfork\b.*Resource temporarily unavailable|Cannot fork", re.IGNORECASE)
 _NO_PROC = re.compile(r"/proc\b|/dev/fd\b|/dev/std(?:in|out|err)\b")
 
-_TRIPLET = re.compile(r"^(?:x86_64|aarch64)-linux-gnu-")
+TRIPLET = re.compile(r"^(?:x86_64|aarch64)-linux-gnu-")
 """What Debian's compilers are called by Python, which was compiled by them."""
 _BASHS = frozenset({"source", "pushd", "popd", "shopt", "declare", "mapfile"})
 """Builtins that /bin/sh of Debian hasn't (bash(1))."""
@@ -100,7 +100,7 @@ def missing_programs(said: Sequence[str]) -> list[str]:
 
 def packages_of(programs: Sequence[str]) -> str:
     """Say which packages have them."""
-    programs = [_TRIPLET.sub("", name) for name in programs]
+    programs = [TRIPLET.sub("", name) for name in programs]
     known = list(dict.fromkeys(PROGRAMS[name] for name in programs if name in PROGRAMS))
     rest = [name for name in programs if name not in PROGRAMS and name not in _BASHS]
     words = [f"add {', '.join(known)} to build.system_packages"] if known else []

@@ -13,7 +13,7 @@ from cogpack.disk import writing
 from cogpack.layers import tar
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.content import Content
-from cogpack.layers.entry import WHITEOUT, Directory, Entry, Fifo, File, HardLink, Symlink, Whiteout, complete
+from cogpack.layers.entry import OPAQUE, WHITEOUT, Directory, Entry, Fifo, File, HardLink, Symlink, Whiteout, complete
 from cogpack.layers.layer import LayerSource
 from cogpack.layers.tar import EPOCH
 from cogpack.progress import Cancellation
@@ -28,7 +28,7 @@ JOBS = min(8, os.cpu_count() or 1)
 TREE = "tree"
 """What the tree is called in a directory that nobody else may enter: there are setuid files in it."""
 
-_OPAQUE, _AUFS = f"{WHITEOUT}{WHITEOUT}.opq", f"{WHITEOUT}{WHITEOUT}"
+_AUFS = f"{WHITEOUT}{WHITEOUT}"
 _MAX_TIME = 2**34 - 1
 """Seconds that ext4 can keep."""
 
@@ -121,7 +121,7 @@ def _write(one: Laid, content: Content, on_bytes: Callable[[int], object], file:
 def _put_archive(ground: Ground, reader: Untar, on_bytes: Callable[[int], object]) -> None:
     for member in reader:
         above, _, name = member.path.rpartition("/")
-        if name == _OPAQUE:
+        if name == OPAQUE:
             ground.clear(above)
         elif name.startswith(_AUFS):  # of that file system's own
             continue
