@@ -1,11 +1,11 @@
 """This module has the digests of the image-spec (descriptor.md, "Digests"), and hashes bytes as they pass by."""
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NewType
 
 from cogpack.errors import InputError
+from cogpack.patterns import pattern
 
 Digest = NewType("Digest", str)
 """`sha256:<64 hex>` of a blob as it is stored and sent."""
@@ -13,7 +13,7 @@ Digest = NewType("Digest", str)
 DiffID = NewType("DiffID", str)
 """`sha256:<64 hex>` of the plain tar inside a layer blob (image-spec config.md, `rootfs.diff_ids`)."""
 
-_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
+_SHA256 = pattern(r"sha256:[0-9a-f]{64}")
 
 
 def is_digest(text: str) -> bool:

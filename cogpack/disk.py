@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from cogpack.errors import InputError, MismatchError
 from cogpack.notes import Code, Note
+from cogpack.patterns import pattern
 
 _REFUSALS = (
     errno.ENOSPC,
@@ -32,7 +33,7 @@ _REFUSALS = (
 UNFINISHED = ".cogpack-"
 """What the names of files begin with that are being written; 16 hex digits follow, or 32."""
 
-_UNFINISHED = re.compile(
+_UNFINISHED = pattern(
     r"\.cogpack-[0-9a-f]{16}(?:[0-9a-f]{16}(?:\.journal)?)?|\.part-[0-9a-f]{16}"
     r"|\..+\.tar\.(?:partial|journal)|\..+[.-][0-9a-f]{12}\.unfinished",
     re.DOTALL,

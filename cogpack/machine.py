@@ -16,6 +16,7 @@ import msgspec
 from cogpack.config import Config
 from cogpack.depot import VARIABLE as DEPOT
 from cogpack.errors import InputError
+from cogpack.patterns import pattern
 from cogpack.policy import Rules, rules
 from cogpack.reference import Reference
 
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 VARIABLE = "COGPACK_CONFIG"
 PLACE = Path("/etc/cogpack/config.toml")
 _LIMIT = 64 * 1024
-_URL = re.compile(r"https?://[^\s,@]+(?:,https?://[^\s,@]+)?")
-_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt]\d\d:\d\d:\d\d(?:[Zz]|[+-]\d\d:\d\d))?", re.ASCII)
-_DEPOT = re.compile(r"https?://[^\s@]+|/[^\0\n]+")
+_URL = pattern(r"https?://[^\s,@]+(?:,https?://[^\s,@]+)?")
+_TIME = pattern(r"\d{4}-\d\d-\d\d(?:[Tt]\d\d:\d\d:\d\d(?:[Zz]|[+-]\d\d:\d\d))?", re.ASCII)
+_DEPOT = pattern(r"https?://[^\s@]+|/[^\0\n]+")
 
 
 class _Notes(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,13 +8,15 @@ model-00001-of-00003.gguf              a part of a split file (llama.cpp)
 import re
 from typing import Literal, TypeAlias
 
+from cogpack.patterns import pattern
+
 TensorRule: TypeAlias = Literal["tensor", "gguf"]
 """Along the tensors, into files that loaders of the format read as they are."""
 
 Rule: TypeAlias = Literal["tensor", "gguf", "opaque", "none"]
 """`opaque`: into pieces that are joined where the container starts."""
 
-GGUF_PART = re.compile(r"(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.gguf", re.DOTALL)
+GGUF_PART = pattern(r"(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.gguf", re.DOTALL)
 """Names of the parts of a split GGUF file, by which llama.cpp finds one from the other."""
 
 

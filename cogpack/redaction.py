@@ -14,6 +14,8 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, quote_plus, unquote
 
+from cogpack.patterns import pattern
+
 HIDDEN = "***"
 
 _LONG = 12
@@ -40,24 +42,24 @@ _WORDS = frozenset(
 )
 """Passwords of demonstrations, and what stands for a user: words of our messages, which hide nothing."""
 
-_VARIABLE = re.compile(
+_VARIABLE = pattern(
     r"PASSWORD|PASSWD|PASSPHRASE|TOKEN(?!I[SZ])|SECRET|CREDENTIAL|API_?KEY|ACCESS_?KEY|_KEY$|_PAT$|_PWD$|_AUTH$"
 )
-_NO_SECRET = re.compile(
+_NO_SECRET = pattern(
     r"_(FILE|PATH|DIR|URL|URI|NAME|ID|USER|USERNAME|SOCK|PROVIDER|TYPE|HELPER)$|(^|_)(MAX|MIN|NUM)_(\w+_)?TOKENS$"
 )
 
 # Of a scheme, what follows its last letter is enough: from each letter of a long word on, it would take quadratic time.
-_USER = re.compile(r"([A-Za-z][0-9+.-]*:/{1,3}|(?<![\w/:.~-])/{2,3})([^\s/?#\"'<>]*)@")
+_USER = pattern(r"([A-Za-z][0-9+.-]*:/{1,3}|(?<![\w/:.~-])/{2,3})([^\s/?#\"'<>]*)@")
 # Of user:password@ and ?name=, the text before the sign is looked at once, and not from each of its letters on.
-_BEFORE_AT = re.compile(r"(?<![^\s/@\"'<>])[^\s/@\"'<>]++@(?!sha\d+:)(?=[\w\[])")
-_NAME_OF_USER = re.compile(r"[\w.%+-]++(?=(:?))")
-_NOT_BEFORE_USER = re.compile(r"[\w./:@%-]")
-_NAME_IN_QUERY = re.compile(r"[?&;][\w.%-]++=(?=[^\s&;\"'<>])")
-_NAME_OF_SECRET = re.compile(r"token|sig|signature|secret|passw|pwd|key|auth|credential", re.IGNORECASE)
-_VALUE_IN_QUERY = re.compile(r"[^\s&;\"'<>]+")
-_HEADER = re.compile(r"(?:basic|bearer) +", re.IGNORECASE)
-_SCHEME = re.compile(r"\b(basic|bearer)(\s+|%20|\+)([A-Za-z0-9+/_.~=-]{8,})", re.IGNORECASE)
+_BEFORE_AT = pattern(r"(?<![^\s/@\"'<>])[^\s/@\"'<>]++@(?!sha\d+:)(?=[\w\[])")
+_NAME_OF_USER = pattern(r"[\w.%+-]++(?=(:?))")
+_NOT_BEFORE_USER = pattern(r"[\w./:@%-]")
+_NAME_IN_QUERY = pattern(r"[?&;][\w.%-]++=(?=[^\s&;\"'<>])")
+_NAME_OF_SECRET = pattern(r"token|sig|signature|secret|passw|pwd|key|auth|credential", re.IGNORECASE)
+_VALUE_IN_QUERY = pattern(r"[^\s&;\"'<>]+")
+_HEADER = pattern(r"(?:basic|bearer) +", re.IGNORECASE)
+_SCHEME = pattern(r"\b(basic|bearer)(\s+|%20|\+)([A-Za-z0-9+/_.~=-]{8,})", re.IGNORECASE)
 
 
 class Redactor:

@@ -4,18 +4,18 @@ The grammar is the distribution-spec's ("Pulling manifests": `<name>`, `<referen
 rule (the first component holds a dot or a colon, or is `localhost`).
 """
 
-import re
 from typing import Self
 
 import msgspec
 
 from cogpack.digest import Digest, parse_digest
 from cogpack.errors import InputError
+from cogpack.patterns import pattern
 
-_REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
-TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_REPOSITORY = pattern(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+TAG = pattern(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _PORT = r"6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}"
-HOST = re.compile(rf"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(?:{_PORT}))?")
+HOST = pattern(rf"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(?:{_PORT}))?")
 DEFAULT_TAG = "latest"
 _DOCKER_HUB = "docker.io"
 HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")

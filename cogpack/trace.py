@@ -15,14 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cogpack.errors import InputError
+from cogpack.patterns import pattern
 from cogpack.redaction import redact
 
 DECISIONS = 1
 ALL = 2
 
-_LOGIN = re.compile(r"(?<=://)[^/@\s]*@")
-_QUERY = re.compile(r"(\w://[^\s?#]*)[?#](?!\.\.\.)[^\s,;)]*")
-_SCHEME = re.compile(r"\b(Basic|Bearer) +[A-Za-z0-9+/=._~-]+", re.IGNORECASE)
+_LOGIN = pattern(r"(?<=://)[^/@\s]*@")
+_QUERY = pattern(r"(\w://[^\s?#]*)[?#](?!\.\.\.)[^\s,;)]*")
+_SCHEME = pattern(r"\b(Basic|Bearer) +[A-Za-z0-9+/=._~-]+", re.IGNORECASE)
 
 
 def scrubbed(text: str) -> str:

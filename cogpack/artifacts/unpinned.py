@@ -11,6 +11,7 @@ from cogpack.artifacts.downloads import Store
 from cogpack.artifacts.kept import Artifact
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
 from cogpack.http import Http, Stream
+from cogpack.patterns import pattern
 from cogpack.progress import Task
 
 _ATTEMPTS = 3
@@ -19,12 +20,12 @@ _BREAKS = 5
 _REDIRECTS = 5
 _PAGES = ("text/html", "application/xhtml+xml")
 _PAGE_NAMES = (".html", ".htm", ".xhtml")
-_MOVING = re.compile(r"/(?:latest|main|master|head|nightly|stable|trunk|dev|develop|current)(?:/|$)", re.IGNORECASE)
-_WRITTEN = re.compile(r"[!-~]+")
+_MOVING = pattern(r"/(?:latest|main|master|head|nightly|stable|trunk|dev|develop|current)(?:/|$)", re.IGNORECASE)
+_WRITTEN = pattern(r"[!-~]+")
 _WORD = "(?:[A-Za-z]{1,16}|[0-9]{1,8}|[A-Za-z0-9]{1,6})"
-_PLAIN = re.compile(rf"(?=.{{1,48}}\Z){_WORD}(?:[._+-]{{1,2}}{_WORD})*")
+_PLAIN = pattern(rf"(?=.{{1,48}}\Z){_WORD}(?:[._+-]{{1,2}}{_WORD})*")
 """A name of words and numbers."""
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+_COMMIT = pattern(r"[0-9a-f]{40}")
 
 
 class NotAFileError(Exception):

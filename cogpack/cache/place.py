@@ -2,13 +2,13 @@
 bford.info/cachedir)."""
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cogpack.disk import is_unfinished, write_whole
 from cogpack.home import absolute, home
 from cogpack.notes import Code, Note
+from cogpack.patterns import pattern
 
 TAG = "CACHEDIR.TAG"
 _SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
@@ -31,7 +31,7 @@ DIRECTORIES = frozenset(
     }
 )
 """What is kept lies in these."""
-_BESIDE = re.compile(r"used|running|\.lock|\.removed-[0-9a-f]{16}|\.spool-.{8}|resolve-.{8}")
+_BESIDE = pattern(r"used|running|\.lock|\.removed-[0-9a-f]{16}|\.spool-.{8}|resolve-.{8}")
 """What else stands in a directory that is our cache and nothing else."""
 
 

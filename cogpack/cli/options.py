@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from cogpack.cli.grammar import Add, Grammar, Topic
+from cogpack.patterns import pattern
 from cogpack.redaction import learn_environment
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
@@ -169,9 +170,9 @@ def registry_host(added: Grammar) -> None:
     added.add_argument("host", metavar="HOST", help="the registry, as in ghcr.io")
 
 
-_ROOM = re.compile(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?P<prefix>[kKMGT]?)(?P<binary>i?)B?", re.ASCII)
+_ROOM = pattern(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?P<prefix>[kKMGT]?)(?P<binary>i?)B?", re.ASCII)
 
-_DOCKER_SIZE = re.compile(r"([0-9]{1,15})([bkmgt]?)b?", re.ASCII)
+_DOCKER_SIZE = pattern(r"([0-9]{1,15})([bkmgt]?)b?", re.ASCII)
 _SHIFTS = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 
 CONTAINER = Topic("container", "What a container sees and has of this machine. More in docs/run.md.", _container)

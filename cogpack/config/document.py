@@ -5,7 +5,6 @@ constructed; merge keys are settled before anything is read. Documents are bound
 and merged pairs counted each time they are followed.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn, TypeAlias
 
@@ -15,6 +14,7 @@ from cogpack.config.model import Place
 from cogpack.encodings import decode_text
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
+from cogpack.patterns import pattern
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
@@ -28,8 +28,8 @@ _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
 _TRUE = frozenset({"true", "yes", "on", "y"})
 _FALSE = frozenset({"false", "no", "off", "n"})
-_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_LINE_END = pattern("\r\n|[\r\n\x85\u2028\u2029]")
+_INTEGER = pattern(r"[+-]?[0-9]{1,18}")
 _LARGEST = 10**15
 """Bytes that a lock still takes for a size (`lockfile/model`)."""
 

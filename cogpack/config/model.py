@@ -1,7 +1,6 @@
 """A `cog.yaml` has these values, checked. Nothing here is a default that the user could have meant otherwise:
 what was not written is `None` or empty."""
 
-import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
@@ -10,6 +9,7 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.model_files import Rule
 from cogpack.notes import Note
+from cogpack.patterns import pattern
 from cogpack.policy import Rules
 
 
@@ -61,7 +61,7 @@ NoneDefault: TypeAlias = Literal["optional", "required"]
 """What an input is whose default is a None that its type does not have; see `docs/image.md`."""
 PLAIN_TORCH_INDEX = "pypi"
 """What torch's index is called where torch comes from the one that all other packages come from."""
-TORCH_INDEX = re.compile(r"cpu|cu[0-9]{2,3}")
+TORCH_INDEX = pattern(r"cpu|cu[0-9]{2,3}")
 """What PyTorch calls those of its indexes that are of builds for CPU and for NVIDIA's GPUs."""
 SplitRule: TypeAlias = Literal["auto"] | Rule
 """What a glob of `cogpack.weights.split` asks for."""

@@ -13,6 +13,7 @@ from cogpack.config.document import Value, YamlDocument
 from cogpack.config.model import Config, ManagedWeight, PackOptions
 from cogpack.config.steps import filled, run_steps
 from cogpack.notes import Code
+from cogpack.patterns import pattern
 
 _TOP = ("build", "run", "predict", "train", "image", "model", "concurrency", "environment", "weights", "observability")
 _BUILD = (
@@ -20,15 +21,15 @@ _BUILD = (
     *("run", "pre_install", "cuda", "cudnn", "sdk_version"),
 )
 
-_PYTHON = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?", re.ASCII)
-_CUDNN = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,4}){0,3}", re.ASCII)
-_TARGET = re.compile(r"(?P<file>[^:\0]+\.py):(?P<name>[^\W\d]\w*)")
-_DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?(?:(?:>?=|/)[A-Za-z0-9.+:~_*?-]+)?", re.ASCII)
+_PYTHON = pattern(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?", re.ASCII)
+_CUDNN = pattern(r"[0-9]{1,3}(?:\.[0-9]{1,4}){0,3}", re.ASCII)
+_TARGET = pattern(r"(?P<file>[^:\0]+\.py):(?P<name>[^\W\d]\w*)")
+_DEBIAN = pattern(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?(?:(?:>?=|/)[A-Za-z0-9.+:~_*?-]+)?", re.ASCII)
 _OLDEST_SDK = Version("0.16.0")
 _TRACING_SDK = Version("0.23.0")
 
 _ARCHITECTURE = r"(?:[0-9]{1,2}\.[0-9][af]?(?:\+PTX)?|[A-Z][A-Za-z]*(?:\+[A-Z][A-Za-z]*)*)"
-_ARCHITECTURES = re.compile(rf"(?=.{{0,200}}\Z)(?:{_ARCHITECTURE}(?:[; ]{_ARCHITECTURE})*)?")
+_ARCHITECTURES = pattern(rf"(?=.{{0,200}}\Z)(?:{_ARCHITECTURE}(?:[; ]{_ARCHITECTURE})*)?")
 """As torch's cpp_extension splits and knows them; of none, the usual ones are taken."""
 
 _DENIED = frozenset({"PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "PYTHONUNBUFFERED", "LIBRARY_PATH"})

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-_OF_GLIBC = re.compile(
-    r"lib(?:c|m|dl|rt|pthread|util|resolv|nsl|anl|mvec|thread_db|BrokenLocale)\.so\.\d+|ld-linux[^/]*"
-)
+from cogpack.patterns import pattern
+
+_OF_GLIBC = pattern(r"lib(?:c|m|dl|rt|pthread|util|resolv|nsl|anl|mvec|thread_db|BrokenLocale)\.so\.\d+|ld-linux[^/]*")
 _OF_CPP = "libstdc++.so.6"
-_GLIBC = re.compile(r"GLIBC_(\d+(?:\.\d+)+)")
-_CPP = re.compile(r"(GLIBCXX_3\.4|CXXABI_1\.3)\.(\d+)")
+_GLIBC = pattern(r"GLIBC_(\d+(?:\.\d+)+)")
+_CPP = pattern(r"(GLIBCXX_3\.4|CXXABI_1\.3)\.(\d+)")
 _GCC: Mapping[tuple[str, int], str] = {
     ("GLIBCXX_3.4", 29): "11.1",
     ("GLIBCXX_3.4", 30): "12.1",

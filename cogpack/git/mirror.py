@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cogpack.disk import locked_by, write_whole, writing
 from cogpack.errors import CogpackError, MismatchError, UnavailableError
 from cogpack.git.program import Git, GitFailedError, translated
+from cogpack.patterns import pattern
 from cogpack.progress import Cancellation, Progress
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 _TRIES = 3
 _AT_ONCE = 200
 """Objects that one command is told of."""
-_UNADVERTISED = re.compile(r"not our ref|unadvertised object|no such remote ref|couldn't find remote ref")
-_RECEIVED = re.compile(rb"Receiving objects:.*?, ([0-9.]+) (bytes|KiB|MiB|GiB)")
+_UNADVERTISED = pattern(r"not our ref|unadvertised object|no such remote ref|couldn't find remote ref")
+_RECEIVED = pattern(rb"Receiving objects:.*?, ([0-9.]+) (bytes|KiB|MiB|GiB)")
 _UNITS = {b"bytes": 1, b"KiB": 1 << 10, b"MiB": 1 << 20, b"GiB": 1 << 30}
 
 

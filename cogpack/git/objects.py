@@ -8,14 +8,15 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from cogpack.errors import MismatchError
+from cogpack.patterns import pattern
 
 Kind: TypeAlias = Literal["commit", "tree", "blob", "tag"]
 
 FILE, EXECUTABLE, SYMLINK, TREE, GITLINK = 0o100644, 0o100755, 0o120000, 0o40000, 0o160000
 """Modes of a tree's entries; files of old repositories may have others, which count as one of the first two."""
 
-_ENTRY = re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{20})", re.DOTALL)
-_OID = re.compile(rb"[0-9a-f]{40}")
+_ENTRY = pattern(rb"([0-7]{5,6}) ([^\0]+)\0(.{20})", re.DOTALL)
+_OID = pattern(rb"[0-9a-f]{40}")
 
 
 class NotExactError(Exception):
@@ -101,13 +102,11 @@ def checked_entries(data: bytes) -> Iterable[TreeEntry]:
         yield TreeEntry(number, name, oid.hex())
 
 
-_IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+_IGNORED = pattern("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 """Characters that HFS+ leaves out when it compares names."""
-_GIT = re.compile(r"(?:\.git|git~[0-9]+)[ .]*(?::.*)?", re.IGNORECASE | re.DOTALL)
+_GIT = pattern(r"(?:\.git|git~[0-9]+)[ .]*(?::.*)?", re.IGNORECASE | re.DOTALL)
 """What file systems may take for `.git`; NTFS has short names, and leaves out dots and spaces at the end."""
-_SPECIAL = re.compile(
-    r"(?:\.git(?:modules|attributes|ignore)|gi(?:t|7)[a-z0-9]{0,5}~[0-9]+)[ .]*(?::.*)?", re.IGNORECASE
-)
+_SPECIAL = pattern(r"(?:\.git(?:modules|attributes|ignore)|gi(?:t|7)[a-z0-9]{0,5}~[0-9]+)[ .]*(?::.*)?", re.IGNORECASE)
 
 
 def _check_name(name: bytes) -> None:

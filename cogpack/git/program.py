@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
+from cogpack.patterns import pattern
 from cogpack.progress import Cancellation
 from cogpack.sizes import BLOCK
 
@@ -50,17 +51,17 @@ _SETTINGS = {
     "maintenance.auto": "false",
 }
 
-_REFUSED = re.compile(
+_REFUSED = pattern(
     r"could not read (?:Username|Password)|terminal prompts disabled|Authentication failed|Permission denied"
     r"|error: 40[13]|HTTP 40[13]|Host key verification failed|[Aa]ccess denied",
 )
-_ABSENT = re.compile(r"repository '.*' not found|Repository not found|error: 404|does not appear to be a git repo")
-_LACKING = re.compile(
+_ABSENT = pattern(r"repository '.*' not found|Repository not found|error: 404|does not appear to be a git repo")
+_LACKING = pattern(
     r"(?:unable to read|[Cc]ould not read|could not fetch|(?:bad|missing) (?:tree|blob|commit|tag)(?: object)?)"
     r"(?: sha1 file of \S+)? '?\(?([0-9a-f]{7,64})\b"
 )
 """What a server says of an object that others of its repository name."""
-_TRANSPORT = re.compile(r"transport '(.*)' not allowed")
+_TRANSPORT = pattern(r"transport '(.*)' not allowed")
 
 
 class GitFailedError(Exception):

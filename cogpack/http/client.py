@@ -28,6 +28,7 @@ from cogpack.http.target import Target, authorization, basic, same_origin
 from cogpack.http.throttle import RETRIED, Throttles
 from cogpack.http.transport import Transport
 from cogpack.http.url_map import NO_MAP, UrlMap
+from cogpack.patterns import pattern
 from cogpack.progress import SILENT, Cancellation, Progress
 from cogpack.redaction import learn
 
@@ -36,7 +37,7 @@ _NEUTRAL = frozenset(
     {"accept", "accept-encoding", "range", "if-match", "if-none-match", "user-agent", "x-amz-checksum-mode"}
 )
 """Headers that say nothing of who we are: no others go where an address is mapped to."""
-_LOGIN = re.compile("(basic|bearer) ", re.IGNORECASE)
+_LOGIN = pattern("(basic|bearer) ", re.IGNORECASE)
 _HEADERS = {"User-Agent": "cogpack", "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "keep-alive"}
 
 

@@ -6,7 +6,6 @@ heard at once, whether it then goes on reading, stops, or closes.
 
 import contextlib
 import os
-import re
 import select
 import socket
 import ssl
@@ -17,6 +16,7 @@ import httpx
 
 from cogpack.http.deadlines import READ, WRITE, Deadlines
 from cogpack.http.tls import TLS
+from cogpack.patterns import pattern
 
 Socket: TypeAlias = socket.socket | TLS
 
@@ -28,7 +28,7 @@ _MOMENT = 0.02
 """Seconds."""
 _EARLY = 64 * 1024
 """Bytes of an early answer that are looked at."""
-_END_OF_HEAD = re.compile(rb"\n\r?\n")
+_END_OF_HEAD = pattern(rb"\n\r?\n")
 _NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 

@@ -1,6 +1,5 @@
 """`Target` is an address as it is sent: what a server signed (a Location, a presigned query) as it was written."""
 
-import re
 from base64 import b64encode
 from urllib.parse import quote, unquote, urlsplit
 
@@ -9,11 +8,10 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.http.addresses import redacted
+from cogpack.patterns import pattern
 from cogpack.redaction import learn_url
 
-_HOST = re.compile(
-    r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|[0-9A-Fa-f:.]+:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9._-]+)?"
-)
+_HOST = pattern(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|[0-9A-Fa-f:.]+:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9._-]+)?")
 """Names with labels that a resolver can be asked for, IPv4 addresses among them, or an IPv6 address."""
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 

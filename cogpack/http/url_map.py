@@ -14,10 +14,11 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.http.addresses import Trust, both_shown
 from cogpack.http.target import Target
+from cogpack.patterns import pattern
 
 VARIABLE = "COGPACK_URL_MAP"
-_BETWEEN = re.compile(r"\s+|,(?=https?://)", re.IGNORECASE)
-_ENTRY = re.compile(r"(https?://\S+?)=(https?://\S+)", re.IGNORECASE)
+_BETWEEN = pattern(r"\s+|,(?=https?://)", re.IGNORECASE)
+_ENTRY = pattern(r"(https?://\S+?)=(https?://\S+)", re.IGNORECASE)
 _EXAMPLE = "write it as https://pypi.org=https://proxy.example.com/pypi"
 
 

@@ -20,16 +20,17 @@ from cogpack.disk import write_whole, writing
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layers.debs.effects.ldcache import SharedObject, read_shared_object
 from cogpack.oci import LayerInfo
+from cogpack.patterns import pattern
 from cogpack.seal import Seal
 from cogpack.sizes import MiB
 
 if TYPE_CHECKING:
     from cogpack.untar import Member, Untar
 
-_LIBRARY = re.compile(r"(?:.*/)?(?:lib|ld-)[^/]*\.so[^/]*")
-_LIBC = re.compile(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so)")
-_LIBC_VERSION = re.compile(rb"GNU C Library [^\n]{0,200}?version (2\.\d+)")
-_CPYTHON = re.compile(r"(?:.*/)?(?:bin/python(3\.\d+)|libpython(3\.\d+)\.so\.1\.0)")
+_LIBRARY = pattern(r"(?:.*/)?(?:lib|ld-)[^/]*\.so[^/]*")
+_LIBC = pattern(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so)")
+_LIBC_VERSION = pattern(rb"GNU C Library [^\n]{0,200}?version (2\.\d+)")
+_CPYTHON = pattern(r"(?:.*/)?(?:bin/python(3\.\d+)|libpython(3\.\d+)\.so\.1\.0)")
 """CPython itself: its program, and the library that this may be linked with."""
 _CPYTHON_VERSION = rb"(?<![0-9.])(%s\.\d{1,3}(?:(?:a|b|rc)\d{1,2})?\+?)\0"
 """What it tells of itself (PY_VERSION), of its own minor version."""

@@ -14,6 +14,7 @@ from cogpack.images.image import FoundImage, title
 from cogpack.images.interface import Blobs
 from cogpack.images.referrers import add_to_fallback, check_count, fallback_entries, of_type
 from cogpack.oci import CONFIG_LIMIT, MANIFEST_TYPES, OCI_INDEX, Descriptor, FoundManifest, Index, decode
+from cogpack.patterns import pattern
 from cogpack.reference import DEFAULT_TAG, Reference
 from cogpack.registry.repository import Repository
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _TELLING = (401, 403, 408, 429)
 """Of the refusals these say something; any other, of an endpoint that many servers have never heard of, says no."""
-_NEXT = re.compile(r'<([^<>]{1,8192})>\s*;[^,<]*\brel="?next\b"?', re.IGNORECASE)
+_NEXT = pattern(r'<([^<>]{1,8192})>\s*;[^,<]*\brel="?next\b"?', re.IGNORECASE)
 
 
 class RegistryImages:

@@ -5,7 +5,6 @@ They come last of all directories: what a base has under the same name is what i
 """
 
 import posixpath
-import re
 from collections.abc import Callable, Iterable, Sequence
 
 from packaging.utils import canonicalize_name
@@ -16,6 +15,7 @@ from cogpack.layers.entry import Entry, File, Symlink
 from cogpack.layers.wheels.libraries import WheelLibrary
 from cogpack.layers.wheels.source import WheelFile
 from cogpack.oci import encode
+from cogpack.patterns import pattern
 
 WHEELS_CONF = "etc/ld.so.conf.d/zz-cogpack.conf"
 """Its name is behind all others, and so are the directories in it."""
@@ -23,8 +23,8 @@ WHEELS_CONF = "etc/ld.so.conf.d/zz-cogpack.conf"
 _RECIPE = "library cache/2"
 """Part of the key: another one whenever the same wheels over the same layers would give other entries."""
 
-_OF_NVIDIA = re.compile(r"(?:nvidia|cuda|tensorrt)-.*")
-_DIRECTORY = re.compile(r"(?:.*/)?(?:lib|lib64|tensorrt_libs)")
+_OF_NVIDIA = pattern(r"(?:nvidia|cuda|tensorrt)-.*")
+_DIRECTORY = pattern(r"(?:.*/)?(?:lib|lib64|tensorrt_libs)")
 
 
 def has_system_libraries(filename: str) -> bool:

@@ -6,7 +6,6 @@ other threads and other processes. A killed writer leaves nothing that can be mi
 
 import fcntl
 import os
-import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,12 +19,13 @@ from cogpack.disk import UNFINISHED, is_refusal, open_file, real_path, write_who
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layout.incoming import Incoming
 from cogpack.oci import CONFIG_LIMIT, OCI_INDEX, Descriptor, Index, decode, encode
+from cogpack.patterns import pattern
 from cogpack.sizes import BLOCK
 
 REF_NAME = "org.opencontainers.image.ref.name"
 """Annotation of a descriptor in index.json: the name it goes by (image-spec annotations.md)."""
 
-_REFERRERS = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
+_REFERRERS = pattern(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
 """Names of lists of signatures and the like (distribution-spec, "Referrers Tag Schema"), and of cosign's images."""
 
 _VERSION = {"imageLayoutVersion": "1.0.0"}

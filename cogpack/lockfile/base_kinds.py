@@ -17,9 +17,10 @@ from cogpack.errors import InputError
 from cogpack.lockfile.interpreter import Python
 from cogpack.lockfile.table import DAMAGED, FILE, LockedDiffID, LockedDigest, LockedPath, LockedSize, LockTable
 from cogpack.oci import Descriptor, ImageConfig, LayerInfo, decode, read_config
+from cogpack.patterns import pattern
 from cogpack.reference import Reference
 
-_PATCH = re.compile(r"(?:\d+:)?(\d+\.\d+\.\d+)")
+_PATCH = pattern(r"(?:\d+:)?(\d+\.\d+\.\d+)")
 
 _Minor = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,3}\.[0-9]{1,3}\Z")]
 _Absolute = Annotated[str, msgspec.Meta(pattern=r"\A/[^\0\n]+\Z")]

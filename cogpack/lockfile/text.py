@@ -15,6 +15,7 @@ from cogpack.errors import InputError
 from cogpack.lockfile.model import REQUIREMENT, VERSION, Lock, Results
 from cogpack.lockfile.shared import with_shared, without_shared
 from cogpack.lockfile.table import DAMAGED, FILE
+from cogpack.patterns import pattern
 
 _HEADER = b"# Made by cogpack from cog.yaml and the files named under [inputs]. Commit it; do not edit it.\n\n"
 
@@ -26,12 +27,12 @@ LIMIT = 4 * 1024 * 1024
 _PARTS = 8
 """Of a dotted key; ours have four."""
 _LONG = ('"""', "'''")
-_QUOTED = re.compile(r'"""|"(?:[^"\\\n]|\\.)*+"|' + r"'''|'[^'\n]*+'|#[^\n]*+")
-_DEEP = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{_PARTS}}}")
+_QUOTED = pattern(r'"""|"(?:[^"\\\n]|\\.)*+"|' + r"'''|'[^'\n]*+'|#[^\n]*+")
+_DEEP = pattern(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{_PARTS}}}")
 
-_UNKNOWN = re.compile(r"contains unknown field `(.*?)`(?: - at `\$\.?(.*)`)?\Z", re.DOTALL)
+_UNKNOWN = pattern(r"contains unknown field `(.*?)`(?: - at `\$\.?(.*)`)?\Z", re.DOTALL)
 """What msgspec says of a key that is in no struct, and of its place."""
-_KIND = re.compile(r"Invalid value '(.*)' - at `\$\..*\.(base|source)\.kind`\Z", re.DOTALL)
+_KIND = pattern(r"Invalid value '(.*)' - at `\$\..*\.(base|source)\.kind`\Z", re.DOTALL)
 """What it says of a base that is of no class of `Base`, and of such a source of a wheel."""
 
 

@@ -9,15 +9,16 @@ from cogpack.errors import InputError, together
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import DebianBase, RegistryBase
 from cogpack.notes import Code, Note
+from cogpack.patterns import pattern
 
 if TYPE_CHECKING:
     from cogpack.resolve.debs.names.elsewhere import NvidiaLibrary
 
 
-_CUDA = re.compile(r"nvidia-cuda-runtime(?:-cu\d+)?")
-_CUDNN = re.compile(r"nvidia-cudnn-cu\d+")
-_CUDNN_ASKED = re.compile(r"(?:lib|nvidia-)?cudnn(\d+)")
-_LOCAL = re.compile(r"\+cu(\d{2,3})(\d)\Z")
+_CUDA = pattern(r"nvidia-cuda-runtime(?:-cu\d+)?")
+_CUDNN = pattern(r"nvidia-cudnn-cu\d+")
+_CUDNN_ASKED = pattern(r"(?:lib|nvidia-)?cudnn(\d+)")
+_LOCAL = pattern(r"\+cu(\d{2,3})(\d)\Z")
 
 
 def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:

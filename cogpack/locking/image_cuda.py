@@ -5,7 +5,6 @@ of the image's wheels, or of a base whose variables tell them. Where nothing in 
 where nothing asks for another, since its readers expect both.
 """
 
-import re
 from collections.abc import Mapping
 
 import msgspec
@@ -14,12 +13,13 @@ from cogpack.config import Config
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import RegistryBase
 from cogpack.locking.deviations import cuda_of, cudnn_of
+from cogpack.patterns import pattern
 
 _COGS = (11, 8)
 """The CUDA that Cog takes where no requirement asks for one."""
 _WITH_CUDNN_9 = (12, 3)
 """From this CUDA on, Cog's bases have cuDNN 9, before it 8 (NVIDIA's tags of `nvidia/cuda`)."""
-_VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9}){0,9}")
+_VERSION = pattern(r"\d{1,9}(?:\.\d{1,9}){0,9}")
 
 
 def with_cuda(config: Config, decisions: Decisions) -> Config:

@@ -4,19 +4,19 @@ Source: CUDA's release notes, "CUDA Driver", minor version compatibility: a driv
 generation. What compiles PTX when it runs wants the driver of its own minor version.
 """
 
-import re
 from collections.abc import Mapping
 
 import msgspec
 
 from cogpack.lockfile import Decisions
 from cogpack.locking.deviations import cuda_of
+from cogpack.patterns import pattern
 
 _DRIVERS: Mapping[int, str] = {11: "450.80.02", 12: "525.60.13", 13: "580.65.06"}
 """Of Linux, the first by the generation of CUDA that it runs."""
 
 
-_GENERATION = re.compile(r"nvidia-.+-cu(\d+)")
+_GENERATION = pattern(r"nvidia-.+-cu(\d+)")
 """A library of CUDA, which may be there without the runtime."""
 
 

@@ -6,7 +6,6 @@ sources put on Python's path and that is not of the project, what they install o
 
 import os
 import posixpath
-import re
 import shlex
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -25,6 +24,7 @@ from cogpack.locking.lines.read import image_of, read_lines
 from cogpack.locking.missing_packages import roots_of
 from cogpack.locking.wheels.outlines import Outlines, wheel_artifact
 from cogpack.notes import Code, Note
+from cogpack.patterns import pattern
 from cogpack.project import Project
 from cogpack.resolve.wheels.import_names import DISTRIBUTIONS
 from cogpack.run_lines import touched
@@ -49,15 +49,15 @@ _BRINGS_NONE = frozenset(
     }
 )
 """Programs that put no module where Python looks for one: Debian's own directories are none of the environment's."""
-_SEPARATOR = re.compile(r"&&?|\|\|?|;|\n")
-_QUIET = re.compile(r"(?:[12&]?>>?\s*/dev/null|2>&1)(?=[\s;&|)]|\Z)")
+_SEPARATOR = pattern(r"&&?|\|\|?|;|\n")
+_QUIET = pattern(r"(?:[12&]?>>?\s*/dev/null|2>&1)(?=[\s;&|)]|\Z)")
 """What puts a program's messages away."""
 _LEFT_COG = {
     ("cog.types", "ExperimentalFeatureWarning"): ("0.17", "leave it out"),
     ("cog.types", "Weights"): ("0.17", "write cog.Path, or str"),
 }
 """What Cog's own doctor looks for (replicate/cog, `python-deprecated-imports`), and what its 0.17 took out besides."""
-_WRITES_OR_RUNS = re.compile(r"[>`]|<\(|\$\(")
+_WRITES_OR_RUNS = pattern(r"[>`]|<\(|\$\(")
 """A redirection to a file, or a command within another."""
 
 

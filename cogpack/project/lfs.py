@@ -8,6 +8,7 @@ import msgspec
 from cogpack.digest import Digest
 from cogpack.disk import open_regular
 from cogpack.errors import InputError
+from cogpack.patterns import pattern
 from cogpack.project.ignore import Patterns, parse_globs
 
 MAX_POINTER = 1024
@@ -15,8 +16,8 @@ MAX_POINTER = 1024
 
 _MAX_ATTRIBUTES = 1024 * 1024
 _VERSIONS = (b"https://git-lfs.github.com/spec/v1", b"https://hawser.github.com/spec/v1")
-_OID = re.compile(rb"^oid (sha256:[0-9a-f]{64})\r?$", re.MULTILINE)
-_SIZE = re.compile(rb"^size ([0-9]{1,19})\r?$", re.MULTILINE)
+_OID = pattern(rb"^oid (sha256:[0-9a-f]{64})\r?$", re.MULTILINE)
+_SIZE = pattern(rb"^size ([0-9]{1,19})\r?$", re.MULTILINE)
 
 
 class LfsPointer(msgspec.Struct, frozen=True):

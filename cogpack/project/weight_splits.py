@@ -6,7 +6,6 @@ names it, or reads safetensors files itself, nor do its settings name it. Everyt
 too, since its parts have names that code must ask for.
 """
 
-import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -16,12 +15,13 @@ import msgspec
 from cogpack.config import PackWeights, SplitRule
 from cogpack.errors import InputError
 from cogpack.model_files import GGUF_PART, Rule, TensorRule, index_path
+from cogpack.patterns import pattern
 from cogpack.project.ignore import Patterns, parse_globs
 
 Attempt: TypeAlias = Callable[[TensorRule], object]
 """Splits a file by its header, without reading its data. `InputError`: that header can't be read so."""
 
-_HUGGING_FACE = re.compile(r"(?:model|diffusion_pytorch_model)(?:\.[A-Za-z0-9_-]+)?\.safetensors")
+_HUGGING_FACE = pattern(r"(?:model|diffusion_pytorch_model)(?:\.[A-Za-z0-9_-]+)?\.safetensors")
 _READS = (b".safetensors", b"load_file", b"safe_open", b"from_single_file")
 _CODE = (".py", ".ipynb", ".sh")
 _SETTINGS = (".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".env")

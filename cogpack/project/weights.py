@@ -1,6 +1,5 @@
 """Suffix and size say which files of a project are weights, unless `cogpack.weights` of cog.yaml says otherwise."""
 
-import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
@@ -10,6 +9,7 @@ from cogpack.config import Config
 from cogpack.disk import open_regular
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
+from cogpack.patterns import pattern
 from cogpack.project.files import ProjectFile
 from cogpack.project.ignore import parse_globs
 from cogpack.project.lfs import MAX_POINTER, lfs_pointer
@@ -40,7 +40,7 @@ _SUFFIXES = frozenset(
     | {"msgpack", "tflite", "pb", "engine", "plan", "model", "pkl", "pickle", "joblib", "params", "pdparams", "weights"}
     | {"caffemodel", "mlmodel", "mar", "nemo", "pte", "ot", "t7", "torchscript", "ubj", "cbm", "safetensor"}
 )
-_SHARD = re.compile(r"\.data-\d{5}-of-\d{5}\Z")  # TensorFlow checkpoints
+_SHARD = pattern(r"\.data-\d{5}-of-\d{5}\Z")  # TensorFlow checkpoints
 _SOURCE_SUFFIXES = frozenset({"py", "ipynb"})
 
 

@@ -1,16 +1,16 @@
 """A registry's refusals become our errors here (distribution-spec, "Error Codes")."""
 
-import re
 from collections.abc import Mapping
 
 import msgspec
 
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
 from cogpack.http import is_loopback, redacted
+from cogpack.patterns import pattern
 from cogpack.registry.profiles import profile
 
 _TEXT_LIMIT = 300
-_WANTS_TLS = re.compile(rb"HTTPS (server|port)|SSL-enabled server")
+_WANTS_TLS = pattern(rb"HTTPS (server|port)|SSL-enabled server")
 """In the words of Go, nginx and Apache."""
 
 

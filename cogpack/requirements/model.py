@@ -8,16 +8,17 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import msgspec
 
 from cogpack.notes import Note
+from cogpack.patterns import pattern
 from cogpack.requirements.environment import marker_environment
 
-_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_NAME = pattern(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 """A package's name as uv shows it (packaging's canonical form)."""
 
 
-_SSH_USER = re.compile(r"[A-Za-z0-9._-]+")
+_SSH_USER = pattern(r"[A-Za-z0-9._-]+")
 
 
-VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+VARIABLE = pattern(r"\$\{([A-Z0-9_]+)\}")
 """`${NAME}` in an address, as pip has it (pip docs, "Using environment variables")."""
 
 

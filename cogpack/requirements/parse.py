@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from cogpack.errors import InputError, together
 from cogpack.notes import Code, Note
+from cogpack.patterns import pattern
 from cogpack.requirements.model import (
     ALL,
     NO_ISOLATION,
@@ -34,11 +35,11 @@ from cogpack.requirements.sources import read_source
 MAX_BYTES = 4 * 1024 * 1024
 MAX_LINE = 64 * 1024
 
-_COMMENT = re.compile(r"(?:^|\s)#.*")
-_OPTION = re.compile(r"(?:^|\s)(?=-)")
-_HASH = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
-_WEB = re.compile(r"https?://", re.IGNORECASE)
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|git@")
+_COMMENT = pattern(r"(?:^|\s)#.*")
+_OPTION = pattern(r"(?:^|\s)(?=-)")
+_HASH = pattern(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_WEB = pattern(r"https?://", re.IGNORECASE)
+_SCHEME = pattern(r"[A-Za-z][A-Za-z0-9+.-]*://|git@")
 _PROVIDED = ("cog", "coglet")
 _BUILD = "build a wheel (pip wheel --no-deps), put it into the project and name it: ./wheels/NAME.whl"
 _ITSELF = "leave it out: the project is on Python's path in the image; to install a part of it, name its directory"

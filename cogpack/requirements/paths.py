@@ -7,17 +7,18 @@ import msgspec
 from packaging.markers import InvalidMarker, Marker
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from cogpack.patterns import pattern
 from cogpack.requirements.model import VARIABLE, LocalWheel
 
-_FILE = re.compile(r"file:", re.IGNORECASE)
+_FILE = pattern(r"file:", re.IGNORECASE)
 _PROJECT = "${PROJECT_ROOT}"
 """Stands for the project's directory, as in files of PDM and uv."""
-_ELSE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|git@|-")
-_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*+)\s*+(?:\[([^\[\]]*+)\])?\s*+@\s*+(?=file:|\.{0,2}/)", re.IGNORECASE)
-_ANY_NAMED = re.compile(r"[A-Za-z0-9._-]++\s*+(?:\[[^\]]*+\]\s*+)?@")
-_OPTION = re.compile(r"\s(?=--)")
-_EXTRAS = re.compile(r"([^\[\]]+)\[([^\[\]]*)\]")
-_EXTRA = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*+(?<=[A-Za-z0-9]))?")
+_ELSE = pattern(r"[A-Za-z][A-Za-z0-9+.-]*://|git@|-")
+_NAMED = pattern(r"([A-Za-z0-9][A-Za-z0-9._-]*+)\s*+(?:\[([^\[\]]*+)\])?\s*+@\s*+(?=file:|\.{0,2}/)", re.IGNORECASE)
+_ANY_NAMED = pattern(r"[A-Za-z0-9._-]++\s*+(?:\[[^\]]*+\]\s*+)?@")
+_OPTION = pattern(r"\s(?=--)")
+_EXTRAS = pattern(r"([^\[\]]+)\[([^\[\]]*)\]")
+_EXTRA = pattern(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*+(?<=[A-Za-z0-9]))?")
 """What an extra may be called (PyPA, dependency specifiers)."""
 
 

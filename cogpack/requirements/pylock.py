@@ -1,12 +1,12 @@
 """`pylock.toml` (PEP 751) holds exact packages, with hashes, which stay what they are."""
 
-import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from cogpack.patterns import pattern
 from cogpack.requirements.model import Selection
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from cogpack.requirements.toml_text import Line, TomlText
 
-_NAME = re.compile(r"pylock(?:\.[^.]+)?\.toml")
+_NAME = pattern(r"pylock(?:\.[^.]+)?\.toml")
 
 
 def is_pylock(filename: str) -> bool:

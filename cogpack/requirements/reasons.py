@@ -1,12 +1,11 @@
 """Why a line is no requirement, where its reader can't see it, or what the parser says of it helps nobody."""
 
-import re
-
 from packaging.requirements import InvalidRequirement, Requirement
 
+from cogpack.patterns import pattern
 from cogpack.requirements.model import VARIABLE
 
-_UNUSUAL = re.compile(r"[^\t\x20-\x7e]")
+_UNUSUAL = pattern(r"[^\t\x20-\x7e]")
 
 
 class NoRequirementError(ValueError):

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from cogpack.patterns import pattern
 from cogpack.requirements.model import (
     ARCHIVES,
     VARIABLE,
@@ -21,13 +22,13 @@ from cogpack.requirements.model import (
 )
 from cogpack.requirements.paths import LineFaultError, named_path, path_of, read_marker, split_extras
 
-_GIT = re.compile(r"git\+(https?|ssh)://", re.IGNORECASE)
-_OTHERS = re.compile(r"(?:git|hg|svn|bzr)\+|git@", re.IGNORECASE)
-_WEB = re.compile(r"https?://|\$\{[A-Z0-9_]+\}", re.IGNORECASE)
-_NAMED = re.compile(r"[A-Za-z0-9._-]+(?:\s*\[[^\]]*\])?\s*@")
-_MARKER = re.compile(r"\s;\s*|;\s+")
-_REVISION = re.compile(r"(?![-.])[A-Za-z0-9._/+@#=,-]+(?<![/.])")
-_HASH = re.compile(r"sha256=([0-9a-fA-F]{64})")
+_GIT = pattern(r"git\+(https?|ssh)://", re.IGNORECASE)
+_OTHERS = pattern(r"(?:git|hg|svn|bzr)\+|git@", re.IGNORECASE)
+_WEB = pattern(r"https?://|\$\{[A-Z0-9_]+\}", re.IGNORECASE)
+_NAMED = pattern(r"[A-Za-z0-9._-]+(?:\s*\[[^\]]*\])?\s*@")
+_MARKER = pattern(r"\s;\s*|;\s+")
+_REVISION = pattern(r"(?![-.])[A-Za-z0-9._/+@#=,-]+(?<![/.])")
+_HASH = pattern(r"sha256=([0-9a-fA-F]{64})")
 
 
 def read_source(text: str, *, editable: bool, path: str, line: int) -> SourceLine | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from cogpack.config import RunStep
+from cogpack.patterns import pattern
 from cogpack.run_lines.effects import Clone, Fetch, Known, MakeDirectories, SetMode, Unknown, touched, within
 from cogpack.run_lines.surroundings import Surroundings
 
@@ -47,8 +48,8 @@ _IMPOSSIBLE: Mapping[str, str] = {
 _NEEDS_INIT = frozenset({"start", "restart", "reload", "stop", "status", "daemon-reload", "is-active"})
 
 _SHARED = ("/bin", "/etc", "/lib", "/lib64", "/opt/venv", "/sbin", "/usr", "/var")
-_SETS_UP_GIT = re.compile(r"gitconfig|GIT_|git-lfs|\bgit\b[^;&|\n]*\s(?:config|lfs)\b")
-_PATH_LIKE = re.compile(r"[^\s'\"`;&|<>()=:,]+")
+_SETS_UP_GIT = pattern(r"gitconfig|GIT_|git-lfs|\bgit\b[^;&|\n]*\s(?:config|lfs)\b")
+_PATH_LIKE = pattern(r"[^\s'\"`;&|<>()=:,]+")
 
 
 def classify(

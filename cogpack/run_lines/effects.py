@@ -4,19 +4,19 @@ A path is as it was written, without "." and doubled slashes; links of the tree 
 """
 
 import posixpath
-import re
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 import msgspec
 
+from cogpack.patterns import pattern
 from cogpack.requirements.model import Options
 
 FILE_MODE = 0o644
 """What programs give a file under the umask of a build step, 022; directories get 755."""
 
 
-_OF_LIBRARIES = re.compile(r"/lib(?:x?32|64)?(?:/|\Z)|/ld\.so|\.so(?:\.|\Z)|/site-packages(?:/|\Z)|/cuda")
+_OF_LIBRARIES = pattern(r"/lib(?:x?32|64)?(?:/|\Z)|/ld\.so|\.so(?:\.|\Z)|/site-packages(?:/|\Z)|/cuda")
 
 
 class Fetch(msgspec.Struct, frozen=True, tag=True, kw_only=True):

@@ -6,7 +6,6 @@ from the project's root, and relative ones from their own directory.
 
 import ast
 import posixpath
-import re
 import shlex
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -14,6 +13,7 @@ from functools import cached_property
 
 import msgspec
 
+from cogpack.patterns import pattern
 from cogpack.runtime.schema.source import SourceFiles, parsed
 
 _MOST_FILES = 500
@@ -30,9 +30,9 @@ _MATTERS = _EXITS | _LINES | _ARGUMENTS - {_WHICH}
 _SHELLS = frozenset({"bash", "dash", "sh"})
 _MODULES = frozenset({"subprocess", "asyncio", "shutil", "os", "shlex", "sys"})
 _BINARIES = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")
-_SEPARATOR = re.compile(r"&&|\|\|?|;|\n")
-_VARIABLE = re.compile(r"\w+=\S*\Z")
-_PROGRAM = re.compile(r"[A-Za-z0-9][\w.+-]*")
+_SEPARATOR = pattern(r"&&|\|\|?|;|\n")
+_VARIABLE = pattern(r"\w+=\S*\Z")
+_PROGRAM = pattern(r"[A-Za-z0-9][\w.+-]*")
 
 
 class Started(msgspec.Struct, frozen=True, order=True):

@@ -1,6 +1,5 @@
 """Bytecode is the source of a layer: that of wheels, or of an interpreter's library, for what another layer has."""
 
-import re
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -11,8 +10,9 @@ from cogpack.layers.bytecode.packs import VERSION, Packs, Unit
 from cogpack.layers.entry import Entry, File
 from cogpack.layers.spool import Spooled
 from cogpack.oci import encode
+from cogpack.patterns import pattern
 
-_TESTS = re.compile(r"(?:^|/)tests?/")
+_TESTS = pattern(r"(?:^|/)tests?/")
 """Directories of which nothing is compiled: of scikit-learn, torch and transformers, with what they require, that would
 be 50 of 204 MB, and a model that imports them compiles them itself."""
 _LONGEST = 255

@@ -17,6 +17,7 @@ from cogpack.layers.files import FilesSource, Placed, drain, equals, generated, 
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.layer import LayerSource
 from cogpack.model_files import Rule, index_path
+from cogpack.patterns import pattern
 from cogpack.sizes import MiB
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ SHARED = 3
 OWN_LAYER = 64 * MiB
 """Bytes from which an unsplit file is a layer of its own; smaller ones share one."""
 
-_SEVERAL = re.compile(
+_SEVERAL = pattern(
     r"[0-9]+ (files|small files|files below 64 MiB|indexes and tiny shards)|.* \+ [0-9]+ equal", re.DOTALL
 )
 """Names of layers that don't tell what is in them, but for `WEIGHTS`."""

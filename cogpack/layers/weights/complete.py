@@ -10,14 +10,15 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile
 from cogpack.notes import Code, Note
+from cogpack.patterns import pattern
 
 FORMATS = (".safetensors", ".gguf")
 """Suffixes of files whose beginnings are looked at."""
 
 _SUFFIX = r"\.(?:safetensors|bin|pth?|ckpt|gguf|msgpack|h5)"
-_INDEX = re.compile(rf"[^/]*{_SUFFIX}\.index(?:\.[A-Za-z0-9_-]+)?\.json")
-_WEIGHTS = re.compile(rf".*{_SUFFIX}", re.DOTALL)
-_PART = re.compile(
+_INDEX = pattern(rf"[^/]*{_SUFFIX}\.index(?:\.[A-Za-z0-9_-]+)?\.json")
+_WEIGHTS = pattern(rf".*{_SUFFIX}", re.DOTALL)
+_PART = pattern(
     rf"(?P<stem>.*-)(?P<number>[0-9]{{5}})-of-(?P<count>[0-9]{{5}})(?P<rest>(?:\.[A-Za-z0-9_]+)*{_SUFFIX})"
     r"|(?P<stem2>.*\.data-)(?P<number2>[0-9]{5})-of-(?P<count2>[0-9]{5})",
     re.DOTALL,

@@ -20,9 +20,10 @@ from cogpack.errors import CogpackError
 from cogpack.layers.content import Content, read_anywhere
 from cogpack.layers.entry import File
 from cogpack.layers.wheels.source import WheelFile
+from cogpack.patterns import pattern
 from cogpack.seal import THIS_RUN, Seal
 
-_LIBRARY = re.compile(r".*\.so(?:\.[0-9][0-9a-z.]*)?", re.DOTALL)
+_LIBRARY = pattern(r".*\.so(?:\.[0-9][0-9a-z.]*)?", re.DOTALL)
 """As libcrypto.so.1.1.1k, too."""
 
 

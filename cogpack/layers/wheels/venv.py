@@ -1,12 +1,12 @@
 """The virtual environment that wheels live in (PEP 405), written by hand: no Python runs to make it."""
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 
 from cogpack.digest import sha256
 from cogpack.layers.content import Bytes
 from cogpack.layers.entry import Directory, Entry, File, Symlink
 from cogpack.oci import encode
+from cogpack.patterns import pattern
 from cogpack.runtime.contract import PROBE, VENV, probe_program
 
 SITE = f"{VENV}/lib/python/site-packages"
@@ -22,9 +22,9 @@ _CONFIG = f"{VENV}/pyvenv.cfg"
 _RECIPE = "venv/2"
 """Part of the key: another one whenever the same arguments would give other entries."""
 
-_LIB64 = re.compile(r"^lib64(?=/|$)")
-_VERSIONED_SITE = re.compile(r"^lib/python\d+\.\d+/site-packages(?=/|$)")
-_OWN = re.compile(
+_LIB64 = pattern(r"^lib64(?=/|$)")
+_VERSIONED_SITE = pattern(r"^lib/python\d+\.\d+/site-packages(?=/|$)")
+_OWN = pattern(
     r"bin|lib|lib/python(\d+\.\d+)?|lib/python/site-packages"  # directories
     r"|(pyvenv\.cfg|bin/python(3(\.\d+)?)?)(/.*)?"  # files and links
 )

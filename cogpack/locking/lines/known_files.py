@@ -4,7 +4,6 @@ Links of the base are followed. What would be done to something of the base, to 
 left to the sandbox.
 """
 
-import re
 from collections.abc import Iterable
 from typing import NoReturn
 
@@ -13,12 +12,13 @@ import msgspec
 from cogpack.layers.entry import Directory, parents
 from cogpack.lockfile import LockedPlace, LockedSandboxed
 from cogpack.locking.lines.ground import Look
+from cogpack.patterns import pattern
 from cogpack.run_lines import Clone, Fetch, HubDownload, Link, MakeDirectories, StepEffect, WriteText
 from cogpack.run_lines.effects import within
 from cogpack.runtime import contract
 from cogpack.symlinks import follow
 
-_PYTHON = re.compile(r"usr/local/(?:bin/(?:python3?|pip)|lib/python3\.[0-9]+)(?:/.*)?")
+_PYTHON = pattern(r"usr/local/(?:bin/(?:python3?|pip)|lib/python3\.[0-9]+)(?:/.*)?")
 """Where commands that are run find names of the environment (`planning.run_steps`)."""
 
 

@@ -19,6 +19,7 @@ from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.locking.lines.cloned import make_git, make_mirrors
 from cogpack.locking.lines.known_files import KnownClone
 from cogpack.locking.lines.read import Lines
+from cogpack.patterns import pattern
 from cogpack.run_lines import Clone
 from cogpack.run_lines.effects import within
 from cogpack.session import Session
@@ -30,15 +31,15 @@ if TYPE_CHECKING:
 MOST_COMMITS = 30_000
 MOST_TAGS = 2_000
 """Of a clone that is laid here: what has more takes many minutes to write, and makes a lock that nobody can read."""
-_LOOKS_ROUND = re.compile(
+_LOOKS_ROUND = pattern(
     r"\bgit\b[^;&|\n]*\s(?:checkout|switch|reset|branch|merge|rebase|show|diff|cherry-pick|worktree|rev-list|restore)\b"
 )
-_CLONES = re.compile(r"\bgit\b[^;&|\n]*\sclone\b")
+_CLONES = pattern(r"\bgit\b[^;&|\n]*\sclone\b")
 _LONGEST_LINK = 4095
 """Bytes (PATH_MAX of Linux)."""
 _DEEPEST = 8
 """Submodules within submodules."""
-_TAG = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]+")
+_TAG = pattern(r"[^\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]+")
 
 
 def pin_clones(

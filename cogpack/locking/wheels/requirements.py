@@ -1,6 +1,5 @@
 """What a project requires becomes wheels; what is wrong with it is told at once."""
 
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -15,6 +14,7 @@ from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.indexes import indexes_of, uv_of
 from cogpack.notes import Code, Note
 from cogpack.oci import Platform
+from cogpack.patterns import pattern
 from cogpack.project import Project
 from cogpack.requirements.model import Requirements
 from cogpack.resolve.wheels.target import TargetPython
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from cogpack.resolve.wheels.sources import Neighbours
 
 
-_SDK = re.compile(r"\bcog(?:\[tracing\])?==")
-_END = re.compile(r"[\s\[=<>!~;@,(]")
+_SDK = pattern(r"\bcog(?:\[tracing\])?==")
+_END = pattern(r"[\s\[=<>!~;@,(]")
 """Behind the name of a requirement."""
 
 _NAMED = 3

@@ -4,9 +4,11 @@ import re
 
 import msgspec
 
+from cogpack.patterns import pattern
+
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_ITEM = re.compile(rf'({_NAME})(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?', re.DOTALL)
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ITEM = pattern(rf'({_NAME})(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?', re.DOTALL)
+_ESCAPED = pattern(r"\\(.)", re.DOTALL)
 
 
 class Challenge(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ import msgspec
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.http import RETRIED, Response, Trust, host_only, is_loopback, is_private, literal_kind, redacted
 from cogpack.oci import decode
+from cogpack.patterns import pattern
 from cogpack.registry.auth.challenge import Challenge
 from cogpack.registry.credentials import Kind, Login, Secret
 
@@ -22,7 +23,7 @@ ANSWER_LIMIT = 128 * 1024
 FOREVER = float("inf")
 _DEFAULT_LIFE = 60.0
 _LONGEST_LIFE = 24 * 3600.0
-_HOST = re.compile(r"[\w.:%-]+")
+_HOST = pattern(r"[\w.:%-]+")
 _HUB = "registry-1.docker.io", "auth.docker.io"
 _OPERATOR = "tell the registry's operator"
 

@@ -9,10 +9,11 @@ from typing import Self
 
 import msgspec
 
+from cogpack.patterns import pattern
 from cogpack.registry.credentials.findings import Finding
 from cogpack.registry.credentials.login import Login, Secret
 
-_HOST = re.compile(r"[a-z0-9.-]+(?::[0-9]+)?")
+_HOST = pattern(r"[a-z0-9.-]+(?::[0-9]+)?")
 _SPELLING = {".": "_", "-": "__", ":": "___"}
 """Different runs, so that no two hosts share a variable: neither "." nor "-" stands beside "." or ":" in a name."""
 

@@ -5,7 +5,6 @@ has for it, never the registry's, and is told in `ns` whom it stands in for, as 
 fails, the next one is asked, and last the registry.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Self
@@ -13,13 +12,14 @@ from typing import Self
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.notes import Code, Note
+from cogpack.patterns import pattern
 from cogpack.reference import Reference
 from cogpack.registry.requests import Requests
 from cogpack.trace import TRACE
 
 _BREAKS = 3
 """Answers with one blob that may break off before it is asked for elsewhere."""
-_BETWEEN = re.compile(r"[\s,]+")
+_BETWEEN = pattern(r"[\s,]+")
 
 
 class MirrorError(UnavailableError):

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from cogpack.patterns import pattern
 from cogpack.runtime.schema.source import parsed
 
-_SPECIAL = re.compile(
+_SPECIAL = pattern(
     rb"\bsys\s*\.\s*(?:path|modules|meta_path|path_hooks)\b|\bfrom\s+sys\s+import\b|\baddsitedir\b|__path__"
     rb"|\b(?:pip3?|conda|mamba|easy_install)\b|\bgit\b[^\n]{0,20}\bclone\b"
     rb"|\bsys\s+as\b|=\s*sys\s*(?:[;#\r\n]|\Z)|\bgetattr\s*\(\s*sys\b"
@@ -20,13 +21,13 @@ _SPECIAL = re.compile(
 """Words of a file that has to be read whole."""
 _WORDS = (b"sys", b"addsitedir", b"__path__", b"pip", b"conda", b"mamba", b"easy_install", b"clone")
 """One of them is in each of these: looked for first, since that is quick."""
-_BODY = re.compile(rb"^(?:def|class|async\s+def|@)[^\n]*\n(?:(?:[ \t#)\]}\r\f][^\n]*)?\n)*", re.MULTILINE)
+_BODY = pattern(rb"^(?:def|class|async\s+def|@)[^\n]*\n(?:(?:[ \t#)\]}\r\f][^\n]*)?\n)*", re.MULTILINE)
 """A function, class or decorator at the left margin, with the lines that belong to it."""
 _CAUGHT = frozenset({"BaseException", "Exception", "ImportError", "ModuleNotFoundError"})
 _FOUND = frozenset({"append", "extend", "insert"})
 _FINDS = frozenset({"path", "modules", "meta_path", "path_hooks"})
 """What of `sys` says where modules are found."""
-_WORD = re.compile(r"[\w.-]+")
+_WORD = pattern(r"[\w.-]+")
 _VERBS = {"install": frozenset({"pip", "conda", "mamba"}), "clone": frozenset({"git"})}
 """What brings modules, with the programs of which it is a word."""
 _STARTS = frozenset(

@@ -1,12 +1,12 @@
 """Annotations become types: what was written, with names resolved, before any rule on where it may stand."""
 
 import ast
-import re
 from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
 
+from cogpack.patterns import pattern
 from cogpack.runtime.schema.bindings import Scope
 from cogpack.runtime.schema.names import Foreign, Local, LocalModule, Sources, Unknown
 from cogpack.runtime.schema.source import Place, parse_annotation, shown
@@ -65,7 +65,7 @@ _NAMES = {
 
 
 _NAMED = (ast.Name, ast.Attribute, ast.Subscript)
-_SURROGATES = re.compile("[\ud800-\udfff]")
+_SURROGATES = pattern("[\ud800-\udfff]")
 _YIELDED = frozenset({"typing.Generator", "typing.AsyncGenerator", "typing.Iterable", "typing.AsyncIterable"})
 
 

@@ -3,6 +3,7 @@
 import re
 import warnings
 
+from cogpack.patterns import pattern
 from cogpack.runtime.schema.annotations import Type
 from cogpack.runtime.schema.arguments import Arguments
 from cogpack.runtime.schema.computing import Value
@@ -25,8 +26,8 @@ _EXPECTED = {
     "dict": "a dict",
     "list": "a list",
 }
-_ONLY_COGLET = re.compile(r"\(\?(?:=|!|<=|<!|>|P=|\()|\\[1-9]|[*+?}]\+")
-_UNICODE_CLASS = re.compile(r"\\[pP](?:\{[^{}]*\}|[A-Za-z])")
+_ONLY_COGLET = pattern(r"\(\?(?:=|!|<=|<!|>|P=|\()|\\[1-9]|[*+?}]\+")
+_UNICODE_CLASS = pattern(r"\\[pP](?:\{[^{}]*\}|[A-Za-z])")
 
 
 def type_violation(type_: Type, value: Value) -> str | None:

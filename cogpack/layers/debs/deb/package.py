@@ -1,6 +1,5 @@
 """One package is read as the tree takes it in."""
 
-import re
 from collections.abc import Callable
 
 import msgspec
@@ -11,9 +10,10 @@ from cogpack.layers.debs.deb.archive import DebContents, read_data, read_deb
 from cogpack.layers.debs.deb.control import parse_control
 from cogpack.layers.debs.deb.kept import KeptPackages
 from cogpack.layers.spool import Spool, Spooled
+from cogpack.patterns import pattern
 from cogpack.untar import Member
 
-_SIMPLE = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")
+_SIMPLE = pattern(r"\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")
 
 
 class DebFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from cogpack.elf.file import AMD64, ARM64, I386
 from cogpack.elf.linking import read_elf
 from cogpack.errors import InputError
 from cogpack.layers.entry import File, Symlink
+from cogpack.patterns import pattern
 from cogpack.symlinks import PATH_MAX
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _MACHINES = {"amd64": (AMD64, I386), "arm64": (ARM64,)}
 _DEPTH = 10
 _MOST = 1000
 """Words of an ld.so.conf and of what it includes; Debian's has ten, and wheels of CUDA add twenty."""
-_SEPARATOR = re.compile(r"[:,\s]+")
+_SEPARATOR = pattern(r"[:,\s]+")
 
 CACHE = "etc/ld.so.cache"
 CONF = "etc/ld.so.conf"

@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 
 from cogpack.errors import DeniedError, InputError
+from cogpack.patterns import pattern
 from cogpack.registry.credentials.clouds.extra import monotonic, not_installed
 from cogpack.registry.credentials.findings import Finding
 from cogpack.registry.credentials.login import Login, Secret
 
-_PRIVATE = re.compile(
+_PRIVATE = pattern(
     r"[0-9]{12}\.dkr[.-]ecr(?P<fips>-fips)?\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.(?:com(?:\.cn)?|eu)|on\.aws"
     r"|on\.amazonwebservices\.com\.cn)"
 )

@@ -4,7 +4,6 @@ The exchange is ACR's own (docs, "AAD-OAuth"): POST /oauth2/exchange gives a ref
 identity token like any other.
 """
 
-import re
 import time
 from urllib.parse import urlencode
 
@@ -13,11 +12,12 @@ import msgspec
 from cogpack.errors import CogpackError
 from cogpack.http import Http
 from cogpack.oci import decode
+from cogpack.patterns import pattern
 from cogpack.registry.credentials.clouds.extra import not_installed, silence
 from cogpack.registry.credentials.findings import Finding
 from cogpack.registry.credentials.login import Kind, Login, Secret
 
-_REGISTRIES = re.compile(r"[a-z0-9-]+\.azurecr\.(?:io|cn|us|de)")
+_REGISTRIES = pattern(r"[a-z0-9-]+\.azurecr\.(?:io|cn|us|de)")
 _SCOPE = "https://containerregistry.azure.net/.default"
 _LIFE = 2 * 3600.0
 _ANSWER_LIMIT = 128 * 1024

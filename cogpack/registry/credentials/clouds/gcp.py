@@ -1,16 +1,16 @@
 """Google's registries: an access token of Application Default Credentials (file, workload identity, metadata)."""
 
-import re
 from datetime import UTC
 from typing import Any
 
 import msgspec
 
+from cogpack.patterns import pattern
 from cogpack.registry.credentials.clouds.extra import monotonic, not_installed, silence
 from cogpack.registry.credentials.findings import Finding
 from cogpack.registry.credentials.login import Login, Secret
 
-_REGISTRIES = re.compile(r"(?:[a-z0-9-]+\.)?gcr\.io|[a-z0-9-]+-docker\.pkg\.dev")
+_REGISTRIES = pattern(r"(?:[a-z0-9-]+\.)?gcr\.io|[a-z0-9-]+-docker\.pkg\.dev")
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _USER = "oauth2accesstoken"
 

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from cogpack.errors import InputError
+from cogpack.patterns import pattern
 
 ENVIRONMENT = "COGPACK_DEBIAN_MIRROR"
 MAIN: Final = "debian"
@@ -22,9 +23,9 @@ _OFFICIAL = {
     SECURITY: "http://security.debian.org/debian-security",
 }
 _OTHERS = ("http://deb.debian.org/debian", "https://deb.debian.org/debian")
-_URL = re.compile(r"https?://[^\s,@]+")
+_URL = pattern(r"https?://[^\s,@]+")
 # deb [options] URI SUITE COMPONENT...
-_LINE = re.compile(r"deb\s+(?:\[[^\]]*\]\s+)?(https?://\S+)\s+(\S+)\s+(.+)")
+_LINE = pattern(r"deb\s+(?:\[[^\]]*\]\s+)?(https?://\S+)\s+(\S+)\s+(.+)")
 
 
 class DebianMirror(msgspec.Struct, frozen=True, kw_only=True):

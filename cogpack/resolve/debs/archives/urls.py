@@ -1,15 +1,15 @@
 """A locked package file may be fetched from these addresses."""
 
-import re
 from collections.abc import Iterable
 
 from cogpack.lockfile.base_kinds import DebianRelease, LockedDeb
+from cogpack.patterns import pattern
 from cogpack.resolve.debs.archives.mirror import MAIN, SECURITY, DebianMirror
 
 _DEBIANS = "https://snapshot.debian.org/archive"
 _UBUNTUS = "https://snapshot.ubuntu.com/ubuntu"
 """Has all architectures, ports among them, of each time since March 2023 (snapshot.ubuntu.com, read 2026-11-29)."""
-_UBUNTU = re.compile(r"https?://(?:(?:[a-z]{2}\.)?archive|security|ports)\.ubuntu\.com/ubuntu(?:-ports)?")
+_UBUNTU = pattern(r"https?://(?:(?:[a-z]{2}\.)?archive|security|ports)\.ubuntu\.com/ubuntu(?:-ports)?")
 
 
 def deb_urls(deb: LockedDeb, mirror: DebianMirror, releases: Iterable[DebianRelease]) -> list[str]:
