@@ -28,7 +28,7 @@ def archive(*members: tuple[tarfile.TarInfo, bytes], name: str = "layer") -> Arc
 
 
 def recipe(*entries: Entry) -> Recipe:
-    return Recipe(CapturedSource("recipe", complete(entries, {}), None))
+    return Recipe(CapturedSource("recipe", complete(entries, {})))
 
 
 def file(path: str, data: bytes = b"x", **fields: int) -> tuple[tarfile.TarInfo, bytes]:
