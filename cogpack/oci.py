@@ -253,7 +253,7 @@ def _decode(data: bytes, kind: type[T], where: str, shape: Any) -> tuple[T, Any]
         raise InputError(f"{where}: {error.message}", next_step=error.next_step) from error
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise InputError(
-            f"{where}: not a valid {_NAMES.get(kind.__name__, kind.__name__.lower())}: {error!s:.500}",
+            f"{where}: not a valid {_called(kind)}: {error!s:.500}",
             next_step="check that the reference names a container image",
         ) from error
 
@@ -334,8 +334,10 @@ class _ConfigNames(msgspec.Struct):
     history: list[_Step] | None = None
 
 
-_NAMES = {"_Declared": "manifest", "ImageConfig": "image config"}
-"""What documents are called for people, other than their types."""
+def _called(kind: type) -> str:
+    """Say what people call a document of that type."""
+    words = re.sub("(?<=[a-z])(?=[A-Z])", " ", kind.__name__.removeprefix("_")).lower()
+    return {"declared": "manifest", "version": "oci-layout", "dict": "document"}.get(words, words)
 
 
 class _Declared(msgspec.Struct, rename="camel"):

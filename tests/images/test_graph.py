@@ -18,7 +18,10 @@ from cogpack.oci import (
     OCI_LAYER,
     OCI_MANIFEST,
     FoundManifest,
+    ImageConfig,
+    Index,
     Platform,
+    decode,
 )
 
 Document = dict[str, Any]
@@ -130,6 +133,12 @@ def test_a_web_page_is_told_as_such(store: Store) -> None:
     store.add(b"Log in", "text/html", tag="v1")
     with pytest.raises(InputError, match="not a valid manifest"):
         walk(store)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(ImageConfig, "image config"), (dict, "document"), (Index, "index")])
+def test_what_a_document_should_be_is_said_in_words(kind: type, name: str) -> None:
+    with pytest.raises(InputError, match=f"here: not a valid {name}: "):
+        decode(b"<", kind, where="here")
 
 
 def test_what_an_index_names_that_is_no_manifest_is_a_blob(store: Store) -> None:
