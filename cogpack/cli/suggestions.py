@@ -50,6 +50,7 @@ ANSWERS = {
     "cogpack weights build": ("lock pins them, and push stores them with the image", "cogpack lock"),
     "cogpack weights import": ("lock pins them, and push stores them with the image", "cogpack lock"),
     "cogpack weights push": ("push stores them with the image", "cogpack push HOST/NAME:TAG --weights-only"),
+    "cogpack login -p": ("arguments can be read by others", "give --password-stdin, and it on standard input"),
     "cogpack login --registry": ("the registry is an argument", "cogpack login HOST"),
     "cogpack build --dockerfile": ("there is no Dockerfile", "cogpack plan shows what an image is made of"),
     "cogpack build --timestamp": ("images have one time, or the lock's", "SOURCE_DATE_EPOCH=N cogpack lock"),

@@ -115,6 +115,8 @@ def test_a_command_that_is_left_out_is_answered_with_those_that_there_are(
         ("probe h", "cogpack probe: no such command; did you mean registry probe?",
          "see cogpack registry probe --help"),
         ("help pusj", "cogpack pusj: no such command; did you mean push?", "see cogpack push --help"),
+        ("login h.io -u me -p word", "cogpack login: no option -p; arguments can be read by others",
+         "give --password-stdin, and it on standard input"),
         ("zzz", "cogpack zzz: no such command", "see cogpack --help for those that there are"),
         ("push --lokced", "cogpack push: no option --lokced; did you mean --locked?", "see cogpack push --help"),
         ("push --lockd=1 a b c", "cogpack push: no option --lockd; did you mean --locked?", "see cogpack push --help"),

@@ -98,7 +98,8 @@ def _address(host: str, port: int, *, open_to_all: bool) -> tuple[socket.Address
 
 
 def _unusable(host: str, port: int, error: Exception) -> InputError:
-    return InputError(f"can't listen on {host}:{port}: {error}", next_step="choose another --port, or 0 for a free one")
+    why = getattr(error, "strerror", None) or error
+    return InputError(f"can't listen on {host}:{port}: {why}", next_step="choose another --port, or 0 for a free one")
 
 
 class Listener(ThreadingHTTPServer):

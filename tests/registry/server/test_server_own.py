@@ -463,7 +463,7 @@ def occupied() -> Iterator[int]:
 
 
 def test_a_port_in_use_is_an_input_error(tmp_path: Path, occupied: int) -> None:
-    with pytest.raises(InputError, match=f"can't listen on 127.0.0.1:{occupied}"):
+    with pytest.raises(InputError, match=f"can't listen on 127.0.0.1:{occupied}: Address already in use"):
         Server(tmp_path, port=occupied)
 
 
