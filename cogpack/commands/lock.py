@@ -211,9 +211,10 @@ def check_libraries(session: Session) -> Locked:
     are read for it, and fetched where they are not here; nothing is written down."""
     project = find_described(session)
     each = [settle(session, one) for one in prepare_each(session, project, writes=False)]
-    if any(one.plan.steps is not None for one in each):
+    if any(one.plan.steps is not None or (one.plan.libraries and not one.plan.libraries.whole) for one in each):
         raise InputError(
-            "commands of build.run may bring libraries, and nobody knows which",
+            "commands of build.run, or directories in LD_LIBRARY_PATH of the base, may bring libraries, and nobody "
+            "knows which",
             next_step="leave out --check-libraries, or try cogpack exec ldd FILE",
         )
     found = list(dict.fromkeys(note for one in each for note in missing_libraries(one.plan, fetch=True)))

@@ -245,8 +245,8 @@ class _Image:
         """Resolve what is `wanted`. `newer`: those of the image that a lock has newer; `optional`: where an archive has
         them; `kept`: packages beside which it comes."""
         config, session = self._config, self._session
-        if not (wanted or newer or (self._archives and kept is None)):
-            return kept or SystemPackages()
+        if not (wanted or self._archives or newer):
+            return SystemPackages()
         unasked = [name for name in wanted if name not in config.system_packages]
         places = dict.fromkeys(unasked, config.where("cogpack.tools")) | {
             request: config.where(f"build.system_packages[{index}]")

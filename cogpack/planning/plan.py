@@ -36,7 +36,7 @@ from cogpack.oci import Platform
 from cogpack.planning.recipes.base import BaseSupply, plan_base
 from cogpack.planning.recipes.bytecode import BytecodeLayers, PacksFor, plan_bytecode
 from cogpack.planning.recipes.hub import OpenHubFile
-from cogpack.planning.recipes.libraries import Libraries, LibrarySupply
+from cogpack.planning.recipes.libraries import Libraries, LibrarySupply, names_libraries
 from cogpack.planning.recipes.lines import Cloned, Fetched, line_layers
 from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.recipes.python import plan_environment, plan_interpreter
@@ -201,7 +201,11 @@ def make_plan(
         platform.architecture,
         decisions.base.versions,
         clashes=decisions.clashes,
-        whole=not (lines.remaining or any(may_bring_libraries(one.effect) for one in lines.effects)),
+        whole=not (
+            lines.remaining
+            or any(may_bring_libraries(one.effect) for one in lines.effects)
+            or names_libraries(decisions.base)
+        ),
     )
     library_cache = libraries.plan_cache(maker)
     above = (*python.small, *library_cache.layers, *python.clashes)

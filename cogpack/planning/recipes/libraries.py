@@ -22,6 +22,7 @@ from cogpack.layers.wheels.libraries import Unresolved, WheelLibraries, WheelLib
 from cogpack.layers.wheels.source import WheelFile
 from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import LockedClash, LockedWheel
+from cogpack.lockfile.base_kinds import Base, RegistryBase
 from cogpack.oci import encode
 from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.steps.layer import OpenLayer, StepsLayer
@@ -33,6 +34,7 @@ from cogpack.threads import each
 _CHECK = "libraries/4"
 """Another one whenever the same wheels over the same layers would be found to lack something else."""
 _READ = (CACHE, CONF)
+_OF_NVIDIA = ("/usr/local/nvidia/", "/usr/local/cuda")
 _JOBS = min(4, os.cpu_count() or 1)
 
 
@@ -81,7 +83,7 @@ class Libraries:
         self._arch = arch
         self._versions = versions
         self._lost = {(wheel, path) for clash in clashes for wheel in clash.over for path in clash.paths}
-        self._whole = whole
+        self.whole = whole
         self._lower = Once(lambda: _read(below, supply.members))
 
     def plan_cache(self, maker: LayerMaker) -> LibraryLayers:
@@ -107,7 +109,7 @@ class Libraries:
         from cogpack.layers.debs.effects.ldcache_file import parse_cache
         from cogpack.layers.wheels.unresolved import System, unresolved
 
-        if not self._whole:
+        if not self.whole:
             return None
         found = [(wheel, one) for wheel, one in self._wheels if not wheel.filename.endswith("-any.whl")]
         kept = self._supply.wheels
@@ -150,7 +152,7 @@ class Libraries:
         from cogpack.resolve.wheels.elsewhere import is_public
 
         found = [(wheel, one) for wheel, one in self._wheels if not wheel.filename.endswith("-any.whl")]
-        if not self._whole or not any(wheel.name == "torch" for wheel, _ in found):
+        if not self.whole or not any(wheel.name == "torch" for wheel, _ in found):
             return
         kept = self._supply.wheels
         for wheel, one in found:
@@ -168,6 +170,13 @@ class Libraries:
                 answer = tuple(Unresolved(name, lack.by, "", symbol=lack.symbol) for lack in lacks)
                 kept.found_lacking(question, answer)
             yield from answer
+
+
+def names_libraries(base: Base) -> bool:
+    """Tell whether the dynamic linker looks where the library cache may not: NVIDIA's images name directories of the
+    driver, and those of CUDA, which the cache has."""
+    paths = base.variables.get("LD_LIBRARY_PATH", "") if isinstance(base, RegistryBase) else ""
+    return any(path and not path.startswith(_OF_NVIDIA) for path in paths.split(":"))
 
 
 def is_library_cache(layer: Layer) -> bool:
