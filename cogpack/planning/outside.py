@@ -25,11 +25,9 @@ from cogpack.planning.proot import proot_inputs
 from cogpack.planning.recipes.hub import open_hub_file
 from cogpack.planning.recipes.weights import open_weight
 from cogpack.planning.steps.layer import StepsLayer
+from cogpack.requirements.environment import MACHINES
 from cogpack.resolve.pip import Pages
 from cogpack.session import Session
-
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-"""What the kernel calls an architecture."""
 
 
 class Streamed(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +45,7 @@ def tools(session: Session, prepared: Prepared) -> Iterator[Input]:
     architecture."""
     pack, architecture = prepared.project.config.pack, prepared.plan.platform.architecture
     mirror, bytecode = pack.debian_mirror, prepared.lock.platforms[pack.platform].bytecode
-    yield from proot_inputs(session, mirror, _MACHINES[architecture])
+    yield from proot_inputs(session, mirror, MACHINES[architecture])
     if architecture == "arm64" and (prepared.plan.changes or bytecode):
         yield emulator_input(session, mirror)
 

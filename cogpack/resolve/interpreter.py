@@ -19,6 +19,7 @@ from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.http import Http
 from cogpack.lockfile import LockedInterpreter
 from cogpack.remote import NoRangesError, remote_size
+from cogpack.requirements.environment import MACHINES
 from cogpack.resolve.wheels.compile import uv_program
 
 MIRROR = "UV_PYTHON_INSTALL_MIRROR"
@@ -29,7 +30,6 @@ _PUBLISHED = (
     "https://releases.astral.sh/github/python-build-standalone/releases/download/",
     "https://github.com/astral-sh/python-build-standalone/releases/download/",
 )
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _OLDEST = (3, 10)
 """That Cog's SDK runs on."""
 _RELEASE = re.compile(r"3\.[0-9]+\.[0-9]+")
@@ -147,7 +147,7 @@ def _from_uv(arch: str) -> list[_Listed]:
         _Listed(one.key, one.version, one.url, None)
         for one in listed
         if (one.implementation, one.os, one.arch, one.libc, one.variant)
-        == ("cpython", "linux", _MACHINES[arch], "gnu", "default")
+        == ("cpython", "linux", MACHINES[arch], "gnu", "default")
         and _RELEASE.fullmatch(one.version)
     ]
 
@@ -177,7 +177,7 @@ def _from_list(http: Http, place: str, arch: str) -> list[_Listed]:
     return [
         _Listed(key, f"{one.major}.{one.minor}.{one.patch}", one.url, one.sha256)
         for key, one in listed.items()
-        if (one.name, one.os, one.arch.family, one.libc) == ("cpython", "linux", _MACHINES[arch], "gnu")
+        if (one.name, one.os, one.arch.family, one.libc) == ("cpython", "linux", MACHINES[arch], "gnu")
         and not (one.arch.variant or one.variant or one.prerelease)
     ]
 

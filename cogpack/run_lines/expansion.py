@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import msgspec
 
+from cogpack.requirements.environment import MACHINES
 from cogpack.run_lines.shell import Redirect, RefusedError, Script, SimpleCommand, Text, Tilde, Uname, Variable, Word
 from cogpack.run_lines.surroundings import Surroundings
 
@@ -37,7 +38,6 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     at: int
 
 
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _SHELLS_OWN = re.compile(
     r"_|PATH|IFS|HOME|PWD|OLDPWD|CDPATH|ENV|PS[0-9]|PPID|E?UID|LINENO|OPT(?:IND|ARG|ERR)|MAIL.*|HIST.*|BASH.*|SHELLOPTS"
     r"|RANDOM|SRANDOM|SECONDS|EPOCH.*|GROUPS|DIRSTACK|FUNCNAME|PIPESTATUS|HOST(?:NAME|TYPE)|MACHTYPE|OSTYPE|SHLVL"
@@ -192,7 +192,7 @@ class _Shell:
             case Text(text):
                 return text
             case Uname(option):
-                return "Linux" if option == "s" else _MACHINES[self.surroundings.architecture]
+                return "Linux" if option == "s" else MACHINES[self.surroundings.architecture]
             case Tilde():
                 return self.variable("HOME", word)
             case Variable(name, quoted):
