@@ -187,7 +187,7 @@ def _check_imports(session: Session, project: Project, lock: Lock) -> Iterator[C
         for note in looked.notes:
             yield _advice("imports", note)
         if looked.unseen:
-            yield Check(name="imports", verdict="ok", said=f"what sources import was not looked for: {looked.unseen}")
+            yield Check(name="imports", verdict="advice", said=f"what sources import was not seen: {looked.unseen}")
         elif not looked.notes:
             yield Check(name="imports", verdict="ok", said="what sources import at their beginning is there")
 

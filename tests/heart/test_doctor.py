@@ -121,6 +121,9 @@ def test_what_sources_import_and_nothing_has_is_told_by_lock_by_push_and_by_doct
     ok(project.cogpack("push", f"{world.registry}/me/imports:1"))
     assert checks(ok(project.cogpack("doctor", "--json")))["imports"][0] == "ok"
     project.write("predict.py", f"import strange\n{predictor}")
+    elsewhere = {"COGPACK_CACHE_DIR": str(world.directory / "empty")}
+    unseen = checks(ok(project.cogpack("doctor", "--json", **elsewhere)))["imports"]
+    assert unseen == ("advice", "what sources import was not seen: some wheels are not here; None")
     advice = "add the package that has it to requirements.txt"
     text = f"predict.py:1:8: imports strange, which nothing in the image has: {advice}"
     assert checks(ok(project.cogpack("doctor", "--json")))["imports"] == ("advice", f"{text}; None")
