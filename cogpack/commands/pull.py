@@ -97,6 +97,8 @@ def pull(
         Layout.check(output)
     elif is_directory(output):
         raise InputError(f"{output}: is a directory", next_step="name a file for the archive")
+    elif output.exists() and not output.is_file():  # a pull writes blobs as they come, and renames the whole
+        raise InputError(f"{output}: is a pipe or a device", next_step="name a file for the archive")
     image = open_registry_image(session, target, platform, all_platforms=all_platforms)
     fetcher = session.fetcher(all_blobs(session, image))
     if archive:

@@ -231,6 +231,13 @@ def test_a_compressed_archive_is_not_written_as_a_directory(
     assert not (tmp_path / name).exists()
 
 
+def test_nothing_comes_in_the_place_of_a_device(session: Session, registry: FakeRegistry, tmp_path: Path) -> None:
+    put(registry, LAYERS)
+    (tmp_path / "out.tar").symlink_to("/dev/null")
+    with pytest.raises(InputError, match=r"out\.tar: is a pipe or a device"):
+        pull(session, f"{registry.address}/a/b:v1", tmp_path / "out.tar")
+
+
 def test_a_tag_that_moves_meanwhile_changes_nothing(session: Session, registry: FakeRegistry, tmp_path: Path) -> None:
     """P24: we go on with the digest first seen."""
     first = put(registry, LAYERS)
