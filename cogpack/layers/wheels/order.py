@@ -8,7 +8,7 @@ points", share a round here.
 from collections.abc import Iterator, Mapping
 
 import msgspec
-from installer.utils import parse_metadata_file
+from installer import utils  # never of its parts: threads that begin with two of them deadlock
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -23,7 +23,7 @@ class Needs(msgspec.Struct, frozen=True):
 
 
 def parse_needs(metadata: str) -> Needs:
-    found = parse_metadata_file(metadata)
+    found = utils.parse_metadata_file(metadata)
     return Needs(tuple(map(str, found.get_all("Requires-Dist", []))), str(found.get("Requires-Python", "")).strip())
 
 

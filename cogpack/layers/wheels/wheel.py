@@ -6,8 +6,7 @@ import io
 from collections.abc import Callable, Collection
 from typing import NoReturn
 
-from installer.records import InvalidRecordEntry, parse_record_file
-from installer.utils import parse_entrypoints, parse_metadata_file
+from installer import records, utils  # never of its parts: threads that begin with two of them deadlock
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from cogpack.errors import InputError
@@ -55,7 +54,7 @@ class Wheel:
 
     def check(self) -> None:
         """Refuse a wheel of another format version than 1, and one without METADATA."""
-        version = str(parse_metadata_file(self._text("WHEEL")).get("Wheel-Version", ""))
+        version = str(utils.parse_metadata_file(self._text("WHEEL")).get("Wheel-Version", ""))
         if version.partition(".")[0].strip() != "1":
             self.refuse(f"wheel format version {version!r:.40}, cogpack reads 1.x")
         self._text("METADATA")
@@ -72,7 +71,7 @@ class Wheel:
         if f"{self.dist_info}/entry_points.txt" not in self._names:
             return {}
         try:
-            found = list(parse_entrypoints(self._text("entry_points.txt")))
+            found = list(utils.parse_entrypoints(self._text("entry_points.txt")))
         except (configparser.Error, AssertionError, AttributeError) as error:
             self.refuse(f"its entry_points.txt can't be read: {error!s:.200}")
         found.sort(key=lambda script: script[3] == "gui")
@@ -82,8 +81,8 @@ class Wheel:
         """Read its RECORD, as it says: hash and size by path in the wheel."""
         try:
             lines = (line for line in io.StringIO(self._text("RECORD", _RECORD_LIMIT)) if line.strip())
-            return {path: (hash_, size) for path, hash_, size in parse_record_file(lines)}
-        except (InvalidRecordEntry, csv.Error) as error:
+            return {path: (hash_, size) for path, hash_, size in records.parse_record_file(lines)}
+        except (records.InvalidRecordEntry, csv.Error) as error:
             self.refuse(f"its RECORD can't be read: {error!s:.200}")
 
     def _find_dist_info(self) -> str:

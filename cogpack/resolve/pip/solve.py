@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
-from installer.utils import parse_metadata_file
+from installer import utils  # never of its parts: threads that begin with two of them deadlock
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
@@ -47,7 +47,7 @@ class Metadata(msgspec.Struct, frozen=True):
 
 def read_metadata(text: str) -> Metadata:
     """Read METADATA; `UnforeseenError` for what pip versions read differently."""
-    found = parse_metadata_file(text)
+    found = utils.parse_metadata_file(text)
     try:
         return Metadata(
             tuple(Requirement(str(line).strip()) for line in found.get_all("Requires-Dist", [])),
