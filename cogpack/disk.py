@@ -177,7 +177,7 @@ def write_whole(path: Path, blocks: Iterable[bytes], *, mode: int = 0o666) -> No
             output.write(block)
 
 
-def write_hint(path: Path, data: bytes, note: Callable[[Note], None]) -> None:
+def write_hint(path: Path, data: bytes | bytearray, note: Callable[[Note], None]) -> None:
     """Write what can be learned again, and its directory: a disk that refuses is told by `note`, and ends nothing.
 
     It is not synced: whoever reads it must know half of it, as a power cut leaves it, from the whole.
@@ -285,7 +285,7 @@ class Output:
         self._path = path
         self.stat: os.stat_result | None = None
 
-    def write(self, block: bytes, /) -> None:
+    def write(self, block: bytes | bytearray, /) -> None:
         with writing(self._path):
             self._stream.write(block)
 

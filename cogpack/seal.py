@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 from blake3 import blake3
 
 from cogpack.disk import whole_file
@@ -47,10 +48,23 @@ class Seal:
         """Put `data` under a seal, to be written down."""
         return self._tag(name, data) + data
 
+    def close_encoded(self, name: str, value: object) -> bytearray:
+        """Put the msgpack of `value` under a seal, which is nowhere else meanwhile: it may be large."""
+        sealed = bytearray()
+        msgspec.msgpack.Encoder().encode_into(value, sealed, _TAG)
+        sealed[:_TAG] = self._tag(name, memoryview(sealed)[_TAG:])
+        return sealed
+
     def open(self, name: str, sealed: bytes) -> bytes | None:
         """Return what was given to `close` under this name by somebody with this key; None for anything else."""
         tag, data = sealed[:_TAG], memoryview(sealed)[_TAG:]
         return bytes(data) if secrets.compare_digest(tag, self._tag(name, data)) else None
+
+    def read(self, name: str, path: Path) -> bytes | None:
+        """Return the same of a file, which is in memory once; `OSError` where it can't be read."""
+        with path.open("rb", buffering=0) as stream:
+            tag, data = stream.read(_TAG), stream.read()
+        return data if secrets.compare_digest(tag, self._tag(name, data)) else None
 
     def word(self, text: str) -> str:
         """Return a name that only who has the key can tell beforehand: 16 hex digits."""

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cogpack.seal import Seal
@@ -64,3 +65,16 @@ def test_a_word_is_the_same_for_who_has_the_key_and_another_for_everybody_else(t
     assert machine(tmp_path / "a").word("uv 1") == machine(tmp_path / "a").word("uv 1")
     assert machine(tmp_path / "a").word("uv 1") != machine(tmp_path / "a").word("uv 2")
     assert machine(tmp_path / "a").word("uv 1") != machine(tmp_path / "b").word("uv 1")
+
+
+def test_of_a_file_it_is_the_same(tmp_path: Path) -> None:
+    seal, place = Seal(), tmp_path / "sealed"
+    place.write_bytes(seal.close("a", b"data"))
+    assert (seal.read("a", place), seal.read("b", place)) == (b"data", None)
+    place.write_bytes(seal.close_encoded("a", ["data", 1]))
+    assert msgspec.msgpack.decode(seal.open("a", place.read_bytes()) or b"") == ["data", 1]
+    assert msgspec.msgpack.decode(seal.read("a", place) or b"") == ["data", 1]
+    place.write_bytes(b"short")
+    assert seal.read("a", place) is None
+    with pytest.raises(FileNotFoundError):
+        seal.read("a", tmp_path / "nothing")

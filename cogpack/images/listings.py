@@ -101,7 +101,7 @@ class Listings:
             return None
         path = self._path(self._directory, layer)
         try:
-            found = self._seal.open(path.name, path.read_bytes())
+            found = self._seal.read(path.name, path)
             os.utime(path)  # a cache is cleaned of what was not wanted for long
         except OSError:
             return None

@@ -34,7 +34,7 @@ class Facts:
     def get(self, key: str, /) -> LayerInfo | None:
         self._used(self._path(key))
         try:
-            data = self._seal.open(_name(key), self._path(key).read_bytes())
+            data = self._seal.read(_name(key), self._path(key))
         except OSError:
             return None
         if data is None:  # somebody else's, or half a file after a power cut: as if it were not there

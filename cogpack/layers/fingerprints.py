@@ -178,7 +178,7 @@ class Fingerprints:
         if not trusting:
             return
         with suppress(OSError):  # none yet, or half of one, or somebody else's: all is hashed anew
-            if (data := seal.open(self._name, store.read_bytes())) is not None:
+            if (data := seal.read(self._name, store)) is not None:
                 self._stored = msgspec.msgpack.decode(data, type=_Stored)
 
     @cached_property
@@ -208,6 +208,8 @@ class Fingerprints:
             return self._hashes
         if self._hashes is None:
             self._changed |= not found.take_over(msgspec.msgpack.decode(self._stored.rows, type=Rows))
+            files = self._stored.files.copy()  # of what was read nothing more is wanted, which is as large
+            self._stored = msgspec.structs.replace(self._stored, files=files, rows=_NOTHING.rows)
         else:
             found.take_over(self._hashes.rows())
         self._hashes = found
@@ -304,8 +306,8 @@ class Fingerprints:
         kept = {**self._known, **self._seen} if unseen else self._seen
         files = {os.fsencode(name): found for name, found in kept.items()}
         rows = self._stored.rows if self._hashes is None else self._hashes.rows()
-        stored = msgspec.msgpack.encode((self._keys, files, rows))  # as `_Stored` reads it
-        write_hint(self._store, self._seal.close(self._name, stored), self._note)
+        sealed = self._seal.close_encoded(self._name, (self._keys, files, rows))  # as `_Stored` reads it
+        write_hint(self._store, sealed, self._note)
         self._changed, self._saved = False, len(self._seen)
 
 

@@ -136,7 +136,7 @@ class WheelLibraries:
         path = self._directory / name[:2] / name
         self._used(path)
         try:
-            return self._seal.open(name, path.read_bytes())
+            return self._seal.read(name, path)
         except OSError:
             return None
 

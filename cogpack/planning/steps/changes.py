@@ -171,7 +171,7 @@ class StepChanges:
         path = self._path("result")
         self.runner.cache.used(path)
         with suppress(OSError, InputError):
-            data = self.runner.seal.open(self._sealed, path.read_bytes())
+            data = self.runner.seal.read(self._sealed, path)
             if data is not None:
                 found = decode(data, LockedSteps, where=str(path))
                 if all(self._blobs.has(layer.key, layer.diff_id) for layer in self._layers(found)):

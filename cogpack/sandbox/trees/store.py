@@ -131,7 +131,7 @@ class Trees:
 
     def _found(self, place: Path, name: str) -> StoredTree | None:
         with suppress(OSError, msgspec.MsgspecError):
-            data = self._seal.open(f"tree {name}", (place / _RECORD).read_bytes())
+            data = self._seal.read(f"tree {name}", place / _RECORD)
             if data is None:
                 return None
             owned, laid, identity = msgspec.msgpack.decode(data, type=tuple[bool, bytes, bytes])

@@ -127,7 +127,7 @@ def open_index(directory: Path, sha256: str, seal: Seal, *, arch: str | None = N
     try:
         with ExitStack() as closing:
             stream = closing.enter_context(records.open("rb"))
-            found = seal.open(table.name, table.read_bytes())
+            found = seal.read(table.name, table)
             if found is None or found[:_HASH] != _hashed(stream):
                 return None
             closing.pop_all()
