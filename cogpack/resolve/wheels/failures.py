@@ -25,7 +25,7 @@ _OVERRIDE = re.compile(r"\.? *Consider using `exclude-newer-package`[^;]*")
 """uv gives this advice of a setting that is not ours."""
 _BLAMED = re.compile(
     r"Wheels are required for `([^`]+)`|we only found wheels for `([^`]+)`"
-    r"|([A-Za-z0-9._-]+) was not found in the (?:package registry|provided package locations)"
+    r"|(?<![A-Za-z0-9._-])([A-Za-z0-9._-]+) was not found in the (?:package registry|provided package locations)"
     r"|there is no version of ([A-Za-z0-9._-]+)(?:\[[^]]*\])?==\S+ and you require \4[=\[]"
 )
 """Who is at fault alone, whatever else is required."""
