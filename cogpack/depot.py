@@ -9,14 +9,16 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from cogpack.digest import Digest, Hasher
 from cogpack.disk import open_file
 from cogpack.errors import InputError, MismatchError
-from cogpack.layout import Layout
 from cogpack.oci import CONFIG_LIMIT, OCI_EMPTY, OCI_MANIFEST, TITLE, Descriptor, Manifest, decode, encode
 from cogpack.sizes import BLOCK
+
+if TYPE_CHECKING:
+    from cogpack.layout import Layout
 
 KIND = "application/vnd.cogpack.depot.v1"
 """The artifact type of a list of files."""
@@ -52,13 +54,15 @@ class DepotFile:
 class Depot:
     """Has files by their digests. `root`: its directory."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: "Layout") -> None:
         self.root = layout.root
         self._layout = layout
 
     @classmethod
     def read(cls, root: Path) -> Self:
         """Open one that is there; an `InputError` of a directory that is none."""
+        from cogpack.layout import Layout
+
         try:
             found = cls(Layout.read(root))
             lists = list(found._lists)
@@ -73,6 +77,8 @@ class Depot:
     @classmethod
     def create(cls, root: Path) -> Self:
         """Make one of a missing or empty directory, or open the one that is there for more."""
+        from cogpack.layout import Layout
+
         return cls(Layout.create(root))
 
     def find(self, digest: Digest, size: int | None) -> Path | None:
@@ -128,6 +134,8 @@ class Depot:
     @classmethod
     def check(cls, root: Path) -> None:
         """Raise what `create` will refuse, before anything is done for it."""
+        from cogpack.layout import Layout
+
         Layout.check(root)
 
     def take(self, blocks: Iterable[bytes], file: Descriptor | None = None) -> Descriptor:

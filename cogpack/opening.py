@@ -7,7 +7,6 @@ from cogpack.images.address import Address
 from cogpack.images.graph import Graph, Node, check_platform
 from cogpack.images.interface import Images, WritableImages
 from cogpack.images.registry import RegistryImage, RegistryImages
-from cogpack.layout import Layout
 from cogpack.notes import Code, Note
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Manifest, Platform
 from cogpack.progress import asking
@@ -110,6 +109,7 @@ def _read(
 def _open(session: Session, address: Address, *, connections: bool) -> tuple[Images, str]:
     """Find where the image is, and its tag or digest there."""
     from cogpack.images.layout import LayoutImages
+    from cogpack.layout import Layout
 
     if reference := address.reference:
         repository = session.repository(reference)
@@ -125,6 +125,7 @@ def open_target(session: Session, address: Address, source: Address) -> tuple[Wr
     None: by digest only. A directory becomes a layout.
     """
     from cogpack.images.layout import LayoutImages
+    from cogpack.layout import Layout
 
     tag: str | None = DEFAULT_TAG
     if source.reference and (source.reference.tag or source.reference.digest):

@@ -5,18 +5,21 @@ and image.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from cogpack.digest import Digest
 from cogpack.images.graph import Node
 from cogpack.images.interface import Images, WritableImages
-from cogpack.images.referrers import EMPTY_CONFIG, ArtifactFile, artifact_of
 from cogpack.lockfile import LOCK_LIMIT, LOCK_TYPE, AttachedLock, parse_attached_lock
 from cogpack.oci import MANIFEST_LIMIT, OCI_MANIFEST, TITLE, Descriptor, Manifest, read_manifest
 from cogpack.progress import Cancellation
 from cogpack.registry.refusals import MissingBlobError
 from cogpack.threads import each
+
+if TYPE_CHECKING:
+    from cogpack.images.referrers import ArtifactFile
 
 SPDX_TYPE = "application/spdx+json"
 """IANA's name of an SPDX document, by which others look for one."""
@@ -33,11 +36,15 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes
 
     @property
-    def file(self) -> ArtifactFile:
+    def file(self) -> "ArtifactFile":
+        from cogpack.images.referrers import ArtifactFile
+
         return ArtifactFile(media_type=self.kind, data=self.data, annotations={TITLE: self.title})
 
     def of(self, subject: Descriptor) -> Node:
         """Make the artifact that refers to `subject`."""
+        from cogpack.images.referrers import artifact_of
+
         return artifact_of(subject, self.kind, [self.file.descriptor], {MAKER: self.title})
 
 
@@ -51,9 +58,11 @@ def put_attachments(
 ) -> None:
     """Attach them. `there`: blobs that the place is thought to have, and is not asked for. After a refusal the
     caller's work may go on."""
+    from cogpack.images.referrers import EMPTY_CONFIG
+
     files = {file.descriptor.digest: file for file in (EMPTY_CONFIG, *(one.file for one in ones))}
 
-    def put(file: ArtifactFile) -> None:
+    def put(file: "ArtifactFile") -> None:
         images.put_blob(file.descriptor, file.data)
 
     lacking = [file for digest, file in files.items() if digest not in there]

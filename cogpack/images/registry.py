@@ -12,7 +12,6 @@ from cogpack.http import Response
 from cogpack.images.graph import Node
 from cogpack.images.image import FoundImage, title
 from cogpack.images.interface import Blobs
-from cogpack.images.referrers import add_to_fallback, check_count, fallback_entries, of_type
 from cogpack.oci import CONFIG_LIMIT, MANIFEST_TYPES, OCI_INDEX, Descriptor, FoundManifest, Index, decode
 from cogpack.patterns import pattern
 from cogpack.reference import DEFAULT_TAG, Reference
@@ -46,6 +45,8 @@ class RegistryImages:
 
     def referrers(self, subject: Digest, *, artifact_type: str | None = None) -> tuple[Descriptor, ...]:
         """Read the registry's own list (distribution-spec, "Listing Referrers"), else the fallback tag's."""
+        from cogpack.images.referrers import check_count, fallback_entries, of_type
+
         requests = self.repository.requests
         url = f"{requests.base}/referrers/{subject}"
         if artifact_type:
@@ -121,6 +122,8 @@ class RegistryImages:
 
     def put_referrer(self, node: Node) -> None:
         """Store it; where no `OCI-Subject` says that the registry keeps the list, the fallback tag gets it."""
+        from cogpack.images.referrers import add_to_fallback
+
         requests, own = self.repository.requests, node.descriptor
         url = f"{requests.base}/manifests/{own.digest}"
         answer = requests.request("PUT", url, {"Content-Type": own.media_type}, body=node.data)

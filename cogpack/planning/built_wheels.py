@@ -14,7 +14,6 @@ from cogpack.artifacts import Store
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.images.interface import WritableImages
-from cogpack.images.referrers import artifact_of, put_artifact
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.building import Building, Built, Ground, Source
 from cogpack.locking.wheels.outlines import wheel_artifact
@@ -94,6 +93,8 @@ def _described(wheel: LockedWheel) -> Descriptor:
 
 def attach_wheels(images: WritableImages, store: Store, image: Descriptor, wheels: Sequence[LockedWheel]) -> None:
     """Leave `wheels` beside the image that is there: what `images` have of them already, and what is here."""
+    from cogpack.images.referrers import artifact_of, put_artifact
+
     layers = [_described(wheel) for wheel in wheels if wheel.size is not None and _leave(images, store, wheel)]
     if not layers:
         return

@@ -13,5 +13,4 @@ from cogpack.project.inputs import read_key
 from cogpack.project.lfs import LfsPointer, lfs_pointer
 from cogpack.project.platforms import each_platform, for_platforms
 from cogpack.project.project import Project
-from cogpack.project.weight_splits import Attempt, SplitChoice, SplitRules
 from cogpack.project.weights import not_fetched, unused_patterns

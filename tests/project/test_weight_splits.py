@@ -9,7 +9,8 @@ import pytest
 from cogpack.config import PackWeights
 from cogpack.errors import InputError
 from cogpack.model_files import index_path
-from cogpack.project import Attempt, SplitChoice, SplitRules, find_project
+from cogpack.project import find_project
+from cogpack.project.weight_splits import Attempt, SplitChoice, SplitRules
 
 CONFIG = "build:\n  python_version: '3.13'\npredict: predict.py:Predictor\n"
 HF = {"m/config.json": '{"model_type": "bert"}', "m/model.safetensors": "x" * 2000}

@@ -31,6 +31,8 @@ class LocalWeight(msgspec.Struct, frozen=True):
 
 def local_weights(project: Project) -> list[LocalWeight]:
     """List the files of sources that are paths, links to files followed (as caches have them)."""
+    if not project.config.weights:
+        return []
     from cogpack.resolve.weights import is_remote
 
     found = []

@@ -19,15 +19,16 @@ from cogpack.lockfile import Lock, LockedPart, RemoteWeight
 from cogpack.locking.weights.local import DOCUMENT, LocalWeight, local_weights
 from cogpack.model_files import Rule, TensorRule
 from cogpack.notes import Code, Note
-from cogpack.project import Project, ProjectFile, SplitRules
-from cogpack.resolve.weights import FoundFile, is_remote
+from cogpack.project import Project, ProjectFile
 from cogpack.runtime.contract import project_path
 from cogpack.session import Session
 from cogpack.threads import each
 
 if TYPE_CHECKING:
     from cogpack.layers.weights.pieces import Piece
+    from cogpack.project.weight_splits import SplitRules
     from cogpack.remote import RemoteFile
+    from cogpack.resolve.weights import FoundFile
 
 _KNOWN_TO_LOADERS = b'{"model_type": ""}'
 """Stands for a server's config.json, which was looked at when the weight was pinned."""
@@ -38,7 +39,7 @@ class Found(msgspec.Struct, frozen=True):
 
     path: str
     source: WeightSource
-    file: FoundFile
+    file: "FoundFile"
 
 
 def chosen_layer_size(
@@ -87,6 +88,8 @@ def changed_uses(project: Project, lock: Lock) -> list[str]:
 
 def _find(session: Session, project: Project, pinned: Sequence[RemoteWeight]) -> list[Found]:
     """List the files of sources that are servers. Revisions that are `pinned` are kept where they are still there."""
+    from cogpack.resolve.weights import is_remote
+
     found: list[Found] = []
     for managed in project.config.weights:
         for source in managed.sources:
@@ -112,7 +115,7 @@ class _Pinning:
     """Pins files of servers: each is split to about `size` bytes by `rules`, and looked into where `probing`."""
 
     def __init__(
-        self, session: Session, rules: SplitRules, size: int, pinned: Sequence[RemoteWeight], *, probing: bool
+        self, session: Session, rules: "SplitRules", size: int, pinned: Sequence[RemoteWeight], *, probing: bool
     ) -> None:
         self._session = session
         self._rules = rules

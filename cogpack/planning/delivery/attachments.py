@@ -10,7 +10,6 @@ import msgspec
 
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError
-from cogpack.images.referrers import EMPTY_CONFIG
 from cogpack.lockfile import FILE, LOCK_TYPE, AttachedLock, Lock
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor
@@ -55,8 +54,6 @@ class Attaching:
 
     def _attach(self, delivery: Delivery, subject: Descriptor, platform: str, *, fresh: bool) -> list[Digest]:
         """Attach to a manifest what is not attached yet; `fresh`: it came just now, so nothing is."""
-        from cogpack.images.attached import put_attachments
-
         where, origins = delivery.target.repository, self._session.blob_origins
 
         def is_seen(digest: Digest) -> bool:
@@ -69,6 +66,9 @@ class Attaching:
         made = self._made(platform, where.repository.rpartition("/")[2])
         lacking = [one for one in made if one.of(subject).descriptor.digest not in listed]
         if lacking:
+            from cogpack.images.attached import put_attachments
+            from cogpack.images.referrers import EMPTY_CONFIG
+
             blobs = [EMPTY_CONFIG.descriptor.digest, *(one.file.descriptor.digest for one in made)]
             seen, cancellation = set(filter(is_seen, blobs)), self._session.cancellation
             put_attachments(delivery.images, lacking, subject, there=seen, cancellation=cancellation)

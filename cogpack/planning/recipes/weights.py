@@ -23,13 +23,14 @@ from cogpack.locking.weights.local import LocalWeight, local_weights
 from cogpack.locking.weights.remote import chosen_layer_size, probing
 from cogpack.model_files import Rule
 from cogpack.notes import Note
-from cogpack.project import Attempt, Project, ProjectFile, SplitChoice, SplitRules, not_fetched, unused_patterns
+from cogpack.project import Project, ProjectFile, not_fetched, unused_patterns
 from cogpack.runtime.contract import SCHEMA_PATH, SOURCE, project_path
 from cogpack.session import Session
 
 if TYPE_CHECKING:
     from cogpack.layers.weights.pieces import Piece
     from cogpack.layers.weights.remote import Reader, RemoteSplit
+    from cogpack.project.weight_splits import Attempt, SplitChoice, SplitRules
 
 
 class GatheredWeight(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +65,7 @@ def gather(session: Session, project: Project, lock: Lock) -> Gathered:
     return Gathered(weights=tuple(found), layer_size=size)
 
 
-def _own(project: Project, lock: Lock, rules: SplitRules, file: ProjectFile, size: int) -> GatheredWeight:
+def _own(project: Project, lock: Lock, rules: "SplitRules", file: ProjectFile, size: int) -> GatheredWeight:
     place = f"{SOURCE}/{file.path}"
     if file.pointer is None:
         here = file_below(project.root, file.path, file.stat)
@@ -77,7 +78,7 @@ def _own(project: Project, lock: Lock, rules: SplitRules, file: ProjectFile, siz
     return GatheredWeight(weight=weight, why=choice.why, file=file)
 
 
-def _local(rules: SplitRules, item: LocalWeight, size: int) -> GatheredWeight:
+def _local(rules: "SplitRules", item: LocalWeight, size: int) -> GatheredWeight:
     content = LocalFile.of(item.file)
     path = project_path(item.path)
     choice = rules.choose(path, item.size, limit=largest(size), attempt=_splitting(content, size))
@@ -85,7 +86,7 @@ def _local(rules: SplitRules, item: LocalWeight, size: int) -> GatheredWeight:
     return GatheredWeight(weight=weight, why=choice.why)
 
 
-def _splitting(file: LocalFile, size: int) -> Attempt:
+def _splitting(file: LocalFile, size: int) -> "Attempt":
     from cogpack.layers.weights.pieces import read_local, split_any
 
     return lambda rule: split_any(read_local(rule, file), Path(file.path).name, size)
@@ -164,7 +165,7 @@ def _hidden(what: str) -> InputError:
     return InputError(what, next_step="exclude or move one of the two (a managed weight goes to its target)")
 
 
-def _from_lock(lock: Lock, file: ProjectFile, choice: SplitChoice, size: int, *, probed: bool) -> tuple[Rule, Pinned]:
+def _from_lock(lock: Lock, file: ProjectFile, choice: "SplitChoice", size: int, *, probed: bool) -> tuple[Rule, Pinned]:
     """Find by which rule a file that is not here was split, and into what: the lock must have it for the same bytes, a
     rule that is right and a split to `size`, and what a probe found in it where that is asked."""
     missing: CogpackError = not_fetched(file)
