@@ -179,7 +179,8 @@ def _members(layer: "Untar", where: str) -> Iterator[Listed]:
         elif member.kind == "file" and (_LIBRARY.fullmatch(member.path) or _CPYTHON.fullmatch(member.path)):
             with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spooled:
                 scratch = cast("BinaryIO", spooled)
-                scratch.writelines(layer.content())
+                for block in layer.content():  # writelines looks at the limit when all is in memory
+                    scratch.write(block)
                 if _LIBRARY.fullmatch(member.path):
                     scratch.seek(0)
                     shared_object = read_shared_object(scratch)

@@ -4,6 +4,7 @@ import gzip
 import io
 import struct
 import tarfile
+import tracemalloc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -122,3 +123,16 @@ def test_a_large_library_that_points_beyond_all_files_is_none(monkeypatch: pytes
     for place in (1 << 62, (1 << 63) - 200, 1 << 63, (1 << 64) - 1):
         lying = whole[:32] + struct.pack("<Q", place) + whole[40:]
         assert Blob(packed({"lib/libx.so.1": lying})).listed(Listings())["lib/libx.so.1"].shared_object is None
+
+
+def test_a_large_library_is_never_whole_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogpack.images.listings._IN_MEMORY", 1 << 20)
+    blob = Blob(packed({"lib/libx.so.1": shared_object("libx.so.1") + bytes(32 << 20)}))
+    tracemalloc.start()
+    try:
+        found = blob.listed(Listings())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found["lib/libx.so.1"].shared_object == SharedObject(62, "libx.so.1")
+    assert peak < 16 << 20
