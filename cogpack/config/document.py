@@ -15,10 +15,13 @@ from cogpack.encodings import decode_text
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
 from cogpack.patterns import pattern
+from cogpack.text import count_text
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 MAX_VALUES = 20_000
+_MOST_UNKNOWN = 20
+"""Unknown keys of a mapping that are told one by one: for each, all known ones are compared."""
 
 _Pair: TypeAlias = tuple[yaml.Node, yaml.Node]
 _Spot: TypeAlias = tuple[int, int]
@@ -300,6 +303,7 @@ class Value:
         if not isinstance(self._node, yaml.MappingNode):
             self.expected("a mapping", next_step='write "key: value" lines')
         found = {}
+        unknown = 0
         for key_node, node in self._node.value:
             name: str = key_node.value
             key = f"{self.key}.{name}" if self.key else name
@@ -310,6 +314,9 @@ class Value:
                 continue
             if not strict and self.document.shares(node):  # where the rest takes its values from
                 continue
+            unknown += 1
+            if unknown > _MOST_UNKNOWN:
+                continue
             import difflib
 
             near = difflib.get_close_matches(name[:80], sorted(known), n=1)
@@ -319,4 +326,8 @@ class Value:
                 self.document.fail(spot, f"{key:.120}: unknown key{hint}", next_step=advice)
             code = Code.MISSPELT_KEY if near else Code.UNKNOWN_KEY
             self.document.note(code, spot, f"{key:.120}: unknown key, ignored{hint}")
+        if unknown > _MOST_UNKNOWN:
+            more = count_text(unknown - _MOST_UNKNOWN, "more unknown key")
+            where = f"{self.key}: " if self.key else ""
+            self.document.note(Code.UNKNOWN_KEY, _spot(self._node.start_mark), f"{where}{more}, ignored")
         return found

@@ -18,20 +18,24 @@ def managed_weights(value: Value, *, beside: Container[str]) -> tuple[ManagedWei
     if "model" not in beside:
         step = "rename image: to model:, without a tag" if "image" in beside else "write model: HOST/NAME"
         value.fail("needs model, the repository that the weights belong to", next_step=step)
-    found: list[ManagedWeight] = []
+    found: dict[str, ManagedWeight] = {}
+    targets: dict[PurePosixPath, ManagedWeight] = {}
+    above: dict[PurePosixPath, ManagedWeight] = {}
     for item in value.items():
         weight = _weight(item)
-        for other in found:
-            if weight.name == other.name:
-                item.fail(f"name {weight.name} stands twice", next_step="give each weight a name of its own")
-            one, two = PurePosixPath(weight.target), PurePosixPath(other.target)
-            if one.is_relative_to(two) or two.is_relative_to(one):
-                item.fail(
-                    f"target {weight.target:.120} overlaps {other.target:.120} of {other.name}",
-                    next_step="give each weight a directory of its own",
-                )
-        found.append(weight)
-    return tuple(found)
+        if weight.name in found:
+            item.fail(f"name {weight.name} stands twice", next_step="give each weight a name of its own")
+        target = PurePosixPath(weight.target)
+        parents = target.parents
+        other = next((targets[path] for path in (target, *parents) if path in targets), above.get(target))
+        if other:
+            item.fail(
+                f"target {weight.target:.120} overlaps {other.target:.120} of {other.name}",
+                next_step="give each weight a directory of its own",
+            )
+        found[weight.name] = targets[target] = weight
+        above.update(dict.fromkeys(parents, weight))
+    return tuple(found.values())
 
 
 def _weight(value: Value) -> ManagedWeight:

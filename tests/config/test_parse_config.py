@@ -205,6 +205,15 @@ def test_a_merged_key_that_is_not_known_is_warned_of_where_it_stands() -> None:
     )
 
 
+def test_of_very_many_unknown_keys_some_are_told_and_the_rest_counted() -> None:
+    keys = "".join(f"  key{n}: 1\n" for n in range(25))
+    notes = [note.text for note in parse(f"build:\n{keys}").notes]
+    assert notes[19:] == [
+        "cog.yaml:21:3: build.key19: unknown key, ignored",
+        "cog.yaml:2:3: build: 5 more unknown keys, ignored",
+    ]
+
+
 def test_a_chain_of_merges_ends() -> None:
     links = "".join(f"m{n}: &m{n} {{<<: *m{n - 1}, k{n}: 1}}\n" for n in range(1, 400))
     assert "more than 20000 values" in fault("m0: &m0 {k0: 1}\n" + links)
@@ -351,6 +360,14 @@ def test_managed_weights_are_read() -> None:
         (
             "[{name: a, target: /a, source: {uri: x}}, {name: b, target: /a/b, source: {uri: x}}]",
             "weights[1]: target /a/b overlaps /a of a",
+        ),
+        (
+            "[{name: a, target: /a/b, source: {uri: x}}, {name: b, target: /a, source: {uri: x}}]",
+            "weights[1]: target /a overlaps /a/b of a",
+        ),
+        (
+            "[{name: a, target: /a, source: {uri: x}}, {name: b, target: /a/, source: {uri: x}}]",
+            "weights[1]: target /a overlaps /a of a",
         ),
     ],
 )
