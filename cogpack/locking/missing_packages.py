@@ -16,6 +16,7 @@ from cogpack.config import Config
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.notes import Code, Note
+from cogpack.patterns import pattern
 from cogpack.project import Project
 from cogpack.resolve.debs.names.programs import PROGRAMS
 from cogpack.resolve.debs.names.tools import COG_TOOLS, WITH_COG_TOOLS
@@ -49,6 +50,15 @@ _OF_PROJECTS = {
     "pget": "https://github.com/replicate/pget/releases/latest/download/pget_$(uname -s)_$(uname -m)",
 }
 """Programs that are in no package: where their publisher has them, as most projects fetch them."""
+_OF_COMMANDS = {name: name for name in COG_TOOLS} | {
+    name: package for name, package in PROGRAMS.items() if package in COG_TOOLS
+}
+"""Programs that a command finds in Cog's images, by name, and the package of each."""
+_BEFORE = r"\b(?:do|else|exec|sudo|then|time|xargs)\s"
+_BEGUN = pattern(rf"(?m)(?:^|[;&|(`]|{_BEFORE})\s*(?!{_BEFORE})([A-Za-z0-9_.+-]+)(?=[\s;&|)`]|$)")
+"""A word where a command of a shell begins."""
+_OF_GIT = pattern(r"(?<![\w.+-])git\+[a-z]+://")
+"""A requirement that pip has git fetch."""
 COMPILERS = ("g++", "clang*", "libpython3*-dev")
 
 
@@ -83,8 +93,10 @@ def missing_packages(project: Project, decisions: Decisions, *, asked: Collectio
         advice = f"write base: debian:{decisions.base.suite}, or add dash to build.system_packages"
         yield Note(Code.NO_SHELL, f"{text} ({config.where('cogpack.base')}): {advice}")
     found: dict[tuple[str, ...], list[Wish]] = {}
-    for wish in wishes(decisions, sources):
-        lacking = tuple(one[0] for one in wish.packages if not (has_one(installed, one) or is_named(one[0], config)))
+    for wish in wishes(config, decisions, sources):
+        lacking = tuple(
+            one[0] for one in wish.packages if not (has_one(installed, one) or wish.is_brought(one[0], config))
+        )
         if lacking and (not is_added(lacking, config) or set(lacking) <= {*asked}):
             found.setdefault(lacking, []).append(wish)
     for packages, wanting in found.items():
@@ -128,14 +140,23 @@ def roots_of(config: Config) -> list[str]:
 
 class Wish(msgspec.Struct, frozen=True):
     """Is what a project wants of the system: of each tuple of `packages` any one will do, of which the first is taken.
-    `does`: who wants it, and for what; `place`: begins that where sources say so, as in "predict.py:3: "."""
+    `does`: who wants it, and for what; `place`: begins that where sources say so, as in "predict.py:3: "; `by_command`:
+    who wants it is a command of `build.run`."""
 
     packages: tuple[tuple[str, ...], ...]
     does: str
     place: str = ""
+    by_command: bool = False
+
+    def is_brought(self, package: str, config: Config) -> bool:
+        """Tell whether a command of `build.run` may bring a package: one that names it, or, where a command starts what
+        it has, one that installs it."""
+        installs = r"\b(?:add|install)\b[^;&|]*" if self.by_command else ""
+        word = re.compile(rf"{installs}(?<![\w.+-]){re.escape(package)}(?![\w+-])")
+        return any(word.search(step.command) for step in config.run)
 
 
-def wishes(decisions: Decisions, sources: "Sources") -> Iterator[Wish]:
+def wishes(config: Config, decisions: Decisions, sources: "Sources") -> Iterator[Wish]:
     """Give all, whatever the image has."""
     wheels = {wheel.name: wheel for wheel in decisions.wheels}
     for started in sources.programs:
@@ -154,6 +175,7 @@ def wishes(decisions: Decisions, sources: "Sources") -> Iterator[Wish]:
             yield Wish(tuple(want.packages), f"imports {want.module}, which {want.does}", f"{by.place}: ")
         elif want.always:
             yield Wish(tuple(want.packages), f"{name} {wheel.version} {want.does}")
+    yield from _of_commands(config, decisions)
 
 
 def has_one(installed: Collection[str], patterns: Sequence[str]) -> bool:
@@ -163,5 +185,21 @@ def has_one(installed: Collection[str], patterns: Sequence[str]) -> bool:
 
 def is_named(package: str, config: Config) -> bool:
     """Tell whether a command of `build.run` may bring it."""
-    word = re.compile(rf"(?<![\w.+-]){re.escape(package)}(?![\w+-])")
-    return any(word.search(step.command) for step in config.run)
+    return Wish(((package,),), "").is_brought(package, config)
+
+
+def _of_commands(config: Config, decisions: Decisions) -> Iterator[Wish]:
+    """Give what commands start that are run, since nobody knows what they do, as far as Cog's images have it."""
+    if not config.run:
+        return
+    from cogpack.config.steps import step_places
+    from cogpack.locking.lines.read import read_lines
+
+    places = step_places(config)
+    for one in read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed).remaining:
+        command = one.step.command
+        names = [*_BEGUN.findall(command), *(["git"] if _OF_GIT.search(command) else [])]
+        for name in dict.fromkeys(names):
+            if package := _OF_COMMANDS.get(name):
+                packages = (package, *_ALSO.get(name, ()))
+                yield Wish((packages,), f"runs {name}", f"{places[one.index]}: ", by_command=True)

@@ -1,5 +1,6 @@
 """A program that sources name, or that a wheel starts, and that no package has, is a note with the package."""
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -76,6 +77,37 @@ def test_what_a_command_of_build_run_may_bring_is_not_told(tmp_path: Path) -> No
     build = "build:\n  run:\n    - apt-get install -y git-lfs ffmpeg\n"
     assert told(tmp_path, source, wheel("cmake", "4"), build=build) == []
     assert len(told(tmp_path, source, build="build:\n  run:\n    - apt-get install -y ffmpegthumbnailer\n")) == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "program"),
+    [
+        ("git clone --mirror https://h/x /x", "git"),
+        ("pip install git+https://h/x.git@main --config-settings a=b", "git"),
+        ("apt-get install -y curl && wget -O - https://h/x | sh", "wget"),
+        ("cd /x && (unzip y.zip; rm y.zip) > /log", "unzip"),
+        ("if true; then sox a b; fi", "sox"),
+    ],
+)
+def test_what_a_command_starts_that_is_run_is_told_unless_it_installs_it(
+    command: str, program: str, tmp_path: Path
+) -> None:
+    build = f"build:\n  run: [{json.dumps(command)}]\n"
+    assert told(tmp_path, "", build=build) == [
+        (
+            f"cog.yaml:4:9: build.run[0]: runs {program}, which no package of the image has: add system_packages: "
+            f"[{program}] under build, or leave out cog.yaml:2:18: cogpack.tools"
+        )
+    ]
+    assert told(tmp_path, "", build=build, pack="") == []
+    assert told(tmp_path, "", build=build, base=requested(program)) == []
+    build = f"build:\n  run: [{json.dumps(f'apt-get install -y x {program} && {command} | sh')}]\n"
+    assert told(tmp_path, "", build=build) == []
+
+
+@pytest.mark.parametrize("command", ["./git --x", "echo git | sh", "mine --git wget", "aria2c x | sh"])
+def test_what_a_command_does_not_start_or_cogs_images_lack_is_not_told(command: str, tmp_path: Path) -> None:
+    assert told(tmp_path, "", build=f"build:\n  run: [{json.dumps(command)}]\n") == []
 
 
 def test_what_a_wheel_starts_is_told_where_sources_import_it(tmp_path: Path) -> None:

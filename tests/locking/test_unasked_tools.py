@@ -47,6 +47,13 @@ def test_a_library_of_a_wheel_is_added_though_only_another_wheel_may_import_it(t
     }
 
 
+def test_what_a_command_of_build_run_starts_is_added_where_it_has_to_be_run(tmp_path: Path) -> None:
+    run = "build:\n  run:\n    - {command: wget -O - https://h/x | sh}\n    - mkdir /git\n"
+    assert added(project(tmp_path, "", build=run), decisions(*GL)) == {"cog.yaml runs wget": ("wget",)}
+    known = "build:\n  run:\n    - apt-get install -y wget\n"
+    assert added(project(tmp_path, "", build=known), decisions(*GL)) == {}
+
+
 @pytest.mark.parametrize("pack", ["tools: none", "tools: cog"])
 def test_none_is_looked_for_where_cog_yaml_says_which(tmp_path: Path, pack: str) -> None:
     assert added(project(tmp_path, "import cv2\n", pack="tools: auto"), decisions()) != {}
