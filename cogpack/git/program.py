@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
+from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.patterns import pattern
 from cogpack.progress import Cancellation
 from cogpack.sizes import BLOCK
@@ -57,10 +57,11 @@ _REFUSED = pattern(
 )
 _ABSENT = pattern(r"repository '.*' not found|Repository not found|error: 404|does not appear to be a git repo")
 _LACKING = pattern(
-    r"(?:unable to read|[Cc]ould not read|could not fetch|(?:bad|missing) (?:tree|blob|commit|tag)(?: object)?)"
-    r"(?: sha1 file of \S+)? '?\(?([0-9a-f]{7,64})\b"
+    r"(?:unable to read(?: tree| blob| commit| tag| object)?|[Cc]ould not read"
+    r"|(?:bad|missing) (?:tree|blob|commit|tag)(?: object)?|(?:loose|packed) object)"
+    r"(?: sha1 file of \S+)? ['(]?([0-9a-f]{7,64})\b"
 )
-"""What a server says of an object that others of its repository name."""
+"""What is said of an object that others of a repository name: of the server's, behind "remote:", else of our copy."""
 _TRANSPORT = pattern(r"transport '(.*)' not allowed")
 
 
@@ -190,9 +191,15 @@ def translated(error: GitFailedError, url: str) -> CogpackError:
         )
     if _ABSENT.search(error.said):
         return InputError(f"{url}: there is no such repository: {first}", next_step="correct the address")
-    if found := _LACKING.search(error.said):
+    lacking = [(line.startswith("remote:"), found[1]) for line in lines if (found := _LACKING.search(line))]
+    if lacking and not any(of_server for of_server, _ in lacking):
+        return MismatchError(
+            f"{url}: git can't read {lacking[0][1]} in the copy of the repository: {first}",
+            next_step="run cogpack cache clean, then try again; if it comes back, the server's repository is damaged",
+        )
+    if oid := next((oid for of_server, oid in lacking if of_server), None):
         return InputError(
-            f"{url}: the server's repository has no {found[1]}, which others of its objects name: {first}",
+            f"{url}: the server's repository has no {oid}, which others of its objects name: {first}",
             next_step="it is damaged, or has a part of another one alone (clone --filter): clone that one",
         )
     return UnavailableError(f"{url}: git can't reach the repository: {first}", next_step="try again later")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cogpack.errors import InputError, UnavailableError
+from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.git.program import GitFailedError, translated
 
 
@@ -18,10 +18,36 @@ def test_what_the_server_says_comes_before_what_git_makes_of_it() -> None:
     [
         "remote: fatal: unable to read 0562c27\nfatal: early EOF\n",
         "remote: error: Could not read 0562c27\nremote: fatal: bad tree object 0562c27\nfatal: early EOF\n",
-        "remote: fatal: could not fetch 0562c27 from promisor remote\nfatal: early EOF\n",
+        "remote: fatal: unable to read tree (0562c27)\nfatal: early EOF\n",
+        "remote: Counting objects: 1\rremote: fatal: missing blob object '0562c27'\nfatal: early EOF\n",
     ],
 )
 def test_a_server_that_lacks_an_object_is_not_asked_again_and_the_object_is_named(said: str) -> None:
     error = translated(GitFailedError(said), "https://git.test/tools.git")
     assert isinstance(error, InputError)
     assert error.message.startswith("https://git.test/tools.git: the server's repository has no 0562c27, which others")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "remote: fatal: could not fetch 0562c27 from promisor remote\nfatal: early EOF\n",
+        "error: RPC failed; curl 56 reset\nfatal: could not fetch 0562c27 from promisor remote\n",
+    ],
+)
+def test_a_server_that_did_not_get_an_object_at_a_moment_is_asked_again(said: str) -> None:
+    assert isinstance(translated(GitFailedError(said), "https://git.test/tools.git"), UnavailableError)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error: Could not read 0562c27\nfatal: Failed to traverse parents\n",
+        "fatal: packed object 0562c27 (stored in pack/pack-e8.pack) is corrupt\n",
+        "fatal: unable to read tree (0562c27)\n",
+    ],
+)
+def test_what_our_own_copy_lacks_is_not_said_of_the_server(said: str) -> None:
+    error = translated(GitFailedError(said), "https://git.test/tools.git")
+    assert isinstance(error, MismatchError)
+    assert error.message.startswith("https://git.test/tools.git: git can't read 0562c27 in the copy of the repository")
