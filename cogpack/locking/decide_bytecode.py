@@ -26,13 +26,12 @@ def decide_bytecode(config: Config, base: Base, interpreter: LockedInterpreter |
 def _release(base: Base, interpreter: LockedInterpreter | None) -> tuple[str | None, str]:
     if interpreter is not None:
         return f"cpython-{interpreter.version}", ""
-    if isinstance(base, DebianBase):
-        own = base.own_python
-        minor, version = own.minor, own.release or ""
-        parts = {f"python{minor}", f"python{minor}-minimal", f"libpython{minor}-stdlib", f"libpython{minor}-minimal"}
-        if not version or parts & {deb.name for deb in base.system_packages.packages}:
-            return None, "Debian's own Python is not the one that the base has"
+    own = base.own_python
+    assert own is not None  # where none is laid over it
+    minor, version = own.minor, own.release if isinstance(base, DebianBase) else base.release
+    parts = {f"python{minor}", f"python{minor}-minimal", f"libpython{minor}-stdlib", f"libpython{minor}-minimal"}
+    if own.path.startswith("/usr/bin/") and parts & {deb.name for deb in base.system_packages.packages}:
+        return None, f"packages over {base.title} replace {own.path}"
+    if version:
         return f"cpython-{version}", ""
-    if base.release:
-        return f"cpython-{base.release}", ""
-    return None, f"{base.interpreter} of {base.title} does not say which final release of CPython it is"
+    return None, f"{own.path} of {base.title} does not say which final release of CPython it is"

@@ -15,6 +15,10 @@ PYTHON = LockedDeb(
 )
 DEBIAN = DebianBase(suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(), packages=(PYTHON,))
 NEWER = msgspec.structs.replace(DEBIAN, system_packages=SystemPackages(packages=(PYTHON,)))
+OF_DEBIAN = msgspec.structs.replace(
+    IMAGE, python="3.13", interpreter="/usr/bin/python3.13", release="3.13.4", system_packages=NEWER.system_packages
+)
+BESIDE = msgspec.structs.replace(OF_DEBIAN, interpreter="/usr/local/bin/python3.13")
 UNKNOWN = msgspec.structs.replace(DEBIAN, packages=(msgspec.structs.replace(PYTHON, name="python3"),))
 
 
@@ -45,8 +49,9 @@ def test_the_release_is_that_of_the_images_python(
     ("base", "interpreter", "why"),
     [
         (IMAGE, None, "/usr/local/bin/python3.12 of registry.test/python:1 does not say which final release"),
-        (NEWER, None, "not the one that the base has"),
-        (UNKNOWN, None, "not the one that the base has"),
+        (NEWER, None, "packages over Debian replace /usr/bin/python3.13"),
+        (OF_DEBIAN, None, "packages over registry.test/python:1 replace /usr/bin/python3.13"),
+        (UNKNOWN, None, "/usr/bin/python3.13 of Debian does not say which final release"),
     ],
 )
 def test_there_is_none_where_builders_could_differ_and_who_insists_is_told_why(
@@ -62,6 +67,7 @@ def test_of_an_images_own_python_there_is_some_for_who_insists_and_it_says_its_r
     known = msgspec.structs.replace(IMAGE, release="3.12.9")
     assert decided("", known) is None
     assert decided("bytecode: true", known) == "cpython-3.12.9", "whatever PYTHON_VERSION says"
+    assert decided("bytecode: true", BESIDE) == "cpython-3.13.4", "Debian's lies beside it"
 
 
 def test_who_wants_none_has_none() -> None:
