@@ -27,7 +27,13 @@ def test_lock_reads_no_wheel_for_libraries_unless_it_is_asked_and_a_push_tells_t
 
 
 @pytest.mark.parametrize(
-    ("path", "code"), [("/usr/local/nvidia/lib:/usr/local/cuda/lib64", 0), ("/usr/local/nvidia/lib:/opt/gl/lib", 2)]
+    ("path", "code"),
+    [
+        ("/usr/local/nvidia/lib:/usr/local/cuda/lib64", 0),
+        ("/usr/local/nvidia:/usr/local/cuda-12.4/lib64:/usr/local/cuda", 0),
+        ("/usr/local/nvidia/lib:/opt/gl/lib", 2),
+        ("/usr/local/cuda-own-libs/lib", 2),
+    ],
 )
 def test_where_a_base_has_the_linker_look_elsewhere_nothing_is_said_to_lack(world: World, path: str, code: int) -> None:
     push_base(world.registry, environment=(f"LD_LIBRARY_PATH={path}",))

@@ -24,6 +24,7 @@ from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import LockedClash, LockedWheel
 from cogpack.lockfile.base_kinds import Base, RegistryBase
 from cogpack.oci import encode
+from cogpack.patterns import pattern
 from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.steps.layer import OpenLayer, StepsLayer
 from cogpack.planning.steps.steps import Seen
@@ -34,7 +35,7 @@ from cogpack.threads import each
 _CHECK = "libraries/4"
 """Another one whenever the same wheels over the same layers would be found to lack something else."""
 _READ = (CACHE, CONF)
-_OF_NVIDIA = ("/usr/local/nvidia/", "/usr/local/cuda")
+_OF_NVIDIA = pattern(r"/usr/local/(?:nvidia|cuda(?:-[0-9.]+)?)(?:/.*)?")
 _JOBS = min(4, os.cpu_count() or 1)
 
 
@@ -176,7 +177,7 @@ def names_libraries(base: Base) -> bool:
     """Tell whether the dynamic linker looks where the library cache may not: NVIDIA's images name directories of the
     driver, and those of CUDA, which the cache has."""
     paths = base.variables.get("LD_LIBRARY_PATH", "") if isinstance(base, RegistryBase) else ""
-    return any(path and not path.startswith(_OF_NVIDIA) for path in paths.split(":"))
+    return any(path and not _OF_NVIDIA.fullmatch(path) for path in paths.split(":"))
 
 
 def is_library_cache(layer: Layer) -> bool:
