@@ -12,6 +12,7 @@ from cogpack.images.interface import trying
 from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedDeb, RegistryBase, SystemPackages
 from cogpack.locking.asked_base import is_left, named_packages, usual_suite
 from cogpack.locking.beside import lay_beside
+from cogpack.locking.decide_bytecode import wants_release
 from cogpack.locking.decide_packages import decide_packages
 from cogpack.locking.maintainer_scripts import fetched_control, left_to_dpkg
 from cogpack.locking.shared_base import SharedBase, SharedImage, is_shared
@@ -149,8 +150,10 @@ def _registry(
 
     def decided(base: RegistryBase, packages: SystemPackages | None, files: Callable[[], BaseFiles]) -> RegistryBase:
         same = isinstance(last, RegistryBase) and last.digest == base.digest
-        if config.pack.bytecode and base.interpreter and not base.release:
-            base = msgspec.structs.replace(base, release=files().release(base.interpreter))
+        program = base.interpreter if wants_release(config, base) else None
+        release = (base.release or files().release(program)) if program else None  # of what a lock had, none stays
+        if release != base.release:
+            base = msgspec.structs.replace(base, release=release)
         return decide_packages(
             session,
             config,

@@ -23,6 +23,13 @@ def decide_bytecode(config: Config, base: Base, interpreter: LockedInterpreter |
     return release
 
 
+def wants_release(config: Config, base: Base) -> bool:
+    """Tell whether a lock has the release of an image's own CPython: bytecode is insisted on, and by its minor version
+    that one may run. Else it has none, since what is known of it decides more: whether another is laid over it."""
+    own = config.python_version is None or config.python_minor == base.python
+    return own and bool(config.pack.bytecode) and isinstance(base, RegistryBase)
+
+
 def _release(base: Base, interpreter: LockedInterpreter | None) -> tuple[str | None, str]:
     if interpreter is not None:
         return f"cpython-{interpreter.version}", ""

@@ -18,8 +18,9 @@ from cogpack.lockfile.base_kinds import (
     SystemPackages,
 )
 from cogpack.locking.decide_base import decide_base
-from cogpack.locking.shared_base import SharedBase
+from cogpack.locking.shared_base import SharedBase, SharedImage
 from cogpack.oci import Platform
+from cogpack.progress import SILENT
 
 AMD64 = Platform(architecture="amd64", os="linux")
 TRIXIE = DebianBase(suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(), packages=())
@@ -43,9 +44,9 @@ def config(text: str) -> Config:
     return parse_config(text.encode())
 
 
-def decided(text: str, kept: Base | None, shared: SharedBase | None = None, **environment: str) -> Base:
+def decided(text: str, kept: Base | None, shared: SharedBase | SharedImage | None = None, **environment: str) -> Base:
     session: Any = Nobody()
-    session.environment = environment
+    session.environment, session.progress = environment, SILENT
     return decide_base(session, config(text), AMD64, kept, shared=shared)
 
 
@@ -157,6 +158,31 @@ def test_packages_over_an_image_are_kept_where_they_are_what_is_asked_for(
 
 def test_packages_that_are_not_asked_for_any_more_leave_an_image_as_it_was() -> None:
     assert decided(OF_IMAGE, with_packages("git")) == IMAGE
+
+
+WITH_RELEASE = msgspec.structs.replace(IMAGE, release="3.12.9")
+BYTECODE = "cogpack: {base: 'registry.test/python:1', bytecode: true}\n"
+
+
+@pytest.mark.parametrize("text", [OF_IMAGE, OF_IMAGE.replace("}", ", bytecode: false}")])
+def test_the_release_that_was_asked_for_once_does_not_stay(text: str) -> None:
+    assert decided(text, WITH_RELEASE) == IMAGE
+    assert decided(text, None, SharedImage("x.lock", WITH_RELEASE)) == IMAGE
+
+
+@pytest.mark.parametrize("build", ["", "build: {python_version: '3.12'}\n", "build: {python_version: '3.12.4'}\n"])
+def test_the_release_of_a_python_that_may_run_is_asked_for_once(build: str) -> None:
+    assert decided(build + BYTECODE, WITH_RELEASE) is WITH_RELEASE
+    with pytest.raises(AskedError, match="images"):
+        decided(build + BYTECODE, IMAGE)
+
+
+def test_the_release_of_a_python_that_another_is_laid_over_is_not_asked_for() -> None:
+    bare = msgspec.structs.replace(IMAGE, python=None, interpreter=None)
+    for base in (IMAGE, bare):
+        assert decided("build: {python_version: '3.10'}\n" + BYTECODE, base) is base
+    assert decided("build: {python_version: '3.10'}\n" + BYTECODE, WITH_RELEASE) == IMAGE
+    assert decided(BYTECODE, bare) is bare
 
 
 def of(stamp: str, *hashes: str) -> DebianBase:
