@@ -5,14 +5,15 @@ from functools import partial
 
 import msgspec
 
-from cogpack.config import Suite
+from cogpack.config import Config, Suite
 from cogpack.lockfile import Decisions, LockedInterpreter, Python
-from cogpack.lockfile.base_kinds import Base
+from cogpack.lockfile.base_kinds import Base, RegistryBase
 from cogpack.locking.archives import read_archives
 from cogpack.locking.asked_base import is_asked_for
 from cogpack.locking.build_compiler import BuildCompiler
 from cogpack.locking.cuda_toolkit import decide_toolkit
 from cogpack.locking.decide_base import decide_base
+from cogpack.locking.decide_bytecode import wants_release
 from cogpack.locking.decide_interpreter import decide_interpreter
 from cogpack.locking.shared_base import read_shared_base
 from cogpack.locking.unasked import Unasked, foreseen, kept_with
@@ -96,7 +97,7 @@ class _Bases:
         self._shared = read_shared_base(project)
         before = kept.base if kept else None
         in_image = kept and kept.toolkit and kept.toolkit.packages is None and config.pack.cuda_toolkit == "image"
-        if before is not None and in_image and is_asked_for(before, config, suite):
+        if before is not None and in_image and is_asked_for(before, config, suite) and _is_settled(before, config):
             self.base = before  # with the compiler it is decided below
         else:
             self.base = self._decide(
@@ -148,3 +149,8 @@ class _Bases:
             compiler=compiler,
             listed=self._listed,
         )
+
+
+def _is_settled(base: Base, config: Config) -> bool:
+    """Tell whether the release of its Python is there just where it is to be."""
+    return wants_release(config, base) == (isinstance(base, RegistryBase) and base.release is not None)
