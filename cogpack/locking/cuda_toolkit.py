@@ -3,6 +3,7 @@ compiler that this nvcc takes. From CUDA 13 on they are wheels of the index, whi
 for an older CUDA, have them as Debian packages of NVIDIA's archive."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from cogpack.locking.archives import read_archives
 from cogpack.locking.asked_base import is_left, named_packages
 from cogpack.project import Project
 from cogpack.resolve.debs.archives.archive import Archive, locked_archive
+from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.names.renamed import answering
 from cogpack.session import Session
 
@@ -100,10 +102,11 @@ def decide_toolkit(
     wheels = _wheels(config, cuda)
     more = _with_toolkit(config, base, "" if wheels else cuda, compilers[0])
     archives = read_archives(session, project, before, more)
+    snapshot = Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC))
     decide = partial(decide, more, archives=archives, instead={compilers[0]: compilers[1:]})
     if config.pack.cuda_toolkit == "image":
         with_it = decide(kept=before, upgrade_system=upgrade_system)
-    elif kept and kept.base == base and _has(before, more, archives):
+    elif kept and kept.base == base and _has(before, base, more, archives, snapshot):
         with_it = before
     else:
         with_it = decide(kept=base, building=True)
@@ -119,14 +122,21 @@ def decide_toolkit(
     return Toolkit(base=with_it, locked=locked)
 
 
-def _has(base: Base, config: Config, archives: Sequence[Archive]) -> bool:
-    """Tell whether it has the packages of `config`, of these archives."""
+def _has(base: Base, below: Base, config: Config, archives: Sequence[Archive], snapshot: Snapshot | None) -> bool:
+    """Tell whether it has the packages of `config`, of these archives, and what it has more than `below` is of that
+    time and with what is recommended, where `config` has that."""
     over, own = base.system_packages, base.own_python
     packages = base.installed if isinstance(base, DebianBase) else over.packages
     there = {deb.name: deb.version for deb in packages} | {one.name: one.version for one in over.present}
     named = named_packages(config, own.minor if own else config.python_minor)
     named = [name for name in named if not is_left(name, there)]
-    return answering(named, there) is not None and over.archives == tuple(map(locked_archive, archives))
+    if answering(named, there) is None or over.archives != tuple(map(locked_archive, archives)):
+        return False
+    if over.packages == below.system_packages.packages:  # nothing had to come
+        return True
+    before = (*(below.releases if isinstance(below, DebianBase) else ()), *below.system_packages.releases)
+    new = [release for release in over.releases if release not in before]
+    return over.recommends == config.pack.recommends and (snapshot is None or snapshot.is_that_of(new))
 
 
 def _wheels(config: Config, cuda: str) -> str:

@@ -1,0 +1,80 @@
+"""The compiler of CUDA for builds stays while it is what cog.yaml asks for, over a base that stays."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from support.locked_bases import IMAGE
+
+from cogpack.config import parse_config
+from cogpack.lockfile import LockedToolkit
+from cogpack.lockfile.base_kinds import Base, DebianRelease, LockedDeb, Present, SystemPackages
+from cogpack.locking import cuda_toolkit
+
+NAMES = (
+    *(f"cuda-{name}-12-4" for name in ("minimal-build", "nvrtc-dev", "profiler-api", "nvtx")),
+    *(f"lib{name}-dev-12-4" for name in ("cublas", "cufft", "curand", "cusolver", "cusparse")),
+    *("g++-13", "ninja-build"),
+)
+BASE = msgspec.structs.replace(IMAGE, config=IMAGE.config.replace("{", '{"architecture": "amd64", ', 1))
+RELEASE = DebianRelease(
+    archive="debian",
+    suite="trixie",
+    date="2026-01-01T00:00:00Z",
+    sha256="0" * 64,
+    signed_by="0" * 40,
+    snapshot="20260101T000000Z",
+)
+LAID = SystemPackages(
+    packages=tuple(
+        LockedDeb(name=name, version="1", arch="amd64", archive="a", path="p", size=1, sha256="0" * 64, requested=True)
+        for name in NAMES
+    ),
+    releases=(RELEASE,),
+    recommends=True,
+)
+THERE = SystemPackages(present=tuple(Present(name, "1") for name in NAMES))
+LATER = msgspec.structs.replace(RELEASE, snapshot="20260201T000000Z")
+
+
+def stays(monkeypatch: pytest.MonkeyPatch, setting: str, packages: SystemPackages, base: Base = BASE) -> bool:
+    monkeypatch.setattr(cuda_toolkit, "read_archives", lambda *_: ())
+    config = parse_config(
+        b'build: {gpu: true, python_version: "3.12"}\n'
+        b"cogpack: {base: 'registry.test/python:1', cuda_toolkit: build, %s}\n" % setting.encode()
+    )
+    toolkit = LockedToolkit(cuda="12.4", architectures="8.0", compiler="g++-13", packages=packages)
+    before = msgspec.structs.replace(base, system_packages=packages)
+    kept: Any = SimpleNamespace(base=base, toolkit=toolkit, build_base=before)
+    session: Any = SimpleNamespace(environment={})
+    project: Any = SimpleNamespace(config=config)
+    anew = msgspec.structs.replace(before, glibc="2.0")
+    found = cuda_toolkit.decide_toolkit(
+        session, project, base, "12.4", kept, lambda *_, **__: anew, upgrade_system=False
+    )
+    assert found.base in (before, anew)
+    return found.base == before
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("recommends: true", True),
+        ("recommends: false", False),
+        ("debian_snapshot: 2026-01-01", True),
+        ("debian_snapshot: 2026-02-01", False),
+    ],
+)
+def test_it_is_decided_anew_for_another_time_or_with_what_is_recommended(
+    monkeypatch: pytest.MonkeyPatch, setting: str, *, expected: bool
+) -> None:
+    assert stays(monkeypatch, setting, LAID) is expected
+    assert stays(monkeypatch, setting, THERE), "of what the image has itself nothing is of a time"
+
+
+def test_of_what_the_base_was_made_from_no_time_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = msgspec.structs.replace(BASE, system_packages=SystemPackages(releases=(LATER,)))
+    packages = msgspec.structs.replace(LAID, releases=(LATER, RELEASE))
+    assert stays(monkeypatch, "debian_snapshot: 2026-01-01", packages, base)
+    assert not stays(monkeypatch, "debian_snapshot: 2026-01-01", packages)
