@@ -133,43 +133,6 @@ def whole_file(
         beside.unlink(missing_ok=True)
 
 
-@contextmanager
-def result_file(path: Path) -> Iterator["Output"]:
-    """Open what a user named for a result: a `whole_file`; but a pipe, or a stream as /dev/null, is written to."""
-    if not _is_stream(path):
-        with whole_file(path) as output:
-            yield output
-        return
-    with writing(path):
-        stream = open(path, "wb")  # noqa: SIM115 - closed below
-    try:
-        yield Output(stream, path)
-        with writing(path):
-            stream.flush()
-    finally:
-        with suppress(OSError):  # told already
-            stream.close()
-
-
-def write_result(path: Path, blocks: Iterable[bytes]) -> None:
-    with result_file(path) as output:
-        for block in blocks:
-            output.write(block)
-
-
-def _is_stream(path: Path) -> bool:
-    """Whether it is a pipe, a device, or the name of a stream (/dev/stdout, /dev/fd/3); an `InputError` of disks."""
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError):
-        return False
-    if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
-        raise InputError(f"{path}: can't write: a disk or a socket", next_step="choose another place")
-    above = os.path.realpath(path.parent)
-    is_name = stat.S_ISREG(mode) and (above == "/dev" or above.startswith("/proc/"))
-    return is_name or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
-
-
 def write_whole(path: Path, blocks: Iterable[bytes], *, mode: int = 0o666) -> None:
     """Write a `whole_file` of `blocks` at `path`, whose directory is there."""
     with whole_file(path, mode=mode) as output:
@@ -265,11 +228,11 @@ def locked_by(path: Path, wait: Callable[[float], object], *, mode: int = 0o600)
 
 
 def check_writable(path: Path) -> None:
-    """Try what `result_file` will do at `path`, which stays as it is; an `InputError` where it would fail."""
-    if _is_stream(path):
-        return
+    """Try what `whole_file` will do at `path`, which stays as it is; an `InputError` where it would fail."""
     beside = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")
     with writing(path):
+        with suppress(FileNotFoundError):
+            path.lstat()  # no file can have some names
         os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
         beside.unlink()
 

@@ -44,6 +44,7 @@ RANKS = {
     "requirements": 1,
     "seal": 1,
     "layout": 2,
+    "result_files": 2,
     "cache": 2,
     "git": 2,
     "lockfile": 2,

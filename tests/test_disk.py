@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from cogpack.disk import DiskError, check_writable, is_unfinished, whole_file, write_hint, write_result, writing
+from cogpack.disk import DiskError, check_writable, is_unfinished, whole_file, write_hint, writing
 from cogpack.errors import InputError
 from cogpack.notes import Note
+from cogpack.result_files import check_result, is_stream, write_result
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_pipe_or_a_device_that_is_named_for_a_result_is_written_to_and_stays(t
     device.symlink_to("/dev/null")
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     for path in (pipe, device, file):
-        check_writable(path)
+        check_result(path)
         write_result(path, [b"sha256:", b"abc"])
     assert os.read(reader, 100) == b"sha256:abc"
     os.close(reader)
@@ -88,7 +89,8 @@ def test_a_pipe_or_a_device_that_is_named_for_a_result_is_written_to_and_stays(t
 def test_the_name_of_an_open_file_is_written_to(tmp_path: Path) -> None:
     with (tmp_path / "file").open("w+b") as file:
         write_result(Path(f"/dev/fd/{file.fileno()}"), [b"abc"])
-        assert file.read() == b"abc"
+        assert file.tell() == 3  # it is the same open file
+    assert (tmp_path / "file").read_bytes() == b"abc"
 
 
 def test_a_place_that_is_none_is_named(tmp_path: Path) -> None:
@@ -182,3 +184,95 @@ def test_a_hint_that_can_not_be_written_is_a_note(tmp_path: Path) -> None:
     (note,) = notes
     assert "learn it again" in note.text
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["other"]
+
+
+_TOLD = """
+import sys
+from pathlib import Path
+from cogpack.result_files import check_result, is_stream, write_result
+from cogpack.sinks.archive import ArchiveSink
+
+put("before\\n")
+print("said", file=sys.stderr)
+for name in sys.argv[1:]:
+    check_result(Path(name))
+    write_result(Path(name), [f"<{name[0]}>\\n".encode()])
+    with ArchiveSink.write(Path(name)) as sink:
+        sink.commit(None, [])
+put("after\\n")
+"""
+
+
+@pytest.mark.parametrize("sign", [">", ">>"])
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link.tar", "/dev/fd/5"])
+def test_what_is_printed_before_and_after_a_result_for_an_open_file_stays(tmp_path: Path, sign: str, name: str) -> None:
+    """Opened anew, the file would be emptied, and written from its beginning."""
+    (tmp_path / "link.tar").symlink_to("/dev/stdout")
+    (tmp_path / "o").write_text("older\n")
+    older = "older\n" if sign == ">>" else ""
+    command = [sys.executable, "-c", _TOLD, name]
+    subprocess.run(["sh", "-c", f'exec {sign} o 5>&1; "$@"', "sh", *command], cwd=tmp_path, check=True)
+    empty = (tmp_path / "o").read_bytes()
+    archive = empty[len(older) + len(f"before\n<{name[0]}>\n") : -len("after\n")]
+    assert empty.startswith(f"{older}before\n<{name[0]}>\n".encode())
+    assert archive.endswith(bytes(1024))
+    assert archive[:13] == b"manifest.json"
+    assert empty.endswith(b"\0after\n")
+    assert (tmp_path / "link.tar").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.tar", "o"]
+
+
+def test_an_archive_for_a_link_to_a_stream_goes_into_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "link.tar").symlink_to("/dev/stdout")
+    done = subprocess.run(
+        [sys.executable, "-c", _TOLD, "link.tar"], cwd=tmp_path, capture_output=True, check=True, timeout=60
+    )
+    assert done.stdout.startswith(b"before\n<l>\nmanifest.json\0")
+    assert done.stdout.endswith(b"\0after\n")
+
+
+def test_the_stream_of_another_process_is_added_to(tmp_path: Path) -> None:
+    """Its place in the file is not ours to know."""
+    file = tmp_path / "o"
+    file.write_bytes(b"older\n")
+    with file.open("ab") as stream, subprocess.Popen(["sleep", "60"], stdout=stream) as other:
+        try:
+            write_result(Path(f"/proc/{other.pid}/fd/1"), [b"more\n"])
+        finally:
+            other.kill()
+    assert file.read_bytes() == b"older\nmore\n"
+
+
+def test_a_stream_that_is_open_for_reading_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"mine")
+    with (tmp_path / "file").open("rb") as file:
+        name = Path(f"/dev/fd/{file.fileno()}")
+        for act in (check_result, lambda path: write_result(path, [b"x"])):
+            with pytest.raises(InputError, match=f"{name}: can't write: it is open for reading only"):
+                act(name)
+    assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+def test_settings_of_the_kernel_are_no_streams() -> None:
+    for name in ("/proc/sys/kernel/hostname", "/proc/self/comm", "/sys/kernel/mm/transparent_hugepage/enabled"):
+        assert not is_stream(Path(name))
+    before = Path("/proc/self/comm").read_bytes()
+    for act in (check_result, lambda path: write_result(path, [b"cogpack-test"])):
+        with pytest.raises(InputError, match="/proc/self/comm: can't write"):
+            act(Path("/proc/self/comm"))
+    assert Path("/proc/self/comm").read_bytes() == before
+
+
+def test_a_link_that_is_named_for_a_result_stays_and_leads_to_it(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("sub/file")
+    (tmp_path / "sub").mkdir()
+    check_result(tmp_path / "link")
+    write_result(tmp_path / "link", [b"abc"])
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "sub/file").read_bytes() == b"abc"
+
+
+def test_a_name_that_no_file_can_have_is_told_before_the_work(tmp_path: Path) -> None:
+    for act in (check_result, check_writable):
+        with pytest.raises(InputError, match="can't write: File name too long"):
+            act(tmp_path / ("x" * 300))

@@ -63,8 +63,8 @@ def write_files(result: "Pushed | Built", digest_file: Path | None, metadata_fil
     """Write the files that a pipeline asked for, each whole or not there. `text`: the whole result, as JSON."""
     import msgspec
 
-    from cogpack.disk import write_result
     from cogpack.oci import encode
+    from cogpack.result_files import write_result
 
     if digest_file:
         write_result(digest_file, [result.digest.encode()])

@@ -58,10 +58,10 @@ def heed_signals() -> None:
 def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answer]) -> None:
     """Run `act`, then print what it came to: after the bars are gone, never among them."""
     from cogpack.console import Live, open_progress
-    from cogpack.disk import check_writable
     from cogpack.notes import Code, Note
     from cogpack.policy import rules
     from cogpack.progress import Cancellation
+    from cogpack.result_files import check_result
     from cogpack.session import Session, Settings
 
     _share_one_heap()
@@ -110,7 +110,7 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
         for text in getattr(arguments, "of_cog", ()):
             session.progress.note(Note(Code.COG_OPTION, text))
         if html := getattr(arguments, "html", None):
-            check_writable(html)
+            check_result(html)
         answer = act(session)
         try:
             session.notes.check()

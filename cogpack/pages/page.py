@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.disk import write_result
 from cogpack.pages.elements import Html, element, joined
 from cogpack.redaction import redact_result
+from cogpack.result_files import write_result
 
 _PLACE = Path(__file__).parent
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.mjs";$', re.MULTILINE)

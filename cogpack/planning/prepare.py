@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from blake3 import blake3
 
-from cogpack.disk import check_writable
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.known import Known
 from cogpack.lockfile import Decisions, Lock, LockedSteps
@@ -22,6 +21,7 @@ from cogpack.planning.recipes.libraries import is_library_cache
 from cogpack.planning.recipes.weights import Gathered, gather, weight_notes
 from cogpack.planning.supply import suppliers
 from cogpack.project import Project, each_platform
+from cogpack.result_files import check_result
 from cogpack.runtime.schema import Described
 from cogpack.session import Session
 
@@ -67,7 +67,7 @@ def prepare_each(session: Session, project: Project, *, writes: bool, locked: bo
         session.progress.note(note)
     check_marks(session, project)
     for path in session.settings.outputs:
-        check_writable(path)
+        check_result(path)
     session.notes.check()
     locked = locked or session.locked
     pinned = is_pinned(session, project, locked=locked)

@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from cogpack.disk import check_writable, write_result
+from cogpack.result_files import check_result, write_result
 from cogpack.runtime.labelled_schema import mapping
 
 _PLAIN = ("string", "integer", "number", "boolean")
@@ -25,7 +25,7 @@ class Outputs:
 
     def __init__(self, file: Path | None, spec: Mapping[str, Any], *, stem: str = "output") -> None:
         if file is not None:
-            check_writable(file)
+            check_result(file)
         self._file = file
         self._spec = spec
         self._stem = stem

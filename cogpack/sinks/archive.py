@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, Self
 
-from cogpack.disk import is_directory, real_path, result_file
+from cogpack.disk import is_directory
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers import tar
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
 from cogpack.oci import Descriptor, Image, LayerInfo, encode
 from cogpack.progress import counted
+from cogpack.result_files import result_file
 from cogpack.sinks.sink import drain
 
 _ARCHIVES = (
@@ -69,7 +70,7 @@ class ArchiveSink:
         """Write a file that appears at `path`, whole, when the `with` ends without an error."""
         if is_directory(path):
             raise InputError(f"{path}: is a directory", next_step="name a file for the archive")
-        with result_file(real_path(path)) as output:
+        with result_file(path) as output:
             yield cls(output)
 
     def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
