@@ -189,7 +189,8 @@ def test_a_hint_that_can_not_be_written_is_a_note(tmp_path: Path) -> None:
 _TOLD = """
 import sys
 from pathlib import Path
-from cogpack.result_files import check_result, is_stream, write_result
+from cogpack.cli.streams import put
+from cogpack.result_files import check_result, write_result
 from cogpack.sinks.archive import ArchiveSink
 
 put("before\\n")
