@@ -126,12 +126,13 @@ class _Bases:
             toolkit = decide_toolkit(session, project, base, cuda, kept, laid, upgrade_system=upgrade_system)
         at_builds = toolkit.base if toolkit else base
         base = at_builds if config.pack.cuda_toolkit == "image" else base
+        archives = read_archives(session, project, base)
         compiler = BuildCompiler(
             base,
             own=self.interpreter is None,
             kept=kept,
             compiler=self._unasked.compiler_packages,
-            decide=partial(self._decide, config, archives=read_archives(session, project, base)),
+            decide=lambda wanted: self._decide(config, kept=base, archives=archives, compiler=wanted, building=True),
         )
         return Below(
             kept=kept,

@@ -9,7 +9,7 @@ from cogpack.config import Config
 from cogpack.lockfile.base_kinds import DebianBase, DebianRelease
 from cogpack.locking.asked_base import named_packages
 from cogpack.locking.maintainer_scripts import left_to_dpkg
-from cogpack.resolve.debs.archives.archive import Archive, debian_archives
+from cogpack.resolve.debs.archives.archive import Archive, debian_archives, locked_archive
 from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.names.renamed import answering
@@ -33,6 +33,10 @@ def lay_beside(
     releases = (*base.releases, *over.releases)
     versions = {deb.name: deb.version for deb in base.installed}
     named = named_packages(config, base.python)
+    wanted = [name for name in (*named, *compiler) if answering([name], versions) is None]
+    if not wanted:  # no archive is read for nothing
+        over = msgspec.structs.replace(over, archives=tuple(map(locked_archive, archives)))
+        return msgspec.structs.replace(base, system_packages=over)
     image = ImagePackages(
         name=f"Debian {base.suite}",
         where=config.where("cogpack.base"),
@@ -42,7 +46,7 @@ def lay_beside(
     )
     found = resolve_over(
         image,
-        [name for name in (*named, *compiler) if answering([name], versions) is None],
+        wanted,
         http=session.http,
         cache=session.cache,
         seal=session.seal,
@@ -64,6 +68,6 @@ def lay_beside(
         packages=packages,
         dpkg=tuple(name for name in found.dpkg if name in names),
         present=(),
-        compiler=tuple(sorted({*over.compiler, *(names - there)})),
+        compiler=tuple(sorted({*over.compiler, *(names - there if compiler else ())})),
     )
     return msgspec.structs.replace(base, system_packages=packages_over)

@@ -1,8 +1,7 @@
 """Sources that are compiled have a compiler where they are built, though the image has none: Cog's images, which such
 requirements were written for, have one. It is decided once a source has failed without."""
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -13,19 +12,19 @@ from cogpack.locking.missing_packages import installed_of
 _PACKAGES = ("gcc", "g++", "make")
 
 
-class DecideBase(Protocol):
-    """Is `decide_base` with all that is the same of the image's base and this one."""
-
-    def __call__(self, *, kept: Base, compiler: Sequence[str], building: bool) -> Base: ...
-
-
 class BuildCompiler:
     """Decides the packages, over a `base` that stays as it is. `own`: the base's Python is the image's, and where it is
     Debian's its headers are a package; `compiler`: what the base has of one unasked; `kept`: a lock that may have
-    both."""
+    both; `decide`: gives `base` with packages beside it."""
 
     def __init__(
-        self, base: Base, *, own: bool, compiler: Sequence[str], kept: Decisions | None, decide: DecideBase
+        self,
+        base: Base,
+        *,
+        own: bool,
+        compiler: Sequence[str],
+        kept: Decisions | None,
+        decide: Callable[[Sequence[str]], Base],
     ) -> None:
         self._base = base
         self._own = own
@@ -53,8 +52,7 @@ class BuildCompiler:
         kept, base = self._kept, self._base
         if kept and kept.build_compiler and kept.base == base:
             return msgspec.structs.replace(base, system_packages=kept.build_compiler)
-        compiler = tuple(dict.fromkeys((*self._compiler, *self._wanted())))
-        return self._decide(kept=base, compiler=compiler, building=True)
+        return self._decide(tuple(dict.fromkeys((*self._compiler, *self._wanted()))))
 
     def _wanted(self) -> Sequence[str]:
         python = self._base.own_python if self._own else None

@@ -78,6 +78,7 @@ def test_the_compiler_of_torchs_cuda_is_where_wheels_are_built_and_not_in_the_im
     assert found.toolkit.architectures.startswith("7.0;7.5;")
     names = {deb.name for deb in ground.base.system_packages.packages}
     assert names >= {"cuda-minimal-build-12-4", "libcublas-dev-12-4", "g++-13", "ninja-build"}
+    assert not ground.base.system_packages.compiler, "which names what nobody asked for"
     assert not found.base.system_packages.packages
     assert not [path for path in world.files("me/model", "v1") if "cuda-12.4" in path]
     project.write("requirements.txt", "--no-index\ntorch==2.7.1\n./src\n")

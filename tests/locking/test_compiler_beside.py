@@ -70,6 +70,9 @@ def test_what_the_image_has_stays_but_for_what_the_compiler_needs_newer(
     assert with_gcc.system_packages.compiler == ("gcc", "headers", "make")
     assert {*base.system_packages.packages} < {*with_gcc.system_packages.packages}
     assert {*base.system_packages.releases} < {*with_gcc.system_packages.releases}, "where lib 1 is had, and gcc"
+    del now.seen[:]
+    assert decided(tmp_path, now, with_gcc, "gcc", "make") == with_gcc
+    assert not now.seen, "no archive is read where all is there"
     assert over("newer") == {"headers": "1", "lib": "2", "newer": "1", "tool": "1"}
 
 
