@@ -9,6 +9,7 @@ from cogpack.errors import InputError, together
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import DebianBase, RegistryBase
 from cogpack.notes import Code, Note
+from cogpack.oci import Platform
 from cogpack.patterns import pattern
 
 if TYPE_CHECKING:
@@ -77,19 +78,19 @@ def _cuda_texts(config: Config, decisions: Decisions) -> Iterator[str]:
         if asked and not any(_fits(version, asked) for _, version in versions):
             taken = " and ".join(f"{version} ({wheel})" for wheel, version in versions)
             has = f"what was taken is {name} {taken}" if taken else f"no wheel brings {name}"
-            advice = _torch_for(asked, decisions, versions) if name == "CUDA" else ""
+            advice = _torch_for(asked, config, decisions, versions) if name == "CUDA" else ""
             yield f"{config.where(key)}: {asked} is asked for, and {has}{advice}"
 
 
-def _torch_for(asked: str, decisions: Decisions, versions: list[tuple[str, str]]) -> str:
-    """Tell which torch has a build for the CUDA that is asked for, where the one that was taken is for a newer."""
+def _torch_for(asked: str, config: Config, decisions: Decisions, versions: list[tuple[str, str]]) -> str:
+    """Tell which torch this Python can have for the CUDA that is asked for, where that of the lock is for a newer."""
     from cogpack.resolve.wheels.torch import newest_for
 
     wanted, *others = ([*map(int, version.split(".")[:2])] for version in (asked, *(one for _, one in versions)))
     newer = all(version > wanted for version in others)
     if not (versions and newer and any(wheel.name == "torch" for wheel in decisions.wheels)):
         return ""
-    found = newest_for(asked)
+    found = newest_for(asked, decisions.python.minor, Platform.parse(config.pack.platform).architecture)
     return f"; torch=={found[0]} is the newest with a build for {found[1]}" if found else ""
 
 

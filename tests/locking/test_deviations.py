@@ -72,6 +72,7 @@ def test_cuda_of_the_wheels_is_told_where_another_is_asked_for() -> None:
         ("12.2", "; torch==2.5.1 is the newest with a build for 12.1"),
         ("11.8", "; torch==2.7.1 is the newest with a build for 11.8"),
         ("13.1", ""),
+        ("11.3", ""),
     ],
 )
 def test_of_a_torch_for_a_newer_cuda_the_one_for_the_asked_is_named(asked: str, advice: str) -> None:
@@ -80,6 +81,23 @@ def test_of_a_torch_for_a_newer_cuda_the_one_for_the_asked_is_named(asked: str, 
     assert note.text.partition("(nvidia-cuda-runtime)")[2] == advice
     (note,) = told(f"build: {{cuda: '{asked}'}}", wheels[0])
     assert note.text.endswith("(nvidia-cuda-runtime)"), "no torch is there"
+
+
+@pytest.mark.parametrize(
+    ("settings", "python", "advice"),
+    [
+        ("cuda: '11.3'", "3.10", "; torch==1.12.1 is the newest with a build for 11.3"),
+        ("cuda: '11.7'", "3.11", "; torch==2.0.1 is the newest with a build for 11.7"),
+        ("cuda: '11.7'", "3.12", ""),
+        ("cuda: '12.2'", "3.8", "; torch==2.4.1 is the newest with a build for 12.1"),
+        ("cuda: '11.8'", "3.14", ""),
+        ("cuda: '12.6'}\ncogpack: {platform: linux/arm64", "3.13", ""),
+    ],
+)
+def test_no_torch_is_named_that_this_python_or_machine_cannot_have(settings: str, python: str, advice: str) -> None:
+    wheels = [wheel("nvidia-cuda-runtime", "13.0.96"), wheel("torch", "2.12.0")]
+    (note,) = told(f"build: {{{settings}}}", *wheels, upon=msgspec.structs.replace(DEBIAN, python=python))
+    assert note.text.partition("(nvidia-cuda-runtime)")[2] == advice
 
 
 def test_no_cuda_at_all_is_told() -> None:

@@ -48,6 +48,15 @@ _BUILDS: tuple[tuple[str, str, str], ...] = (
 """Releases, the CUDA of the build that PyPI has for x86_64, and all that there are builds for: Cog's matrix as of
 2026-08-21 (pkg/config/torch_compatibility_matrix.json), and what PyPI's wheels require, read 2026-11-29."""
 
+_PYTHONS: tuple[tuple[tuple[int, int], range], ...] = (
+    ((2, 9), range(10, 15)),
+    ((2, 5), range(9, 14)),
+    ((2, 2), range(8, 13)),
+    ((1, 13), range(8, 12)),
+    ((1, 11), range(8, 11)),
+)
+"""Minor versions of Python 3 that releases have wheels for since one (PyPI, read 2026-11-30)."""
+
 _FIRST_CUDA_ON_ARM = (2, 11)
 """The first release whose build for aarch64 on PyPI is one for CUDA."""
 
@@ -180,15 +189,21 @@ def _by_cuda(version: str, asked: str) -> str:
     return PLAIN_TORCH_INDEX
 
 
-def newest_for(asked: str) -> tuple[str, str] | None:
-    """Give the newest release that has a build for this CUDA, or else for an older one of its generation, and that
-    CUDA."""
-    wanted = _numbers(asked)[:2]
-    for releases, _, builds in reversed(_BUILDS):
+def newest_for(asked: str, python: str, arch: str) -> tuple[str, str] | None:
+    """Give the newest release that this Python ("3.12") can have for this CUDA, or else for an older one of its
+    generation, and that CUDA. For arm64 it is not known."""
+    wanted, (_, minor) = _numbers(asked)[:2], _numbers(python)
+    for releases, _, builds in reversed(_BUILDS if arch == "amd64" else ()):
         known = [build for build in builds.split() if _numbers(build)[0] == wanted[0]]
-        if fitting := [build for build in known if _numbers(build) <= wanted]:
-            return releases.split()[-1], max(fitting, key=_numbers)
+        fitting = [build for build in known if _numbers(build) <= wanted]
+        had = [release for release in releases.split() if minor in _pythons(release)]
+        if fitting and had:
+            return had[-1], max(fitting, key=_numbers)
     return None
+
+
+def _pythons(release: str) -> range:
+    return next(minors for since, minors in _PYTHONS if _numbers(release)[:2] >= since)
 
 
 def _restated(own: Iterable[RequirementLine], index: str | None, why: str) -> Iterator[Note]:
