@@ -16,6 +16,7 @@ from cogpack.config import Config
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.notes import Code, Note
+from cogpack.oci import Platform
 from cogpack.patterns import pattern
 from cogpack.project import Project
 from cogpack.resolve.debs.names.programs import PROGRAMS
@@ -47,9 +48,12 @@ _ALSO: Mapping[str, Sequence[str]] = {
 _OF_WHEELS = frozenset({"cmake", "meson", "ninja"})
 """Programs that a wheel of their name brings."""
 _OF_PROJECTS = {
-    "pget": "https://github.com/replicate/pget/releases/latest/download/pget_$(uname -s)_$(uname -m)",
+    "pget": {
+        "amd64": "https://github.com/replicate/pget/releases/latest/download/pget_Linux_x86_64",
+        "arm64": "https://github.com/replicate/pget/releases/latest/download/pget_Linux_arm64",
+    },
 }
-"""Programs that are in no package: where their publisher has them, as most projects fetch them."""
+"""Programs that are in no package: where their publisher has them, by architecture (`uname -m` says aarch64)."""
 _OF_COMMANDS = {name: name for name in COG_TOOLS} | {
     name: package for name, package in PROGRAMS.items() if package in COG_TOOLS
 }
@@ -112,12 +116,14 @@ def missing_packages(project: Project, decisions: Decisions, *, asked: Collectio
 
 def _not_fetched(project: Project, sources: "Sources") -> Iterator[Note]:
     """Tell of programs that are in no package, and that no command of `build.run` names, nor a file is called."""
-    for name, address in _OF_PROJECTS.items():
+    arch = Platform.parse(project.config.pack.platform).architecture
+    for name, addresses in _OF_PROJECTS.items():
         started = next((one for one in sources.programs if one.name == name), None)
         if started is None or is_named(name, project.config):
             continue
         if not any(posixpath.basename(file.path) == name for file in project.files()):
-            advice = f"add to build.run: curl -o /usr/local/bin/{name} -L {address} && chmod +x /usr/local/bin/{name}"
+            path = f"/usr/local/bin/{name}"
+            advice = f"add to build.run: curl -o {path} -L {addresses[arch]} && chmod +x {path}"
             yield Note(Code.MISSING_PACKAGE, f"{started.place}: runs {name}, which nothing in the image has: {advice}")
 
 

@@ -48,12 +48,15 @@ def test_a_program_that_sources_start_is_told_with_its_package_once(tmp_path: Pa
     ]
 
 
-def test_a_program_that_is_in_no_package_is_told_where_nothing_has_its_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("arch", "machine"), [("amd64", "x86_64"), ("arm64", "arm64")])
+def test_a_program_that_is_in_no_package_is_told_where_nothing_has_its_name(
+    tmp_path: Path, arch: str, machine: str
+) -> None:
     source = "import subprocess\nsubprocess.check_call(['pget', '-x', url, dest])\n"
     fetch = "build:\n  run: ['curl -o /usr/local/bin/pget -L https://h/x && chmod +x /usr/local/bin/pget']\n"
-    assert "".join(told(tmp_path, source)) == (
+    assert "".join(told(tmp_path, source, pack=f"cogpack: {{tools: none, platform: linux/{arch}}}\n")) == (
         "predict.py:2:1: runs pget, which nothing in the image has: add to build.run: curl -o /usr/local/bin/pget -L "
-        "https://github.com/replicate/pget/releases/latest/download/pget_$(uname -s)_$(uname -m) && "
+        f"https://github.com/replicate/pget/releases/latest/download/pget_Linux_{machine} && "
         "chmod +x /usr/local/bin/pget"
     )
     assert told(tmp_path, source, build=fetch) == []
