@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from cogpack.result_files import check_result, write_result
+from cogpack.result_files import check_result, is_stream, write_result
 from cogpack.runtime.labelled_schema import mapping
 
 _PLAIN = ("string", "integer", "number", "boolean")
@@ -18,7 +18,8 @@ _PLAIN = ("string", "integer", "number", "boolean")
 
 class Outputs:
     """Takes one output. `spec`: of the schema; `file`: where it goes, or its files below names that begin so; without
-    one, files have names that begin with `stem`. The only file of an object has no name of its own.
+    one, files have names that begin with `stem`. The only file of an object has no name of its own. Into a stream, a
+    pipe say, go all files, one after another.
 
     `written`: the files; `output`: it with their paths in their places; `live`: is told pieces of the text.
     """
@@ -32,6 +33,7 @@ class Outputs:
         self._sole = _sole_file(spec)
         self._told = ""
         self._has_values = False
+        self._streamed: list[bytes] | None = [] if file is not None and is_stream(file) else None
         self.written: list[Path] = []
         self.output: Any = None
         self.live: Callable[[str], object] | None = None
@@ -51,6 +53,9 @@ class Outputs:
         """Take all of it, and write its files. Returns the text for people, "" where all went into files; what is
         besides files is text, with their paths in it."""
         self.output = self._taken(output, self._spec, ())
+        if self._file is not None and self._streamed:  # at once: who reads a pipe ends with its first writer
+            write_result(self._file, self._streamed)
+            self.written.append(self._file)
         if self.written and not self._has_values:
             return ""
         text = self._text(self.output)
@@ -105,6 +110,9 @@ class Outputs:
         except binascii.Error:
             data = body.encode()
         file = self._file or Path(f"{self._stem}{mimetypes.guess_extension(media_type) or ''}")
+        if self._file is not None and self._streamed is not None:
+            self._streamed.append(data)
+            return self._file
         if place and place != self._sole:
             words = [word.replace("/", "_") for word in place]
             file = file.with_name(".".join([file.stem, *words]) + file.suffix)

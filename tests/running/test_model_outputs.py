@@ -1,6 +1,7 @@
 """What a model gives is text for people, and files."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,24 @@ def test_a_name_of_ones_own_is_that_of_the_file(tmp_path: Path) -> None:
     assert taken([PNG], {"items": URI}, Path("mine.png")) == ["mine.0.png"]
     assert taken("said", {"type": "string"}, Path("mine.txt")) == "said"
     assert (tmp_path / "mine.txt").read_text() == "said\n"
+
+
+def test_a_stream_takes_all_files_and_none_is_written_beside_it(tmp_path: Path) -> None:
+    other = PNG.replace("cG5n", "Z2lm")
+    (tmp_path / "link").symlink_to("/dev/null")
+    assert taken([PNG, other], {"type": "array", "items": URI}, Path("link")) == ["link", "link"]
+    os.mkfifo("pipe")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    for output, spec in ([PNG, other], {"items": URI}), ({"a": PNG, "b": other}, {"properties": {"a": URI, "b": URI}}):
+        outputs = Outputs(Path("pipe"), spec)
+        assert outputs.text(output) == ""
+        assert outputs.written == [Path("pipe")]
+        assert os.read(reader, 100) == b"pnggif"
+    outputs = Outputs(Path("pipe"), {"type": "string"})
+    outputs.text("said")
+    assert os.read(reader, 100) == b"said\n"
+    os.close(reader)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
 
 
 def test_the_only_file_of_an_object_is_the_one_that_is_named() -> None:
