@@ -25,6 +25,7 @@ from cogpack.progress import Task
 from cogpack.registry.pull.connections import BlobRequests, Fetcher
 from cogpack.registry.pull.foreign import WithForeign
 from cogpack.registry.pull.partial import Partial
+from cogpack.result_files import check_result, is_stream
 from cogpack.session import Session
 from cogpack.sinks.archive import names_archive
 from cogpack.threads import each
@@ -97,8 +98,10 @@ def pull(
         Layout.check(output)
     elif is_directory(output):
         raise InputError(f"{output}: is a directory", next_step="name a file for the archive")
-    elif output.exists() and not output.is_file():  # a pull writes blobs as they come, and renames the whole
+    elif is_stream(output):  # a pull writes blobs as they come, and renames the whole
         raise InputError(f"{output}: is a pipe or a device", next_step="name a file for the archive")
+    else:
+        check_result(output)
     image = open_registry_image(session, target, platform, all_platforms=all_platforms)
     fetcher = session.fetcher(all_blobs(session, image))
     if archive:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import random
 import tarfile
 import time
@@ -236,6 +237,28 @@ def test_nothing_comes_in_the_place_of_a_device(session: Session, registry: Fake
     (tmp_path / "out.tar").symlink_to("/dev/null")
     with pytest.raises(InputError, match=r"out\.tar: is a pipe or a device"):
         pull(session, f"{registry.address}/a/b:v1", tmp_path / "out.tar")
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".tar", "closed/out.tar"])
+def test_an_archive_that_cannot_be_written_is_told_before_anything_is_fetched(
+    session: Session, registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    put(registry, LAYERS)
+    (tmp_path / "closed").mkdir(mode=0o700)
+    tmp_path.chmod(0o777)
+    monkeypatch.chdir(tmp_path)
+    user = os.geteuid()
+    try:
+        if user == 0:  # who may look into every directory
+            os.seteuid(65534)
+        else:
+            (tmp_path / "closed").chmod(0)
+        with pytest.raises(InputError, match=r"\.tar: can't write: (File name too long|Permission denied)"):
+            pull(session, f"{registry.address}/a/b:v1", Path(name))
+    finally:
+        os.seteuid(user)
+        (tmp_path / "closed").chmod(0o700)
+    assert not registry.seen
 
 
 def test_a_tag_that_moves_meanwhile_changes_nothing(session: Session, registry: FakeRegistry, tmp_path: Path) -> None:
