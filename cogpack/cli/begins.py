@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def init(arguments: argparse.Namespace) -> None:
     from cogpack.commands.init import init
+    from cogpack.text import lines
 
     def act(session: "Session") -> Answer:
         cis = tuple(dict.fromkeys(arguments.ci))
@@ -28,7 +29,7 @@ def init(arguments: argparse.Namespace) -> None:
         if told:
             where = "" if str(arguments.place) == "." else f"cd {arguments.place} && "
             session.progress.summary(f"next: {where}{_next(begun, pushed_by=bool(cis), served=arguments.kubernetes)}")
-        return Answer(begun, "\n".join(str(arguments.place / name) for name in begun.written) or None)
+        return Answer(begun, lines(str(arguments.place / name) for name in begun.written) or None)
 
     with_session(arguments, act)
 

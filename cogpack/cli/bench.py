@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def bench_pull(arguments: argparse.Namespace) -> None:
     from cogpack.commands.bench import ENGINE_NAMES, bench_pull
+    from cogpack.text import lines
 
     if arguments.engine not in (None, *ENGINE_NAMES):
         raise InputError(f"--engine {arguments.engine}: unknown", next_step=f"name one of {', '.join(ENGINE_NAMES)}")
@@ -33,13 +34,14 @@ def bench_pull(arguments: argparse.Namespace) -> None:
             from cogpack.pages.page import write_page
 
             write_page(arguments.html, bench_page(found))
-        return Answer(found, "\n".join(_pull_lines(found)))
+        return Answer(found, lines(_pull_lines(found)))
 
     with_session(arguments, act)
 
 
 def bench_push(arguments: argparse.Namespace) -> None:
     from cogpack.commands.bench_push import bench_push
+    from cogpack.text import lines
 
     def act(session: "Session") -> Answer:
         found = bench_push(session, arguments.target, room=arguments.budget, commit=arguments.commit)
@@ -48,7 +50,7 @@ def bench_push(arguments: argparse.Namespace) -> None:
             from cogpack.pages.page import write_page
 
             write_page(arguments.html, bench_push_page(found))
-        return Answer(found, "\n".join(_push_lines(found)))
+        return Answer(found, lines(_push_lines(found)))
 
     with_session(arguments, act)
 

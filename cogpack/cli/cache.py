@@ -23,12 +23,12 @@ def show_place(arguments: argparse.Namespace) -> None:
 
 def show_size(arguments: argparse.Namespace) -> None:
     from cogpack.commands.cache import cache_size
-    from cogpack.text import size_text
+    from cogpack.text import lines, size_text
 
     def act(session: "Session") -> Answer:
         found = cache_size(session)
         rows = [f"{size_text(kind.size):>9}  {kind.name}" for kind in found.kinds]
-        return Answer(found, "\n".join([*rows, f"{size_text(found.size):>9}  {found.directory}"]))
+        return Answer(found, lines([*rows, f"{size_text(found.size):>9}  {found.directory}"]))
 
     with_session(arguments, act)
 

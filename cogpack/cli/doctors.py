@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def doctor(arguments: argparse.Namespace) -> None:
     from cogpack.commands.doctor import doctor
+    from cogpack.text import lines
 
     def act(session: "Session") -> Answer:
         found = doctor(session, arguments.target, fix=arguments.fix)
@@ -25,7 +26,7 @@ def doctor(arguments: argparse.Namespace) -> None:
         rows.append(f"linux/arm64  {found.arm64}")
         rows += [f"{setting.name}: {setting.value}  ({setting.source})" for setting in found.settings]
         rows += [row for check in found.checks for row in _check_rows(check)]
-        return Answer(found, "\n".join(rows), status=InputError.exit_code if found.failed else 0)
+        return Answer(found, lines(rows), status=InputError.exit_code if found.failed else 0)
 
     with_session(arguments, act)
 

@@ -162,11 +162,12 @@ def logout(arguments: argparse.Namespace) -> None:
 
 def explain_auth(arguments: argparse.Namespace) -> None:
     from cogpack.commands.explain_auth import explain
+    from cogpack.text import lines
 
     def act(session: "Session") -> Answer:
         found = explain(session, arguments.target)
         rows = [f"{found.name}: {found.who}", *(f"  {row.source}: {row.said}" for row in found.looked)]
-        return Answer(found, "\n".join(rows))
+        return Answer(found, lines(rows))
 
     with_session(arguments, act)
 
@@ -198,7 +199,7 @@ def serve(arguments: argparse.Namespace) -> None:
 
 def probe(arguments: argparse.Namespace) -> None:
     from cogpack.commands.probe import probe
-    from cogpack.text import count_text
+    from cogpack.text import count_text, lines
 
     def act(session: "Session") -> Answer:
         probed = probe(session, arguments.target)
@@ -208,6 +209,6 @@ def probe(arguments: argparse.Namespace) -> None:
             rows += [*(f"left behind: {what}" for what in probed.left), probed.row]
         elif probed.left:
             rows += [f"{count_text(len(probed.left), 'thing')} left behind, which can't be deleted: -v names them"]
-        return Answer(probed, "\n".join(rows))
+        return Answer(probed, lines(rows))
 
     with_session(arguments, act)

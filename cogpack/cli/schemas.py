@@ -34,6 +34,7 @@ def _indented(document: bytes) -> bytes:
 def _check(arguments: argparse.Namespace) -> None:
     from cogpack.cli.difference import model_lines
     from cogpack.commands.schema import check_schema
+    from cogpack.text import lines
 
     def act(session: "Session") -> Answer:
         found = check_schema(session, arguments.check)
@@ -42,8 +43,8 @@ def _check(arguments: argparse.Namespace) -> None:
                 f"who calls the model by {arguments.check} may fail, or understand it otherwise",
                 next_step="see above; give the old names and kinds back, or tell callers",
             )
-        lines = [*model_lines(found.changes)]
-        return Answer(found, "\n".join(lines) or f"calls by {arguments.check} go on working: nothing changed for them")
+        told = lines(model_lines(found.changes))
+        return Answer(found, told or f"calls by {arguments.check} go on working: nothing changed for them")
 
     with_session(arguments, act)
     if breaks := getattr(arguments, "breaks", None):

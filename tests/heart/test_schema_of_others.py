@@ -62,6 +62,12 @@ def test_what_breaks_callers_ends_with_3_and_what_does_not_is_told(project: Proj
     assert "nothing changed for them" in same.out
     project.write("predict.py", "def predict(n: int, s: str = 'a', t: str = 'b') -> str:\n    return s\n")
     assert "t:" in ok(project.cogpack("schema", "--check", "known.json")).out
+    known = json.loads((project.root / "known.json").read_text())
+    known["components"]["schemas"]["Input"]["properties"]["a\n::error::b"] = {"type": "string"}
+    project.write("named.json", json.dumps(known))
+    told = project.cogpack("schema", "--check", "named.json").out
+    assert "a\\n::error::b" in told
+    assert not [line for line in told.splitlines() if line.startswith("::")]
     project.write("predict.py", "def predict(n: float, m: int) -> str:\n    return ''\n")
     broken = project.cogpack("schema", "--check", "known.json")
     assert (broken.code, broken.out.count("(breaks calls)")) == (3, 2)
