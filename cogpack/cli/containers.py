@@ -97,15 +97,16 @@ def _typed(text: str) -> dict[str, Any]:
 
     name = text.removeprefix("@")
     if name == text and name != "-":
-        return inputs_of_json(text, "--inputs")
+        return inputs_of_json(os.fsencode(text), "--inputs")
     try:
         if name == "-":
-            return inputs_of_json(sys.stdin.read(REQUEST_LIMIT + 1), "standard input")
-        with Path(name).open(encoding="utf-8") as file:
+            return inputs_of_json(sys.stdin.buffer.read(REQUEST_LIMIT + 1), "standard input")
+        with Path(name).open("rb") as file:
             return inputs_of_json(file.read(REQUEST_LIMIT + 1), name)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
-        raise InputError(f"--inputs {text:.200}: {reason}", next_step="name a file with a JSON object") from error
+    except OSError as error:
+        raise InputError(
+            f"--inputs {text:.200}: {error.strerror}", next_step="name a file with a JSON object"
+        ) from error
 
 
 def _context() -> dict[str, str]:

@@ -82,7 +82,7 @@ def read_inputs(
     return found
 
 
-def inputs_of_json(text: str, where: str) -> dict[str, Any]:
+def inputs_of_json(text: bytes, where: str) -> dict[str, Any]:
     """Read an object of inputs; `where`: what an error calls it."""
     if len(text) > REQUEST_LIMIT:
         raise InputError(
@@ -90,12 +90,12 @@ def inputs_of_json(text: str, where: str) -> dict[str, Any]:
             next_step="name files in it as @FILE, or by addresses (https:) that the model can reach",
         )
     try:
-        found = msgspec.json.decode(text)
+        found = msgspec.json.decode(text.decode())
     except (msgspec.MsgspecError, UnicodeError) as error:
         said = "is not UTF-8" if isinstance(error, UnicodeError) else error
         raise InputError(f"{where}: {said}", next_step='write an object: {"NAME": VALUE}') from None
     if not isinstance(found, dict):
-        raise InputError(f"{where}: expected an object, found {text!r:.80}", next_step='write {"NAME": VALUE}')
+        raise InputError(f"{where}: expected an object, found {text.decode()!r:.80}", next_step='write {"NAME": VALUE}')
     return found
 
 

@@ -121,7 +121,7 @@ def test_inputs_come_as_one_json_object_too_as_cog_takes_them(
 ) -> None:
     project.write("in.json", '{"text": "world"}')
     for words in (["--json", "@in.json"], ['--json={"text": "world"}'], ["--json", "@-"]):
-        monkeypatch.setattr("sys.stdin", io.StringIO('{"text": "world"}'))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"text": "world"}')))
         assert ok(project.cogpack("run", *words)).json["output"] == "hello world"
     assert ok(project.cogpack("run", "--inputs", "@in.json")).out == "hello world\n"
     for given, told in (
@@ -131,7 +131,7 @@ def test_inputs_come_as_one_json_object_too_as_cog_takes_them(
         done = project.cogpack("run", "--inputs", given)
         assert (done.code, told in done.err) == (2, True), done.err
     monkeypatch.setattr("cogpack.running.inputs.REQUEST_LIMIT", 1000)
-    monkeypatch.setattr("sys.stdin", io.StringIO(" " * 1001))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b" " * 1001)))
     for endless in ("@/dev/zero", "@-"):
         done = project.cogpack("run", "--inputs", endless)
         assert (done.code, "more than the 1000 bytes that a request can have" in done.err) == (2, True), done.err

@@ -96,9 +96,8 @@ def test_inputs_of_one_json_object_have_their_types_already(tmp_path: Path) -> N
     uri: dict[str, Any] = {"type": "string", "format": "uri"}
     specs = {"n": number, "t": {"type": "string"}, "f": {"type": "array", "items": uri}, "o": {"type": "object"}}
     specs |= {"u": {"anyOf": [{"type": "string"}, {"type": "number"}]}, "z": {"type": "string", "nullable": True}}
-    given = inputs.inputs_of_json(
-        f'{{"n": 7, "t": "@no file", "f": ["@{tmp_path}/a.txt"], "o": {{"a": 1}}, "u": "2.5", "z": null}}', "--inputs"
-    )
+    text = f'{{"n": 7, "t": "@no file", "f": ["@{tmp_path}/a.txt"], "o": {{"a": 1}}, "u": "2.5", "z": null}}'
+    given = inputs.inputs_of_json(text.encode(), "--inputs")
     found = read_inputs(Signature(inputs=specs, required=frozenset(specs)), [], given)
     assert found == {
         "n": 7,
@@ -143,7 +142,7 @@ def test_a_value_of_json_that_fits_none_of_several_types_is_told() -> None:
 
 def test_bytes_that_are_no_utf_8_are_told_as_such() -> None:
     with pytest.raises(InputError, match="--inputs: is not UTF-8"):
-        inputs.inputs_of_json('{"a": "\udcff"}', "--inputs")
+        inputs.inputs_of_json(b'{"a": "\xff"}', "--inputs")
     with pytest.raises(InputError, match=r"input 'a\\udcff=1': expected NAME=VALUE"):
         read("a\udcff=1")
 
@@ -168,6 +167,6 @@ def test_files_that_no_request_can_have_together_are_refused_before_it_is_made(
 
 def test_json_that_no_request_can_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "REQUEST_LIMIT", 10)
-    assert inputs.inputs_of_json('{"a": "b"}', "--inputs") == {"a": "b"}
+    assert inputs.inputs_of_json(b'{"a": "b"}', "--inputs") == {"a": "b"}
     with pytest.raises(InputError, match="--inputs: more than the 10 bytes"):
-        inputs.inputs_of_json('{"a": "bc"}', "--inputs")
+        inputs.inputs_of_json('{"a": "é"}'.encode(), "--inputs")
