@@ -16,6 +16,8 @@ class _Later:
         self._said = text, flags
 
     def __getattr__(self, name: str) -> object:
+        if name.startswith("_"):  # no pattern has one, and a copy is asked before it has `_said`
+            raise AttributeError(name)
         compiled = re.compile(*self._said)
         if name in _ASKED:  # and not another time by this way
             self.__dict__.update({asked: getattr(compiled, asked) for asked in _ASKED})

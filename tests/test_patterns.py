@@ -1,6 +1,8 @@
 """Patterns that are compiled late are patterns all the same."""
 
 import ast
+import copy
+import pickle
 import re
 from importlib import import_module
 from pathlib import Path
@@ -43,6 +45,15 @@ def test_it_answers_as_a_compiled_one() -> None:
         assert [found.span() for found in later.finditer("AaB")] == [found.span() for found in now.finditer("AaB")]
         assert later.fullmatch("abc") is None
     assert pattern(rb"a+").split(b"xaay") == [b"x", b"y"]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_it_can_be_copied_and_sent(asked: bool) -> None:
+    later = pattern("a+")
+    if asked:
+        assert later.search("a")
+    for other in (copy.copy(later), copy.deepcopy(later), pickle.loads(pickle.dumps(later))):
+        assert (other.pattern, other.findall("xaay")) == ("a+", ["aa"])
 
 
 def test_a_name_that_no_pattern_has_is_none_of_it() -> None:
