@@ -11,7 +11,6 @@ from cogpack.commands.checks import check_project, check_registry, check_room
 from cogpack.commands.results import Check
 from cogpack.depot import VARIABLE as DEPOT
 from cogpack.errors import InputError
-from cogpack.http import redacted
 from cogpack.http.proxies import Proxies
 from cogpack.machine import VARIABLE as MACHINE
 from cogpack.resolve.debs.archives.mirror import DebianMirror
@@ -21,8 +20,11 @@ from cogpack.sandbox.rungs import emulation
 from cogpack.sandbox.rungs.choice import Findings, Rung, choose, probe
 from cogpack.session import Session
 
-_LOGIN = re.compile(r"(?<=//)[^/@\s,]*@")
-"""In an address, and in each of several."""
+_ADDRESS = re.compile(
+    r"((?:(?:[\w.-]+=)?[A-Za-z][\w+.-]*://)?)"
+    r"((?:(?!,[A-Za-z][\w+.-]*://)\S)+)"
+)
+"""One of several, in two: its name and scheme, and the rest. A comma may be a password's, or stand between two."""
 
 
 class DiagnosedRung(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +110,25 @@ def _arm64(findings: Findings) -> str:
     return f"refused: {refusal}; helps: {refusal.help}"
 
 
+def _without_secrets(value: str) -> str:
+    """Take logins and queries out of addresses. A login ends with the last @: people write passwords as they are."""
+
+    def shown(found: re.Match[str]) -> str:
+        before, rest = found.groups()
+        place, *query = re.split(r"[?#]", rest, maxsplit=1)
+        if query and "@" in query[0] and _may_be_login(place):
+            return f"{before}..."
+        login, sign, after = place.rpartition("@")
+        return before + (after if sign and _may_be_login(login) else place) + ("?..." if query else "")
+
+    return _ADDRESS.sub(shown, value)
+
+
+def _may_be_login(text: str) -> bool:
+    """Tell it from a path, as of /srv/wheels@2."""
+    return ":" in text or "/" not in text
+
+
 def _settings(session: Session) -> Iterator[DiagnosedSetting]:
     environment, machine = session.environment, session.machine
 
@@ -134,10 +155,10 @@ def _settings(session: Session) -> Iterator[DiagnosedSetting]:
         yield told("Debian mirror", url, source("COGPACK_DEBIAN_MIRROR", "this machine's apt, or Debian's own"))
     for name, variable in (("mirror of interpreters", MIRROR), ("list of interpreters", LIST)):
         if place := environment.get(variable):
-            yield told(name, redacted(place), source(variable, ""))
+            yield told(name, _without_secrets(place), source(variable, ""))
     if depot := environment.get(DEPOT):
-        yield told("depot", redacted(depot), source(DEPOT, ""))
-    named = {name: _LOGIN.sub("", value) for name, value in environment.items()}
+        yield told("depot", _without_secrets(depot), source(DEPOT, ""))
+    named = {name: _without_secrets(value) for name, value in environment.items()}
     main = next((name for name in MAIN if named.get(name)), "")
     yield told("package index", named.get(main, "uv's own, PyPI"), source(main, "nobody names another"))
     for kind, names in (("index beside it", BESIDE), ("wheels beside it", PLACES)):

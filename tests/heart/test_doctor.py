@@ -13,6 +13,32 @@ from cogpack.locking.minimum_driver import MinimumDriver
 from cogpack.sandbox.rungs.choice import Findings, Refusal, Rung
 
 
+def test_no_login_of_an_index_is_told_however_it_is_written(world: World) -> None:
+    given = {
+        "https://bob:a,bsecretpw@h.test/simple": "https://h.test/simple",
+        "https://h.test/simple?token=secretpw": "https://h.test/simple?...",
+        "corp=https://bob:a/secretpw@h.test/simple": "corp=https://h.test/simple",
+        "https://bob:secretpw@x@h.test/simple": "https://h.test/simple",
+        "https://bob:a?secretpw@h.test/simple": "https://...",
+        "https://h.test:80/simple?token=a@secretpw": "https://...",
+        "bob:secretpw@h.test/simple": "h.test/simple",
+        "secretpw@h.test/simple": "h.test/simple",
+        "//bob:secretpw@h.test/simple": "h.test/simple",
+        "https://bob:secretpw@[::1/simple": "https://[::1/simple",
+        "https://h.test/_packaging/feed@Local/simple": "https://h.test/_packaging/feed@Local/simple",
+    }
+    main = {"UV_DEFAULT_INDEX": "", "PIP_INDEX_URL": next(iter(given))}
+    done = ok(world.cogpack("doctor", UV_INDEX=" ".join(given), **main))
+    assert f"index beside it: {' '.join(given.values())}  (UV_INDEX)" in done.out.splitlines(), done.out
+    assert "package index: https://h.test/simple  (PIP_INDEX_URL)" in done.out.splitlines(), done.out
+    links = {"UV_FIND_LINKS": "/srv/wheels@2,https://bob:a,secretpw@h.test/a,https://secretpw@h.test/b"}
+    shown = ok(world.cogpack("doctor", "--json", **links, COGPACK_DEPOT="https://bob:a/secretpw@h.test/d"))
+    settings = {one["name"]: one["value"] for one in shown.json["settings"]}
+    assert settings["wheels beside it"] == "/srv/wheels@2,https://h.test/a,https://h.test/b"
+    assert settings["depot"] == "https://h.test/d"
+    assert "secretpw" not in done.out + done.err + shown.out + shown.err
+
+
 def test_rungs_and_settings_are_told_with_who_sets_them_and_without_secrets(world: World) -> None:
     machine = world.directory / "machine.toml"
     machine.write_text('url_map = ["https://a.test=https://p.test/a"]\nregistry_mirrors = ["docker.io=m.test"]\n')
