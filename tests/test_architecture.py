@@ -273,6 +273,19 @@ def test_only_the_command_line_prints_and_exits() -> None:
         assert not attributes & {"sys.stdout", "sys.stderr", "sys.exit", "os._exit"}, path
 
 
+def test_what_a_command_answers_joins_rows_by_lines() -> None:
+    """A name with a line break would begin a line of its own: to a runner of CI, maybe a command."""
+    calls = [
+        node
+        for path in SOURCES
+        for node in nodes(path)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Answer"
+    ]
+    assert calls
+    joined = [ast.unparse(call) for call in calls if "'\\n'.join" in ast.unparse(call)]
+    assert not joined
+
+
 def test_modules_stay_small() -> None:
     assert not [path for path in SOURCES if len(path.read_text(encoding="utf-8").splitlines()) > 350]
 

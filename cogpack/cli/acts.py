@@ -21,7 +21,7 @@ def push(arguments: argparse.Namespace) -> None:
         return
     from cogpack.commands.push import push
     from cogpack.registry.credentials.replicate import model_page
-    from cogpack.text import count_text, size_text
+    from cogpack.text import count_text, lines, size_text
 
     def act(session: "Session") -> Answer:
         began = time.monotonic()
@@ -48,7 +48,7 @@ def push(arguments: argparse.Namespace) -> None:
             suggest(arguments, session, f"docker run -p 5000:5000 {pushed.tags[0]}")
             for page in filter(None, (model_page(one.reference) for one in pushed.targets)):
                 session.progress.summary(f"the model's page: {page}")
-        return Answer(pushed, "\n".join(one.reference for one in pushed.targets))
+        return Answer(pushed, lines(one.reference for one in pushed.targets))
 
     with_session(arguments, act)
 
