@@ -91,7 +91,7 @@ class Pulls:
             with Partial.open(self.path, {blob.digest: blob.size}, Cancellation()) as partial:
                 region = partial.region(blob.digest)
                 for start, end in region.have:
-                    assert b"".join(region.read(start, end)) == DATA[start:end]
+                    assert b"".join(map(bytes, region.read(start, end))) == DATA[start:end]
         return caught.value.message
 
     @property
