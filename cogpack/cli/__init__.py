@@ -5,7 +5,6 @@ before the grammar is there, and a command imports its act when it is run.
 """
 
 import gc
-import signal
 import sys
 
 from cogpack import __version__
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 _YOUNG = 150_000
 """Objects after which cycles are looked for: by Python's 700, forty times while modules are loaded, for nothing. A push
 of nothing new has 70,000."""
+_VERSION = ["--version"]
 
 
 def main(argv: "Sequence[str] | None" = None) -> "NoReturn":
@@ -26,9 +26,10 @@ def main(argv: "Sequence[str] | None" = None) -> "NoReturn":
     gc.set_threshold(_YOUNG)
     sys.modules["httpx._main"] = None  # type: ignore[assignment]  # a program, which loads rich where there is click
     hold_streams()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the loading of modules without a word of Python's
-    code = run(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words != _VERSION:
+        _end_at_ctrl_c()
+    code = run(words)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -43,10 +44,18 @@ def main(argv: "Sequence[str] | None" = None) -> "NoReturn":
     sys.exit(code)
 
 
+def _end_at_ctrl_c() -> None:
+    """Have Ctrl-C end the loading of modules without a word of Python's."""
+    import signal  # its enums take as long as all that the version loads
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run(argv: "Sequence[str] | None" = None) -> int:
     """Run one command, and return the process's exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
-    if words == ["--version"]:
+    if words == _VERSION:
         sys.stdout.write(f"cogpack {__version__}\n")
         return 0
     from cogpack.cli.program import run_words

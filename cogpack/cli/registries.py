@@ -206,7 +206,7 @@ def probe(arguments: argparse.Namespace) -> None:
         verdicts = {True: "yes", False: "no", None: "?"}
         rows = [f"{found.what:<16} {verdicts[found.works]:<4} {found.detail}".rstrip() for found in probed.findings]
         if arguments.verbose:
-            rows += [*(f"left behind: {what}" for what in probed.left), probed.row]
+            rows += [*(f"left behind: {what}" for what in probed.left), *probed.row.splitlines()]
         elif probed.left:
             rows += [f"{count_text(len(probed.left), 'thing')} left behind, which can't be deleted: -v names them"]
         return Answer(probed, lines(rows))
