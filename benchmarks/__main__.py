@@ -24,7 +24,7 @@ BENCHMARKS = {
     "pull": (["--files", "3"], ["--gib", "0.1", "--files", "2", "--runs", "1"]),
     "weights": (["--gib", "2"], ["--gib", "0.1", "--runs", "1"]),
     "packages": ([], ["--packages", "jq", "--runs", "1"]),
-    "steps": (["--runs", "3"], ["--runs", "1", "--rungs", "root"]),
+    "steps": (["--runs", "1"], ["--runs", "1", "--rungs", "root"]),
     "growth": ([], ["--files", "100,1000", "--wheels", "1,10", "--gigabytes", "1"]),
 }
 """By name: what it is called with, and what for --quick."""
