@@ -61,6 +61,8 @@ _OF_COMMANDS = {name: name for name in COG_TOOLS} | {
 _BEFORE = r"\b(?:do|else|exec|sudo|then|time|xargs)\s"
 _BEGUN = pattern(rf"(?m)(?:^|[;&|(`]|{_BEFORE})\s*(?!{_BEFORE})([A-Za-z0-9_.+-]+)(?=[\s;&|)`]|$)")
 """A word where a command of a shell begins."""
+_NEXT = pattern(r"[;&|]")
+_INSTALLS = pattern(r"\b(?:add|install)\b")
 _OF_GIT = pattern(r"(?<![\w.+-])git\+[a-z]+://")
 """A requirement that pip has git fetch."""
 COMPILERS = ("g++", "clang*", "libpython3*-dev")
@@ -99,7 +101,9 @@ def missing_packages(project: Project, decisions: Decisions, *, asked: Collectio
     found: dict[tuple[str, ...], list[Wish]] = {}
     for wish in wishes(config, decisions, sources):
         lacking = tuple(
-            one[0] for one in wish.packages if not (has_one(installed, one) or wish.is_brought(one[0], config))
+            one[0]
+            for one in wish.packages
+            if not (has_one(installed, one) or is_named(one[0], config, to_install=wish.by_command))
         )
         if lacking and (not is_added(lacking, config) or set(lacking) <= {*asked}):
             found.setdefault(lacking, []).append(wish)
@@ -154,13 +158,6 @@ class Wish(msgspec.Struct, frozen=True):
     place: str = ""
     by_command: bool = False
 
-    def is_brought(self, package: str, config: Config) -> bool:
-        """Tell whether a command of `build.run` may bring a package: one that names it, or, where a command starts what
-        it has, one that installs it."""
-        installs = r"\b(?:add|install)\b[^;&|]*" if self.by_command else ""
-        word = re.compile(rf"{installs}(?<![\w.+-]){re.escape(package)}(?![\w+-])")
-        return any(word.search(step.command) for step in config.run)
-
 
 def wishes(config: Config, decisions: Decisions, sources: "Sources") -> Iterator[Wish]:
     """Give all, whatever the image has."""
@@ -189,9 +186,15 @@ def has_one(installed: Collection[str], patterns: Sequence[str]) -> bool:
     return any(fnmatch.filter(installed, pattern) for pattern in patterns)
 
 
-def is_named(package: str, config: Config) -> bool:
-    """Tell whether a command of `build.run` may bring it."""
-    return Wish(((package,),), "").is_brought(package, config)
+def is_named(package: str, config: Config, *, to_install: bool = False) -> bool:
+    """Tell whether a command of `build.run` may bring it: one that names it; with `to_install`, behind a word that
+    installs, since who starts a program names it, too."""
+    word = re.compile(rf"(?<![\w.+-]){re.escape(package)}(?![\w+-])")
+    texts = [step.command for step in config.run]
+    if to_install:
+        parts = (part for text in texts for part in _NEXT.split(text))
+        texts = [behind for part in parts for behind in _INSTALLS.split(part, 1)[1:]]
+    return any(map(word.search, texts))
 
 
 def _of_commands(config: Config, decisions: Decisions) -> Iterator[Wish]:

@@ -13,7 +13,7 @@ from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
 from cogpack.lockfile.base_kinds import Base, LockedDeb, RegistryBase
 from cogpack.lockfile.unasked import LockedUnasked
 from cogpack.locking.compiler import compiler_for
-from cogpack.locking.missing_packages import Wish, has_one, installed_of, is_added, sources_of, wishes
+from cogpack.locking.missing_packages import Wish, has_one, installed_of, is_added, is_named, sources_of, wishes
 from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.text import count_text, size_text
@@ -84,7 +84,7 @@ def _tools(project: Project, decisions: Decisions) -> Iterator[LockedUnasked]:
     found: dict[tuple[str, ...], Wish] = {}
     for wish in wishes(config, decisions, sources_of(project)):
         lacking = (one[0] for one in wish.packages if one[0] in before or not has_one(installed, one))
-        names = tuple(name for name in lacking if not wish.is_brought(name, config))
+        names = tuple(name for name in lacking if not is_named(name, config, to_install=wish.by_command))
         if names and is_added(names, config):
             found.setdefault(names, wish)
     told: set[str] = set()
