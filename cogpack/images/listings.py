@@ -217,10 +217,11 @@ def _listed(
     )
 
 
-def _versions(stream: BinaryIO, pattern: re.Pattern[bytes]) -> Iterator[str]:
-    """Give what `pattern` finds, of which some may come twice."""
+def _versions(stream: BinaryIO, told: re.Pattern[bytes]) -> Iterator[str]:
+    """Give what `told` finds, of which some may come twice."""
     stream.seek(0)
     tail = b""
     while block := stream.read(MiB):
-        yield from (found[1].decode() for found in pattern.finditer(tail + block))
-        tail = (tail + block)[-512:]
+        window = tail + block
+        yield from (found[1].decode() for found in told.finditer(window))
+        tail = window[-512:]
