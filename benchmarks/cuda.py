@@ -44,6 +44,7 @@ from cogpack.layers.compression import SplicedGzip
 from cogpack.layers.content import LocalFile
 from cogpack.layers.wheels.groups import group
 from cogpack.layers.wheels.source import WheelFile, WheelsSource
+from cogpack.running.server import free_port
 
 REQUIREMENT = "torch==2.6.0"
 PYTHON = "3.13"
@@ -170,14 +171,15 @@ class Bench:
         self.base = scratch / "base"
         self.projects: dict[Path, Path] = {}
         self.locks: dict[Path, bytes] = {}
+        self.port = free_port()  # the same for each registry: the address of the base is in the lock
         make_layout(self.base, [base_tar()])
 
     @contextmanager
     def registry(self) -> Iterator[str]:
-        """One with our base and nothing else, at the same address each time: the base's is in the lock."""
+        """One with our base and nothing else, at the same address each time."""
         storage = self.scratch / "registry"
         shutil.rmtree(storage, ignore_errors=True)
-        with docker_registry(storage, port=self.arguments.port) as registry:
+        with docker_registry(storage, port=self.port) as registry:
             measure([*COGPACK, "copy", "-q", str(self.base), f"{registry}/base/python:v1"])
             yield registry
         shutil.rmtree(storage)
@@ -219,7 +221,6 @@ def main() -> None:
     parser.add_argument("--before", type=Path, help="another checkout of cogpack", metavar="CHECKOUT")
     parser.add_argument("--only", nargs="+", metavar="ROW", help="of the table, these rows")
     parser.add_argument("--docker", action="store_true", help="also with docker build and docker push (as root)")
-    parser.add_argument("--port", type=int, default=5977, help="of the registry")
     arguments = parser.parse_args()
     measured = Measured()
     arguments.wheels = arguments.wheels.absolute()
