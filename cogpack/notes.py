@@ -155,6 +155,10 @@ class Code(enum.StrEnum):
         "Nobody but a repository of shared layers, to which others may write, says what a layer comes out as.",
     )
     SPECIAL_FILE = "special-file", "A socket, pipe or device of the project was left out of the image."
+    STEP_UNWRITTEN = (
+        "step-unwritten",
+        "A file that GitHub's runner reads, of the step's outputs or its summary, can't be written.",
+    )
     SUITE_OF_WHEEL = "suite-of-wheel", "An older Debian is taken: a library of a wheel does not load on the usual one."
     TAG_MOVED = "tag-moved", "Another push moved the tag right behind this one."
     TAG_VOUCHED = (

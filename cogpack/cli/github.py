@@ -5,8 +5,7 @@ docs.github.com, "Workflow commands for GitHub Actions". Each part depends on it
 
 import os
 import secrets
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,26 +60,32 @@ def _place(text: str, root: Path | None) -> dict[str, str]:
     return words | ({"col": str(found.column)} if found.column else {})
 
 
-def report(result: "Pushed | Built", notes: "Sequence[Note]") -> None:
+def report(result: "Pushed | Built", notes: "Sequence[Note]", note: "Callable[[Note], None]") -> None:
     """Write the outputs of the step, and its summary. A file that can't be written is the runner's trouble, not the
-    image's."""
-    if path := os.environ.get("GITHUB_OUTPUT"):
-        values = {"digest": result.digest, "reference": result.reference, "tags": "\n".join(result.tags)}
-        _append(path, "".join(map(_output, values, values.values())))
-    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-        _append(path, _summary(result, notes))
+    image's: a `note`."""
+    values = {"digest": result.digest, "reference": result.reference, "tags": "\n".join(result.tags)}
+    _append("GITHUB_OUTPUT", lambda: "".join(map(_output, values, values.values())), note)
+    _append("GITHUB_STEP_SUMMARY", lambda: _summary(result, notes), note)
 
 
-def report_failure(failed: "Failure") -> None:
+def report_failure(failed: "Failure", note: "Callable[[Note], None]") -> None:
     """Write the step's summary of a command that failed."""
-    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-        lines = ["### cogpack", "", f"**error:** {_marked(failed.message)}", "", f"next: {_marked(failed.next_step)}"]
-        _append(path, "\n".join(lines) + "\n\n")
+    lines = ["### cogpack", "", f"**error:** {_marked(failed.message)}", "", f"next: {_marked(failed.next_step)}"]
+    _append("GITHUB_STEP_SUMMARY", lambda: "\n".join(lines) + "\n\n", note)
 
 
-def _append(path: str, text: str) -> None:
-    with suppress(OSError), open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
+def _append(variable: str, text: "Callable[[], str]", note: "Callable[[Note], None]") -> None:
+    """Add text to the file that the runner names, where it names one: steps that come later read it."""
+    if not (path := os.environ.get(variable)):
+        return
+    try:
+        with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text())
+    except OSError as error:
+        from cogpack.notes import Code, Note
+
+        why = error.strerror or str(error)
+        note(Note(Code.STEP_UNWRITTEN, f"{variable}={path} can't be written: {why}; the step has none of it"))
 
 
 def _output(name: str, value: str) -> str:

@@ -50,7 +50,7 @@ def _failed(error: BaseException, arguments: argparse.Namespace) -> int:
     root = project_root(arguments.directory, arguments.file)
     if github.is_here():
         say(printable(github.error_line(failed, root)))
-        github.report_failure(failed)
+        github.report_failure(failed, lambda note: say(printable(github.note_line(note, root))))
     elif failed.code == "interrupted":
         say(failed.message, f"next: {failed.next_step}")
     else:

@@ -56,7 +56,8 @@ def heed_signals() -> None:
 
 
 def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answer]) -> None:
-    """Run `act`, then print what it came to: after the bars are gone, never among them."""
+    """Run `act`, then tell the runner, then print what it came to: after the bars are gone, never among them."""
+    from cogpack.cli import github
     from cogpack.console import Live, open_progress
     from cogpack.notes import Code, Note
     from cogpack.policy import rules
@@ -112,6 +113,8 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
         if html := getattr(arguments, "html", None):
             check_result(html)
         answer = act(session)
+        if _made_image(arguments, answer):
+            github.report(answer.result, arguments.noted, session.progress.note)
         try:
             session.notes.check()
         except CogpackError as error:  # what is done is done, and told
@@ -141,16 +144,15 @@ def _note_line(arguments: argparse.Namespace) -> "Callable[[Note], str]":
 
 
 def _tell(arguments: argparse.Namespace, answer: Answer, late: CogpackError | None) -> None:
-    """Write the files that were asked for, tell the runner, print."""
-    from cogpack.cli import github, json_output
+    """Write the files that were asked for, print."""
+    from cogpack.cli import json_output
     from cogpack.redaction import redact_result
     from cogpack.text import visible
 
     result, line, _ = answer
-    if "metadata_file" in arguments and result is not None:  # which is what a push or a build came to
+    if _made_image(arguments, answer):
         text = json_output.document(result, arguments.noted)
         json_output.write_files(result, arguments.digest_file, arguments.metadata_file, text)
-        github.report(result, arguments.noted)
     if arguments.json and result is not None:
         line = json_output.document(result, arguments.noted, json_output.failure(late) if late else None)
         arguments.answered = True
@@ -158,6 +160,11 @@ def _tell(arguments: argparse.Namespace, answer: Answer, late: CogpackError | No
         line = visible(redact_result(line))
     if line is not None:
         put(f"{line}\n")
+
+
+def _made_image(arguments: argparse.Namespace, answer: Answer) -> bool:
+    """Whether it is what a push or a build came to."""
+    return "metadata_file" in arguments and answer.result is not None
 
 
 @contextlib.contextmanager

@@ -278,9 +278,24 @@ def test_elsewhere_nothing_of_it_happens(world: World) -> None:
     assert "note: cog.yaml:1:1: oddity" in done.err
 
 
-def test_an_output_file_that_can_not_be_written_fails_no_push(world: World) -> None:
+def test_an_output_file_that_can_not_be_written_fails_no_push_and_is_told(world: World) -> None:
     project = world.project()
-    ok(project.cogpack("push", project.target(), GITHUB_OUTPUT="/nowhere/x", GITHUB_STEP_SUMMARY=str(world.directory)))
+    variables = {"GITHUB_OUTPUT": "/nowhere/x", "GITHUB_STEP_SUMMARY": str(world.directory)}
+    done = ok(project.cogpack("push", project.target(), "--json", **variables))
+    told = [note["text"] for note in json.loads(done.out)["notes"] if note["code"] == "step-unwritten"]
+    assert told == [
+        "GITHUB_OUTPUT=/nowhere/x can't be written: No such file or directory; the step has none of it",
+        f"GITHUB_STEP_SUMMARY={world.directory} can't be written: Is a directory; the step has none of it",
+    ]
+
+
+def test_a_summary_of_a_failure_that_can_not_be_written_is_told_beside_it(world: World) -> None:
+    project = world.project()
+    project.write("cog.yaml", "build:\n  python_version: 1\n")
+    done = project.cogpack("plan", **github(world, GITHUB_STEP_SUMMARY="/nowhere/x"))
+    assert done.code == 2
+    assert "::error " in done.err
+    assert "::notice title=cogpack%3A step-unwritten::GITHUB_STEP_SUMMARY=/nowhere/x can't be written" in done.err
 
 
 def test_names_of_others_make_no_markup_in_the_summary(world: World) -> None:
