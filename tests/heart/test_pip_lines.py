@@ -102,11 +102,11 @@ def test_a_line_that_needs_a_source_which_nobody_builds_is_run_and_so_are_the_pi
     (world.wheels / "array-3.0.tar.gz").write_bytes(b"a source")
     lines = ("pip install --no-index frame==1.0", "pip install --no-index -U array", "pip install --no-index frame")
     project = make_project(world, "m4", *lines, more="  build_wheels: never\n")
-    ok(project.cogpack("lock"))
+    done = ok(project.cogpack("lock"))
+    why = "array 3.0 has no wheel for this Python: pip would build it"
+    assert f"build.run[1] will be run: {why}\n" in done.err
     assert versions(project) == {"frame": "1.0"}
-    assert decisions(project)["sandboxed"] == [
-        {"step": 1, "why": "array 3.0 has no wheel for this Python: pip would build it"}
-    ]
+    assert decisions(project)["sandboxed"] == [{"step": 1, "why": why}]
     steps = ok(project.cogpack("plan", "--json")).json["steps"]
     assert [step["known"] for step in steps] == [True, False, False]
     assert steps[0]["effect"] == ["install frame==1.0, which lays frame 1.0"]

@@ -102,6 +102,8 @@ def decide_lines(
                 for path in local_looks(python.minor):
                     ground(path)
             places = tuple(place for _, place in sorted(ground.seen.items()))
+            for one in sorted(sandboxed, key=lambda one: one.step):
+                session.progress.summary(f"{step_places(config)[one.step]} will be run: {one.why}")
             return DecidedLines(pip=pip, sandboxed=sandboxed, places=places, fetches=fetches, hub=hub, clones=clones)
         sandboxed = (*sandboxed, min(refused, key=lambda one: one.step))
 
