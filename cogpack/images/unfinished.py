@@ -65,7 +65,7 @@ def unfinished(
     only the disk refused: that may take more the next time, as after a failed network or a kill.
     """
     place = _place(output, mark)
-    with writing(place):
+    with writing(output), suppress(FileExistsError):  # a file: `_taken` tells of it
         output.parent.mkdir(parents=True, exist_ok=True)
     directory = _taken(place, output, mark, cancellation)
     try:
@@ -100,7 +100,7 @@ def _place(output: Path, mark: str) -> Path:
 def _taken(place: Path, output: Path, mark: str, cancellation: Cancellation) -> int:
     """Make `place` if need be, ours alone, open and locked."""
     while True:
-        with writing(place):
+        with writing(output):
             with suppress(FileExistsError):
                 place.mkdir(mode=0o700)
             try:

@@ -560,6 +560,15 @@ def test_an_output_with_the_longest_name_has_room_for_what_is_beside_it(session:
         assert below(tmp_path / name) == {"a": b"1"}
 
 
+@pytest.mark.parametrize("above", ["file", "file/more", "/proc", "/proc/none"])
+def test_an_output_that_can_not_be_made_is_named_itself(session: Session, tmp_path: Path, above: str) -> None:
+    (tmp_path / "file").write_text("1")
+    place = tmp_path / above / "out"
+    with pytest.raises(InputError) as caught:
+        pull_weights(session, image(tmp_path, layer(("a", b"1"))), place)
+    assert caught.value.message == f"{place}: can't write: there is no such directory"
+
+
 # Floods
 
 
