@@ -23,6 +23,8 @@ from cogpack.runtime.labelled_schema import only_trains, read_signature
 from cogpack.sandbox.run import Streams
 from cogpack.session import Session
 
+_ALONE = {"COG_MAX_CONCURRENCY": "1"}
+"""One training is asked for. With more places, which are for predictions, coglet takes async functions alone."""
 _QUIET = {"RUST_LOG": "warn,coglet::user=info,coglet::setup=info,coglet::prediction=info"}
 """Of the server's own lines, those that tell what the model says."""
 
@@ -117,9 +119,10 @@ class _Asked(NamedTuple):
         quiet = {} if self.environment.keys() & {"RUST_LOG", "COG_LOG_LEVEL"} else _QUIET
         said = SaidLines(self.streams.output)
         environment, binds = given(self.environment)
+        alone = _ALONE if kind == "training" else {}
         with (
             open_any_container(self.session, self.image, self.bundle, self.options, binds) as container,
-            Server(container, free_port(), quiet | dict(environment), Streams(said.hear), kind=kind) as server,
+            Server(container, free_port(), alone | quiet | dict(environment), Streams(said.hear), kind=kind) as server,
         ):
             server.wait_until_ready(self.setup_timeout)
             live = outputs.hear if outputs.live and outputs.comes_in_pieces else None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from cogpack.errors import InputError
 from cogpack.lockfile import Lock
 from cogpack.notes import Code, Note
 from cogpack.project import Project, find_project, for_platforms
@@ -49,13 +50,16 @@ def _given_schema(session: Session) -> bytes | None:
 
 
 def describe_project(project: Project, *, sdk_version: str, python: str) -> Described:
-    """The OpenAPI document of the model, from its source, which is not read where the document was given."""
+    """The OpenAPI document of the model, from its source, which is not read where the document was given.
+
+    An `InputError` of a model that can't come up: coglet gives more than one place to async functions alone.
+    """
     if project.schema is not None:
         return Described(document=project.schema, concurrency=None, notes=())
     major, _, minor = python.partition(".")
     config = project.config
     predict = "run" if "run" in config.places else "predict"  # its new name
-    return describe(
+    described = describe(
         project.source,
         predict=config.predict,
         train=config.train,
@@ -64,6 +68,14 @@ def describe_project(project: Project, *, sdk_version: str, python: str) -> Desc
         none_default=config.pack.none_default,
         named={str(config.train): config.where("train"), str(config.predict): config.where(predict)},
     )
+    slots = config.concurrency or 1
+    if slots > 1 and described.synchronous:
+        raise InputError(
+            f"{config.where('concurrency.max')}: {slots} predictions at once need an async function, and that of "
+            f"{described.synchronous} is none",
+            next_step="write async def, or remove concurrency.max",
+        )
+    return described
 
 
 def describe_locked(project: Project, lock: Lock) -> Described:

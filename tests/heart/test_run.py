@@ -42,6 +42,20 @@ def test_a_training_is_asked_of_a_server_in_its_train_mode(project: Project) -> 
     assert done.err.count("--x-mode train") == 1
 
 
+def test_a_training_is_alone_though_predictions_are_several_at_once(project: Project) -> None:
+    """coglet refuses a train that is not async where there are places for more."""
+    project.write("train.py", "def train(text: str) -> str:\n    return text\n")
+    source = (project.root / "predict.py").read_text()
+    project.write("predict.py", source.replace("    def predict", "    async def predict"))
+    config = (project.root / "cog.yaml").read_text()
+    config = config.replace("predict:", 'train: "train.py:train"\npredict:')
+    project.write("cog.yaml", f"{config}\nconcurrency: {{max: 2}}\n")
+    assert "at once: 1\n" in ok(project.cogpack("train", "-i", "text=world")).err
+    assert "at once: 2\n" in ok(project.cogpack("run", "-i", "text=world")).err
+    given = ok(project.cogpack("train", "-i", "text=world", "-e", "COG_MAX_CONCURRENCY=3"))
+    assert "at once: 3\n" in given.err
+
+
 def test_a_model_that_is_only_trained_makes_trainings_and_says_so(project: Project) -> None:
     project.write("train.py", "def train(text: str) -> str:\n    return text\n")
     config = (project.root / "cog.yaml").read_text()

@@ -186,6 +186,24 @@ def test_a_lock_looks_at_the_predictor_before_it_resolves(
     assert not Path(project.root / "cogpack.lock").exists()
 
 
+@pytest.mark.parametrize("key", ["predict", "train"])
+def test_more_than_one_prediction_at_once_needs_an_async_function(project: Project, key: str) -> None:
+    """coglet would refuse it in its setup, and `cog build` does."""
+    config = (project.root / "cog.yaml").read_text()
+    reference = '"predict.py:predict"'
+    project.write("cog.yaml", re.sub("predict: .*\n", f"{key}: {reference}\nconcurrency: {{max: 2}}\n", config))
+    project.write("predict.py", "\ndef predict(text: str) -> str: ...\n")
+    for verb in ("lock", "plan", "doctor"):
+        done = project.cogpack(verb)
+        assert done.code != 0
+        told = "concurrency.max: 2 predictions at once need an async function, and that of predict.py:2 is none\n"
+        assert told in done.err + done.out
+    project.write("predict.py", "\nasync def predict(text: str) -> str: ...\n")
+    ok(project.cogpack("lock"))
+    project.write("predict.py", "\ndef predict(text: str) -> str: ...\n")
+    assert told in project.cogpack("push", project.target()).err
+
+
 def test_a_pin_that_exclude_newer_hides_is_told_as_that(project: Project) -> None:
     from cogpack.resolve.wheels.failures import failure
     from cogpack.resolve.wheels.target import TargetPython

@@ -16,6 +16,7 @@ SERVER = rb"""#!/bin/perl
 $| = 1;
 print STDERR "server: @ARGV\n";
 print STDERR "token $_\n" for grep { defined } $ENV{HF_TOKEN};
+print STDERR "at once: $_\n" for grep { defined } $ENV{COG_MAX_CONCURRENCY};
 if (open my $weights, "<", $ENV{COG_WEIGHTS} // "") { print STDERR "weights: ", <$weights>, "\n"; }
 exit 3 if ($ENV{STUB} // "") eq "end";
 socket(my $listening, 2, 1, 0) or die "socket: $!";

@@ -4,6 +4,7 @@ What comes out is what Cog's own generator makes of the same source (JSON-equal,
 rule), and where Cog stays silent about something that fails at run time, an `InputError` names file, line and cure.
 """
 
+import ast
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -17,18 +18,20 @@ from cogpack.runtime.schema.inputs import describe_inputs
 from cogpack.runtime.schema.names import Sources
 from cogpack.runtime.schema.outputs import ITERATORS, describe_output, output_type
 from cogpack.runtime.schema.source import MappedSourceFiles, Place, SourceFiles, shadowed, too_deep
-from cogpack.runtime.schema.targets import concurrency, find_target, is_streaming
+from cogpack.runtime.schema.targets import TargetFunction, concurrency, find_target, is_streaming
 
 __all__ = ["Described", "SourceFiles", "describe"]
 
 
 class Described(msgspec.Struct, frozen=True):
     """Is what a model's source says. `document`: compact JSON. `concurrency`: N of `@concurrent(max=N)`, 1 of a bare
-    one, None without it. `notes`: what works but deserves a look, each `file.py:12: ...`."""
+    one, None without it. `notes`: what works but deserves a look, each `file.py:12: ...`. `synchronous`: where the
+    function that is called stands, `file.py:12`; None of an async one, or where no source was read."""
 
     document: bytes
     concurrency: int | None
     notes: tuple[Note, ...]
+    synchronous: str | None = None
 
 
 def describe(
@@ -53,27 +56,33 @@ def describe(
     sources = Sources(source, python=python)
     notes: list[Note] = []
     slots: int | None = None
+    called: TargetFunction | None = None
     handlers: dict[bool, Handler] = {}
     for reference, training in ((predict, False), (train, True)):
         if reference is None:
             continue
         try:
-            handlers[training], found = _handler(
+            handlers[training], target = _handler(
                 sources,
                 reference,
                 notes,
                 train=training,
-                python=python,
                 none_default=none_default,
                 where=named.get(reference, reference),
             )
+            slots = slots if training else concurrency(sources, target, python=python)
         except RecursionError:
             raise too_deep(reference.partition(":")[0]) from None
-        slots = slots if training else found
+        called = called or target
     notes += sources.notes
     notes += shadowed(source)
     document = encode_document(predict=handlers.get(False), train=handlers.get(True), version=version)
-    return Described(document=document, concurrency=slots, notes=tuple(dict.fromkeys(notes)))
+    return Described(
+        document=document,
+        concurrency=slots,
+        notes=tuple(dict.fromkeys(notes)),
+        synchronous=None if called is None or isinstance(called.node, ast.AsyncFunctionDef) else called.at,
+    )
 
 
 def _handler(
@@ -82,10 +91,9 @@ def _handler(
     notes: list[Note],
     *,
     train: bool,
-    python: tuple[int, int],
     none_default: NoneDefault,
     where: str,
-) -> tuple[Handler, int | None]:
+) -> tuple[Handler, TargetFunction]:
     target = find_target(sources, reference, train=train, where=where)
     notes += target.notes
     notes += [
@@ -115,4 +123,4 @@ def _handler(
         output=output,
         streaming=streaming and not train,
     )
-    return handler, None if train else concurrency(sources, target, python=python)
+    return handler, target

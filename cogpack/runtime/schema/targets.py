@@ -29,6 +29,11 @@ class TargetFunction(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     module: Module
     notes: tuple[Note, ...] = ()
 
+    @property
+    def at(self) -> str:
+        """Its file and line."""
+        return f"{self.place.path}:{self.node.lineno}"
+
 
 def find_target(sources: Sources, reference: str, *, train: bool, where: str) -> TargetFunction:
     """Find the function that coglet calls for a reference, or raise an `InputError`. `where`: what messages about the
