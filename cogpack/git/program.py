@@ -62,6 +62,7 @@ _LACKING = pattern(
     r"(?: sha1 file of \S+)? ['(]?([0-9a-f]{7,64})\b"
 )
 """What is said of an object that others of a repository name: of the server's, behind "remote:", else of our copy."""
+_HUNG_UP = "the remote end hung up"
 _TRANSPORT = pattern(r"transport '(.*)' not allowed")
 
 
@@ -175,6 +176,7 @@ def translated(error: GitFailedError, url: str) -> CogpackError:
     lines = [line.strip() for line in error.said.splitlines() if line.strip()]
     told = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ssh:"))] or lines
     told = [line for line in told if line.startswith("remote: fatal:")] or told  # what this git says only follows
+    told = [line for line in told if _HUNG_UP not in line] or told  # which is never why
     told = [line for line in lines if _REFUSED.search(line)] or told  # as ssh says it, before git's own words
     first = re.sub(r"^(?:remote: )?(?:fatal: |error: )?", "", told[-1] if told else "git failed without a word")[:300]
     first = "".join(char if char.isprintable() else " " for char in first)
@@ -193,8 +195,10 @@ def translated(error: GitFailedError, url: str) -> CogpackError:
         return InputError(f"{url}: there is no such repository: {first}", next_step="correct the address")
     lacking = [(line.startswith("remote:"), found[1]) for line in lines if (found := _LACKING.search(line))]
     if lacking and not any(of_server for of_server, _ in lacking):
+        # By ssh, what the server's git says comes without a mark, and either hangs up when the other one ends.
+        either = "the server's repository, or in " if _HUNG_UP in error.said else ""
         return MismatchError(
-            f"{url}: git can't read {lacking[0][1]} in the copy of the repository: {first}",
+            f"{url}: git can't read {lacking[0][1]} in {either}the copy of the repository: {first}",
             next_step="run cogpack cache clean, then try again; if it comes back, the server's repository is damaged",
         )
     if oid := next((oid for of_server, oid in lacking if of_server), None):

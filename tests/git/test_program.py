@@ -51,3 +51,17 @@ def test_what_our_own_copy_lacks_is_not_said_of_the_server(said: str) -> None:
     error = translated(GitFailedError(said), "https://git.test/tools.git")
     assert isinstance(error, MismatchError)
     assert error.message.startswith("https://git.test/tools.git: git can't read 0562c27 in the copy of the repository")
+
+
+def test_by_ssh_what_either_side_lacks_is_not_said_of_one() -> None:
+    """As git 2.39 has it of `--depth=2`, where upload-pack itself reads the commits."""
+    said = (
+        "error: Could not read 0562c27\nfatal: unable to parse commit 0562c27\n"
+        "fatal: the remote end hung up unexpectedly\n"
+    )
+    error = translated(GitFailedError(said), "ssh://git.test/tools.git")
+    assert isinstance(error, MismatchError)
+    assert error.message == (
+        "ssh://git.test/tools.git: git can't read 0562c27 in the server's repository, or in the copy of the "
+        "repository: unable to parse commit 0562c27"
+    )
