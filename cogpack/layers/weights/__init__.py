@@ -2,5 +2,5 @@
 
 `arrangement`: weights in layers · `pieces`: one model file into many · `safetensors`, `shards`, `gguf`: along tensors ·
 `opaque`: into pieces that are joined at start · `join_document`: which these are, of an image · `remote`: files of
-servers · `probe`: what zstd would leave · `complete`: what a loader would miss.
+servers · `probe`: what zstd would leave · `complete`: what a loader would miss, `gguf_end` of it.
 """

@@ -87,12 +87,17 @@ def unsound(files: Mapping[str, LocalFile]) -> Iterator[Note]:
 
 
 def _fault(name: str, file: LocalFile) -> str | None:
+    from cogpack.layers.weights.gguf_end import cut_off
     from cogpack.layers.weights.pieces import read_local
 
     if name.endswith(".gguf"):
         with file.buffered() as stream:
             found = stream.read(4)
-        return None if found == b"GGUF" else f"not a GGUF file: {'it is empty' if not found else 'it begins otherwise'}"
+            if found == b"GGUF":
+                stream.seek(0)
+                why = cut_off(stream, file.size)
+                return f"not a whole GGUF file: {why}" if why else None
+        return f"not a GGUF file: {'it is empty' if not found else 'it begins otherwise'}"
     if name.endswith(".safetensors"):
         try:
             read_local("tensor", file)

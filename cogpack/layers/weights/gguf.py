@@ -23,15 +23,15 @@ _MAX_TENSORS = 100_000
 _MAX_PAIRS = 65_536
 _MAX_TEXTS = 2_000_000
 _MAX_ALIGNMENT = 65_536
-_DEFAULT_ALIGNMENT = 32
-_MAX_RANK = 4
-_ALIGNMENT = "general.alignment"
+DEFAULT_ALIGNMENT = 32
+MAX_RANK = 4
+ALIGNMENT = "general.alignment"
 _SPLIT_NUMBER, _SPLIT_COUNT, _SPLIT_TENSORS = "split.no", "split.count", "split.tensors.count"
 _U16, _U32, _I32, _STRING, _ARRAY = 2, 4, 5, 8, 9
-_WIDTHS = {0: 1, 1: 1, _U16: 2, 3: 2, _U32: 4, _I32: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+WIDTHS = {0: 1, 1: 1, _U16: 2, 3: 2, _U32: 4, _I32: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 """Bytes of the values of each type but strings and arrays."""
 
-_TYPES = {
+TYPES = {
     0: ("F32", 1, 4),
     1: ("F16", 1, 2),
     2: ("Q4_0", 32, 18),
@@ -135,7 +135,7 @@ def read_gguf(stream: BinaryIO, size: int, *, where: str) -> GgufHeader:
             cursor.fail(f"the key {key[:100]!r} stands twice")
         values[key] = cursor.value(key)
     split = _split(values, cursor)
-    alignment = _integer(values, _ALIGNMENT, _U32, cursor) if _ALIGNMENT in values else _DEFAULT_ALIGNMENT
+    alignment = _integer(values, ALIGNMENT, _U32, cursor) if ALIGNMENT in values else DEFAULT_ALIGNMENT
     if not 1 <= alignment <= _MAX_ALIGNMENT or alignment & (alignment - 1):
         cursor.fail(f"an alignment of {alignment}")
     tensors = _tensors(cursor, count, alignment)
@@ -175,7 +175,7 @@ def make_gguf_header(
 
 def alignment_of(header: GgufHeader) -> list[Pair]:
     """Give the pair that says how `header`'s file is aligned, if it says so."""
-    return [pair for pair in header.pairs if pair.key == _ALIGNMENT]
+    return [pair for pair in header.pairs if pair.key == ALIGNMENT]
 
 
 class _Cursor:
@@ -221,16 +221,16 @@ class _Cursor:
     def value(self, key: str) -> bytes:
         kind = self.number(4)
         head = _number(kind, 4)
-        if kind in _WIDTHS:
-            return head + self.take(_WIDTHS[kind])
+        if kind in WIDTHS:
+            return head + self.take(WIDTHS[kind])
         if kind == _STRING:
             return head + self._string()
         if kind != _ARRAY:
             self.fail(f"the key {key[:100]!r} has a value of type {kind}")
         items, length = self.number(4), self.number(8)
         head += _number(items, 4) + _number(length, 8)
-        if items in _WIDTHS:
-            return head + self.take(length * _WIDTHS[items])
+        if items in WIDTHS:
+            return head + self.take(length * WIDTHS[items])
         if items != _STRING:
             self.fail(f"the key {key[:100]!r} has an array of type {items}")
         self._texts += length
@@ -263,13 +263,13 @@ def _tensor(cursor: _Cursor, name: str, before: int, alignment: int) -> GgufTens
     """Read one tensor; `before`: where the bytes of the one before end."""
     shown = f"tensor {name[:100]!r}"
     rank = cursor.number(4)
-    if rank > _MAX_RANK:
+    if rank > MAX_RANK:
         cursor.fail(f"{shown} has {rank} dimensions")
     shape = tuple(cursor.number(8) for _ in range(rank))
     number = cursor.number(4)
-    if number not in _TYPES:
+    if number not in TYPES:
         cursor.fail(f"{shown} has the unknown type {number}")
-    dtype, values, width = _TYPES[number]
+    dtype, values, width = TYPES[number]
     if (shape[0] if shape else 1) % values:
         cursor.fail(f"{shown} has rows of {shape[0] if shape else 1} values, {dtype} comes in blocks of {values}")
     size = math.prod(shape) // values * width

@@ -1,6 +1,8 @@
 """Weights of which something is missing are told of, and those that are whole are not."""
 
+import io
 import json
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from support.safetensors_files import made
 
 from cogpack.layers.content import LocalFile
 from cogpack.layers.weights.complete import incomplete, unsound
+from cogpack.layers.weights.gguf_end import cut_off
 from cogpack.notes import Code
 
 
@@ -84,6 +87,15 @@ def test_data_that_counts_is_no_weights() -> None:
     assert told({"train-00000-of-00005.parquet": b"", "a-00001-of-00002.txt": b""}) == []
 
 
+GGUF = gguf_files.made(
+    [("a", "F32", [9]), ("b", "Q8_0", [2, 3])],
+    pairs={"t": ["", "token", "x" * 300], "n": 7, "f": [0.5, 1.0], "s": "text", "yes": True},
+    alignment=64,
+)
+GGUF = GGUF[: len(GGUF) - 64 + 2 * 3 * 34 % 64]
+"""Without the zeros behind the last tensor, which not all have."""
+
+
 @pytest.mark.parametrize(
     ("name", "data", "why"),
     [
@@ -92,7 +104,12 @@ def test_data_that_counts_is_no_weights() -> None:
         ("m.safetensors", b"", "not a sound safetensors file: a header of 0 bytes in a file of 0"),
         ("m.safetensors", made([("a", "U8", [9])])[:-1], "not a sound safetensors file: tensors of 9 bytes, data of 8"),
         ("m.safetensors", b"<!DOCTYPE html>", "not a sound safetensors file: a header of"),
-        ("m.gguf", gguf_files.made([("a", "F32", [9])]), None),
+        ("m.gguf", GGUF[:-1], f"not a whole GGUF file: {len(GGUF) - 1} bytes, and its tensors take {len(GGUF)}"),
+        ("m.gguf", GGUF[:200], "not a whole GGUF file: it ends in its header"),
+        ("m.gguf", GGUF[:9], "not a whole GGUF file: it ends in its header"),
+        ("m.gguf", GGUF + b"more", None),
+        ("m.gguf", GGUF[:4] + struct.pack("<I", 9) + GGUF[8:-1], None),
+        ("m.gguf", GGUF, None),
         ("m.safetensors", made([("a", "U8", [9])]), None),
         ("m.safetensors", made([("a", "U8", [9])]).replace(b'"U8"', b'"U9"'), None),
         ("m.bin", b"", None),
@@ -105,3 +122,15 @@ def test_a_file_that_is_not_what_its_name_says_is_named(
     found = list(unsound({f"sub/{name}": LocalFile.of(tmp_path / name)}))
     assert [note.text.startswith(f"sub/{name}: {why}") for note in found] == ([True] if why else [])
     assert {note.code for note in found} <= {Code.UNSOUND_WEIGHTS}
+
+
+def test_a_gguf_file_that_ends_anywhere_before_its_end_is_told() -> None:
+    for size in range(4, len(GGUF)):
+        assert cut_off(io.BytesIO(GGUF[:size]), size), size
+    assert cut_off(io.BytesIO(GGUF), len(GGUF)) is None
+
+
+def test_a_gguf_header_longer_than_is_read_at_once_is_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogpack.layers.weights.gguf_end._FIRST", 32)
+    assert cut_off(io.BytesIO(GGUF), len(GGUF)) is None
+    assert cut_off(io.BytesIO(GGUF[:-1]), len(GGUF) - 1)

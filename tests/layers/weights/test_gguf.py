@@ -16,7 +16,7 @@ from support.gguf_files import contents, entry, files, made, raw, text
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.tar import read as read_content
-from cogpack.layers.weights.gguf import _TYPES, MAX_HEADER, GgufHeader, read_gguf
+from cogpack.layers.weights.gguf import MAX_HEADER, TYPES, GgufHeader, read_gguf
 from cogpack.layers.weights.pieces import Piece, split_gguf
 
 KiB = 1024
@@ -37,7 +37,7 @@ def bytes_of(piece: Piece, data: bytes) -> bytes:
 
 def test_types_are_those_of_the_reference_package() -> None:
     known = {int(kind): (kind.name, *size) for kind, size in gguf.GGML_QUANT_SIZES.items()}
-    assert {number: found for number, found in known.items() if number in _TYPES} == _TYPES
+    assert {number: found for number, found in known.items() if number in TYPES} == TYPES
 
 
 @pytest.mark.slow
