@@ -105,21 +105,23 @@ class Session:
         self.making = RLock()
         self._closing = ExitStack()
         if self.environment.get("COG_CA_CERT"):
-            self.environment["SSL_CERT_FILE"] = self._authorities()
+            self.environment |= self._authorities()
         place = chosen_place(settings.cache, self.environment, self.progress.note)
         self.kept = Kept(place, self.progress.note)
         self.homes: tuple[Reference, ...] = ()
         """Repositories that an act pushes to: they may have what was made for an earlier push, and nobody else has."""
 
-    def _authorities(self) -> str:
-        """Write down whose certificates count, for us and for the programs that we start."""
+    def _authorities(self) -> dict[str, str]:
+        """Write down whose certificates count, for us and for the programs that we start; git may be told of others."""
         from cogpack.http.cog_authorities import merged
 
-        text = merged(self.environment)
-        file = self._closing.enter_context(NamedTemporaryFile(prefix="cogpack-", suffix=".pem"))  # noqa: SIM115
-        file.write(text)
-        file.flush()
-        return file.name
+        found = {}
+        for name, text in merged(self.environment).items():
+            file = self._closing.enter_context(NamedTemporaryFile(prefix="cogpack-", suffix=".pem"))  # noqa: SIM115
+            file.write(text)
+            file.flush()
+            found[name] = file.name
+        return found
 
     @_once
     def http(self) -> "Http":

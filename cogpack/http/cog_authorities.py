@@ -16,10 +16,14 @@ _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 _LIMIT = 4 * 1024 * 1024
 
 
-def merged(environment: Mapping[str, str]) -> bytes:
-    """Give all authorities that count now, in PEM format: those of `VARIABLE`, and those that count without it."""
-    base = bundle(environment) or Path(certifi.where())
-    return b"\n".join([base.read_bytes(), *(text.encode() for text in _named(environment[VARIABLE].strip()))])
+def merged(environment: Mapping[str, str]) -> dict[str, bytes]:
+    """Give all authorities that count now, in PEM format, by the variables that name those that count without
+    `VARIABLE`: all programs read `SSL_CERT_FILE`, and git another one in its place, where that is set."""
+    files = {"SSL_CERT_FILE": bundle(environment) or Path(certifi.where())}
+    if (git := environment.get("GIT_SSL_CAINFO")) and Path(git).is_file():
+        files["GIT_SSL_CAINFO"] = Path(git)
+    more = [text.encode() for text in _named(environment[VARIABLE].strip())]
+    return {name: b"\n".join([file.read_bytes(), *more]) for name, file in files.items()}
 
 
 def _named(value: str) -> Iterator[str]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from cogpack.config import Isolation
 from cogpack.disk import UNFINISHED, write_whole, writing
 from cogpack.errors import InputError
+from cogpack.http.authorities import bundle as authorities
+from cogpack.http.proxies import Proxies
 from cogpack.notes import Code, Note
 from cogpack.planning.proot import find_proot
 from cogpack.progress import Cancellation
@@ -24,6 +26,7 @@ from cogpack.running.options import ContainerOptions, Port
 from cogpack.running.root_tree import kept_tree, kept_trees
 from cogpack.runtime import contract
 from cogpack.sandbox.guest import Bind, Command, Guest
+from cogpack.sandbox.outside import Outside, outside
 from cogpack.sandbox.run import Streams
 from cogpack.sandbox.rungs.choice import Findings, Rung
 from cogpack.sandbox.trees.directories import remove_tree
@@ -105,7 +108,8 @@ def open_container(
         if options.caches and not options.isolated and rung is not Rung.CHROOT:
             binds += kept_caches(session, bundle.repository, stored.root, user, bundle.environment, owned=owned)
         binds += more
-        environment = dict(bundle.environment)
+        network = _outside(session, bundle)
+        environment = {**network.variables, **bundle.environment}
         if gpus is not None:
             binds += gpus.binds
             environment = gpus.with_image(environment)
@@ -115,7 +119,7 @@ def open_container(
             rung,
             owners=None,
             binds=binds,
-            standins=gpus.links if gpus else (),
+            standins=(*network.standins, *(gpus.links if gpus else ())),
             lower=lower,
             proot=find_proot(session, mirror, root, place / "proot") if rung is Rung.PROOT else None,
             emulator=_emulator(session, mirror, place / "emulator") if emulated else None,
@@ -158,6 +162,19 @@ def gpus_of(session: Session, bundle: Bundle, options: ContainerOptions) -> Gpus
     else:
         session.progress.note(Note(Code.NO_GPU, f"{bundle.name} wants a GPU, and this machine has none: run without"))
     return found
+
+
+def _outside(session: Session, bundle: Bundle) -> Outside:
+    """Say how programs reach the outside where that takes more than on other machines: by a proxy, or believing
+    `COG_CA_CERT`. The password of a proxy is for no image that others may have made."""
+    proxies = Proxies.from_environment(session.environment)
+    named = [proxy for proxy in (proxies.https, proxies.http) if proxy is not None]
+    if not named and not session.environment.get("COG_CA_CERT"):
+        return Outside({})
+    given = session.environment
+    if bundle.project is None and any(proxy.login for proxy in named):
+        given = {}
+    return outside(given, authorities(session.environment))
 
 
 def _emulator(session: Session, mirror: str | None, place: Path) -> Path:

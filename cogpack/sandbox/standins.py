@@ -72,13 +72,18 @@ Dir::Cache::archives "/{RUNTIME}/archives";
 Dpkg::Options {{"--force-unsafe-io"; "--log=/{RUNTIME}/log/dpkg.log";}};
 """
 
-DEBIAN: tuple[StandIn, ...] = (
-    *(Directory(f"{RUNTIME}/{name}") for name in ("log", "archives/partial")),
-    File(f"{RUNTIME}/apt.conf", _APT.encode()),
-    File("usr/sbin/policy-rc.d", b"#!/bin/sh\nexit 101\n", 0o755),
-)
-"""For steps that install packages: apt keeps logs and archives out of the tree where `APT_CONFIG` names its settings,
-and no package starts a service (policy-rc.d, Debian's `invoke-rc.d`)."""
+
+def debian(authorities: str | None) -> tuple[StandIn, ...]:
+    """Give what steps that install packages see: apt keeps logs and archives out of the tree where `APT_CONFIG` names
+    its settings, and believes `authorities`, a file there; no package starts a service (policy-rc.d, Debian's
+    `invoke-rc.d`)."""
+    settings = _APT + (f'Acquire::https::CaInfo "{authorities}";\n' if authorities else "")
+    return (
+        *(Directory(f"{RUNTIME}/{name}") for name in ("log", "archives/partial")),
+        File(f"{RUNTIME}/apt.conf", settings.encode()),
+        File("usr/sbin/policy-rc.d", b"#!/bin/sh\nexit 101\n", 0o755),
+    )
+
 
 _NUMBERS = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 

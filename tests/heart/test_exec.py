@@ -77,6 +77,16 @@ def test_a_project_begins_with_exec_before_it_has_a_model(project: Project) -> N
     )
 
 
+def test_programs_are_told_of_a_proxy_that_reads_along(project: Project) -> None:
+    """And of nothing where there is none: a container is then as it is elsewhere."""
+    words = ("exec", "sh", "-c", 'echo "$https_proxy" "$no_proxy"; [ -z "$SSL_CERT_FILE" ] || cat "$SSL_CERT_FILE"')
+    assert ok(project.cogpack(*words)).out == " \n"
+    text = "-----BEGIN CERTIFICATE-----\nours\n-----END CERTIFICATE-----\n"
+    done = ok(project.cogpack(*words, COG_CA_CERT=text, HTTPS_PROXY="http://127.0.0.1:9"))
+    assert done.out.startswith("http://127.0.0.1:9 localhost,127.0.0.1,::1\n")
+    assert done.out.endswith(text)
+
+
 @pytest.mark.slow
 def test_what_is_written_in_the_project_stays_and_nothing_else_does(project: Project) -> None:
     ok(project.cogpack("lock"))
@@ -164,6 +174,14 @@ def test_an_image_of_a_registry_or_a_layout_has_its_own_files(world: World, proj
         done = ok(world.cogpack("exec", "--of", image, "sh", "-c", "ls /src; touch /src/lost"))
         assert "predict.py" in done.out
     assert "lost" not in ok(world.cogpack("exec", "--of", project.target(), "ls", "/src")).out
+
+
+@pytest.mark.slow
+def test_a_strangers_image_is_told_of_no_proxy_with_a_password(world: World, project: Project) -> None:
+    ok(project.cogpack("build", "-o", "../layout"))
+    words = ("exec", "--of", str(world.directory / "layout"), "sh", "-c", 'echo "[$HTTP_PROXY]"')
+    for proxy, told in (("http://user:word@127.0.0.1:9", ""), ("http://127.0.0.1:9", "http://127.0.0.1:9")):
+        assert ok(world.cogpack(*words, HTTP_PROXY=proxy)).out == f"[{told}]\n"
 
 
 @pytest.mark.slow

@@ -201,6 +201,18 @@ def test_authorities_that_cog_is_told_of_count_beside_the_others(
     assert not file.exists()
 
 
+def test_git_believes_them_beside_authorities_of_its_own(
+    authority: CA, environment: dict[str, str], tmp_path: Path
+) -> None:
+    company = CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "git.pem"))
+    given = {"GIT_SSL_CAINFO": str(tmp_path / "git.pem"), "COG_CA_CERT": company.cert_pem.bytes().decode()}
+    with Session(Settings(environment=environment | given)) as session:
+        believed = Path(session.environment["GIT_SSL_CAINFO"]).read_bytes()
+    assert authority.cert_pem.bytes().strip() in believed
+    assert company.cert_pem.bytes().strip() in believed
+
+
 @pytest.mark.parametrize("value", ["/nowhere/at/all", "x" * 5000, "-----BEGIN nothing", "%", "/"])
 def test_a_value_that_is_no_authority_is_an_error_of_its_variable(value: str, environment: dict[str, str]) -> None:
     with pytest.raises(InputError, match="COG_CA_CERT"):

@@ -13,7 +13,7 @@ from cogpack.sandbox import kernel
 from cogpack.sandbox.guest import Bind, Command, Guest
 from cogpack.sandbox.rungs.choice import Rung
 from cogpack.sandbox.rungs.proot import Proot, through_loader, without_colon
-from cogpack.sandbox.standins import DEBIAN, Copy
+from cogpack.sandbox.standins import Copy, debian
 from cogpack.sandbox.trees.owners import Owners
 from cogpack.sandbox.users import find_user
 
@@ -81,7 +81,7 @@ def kept(tree: Path) -> dict[str, tuple[int, int, int]]:
 @EVERY_RUNG
 def test_a_run_leaves_the_tree_as_it_was(tree: Path, rung: Rung) -> None:
     before = kept(tree)
-    ran = run_once(tree, rung, "cat /etc/hosts /usr/sbin/policy-rc.d; ls /run/cogpack", standins=DEBIAN)
+    ran = run_once(tree, rung, "cat /etc/hosts /usr/sbin/policy-rc.d; ls /run/cogpack", standins=debian(None))
     assert "the image's own" not in ran.output
     assert "exit 101" in ran.output
     assert "apt.conf" in ran.output

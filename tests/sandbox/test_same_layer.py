@@ -13,7 +13,7 @@ from cogpack.layers.entry import Directory, File, HardLink, Symlink, Whiteout
 from cogpack.sandbox.capture.capture import Captured, capture
 from cogpack.sandbox.capture.snapshot import Snapshot
 from cogpack.sandbox.rungs.choice import Rung
-from cogpack.sandbox.standins import DEBIAN
+from cogpack.sandbox.standins import debian
 from cogpack.sandbox.trees.directories import remove_tree
 from cogpack.sandbox.trees.laid import Tree
 from cogpack.sandbox.trees.lay import Archive, lay
@@ -104,7 +104,7 @@ def layer(place: Path, archive: bytes, rung: Rung, programs: Path) -> list[Told]
     tree: Tree = lay(place, [Archive("programs", lambda: [archive])], owned=not rung.one_user)
     before = Snapshot.of(tree.root)
     try:
-        with guest(tree.root, rung, owners=tree.owners, standins=DEBIAN) as started:
+        with guest(tree.root, rung, owners=tree.owners, standins=debian(None)) as started:
             ran = run(started, SCRIPT)
         assert (ran.status, ran.output) == (0, "")
         return told(capture(tree, before), programs)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cogpack.errors import InputError
-from cogpack.sandbox.standins import DEBIAN, MOUNT_POINTS, Copy, Directory, File, Link, StandIns, make_aside, remove
+from cogpack.sandbox.standins import MOUNT_POINTS, Copy, Directory, File, Link, StandIns, debian, make_aside, remove
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def seen(root: Path) -> dict[str, tuple[int, ...]]:
 
 
 ALL = (
-    *(*MOUNT_POINTS, Directory("run/cogpack"), *DEBIAN, File("etc/hosts", b"ours", 0o600)),
+    *(*MOUNT_POINTS, Directory("run/cogpack"), *debian(None), File("etc/hosts", b"ours", 0o600)),
     Copy("srv/copy", partial(BytesIO, b"ours"), 0o444),
     *(File("etc/resolv.conf", b"ours"), Link("dev/fd", "/proc/self/fd"), Directory("src")),
 )

@@ -23,6 +23,7 @@ from cogpack.sandbox.capture.dropped import Dropped
 from cogpack.sandbox.capture.secrets import find_secrets, without_secrets
 from cogpack.sandbox.capture.snapshot import Snapshot
 from cogpack.sandbox.guest import Command, Guest
+from cogpack.sandbox.outside import outside
 from cogpack.sandbox.rungs.choice import Findings, Rung, choose_for, probe
 from cogpack.sandbox.rungs.proot import Proot
 from cogpack.sandbox.trees.directories import remove_tree
@@ -37,9 +38,6 @@ _NAMED = 4
 PROCESSES = 10_000
 """At a time: more than compilers take on hundreds of cores, and what a machine survives."""
 _NOT_HERE = "install it by apt-get in build.run, where there is a network, or choose a base that has it (cogpack.base)"
-_AUTHORITIES = f"{standins.RUNTIME}/authorities.pem"
-_READ_AUTHORITIES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
-"""Variables by which OpenSSL, curl, requests, pip and git are told."""
 
 _NAMES = """
 mkdir -p /usr/local/bin /usr/local/lib/python{python}
@@ -106,12 +104,10 @@ def _run_all(
     if steps.python:
         names = _NAMES.format(venv=contract.VENV, launcher=LAUNCHER, python=steps.python)
         numbered.insert(0, (0, RunStep(command=names)))
-    environment = {**runner.proxies, **steps.environment, "APT_CONFIG": standins.APT_CONFIG}
+    given = outside(runner.proxies, runner.authorities)
+    environment = {**given.variables, **steps.environment, "APT_CONFIG": standins.APT_CONFIG}
     limits = Limits(seconds=runner.limits.time, idle=runner.limits.idle, size=runner.limits.size, processes=PROCESSES)
-    laid = [*standins.DEBIAN]
-    if runner.authorities is not None:
-        laid.append(standins.File(_AUTHORITIES, runner.authorities.read_bytes()))
-        environment = dict.fromkeys(_READ_AUTHORITIES, f"/{_AUTHORITIES}") | environment
+    laid = [*standins.debian(given.authorities), *given.standins]
     if steps.debs:
         laid.append(standins.Directory(DEBS))
         laid += [standins.Copy(f"{DEBS}/{deb.name}.deb", deb.locate().open) for deb in steps.debs]
