@@ -1,6 +1,7 @@
 """What lies below an image's wheels is decided: base and interpreter, and the compilers that builds have over these."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 
 import msgspec
@@ -22,6 +23,7 @@ from cogpack.locking.wheels.torch_cuda import check_torch, foreseen_cuda
 from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.resolve.base_image import BaseFiles
+from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.wheels.target import TargetPython
 from cogpack.session import Session
 
@@ -130,7 +132,8 @@ class _Bases:
         compiler = BuildCompiler(
             base,
             own=self.interpreter is None,
-            kept=kept,
+            kept=None if self._asked.upgrade_system else kept,
+            snapshot=Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC)),
             compiler=self._unasked.compiler_packages,
             decide=lambda wanted: self._decide(config, kept=base, archives=archives, compiler=wanted, building=True),
         )

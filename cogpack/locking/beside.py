@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from cogpack.config import Config
-from cogpack.lockfile.base_kinds import DebianBase, DebianRelease
+from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease
 from cogpack.locking.asked_base import named_packages
 from cogpack.locking.maintainer_scripts import left_to_dpkg
 from cogpack.resolve.debs.archives.archive import Archive, debian_archives, locked_archive
@@ -15,6 +15,13 @@ from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.names.renamed import answering
 from cogpack.resolve.debs.over.resolver import ImagePackages, resolve_over
 from cogpack.session import Session
+
+
+def more_is_of(base: Base, below: Base, snapshot: Snapshot | None) -> bool:
+    """Tell whether what `base` has more than `below` is of the time that is asked for, if one is."""
+    before = (*(below.releases if isinstance(below, DebianBase) else ()), *below.system_packages.releases)
+    new = [release for release in base.system_packages.releases if release not in before]
+    return snapshot is None or snapshot.is_that_of(new)
 
 
 def lay_beside(

@@ -7,7 +7,9 @@ import msgspec
 
 from cogpack.lockfile import Decisions, LockedBuild
 from cogpack.lockfile.base_kinds import Base, DebianBase, SystemPackages
+from cogpack.locking.beside import more_is_of
 from cogpack.locking.missing_packages import installed_of
+from cogpack.resolve.debs.archives.snapshot import Snapshot
 
 _PACKAGES = ("gcc", "g++", "make")
 
@@ -15,7 +17,8 @@ _PACKAGES = ("gcc", "g++", "make")
 class BuildCompiler:
     """Decides the packages, over a `base` that stays as it is. `own`: the base's Python is the image's, and where it is
     Debian's its headers are a package; `compiler`: what the base has of one unasked; `kept`: a lock that may have
-    both; `decide`: gives `base` with packages beside it."""
+    both, None where they are to be newer; `snapshot`: the time that they are of; `decide`: gives `base` with packages
+    beside it."""
 
     def __init__(
         self,
@@ -24,12 +27,14 @@ class BuildCompiler:
         own: bool,
         compiler: Sequence[str],
         kept: Decisions | None,
+        snapshot: Snapshot | None,
         decide: Callable[[Sequence[str]], Base],
     ) -> None:
         self._base = base
         self._own = own
         self._compiler = compiler
         self._kept = kept
+        self._snapshot = snapshot
         self._decide = decide
         self._found: Base | None = None
 
@@ -51,7 +56,9 @@ class BuildCompiler:
     def _decided(self) -> Base:
         kept, base = self._kept, self._base
         if kept and kept.build_compiler and kept.base == base:
-            return msgspec.structs.replace(base, system_packages=kept.build_compiler)
+            before = msgspec.structs.replace(base, system_packages=kept.build_compiler)
+            if more_is_of(before, base, self._snapshot):
+                return before
         return self._decide(tuple(dict.fromkeys((*self._compiler, *self._wanted()))))
 
     def _wanted(self) -> Sequence[str]:

@@ -15,6 +15,7 @@ from cogpack.lockfile import Decisions, LockedToolkit
 from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.locking.archives import read_archives
 from cogpack.locking.asked_base import is_left, named_packages
+from cogpack.locking.beside import more_is_of
 from cogpack.project import Project
 from cogpack.resolve.debs.archives.archive import Archive, locked_archive
 from cogpack.resolve.debs.archives.snapshot import Snapshot
@@ -106,7 +107,7 @@ def decide_toolkit(
     decide = partial(decide, more, archives=archives, instead={compilers[0]: compilers[1:]})
     if config.pack.cuda_toolkit == "image":
         with_it = decide(kept=before, upgrade_system=upgrade_system)
-    elif kept and kept.base == base and _has(before, base, more, archives, snapshot):
+    elif not upgrade_system and kept and kept.base == base and _has(before, base, more, archives, snapshot):
         with_it = before
     else:
         with_it = decide(kept=base, building=True)
@@ -134,9 +135,7 @@ def _has(base: Base, below: Base, config: Config, archives: Sequence[Archive], s
         return False
     if over.packages == below.system_packages.packages:  # nothing had to come
         return True
-    before = (*(below.releases if isinstance(below, DebianBase) else ()), *below.system_packages.releases)
-    new = [release for release in over.releases if release not in before]
-    return over.recommends == config.pack.recommends and (snapshot is None or snapshot.is_that_of(new))
+    return over.recommends == config.pack.recommends and more_is_of(base, below, snapshot)
 
 
 def _wheels(config: Config, cuda: str) -> str:

@@ -1,6 +1,7 @@
 """What is compiled has a compiler where it is built, over the base of the image, and the lock has it."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -9,9 +10,10 @@ from locking.test_deviations import wheel
 
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild
-from cogpack.lockfile.base_kinds import Base
+from cogpack.lockfile.base_kinds import Base, DebianRelease
 from cogpack.locking.build_compiler import BuildCompiler
 from cogpack.locking.wheels.building import compiling_base
+from cogpack.resolve.debs.archives.snapshot import Snapshot
 
 BASE = requested("libc6")
 WITH = requested("libc6", "gcc")
@@ -32,9 +34,12 @@ class Asked:
         return WITH
 
 
-def decided(base: Base = BASE, *, own: bool = True, kept: Decisions | None = None) -> tuple[BuildCompiler, Asked]:
+def decided(
+    base: Base = BASE, *, own: bool = True, kept: Decisions | None = None, snapshot: Snapshot | None = None
+) -> tuple[BuildCompiler, Asked]:
     asked = Asked()
-    return BuildCompiler(base, own=own, compiler=("g++",), kept=kept, decide=asked), asked
+    found = BuildCompiler(base, own=own, compiler=("g++",), kept=kept, snapshot=snapshot, decide=asked)
+    return found, asked
 
 
 def test_it_is_decided_once_and_only_if_something_was_compiled() -> None:
@@ -68,7 +73,8 @@ def test_over_an_image_of_a_registry_it_is_what_that_lacks(
         asked.append(compiler)
         return WITH
 
-    found = BuildCompiler(base, own=True, compiler=("g++",) if wanted else (), kept=None, decide=decide)
+    compiler = ("g++",) if wanted else ()
+    found = BuildCompiler(base, own=True, compiler=compiler, kept=None, snapshot=None, decide=decide)
     assert found.helps == bool(wanted)
     if wanted:
         assert found.base() == WITH
@@ -86,3 +92,19 @@ def test_the_one_of_the_lock_stays_as_long_as_the_base_does() -> None:
     moved, asked = decided(kept=msgspec.structs.replace(kept, base=requested("libc6", "zlib1g")))
     moved.base()
     assert len(asked.wanted) == 1
+
+
+@pytest.mark.parametrize(("day", "stays"), [(1, True), (2, False)])
+def test_the_one_of_the_lock_is_of_the_time_that_is_asked_for(day: int, *, stays: bool) -> None:
+    release = DebianRelease(
+        archive="debian",
+        suite="trixie",
+        date="2026-01-01T00:00:00Z",
+        sha256="0" * 64,
+        signed_by="0" * 40,
+        snapshot="20260101T000000Z",
+    )
+    packages = msgspec.structs.replace(WITH.system_packages, releases=(release,))
+    kept = Decisions(base=IMAGE, wheels=(WHEEL,), builds=(COMPILED,), build_compiler=packages, clashes=())
+    found, asked = decided(IMAGE, kept=kept, snapshot=Snapshot(datetime(2026, 1, day, tzinfo=UTC)))
+    assert (found.base().system_packages == packages, asked.wanted == []) == (stays, stays)

@@ -38,7 +38,9 @@ THERE = SystemPackages(present=tuple(Present(name, "1") for name in NAMES))
 LATER = msgspec.structs.replace(RELEASE, snapshot="20260201T000000Z")
 
 
-def stays(monkeypatch: pytest.MonkeyPatch, setting: str, packages: SystemPackages, base: Base = BASE) -> bool:
+def stays(
+    monkeypatch: pytest.MonkeyPatch, setting: str, packages: SystemPackages, base: Base = BASE, *, upgrade: bool = False
+) -> bool:
     monkeypatch.setattr(cuda_toolkit, "read_archives", lambda *_: ())
     config = parse_config(
         b'build: {gpu: true, python_version: "3.12"}\n'
@@ -51,7 +53,7 @@ def stays(monkeypatch: pytest.MonkeyPatch, setting: str, packages: SystemPackage
     project: Any = SimpleNamespace(config=config)
     anew = msgspec.structs.replace(before, glibc="2.0")
     found = cuda_toolkit.decide_toolkit(
-        session, project, base, "12.4", kept, lambda *_, **__: anew, upgrade_system=False
+        session, project, base, "12.4", kept, lambda *_, **__: anew, upgrade_system=upgrade
     )
     assert found.base in (before, anew)
     return found.base == before
@@ -78,3 +80,8 @@ def test_of_what_the_base_was_made_from_no_time_is_asked(monkeypatch: pytest.Mon
     packages = msgspec.structs.replace(LAID, releases=(LATER, RELEASE))
     assert stays(monkeypatch, "debian_snapshot: 2026-01-01", packages, base)
     assert not stays(monkeypatch, "debian_snapshot: 2026-01-01", packages)
+
+
+def test_upgrade_system_takes_it_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stays(monkeypatch, "recommends: true", LAID)
+    assert not stays(monkeypatch, "recommends: true", LAID, upgrade=True)
