@@ -154,6 +154,12 @@ def test_what_hosted_services_run_is_one_by_their_own_schema(begun: Path, ci: st
     assert subprocess.run([*command, path], check=False).returncode == 1
 
 
+def test_actions_of_others_are_pinned_by_commit_with_the_version_beside_it(begun: Path) -> None:
+    used = re.findall(r"uses: (.*)", (begun / FILES["github"]).read_text())
+    assert len(used) == 3
+    assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line) for line in used)
+
+
 def found(document: Any) -> list[dict[str, Any]]:
     if isinstance(document, list):
         return [one for item in document for one in found(item)]
