@@ -1,8 +1,6 @@
 """What lies below an image's wheels is decided: base and interpreter, and the compilers that builds have over these."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from functools import partial
 
 import msgspec
 
@@ -11,6 +9,7 @@ from cogpack.lockfile import Decisions, LockedInterpreter, Python
 from cogpack.lockfile.base_kinds import Base, RegistryBase
 from cogpack.locking.archives import read_archives
 from cogpack.locking.asked_base import is_asked_for
+from cogpack.locking.base_question import BaseQuestion
 from cogpack.locking.build_compiler import BuildCompiler
 from cogpack.locking.cuda_toolkit import decide_toolkit
 from cogpack.locking.decide_base import decide_base
@@ -20,10 +19,8 @@ from cogpack.locking.shared_base import read_shared_base
 from cogpack.locking.unasked import Unasked, foreseen, kept_with
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.torch_cuda import check_torch, foreseen_cuda
-from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.resolve.base_image import BaseFiles
-from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.wheels.target import TargetPython
 from cogpack.session import Session
 
@@ -84,58 +81,60 @@ class _Bases:
         self._asked = asked
         self._unasked = unasked
         self._kept = kept = kept_with(asked.kept, unasked)
-        self._platform = platform = Platform.parse(config.pack.platform)
         self._listed: list[BaseFiles] = []
-        self._decide = partial(
-            decide_base,
-            session,
-            platform=platform,
-            suite=suite,
-            listed=self._listed.append,
-            tools=unasked.tool_packages,
-        )
         if config.pack.cuda_toolkit:
             check_torch(project)
-        self._shared = read_shared_base(project)
+        self._question = BaseQuestion(
+            session=session,
+            config=config,
+            suite=suite,
+            shared=read_shared_base(project),
+            last=asked.last.base if asked.last else None,
+            listed=self._listed.append,
+            upgrade_system=asked.upgrade_system,
+            compiler=unasked.compiler_packages,
+            tools=unasked.tool_packages,
+        )
         before = kept.base if kept else None
         in_image = kept and kept.toolkit and kept.toolkit.packages is None and config.pack.cuda_toolkit == "image"
         if before is not None and in_image and is_asked_for(before, config, suite) and _is_settled(before, config):
             self.base = before  # with the compiler it is decided below
         else:
-            self.base = self._decide(
-                config,
-                kept=before,
-                shared=self._shared,
-                archives=read_archives(session, project, before),
-                last=asked.last.base if asked.last else None,
-                upgrade_system=asked.upgrade_system,
-                compiler=unasked.compiler_packages,
-            )
-        self.interpreter = decide_interpreter(session, config, platform, self.base, kept.interpreter if kept else None)
+            archives = read_archives(session, project, before)
+            self.base = decide_base(msgspec.structs.replace(self._question, archives=archives), before)
+        self.interpreter = decide_interpreter(
+            session, config, self._question.platform, self.base, kept.interpreter if kept else None
+        )
 
     def below(self, cuda: str | None) -> Below:
         session, project, kept = self._asked.session, self._asked.project, self._kept
         config, base = project.config, self.base
         python = self.interpreter.python if self.interpreter else base.own_python
         assert python is not None
-        target = TargetPython(python=python.minor, glibc=base.glibc, arch=self._platform.architecture)
+        target = TargetPython(python=python.minor, glibc=base.glibc, arch=self._question.platform.architecture)
         toolkit = None
         if config.pack.cuda_toolkit:
             last = self._asked.last
             cuda = cuda or (kept.toolkit.cuda if kept and kept.toolkit else foreseen_cuda(session, project, target))
-            laid = partial(self._decide, shared=self._shared, last=last.build_base if last else None)
-            upgrade_system = self._asked.upgrade_system
-            toolkit = decide_toolkit(session, project, base, cuda, kept, laid, upgrade_system=upgrade_system)
+            question = msgspec.structs.replace(self._question, last=last.build_base if last else None)
+            toolkit = decide_toolkit(question, project, base, cuda, kept)
         at_builds = toolkit.base if toolkit else base
         base = at_builds if config.pack.cuda_toolkit == "image" else base
-        archives = read_archives(session, project, base)
+        beside = msgspec.structs.replace(
+            self._question,
+            shared=None,
+            archives=read_archives(session, project, base),
+            last=None,
+            upgrade_system=False,
+            building=True,
+        )
         compiler = BuildCompiler(
             base,
             own=self.interpreter is None,
             kept=None if self._asked.upgrade_system else kept,
-            snapshot=Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC)),
+            snapshot=beside.snapshot,
             compiler=self._unasked.compiler_packages,
-            decide=lambda wanted: self._decide(config, kept=base, archives=archives, compiler=wanted, building=True),
+            decide=lambda wanted: decide_base(msgspec.structs.replace(beside, compiler=wanted), base),
         )
         return Below(
             kept=kept,

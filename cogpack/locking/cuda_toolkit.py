@@ -2,11 +2,6 @@
 compiler that this nvcc takes. From CUDA 13 on they are wheels of the index, which builds require; the image, and builds
 for an older CUDA, have them as Debian packages of NVIDIA's archive."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from functools import partial
-from typing import Protocol
-
 import msgspec
 
 from cogpack.config import AptArchive, Config
@@ -15,12 +10,12 @@ from cogpack.lockfile import Decisions, LockedToolkit
 from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.locking.archives import read_archives
 from cogpack.locking.asked_base import is_left, named_packages
+from cogpack.locking.base_question import BaseQuestion
 from cogpack.locking.beside import more_is_of
+from cogpack.locking.decide_base import decide_base
 from cogpack.project import Project
-from cogpack.resolve.debs.archives.archive import Archive, locked_archive
-from cogpack.resolve.debs.archives.snapshot import Snapshot
+from cogpack.resolve.debs.archives.archive import locked_archive
 from cogpack.resolve.debs.names.renamed import answering
-from cogpack.session import Session
 
 REPOSITORIES = "https://developer.download.nvidia.com/compute/cuda/repos"
 _KEY = "3bf863cc.pub"
@@ -60,21 +55,6 @@ _ARCHITECTURES: tuple[tuple[tuple[int, int], str], ...] = (
 ARCHITECTURES = "TORCH_CUDA_ARCH_LIST"
 
 
-class DecideBase(Protocol):
-    """Is `decide_base` with all that is the same of a base with the compiler and without."""
-
-    def __call__(
-        self,
-        config: Config,
-        *,
-        kept: Base | None,
-        archives: Sequence[Archive],
-        instead: Mapping[str, Sequence[str]],
-        upgrade_system: bool = ...,
-        building: bool = ...,
-    ) -> Base: ...
-
-
 class Toolkit(msgspec.Struct, frozen=True, kw_only=True):
     """Is the `base` with the compiler over it, and what the lock says of that."""
 
@@ -82,19 +62,10 @@ class Toolkit(msgspec.Struct, frozen=True, kw_only=True):
     locked: LockedToolkit
 
 
-def decide_toolkit(
-    session: Session,
-    project: Project,
-    base: Base,
-    cuda: str,
-    kept: Decisions | None,
-    decide: DecideBase,
-    *,
-    upgrade_system: bool,
-) -> Toolkit:
-    """Lay the compiler over `base`, which stays where builds alone have it. `kept`: what a lock has of both; `decide`:
-    a base anew."""
-    config = project.config
+def decide_toolkit(question: BaseQuestion, project: Project, base: Base, cuda: str, kept: Decisions | None) -> Toolkit:
+    """Lay the compiler over `base`, which stays where builds alone have it. `kept`: what a lock has of both;
+    `question`: that of the base."""
+    config = question.config
     compilers = _compilers(config, base, cuda)
     before = base
     if kept and kept.toolkit and kept.toolkit.cuda == cuda:
@@ -102,15 +73,23 @@ def decide_toolkit(
         compilers.sort(key=lambda name: name != pinned)
     wheels = _wheels(config, cuda)
     more = _with_toolkit(config, base, "" if wheels else cuda, compilers[0])
-    archives = read_archives(session, project, before, more)
-    snapshot = Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC))
-    decide = partial(decide, more, archives=archives, instead={compilers[0]: compilers[1:]})
-    if config.pack.cuda_toolkit == "image":
-        with_it = decide(kept=before, upgrade_system=upgrade_system)
-    elif not upgrade_system and kept and kept.base == base and _has(before, base, more, archives, snapshot):
+    archives = read_archives(question.session, project, before, more)
+    in_image, newer = config.pack.cuda_toolkit == "image", question.upgrade_system
+    question = msgspec.structs.replace(
+        question,
+        config=more,
+        archives=archives,
+        compiler=(),
+        instead={compilers[0]: compilers[1:]},
+        upgrade_system=newer and in_image,
+        building=not in_image,
+    )
+    if in_image:
+        with_it = decide_base(question, before)
+    elif not newer and kept and kept.base == base and _has(before, base, question):
         with_it = before
     else:
-        with_it = decide(kept=base, building=True)
+        with_it = decide_base(question, base)
     over = with_it.system_packages
     there = {deb.name for deb in over.packages} | {one.name for one in over.present}
     locked = LockedToolkit(
@@ -123,19 +102,20 @@ def decide_toolkit(
     return Toolkit(base=with_it, locked=locked)
 
 
-def _has(base: Base, below: Base, config: Config, archives: Sequence[Archive], snapshot: Snapshot | None) -> bool:
-    """Tell whether it has the packages of `config`, of these archives, and what it has more than `below` is of that
-    time and with what is recommended, where `config` has that."""
+def _has(base: Base, below: Base, question: BaseQuestion) -> bool:
+    """Tell whether it has the packages that are asked for, of these archives, and what it has more than `below` is of
+    that time and with what is recommended, where that is asked for."""
+    config = question.config
     over, own = base.system_packages, base.own_python
     packages = base.installed if isinstance(base, DebianBase) else over.packages
     there = {deb.name: deb.version for deb in packages} | {one.name: one.version for one in over.present}
     named = named_packages(config, own.minor if own else config.python_minor)
     named = [name for name in named if not is_left(name, there)]
-    if answering(named, there) is None or over.archives != tuple(map(locked_archive, archives)):
+    if answering(named, there) is None or over.archives != tuple(map(locked_archive, question.archives)):
         return False
     if over.packages == below.system_packages.packages:  # nothing had to come
         return True
-    return over.recommends == config.pack.recommends and more_is_of(base, below, snapshot)
+    return over.recommends == config.pack.recommends and more_is_of(base, below, question.snapshot)
 
 
 def _wheels(config: Config, cuda: str) -> str:

@@ -2,68 +2,52 @@
 archives."""
 
 import fnmatch
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Final
 
 import msgspec
 
-from cogpack.config import Config
 from cogpack.errors import InputError, UnavailableError
 from cogpack.images.ground import ground_of
 from cogpack.layers.debs.over.installed import DpkgDatabase, installed_names
 from cogpack.layers.debs.tree import Tree
-from cogpack.lockfile.base_kinds import DebianRelease, RegistryBase, SystemPackages, is_package_name
-from cogpack.locking.maintainer_scripts import left_to_dpkg
+from cogpack.lockfile.base_kinds import RegistryBase, SystemPackages, is_package_name
+from cogpack.locking.base_question import BaseQuestion
 from cogpack.locking.missing_packages import may_be_wanted
 from cogpack.notes import Code, Note
 from cogpack.resolve.base_image import BaseFiles
-from cogpack.resolve.debs.archives.archive import Archive, locked_archive
-from cogpack.resolve.debs.archives.mirror import DebianMirror
-from cogpack.resolve.debs.archives.snapshot import Snapshot
+from cogpack.resolve.debs.archives.archive import locked_archive
+from cogpack.resolve.debs.found import ImagePackages
 from cogpack.resolve.debs.names.elsewhere import of_wheels
 from cogpack.resolve.debs.names.programs import PROGRAMS
 from cogpack.resolve.debs.names.renamed import answering, is_answered
 from cogpack.resolve.debs.over.installed import Installed
-from cogpack.resolve.debs.over.resolver import ImagePackages, resolve_over
+from cogpack.resolve.debs.over.resolver import resolve_over
 from cogpack.resolve.debs.over.sources import read_archives
 from cogpack.resolve.debs.over.upgrade import upgrade_over
-from cogpack.resolve.debs.resolver import Brought
 from cogpack.resolve.debs.solving.request import parse_request
-from cogpack.session import Session
 
 _WAYS_OUT: Final = {"tools": "tools: none", "compiler": "compiler: false"}
 
 
 def decide_packages(
-    session: Session,
-    config: Config,
+    question: BaseQuestion,
     base: RegistryBase,
-    archives: Sequence[Archive],
     kept: SystemPackages | None,
     files: Callable[[], BaseFiles],
-    *,
-    snapshot: Snapshot | None = None,
-    seen: Sequence[DebianRelease] = (),
-    last: SystemPackages | None = None,
-    upgrade_system: bool = False,
-    instead: Mapping[str, Sequence[str]] = {},
-    compiler: Sequence[str] = (),
-    tools: Sequence[str] = (),
-    building: bool = False,
 ) -> RegistryBase:
-    """Give `base` with the packages that `config` asks for, and those of `compiler` and `tools`, which nobody asked for
-    and which are left out where they can't be had. `archives`: those beside its own; `kept`: packages that a
-    lock has over just this image; `files` gives what is in it. `snapshot`: its archives are asked for as they were
-    then; `seen`: Releases of the lock that there was; `last`: packages that it has over this image, whether they are
-    kept or not: of those of the image that it took on, none goes back; `upgrade_system`: `kept` with what they have
-    newer for security, of the image, too; `instead`: by package, others that will do where there is none of that
-    name; `building`: what `kept` lacks is for builds alone, beside all that it has, which stays."""
-    image = _Image(session, config, base, archives, snapshot, seen, files, instead, building)
+    """Give `base` with the packages that are asked for. `kept`: packages that a lock has over just this image; `files`
+    gives what is in it. Of those of the image that the last lock took on, none goes back."""
+    config, compiler, tools = question.config, question.compiler, question.tools
+    archives, snapshot, building = question.archives, question.snapshot, question.building
+    image = _Image(question, base, files)
     if base.has is None:
         base = msgspec.structs.replace(base, has=image.has())
     wanted = list(dict.fromkeys((*config.system_packages, *tools, *compiler)))
     tools = () if config.pack.tools == "cog" else tools
+    same = isinstance(question.last, RegistryBase) and question.last.digest == base.digest
+    last = question.last.system_packages if question.last and same else None
     unasked = [name for name in (*tools, *compiler) if name not in config.system_packages]
     lacking = tuple(name for name in (kept.lacking if kept else ()) if name in unasked)
     missing = [name for name in unasked if name not in lacking and not (kept and _answered(name, kept))]
@@ -84,7 +68,7 @@ def decide_packages(
             found = image.split(compiler, tools, wanted, newer, kept=found)
     else:
         found = image.split(compiler, tools, wanted, newer)
-    if upgrade_system:
+    if question.upgrade_system:
         found = image.upgraded(found, wanted)
     return base if found == base.system_packages else msgspec.structs.replace(base, system_packages=found)
 
@@ -108,32 +92,14 @@ def _requested(packages: SystemPackages) -> dict[str, str]:
 class _Image:
     """Is the image that packages are laid over, whose files are read where they are asked for."""
 
-    def __init__(
-        self,
-        session: Session,
-        config: Config,
-        base: RegistryBase,
-        archives: Sequence[Archive],
-        snapshot: Snapshot | None,
-        seen: Sequence[DebianRelease],
-        files: Callable[[], BaseFiles],
-        instead: Mapping[str, Sequence[str]],
-        building: bool,
-    ) -> None:
-        self._session = session
-        self._config = config
+    def __init__(self, question: BaseQuestion, base: RegistryBase, files: Callable[[], BaseFiles]) -> None:
+        self._question = question
         self._base = base
-        self._archives = archives
-        self._snapshot = snapshot
-        self._seen = seen
         self._files = files
-        self._instead = instead
-        self._building = building
-        self._mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
 
     @cached_property
     def _where(self) -> str:
-        return f"{self._config.where('cogpack.base')}: {self._base.reference}"
+        return f"{self._question.config.where('cogpack.base')}: {self._base.reference}"
 
     @cached_property
     def _tree(self) -> Tree:
@@ -171,7 +137,9 @@ class _Image:
     ) -> SystemPackages:
         """Resolve what is `wanted`, and tell what of it has come for `compiler` and for `tools`. `kept`: stays, so that
         only what lacks is resolved, beside it."""
-        asked = [name for name in wanted if name in self._config.system_packages or name not in (*compiler, *tools)]
+        asked = [
+            name for name in wanted if name in self._question.config.system_packages or name not in (*compiler, *tools)
+        ]
         if kept:
             lacks = [name for name in asked if not _answered(name, kept)]
             found = self.resolved(lacks, (), kept=kept) if lacks else kept
@@ -193,18 +161,18 @@ class _Image:
                 )
             except InputError as error:  # the image's way of having packages, or what its archives have by now
                 text = f"{' and '.join(more)} can't be added over {self._base.reference}: {error.message}"
-                self._session.progress.note(Note(Code.MISSING_PACKAGE, f"{text}; {error.next_step}"))
+                self._question.session.progress.note(Note(Code.MISSING_PACKAGE, f"{text}; {error.next_step}"))
                 found = msgspec.structs.replace(found, lacking=(*found.lacking, *more))
                 continue
             except UnavailableError as error:
-                if not self._building:
+                if not self._question.building:
                     error.next_step += f"; or leave {' and '.join(more)} out: cogpack: {{{_WAYS_OUT[key]}}}"
                 raise
             lacking = [name for name in more if not _answered(name, with_more)]
             if lacking and key == "compiler":  # of a tool it is told who wants it
                 text = f"the archives of {self._base.reference} have no {' and '.join(lacking)}"
-                wants = "what is built with it fails" if self._building else "what compiles when it runs fails"
-                self._session.progress.note(Note(Code.MISSING_PACKAGE, f"{text}: {wants}"))
+                wants = "what is built with it fails" if self._question.building else "what compiles when it runs fails"
+                self._question.session.progress.note(Note(Code.MISSING_PACKAGE, f"{text}: {wants}"))
             before = {deb.name for deb in found.packages}
             new = {deb.name for deb in with_more.packages if deb.name not in before}
             split = {"tools": found.tools, "compiler": found.compiler, "lacking": (*found.lacking, *lacking)}
@@ -218,8 +186,9 @@ class _Image:
         return ImagePackages(
             name=base.reference,
             where=self._where,
-            arch=base.arch,
-            archives=read_archives(self._tree, base.arch, self._mirror, where=self._where, snapshot=self._snapshot),
+            archives=read_archives(
+                self._tree, base.arch, self._question.mirror, where=self._where, snapshot=self._question.snapshot
+            ),
             installed={
                 name: Installed(
                     name=name,
@@ -231,9 +200,6 @@ class _Image:
             },
         )
 
-    def _examine(self, found: Sequence[Brought], places: Mapping[str, str]) -> Collection[str]:
-        return left_to_dpkg(self._session, found, self._snapshot or self._mirror, places)
-
     def resolved(
         self,
         wanted: Sequence[str],
@@ -244,41 +210,19 @@ class _Image:
     ) -> SystemPackages:
         """Resolve what is `wanted`. `newer`: those of the image that a lock has newer; `optional`: where an archive has
         them; `kept`: packages beside which it comes."""
-        config, session = self._config, self._session
-        if not (wanted or self._archives or newer):
+        question = self._question
+        if not (wanted or question.archives or newer):
             return SystemPackages()
-        unasked = [name for name in wanted if name not in config.system_packages]
-        places = dict.fromkeys(unasked, config.where("cogpack.tools")) | {
-            request: config.where(f"build.system_packages[{index}]")
-            for index, request in reversed(list(enumerate(config.system_packages)))
-        }
         return resolve_over(
+            question.debs(wanted),
+            question.reader(self._base.arch),
             self._packages,
-            wanted,
-            http=session.http,
-            cache=session.cache,
-            seal=session.seal,
-            places=places,
-            unasked=unasked,
-            recommends=config.pack.recommends,
-            archives=self._archives,
-            examine=self._examine,
             upgraded=sorted(newer),
-            seen=self._seen,
-            instead=self._instead,
+            instead=question.instead,
             optional=optional,
             kept=kept,
         )
 
     def upgraded(self, kept: SystemPackages, wanted: Sequence[str]) -> SystemPackages:
-        session = self._session
-        return upgrade_over(
-            self._packages,
-            kept,
-            wanted,
-            http=session.http,
-            cache=session.cache,
-            seal=session.seal,
-            archives=self._archives,
-            examine=self._examine,
-        )
+        question = self._question
+        return upgrade_over(question.debs(wanted), question.reader(self._base.arch), self._packages, kept)

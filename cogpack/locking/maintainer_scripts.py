@@ -23,7 +23,7 @@ from cogpack.threads import each
 from cogpack.trace import TRACE
 
 if TYPE_CHECKING:
-    from cogpack.resolve.debs.resolver import Brought
+    from cogpack.resolve.debs.question import Brought
 
 
 _HEAD = 16 * 1024
@@ -59,7 +59,7 @@ class _Mirror(Protocol):
 
 
 def left_to_dpkg(
-    session: Session, packages: "Sequence[Brought]", mirror: _Mirror, places: Mapping[str, str]
+    session: Session, mirror: _Mirror, packages: "Sequence[Brought]", places: Mapping[str, str]
 ) -> Collection[str]:
     """Give those of `packages` whose scripts do more than is known, and say of each that is needed what. `places`: by
     requested package."""

@@ -1,16 +1,16 @@
 """A compiler for builds comes beside all that the lock has over Debian's base, whatever the archive has by now."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 import pytest
-from locking.test_decide_base import AMD64, config
+from locking.test_decide_base import config
 from support.debian_archive import Signer
 from support.debian_mirror import Archive, mirroring
 
 from cogpack.config import Config
 from cogpack.lockfile.base_kinds import Base, DebianBase
+from cogpack.locking.base_question import BaseQuestion
 from cogpack.locking.decide_base import decide_base
 from cogpack.resolve.debs.archives import keyring
 from cogpack.session import Session
@@ -47,8 +47,8 @@ def decided(tmp_path: Path, archive: Archive, kept: Base | None, *compiler: str,
     environment = {"COGPACK_DEBIAN_MIRROR": archive.url}
     settings = Settings(directory=tmp_path, cache=tmp_path / "cache", environment=environment)
     with Session(settings) as session:
-        decide = partial(decide_base, session, wanted, AMD64, kept)
-        found = decide(compiler=compiler, building=True) if compiler else decide()
+        question = BaseQuestion(session=session, config=wanted, compiler=compiler, building=bool(compiler))
+        found = decide_base(question, kept)
     assert isinstance(found, DebianBase)
     return found
 

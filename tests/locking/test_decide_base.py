@@ -17,12 +17,11 @@ from cogpack.lockfile.base_kinds import (
     RegistryBase,
     SystemPackages,
 )
+from cogpack.locking.base_question import BaseQuestion
 from cogpack.locking.decide_base import decide_base
 from cogpack.locking.shared_base import SharedBase, SharedImage
-from cogpack.oci import Platform
 from cogpack.progress import SILENT
 
-AMD64 = Platform(architecture="amd64", os="linux")
 TRIXIE = DebianBase(suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(), packages=())
 SLIM = msgspec.structs.replace(TRIXIE, slim=True)
 BOOKWORM = msgspec.structs.replace(TRIXIE, suite="bookworm", python="3.11", glibc="2.36")
@@ -47,7 +46,7 @@ def config(text: str) -> Config:
 def decided(text: str, kept: Base | None, shared: SharedBase | SharedImage | None = None, **environment: str) -> Base:
     session: Any = Nobody()
     session.environment, session.progress = environment, SILENT
-    return decide_base(session, config(text), AMD64, kept, shared=shared)
+    return decide_base(BaseQuestion(session=session, config=config(text), shared=shared), kept)
 
 
 def requested(*names: str) -> DebianBase:
@@ -234,4 +233,4 @@ def test_a_base_that_is_somebody_elses_is_not_upgraded_alone() -> None:
     session.environment = {}
     for text, shared in ((OF_A_DAY, None), ("predict: a.py:P", SharedBase("x.lock", kept))):
         with pytest.raises(InputError, match="--upgrade-system: the base is that of"):
-            decide_base(session, config(text), AMD64, kept, shared=shared, upgrade_system=True)
+            decide_base(BaseQuestion(session=session, config=config(text), shared=shared, upgrade_system=True), kept)

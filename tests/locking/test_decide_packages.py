@@ -10,6 +10,7 @@ from locking.test_decide_base import IMAGE, config
 from cogpack.errors import UnavailableError
 from cogpack.lockfile.base_kinds import LockedDeb, SystemPackages
 from cogpack.locking import decide_packages as module
+from cogpack.locking.base_question import BaseQuestion
 
 COG = "build: {system_packages: [curl]}\ncogpack: {base: 'registry.test/python:1', recommends: false}\n"
 
@@ -62,9 +63,8 @@ class Session:
 def decided(kept: SystemPackages, *compiler: str, building: bool = False) -> tuple[SystemPackages, list[str]]:
     session: Any = Session()
     base = msgspec.structs.replace(IMAGE, has=("libc6",), system_packages=kept)
-    found = module.decide_packages(
-        session, config(COG), base, [], kept, lambda: pytest.fail("read"), compiler=compiler, building=building
-    )
+    question = BaseQuestion(session=session, config=config(COG), compiler=compiler, building=building)
+    found = module.decide_packages(question, base, kept, lambda: pytest.fail("read"))
     return found.system_packages, session.notes
 
 

@@ -11,6 +11,7 @@ from cogpack.config import parse_config
 from cogpack.lockfile import LockedToolkit
 from cogpack.lockfile.base_kinds import Base, DebianRelease, LockedDeb, Present, SystemPackages
 from cogpack.locking import cuda_toolkit
+from cogpack.locking.base_question import BaseQuestion
 
 NAMES = (
     *(f"cuda-{name}-12-4" for name in ("minimal-build", "nvrtc-dev", "profiler-api", "nvtx")),
@@ -52,9 +53,9 @@ def stays(
     session: Any = SimpleNamespace(environment={})
     project: Any = SimpleNamespace(config=config)
     anew = msgspec.structs.replace(before, glibc="2.0")
-    found = cuda_toolkit.decide_toolkit(
-        session, project, base, "12.4", kept, lambda *_, **__: anew, upgrade_system=upgrade
-    )
+    monkeypatch.setattr(cuda_toolkit, "decide_base", lambda *_: anew)
+    question = BaseQuestion(session=session, config=config, upgrade_system=upgrade)
+    found = cuda_toolkit.decide_toolkit(question, project, base, "12.4", kept)
     assert found.base in (before, anew)
     return found.base == before
 

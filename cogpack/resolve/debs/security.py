@@ -4,74 +4,46 @@ Versions that the archives have dropped since are kept by what the lock says of 
 so all packages that are locked stay, and what newer ones need besides is added.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from cogpack.debian_version import version_key
 from cogpack.errors import InputError
-from cogpack.http import Http
-from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb
-from cogpack.resolve.debs.archives.archive import Archive
+from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
+from cogpack.resolve.debs.archives.archive import debian_archives
 from cogpack.resolve.debs.archives.index import IndexedPackage, PackageIndex
 from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.suites import Suite, SuiteReader, indexes_of
 from cogpack.resolve.debs.bases import solve_base
-from cogpack.resolve.debs.resolver import Brought, Examine
-from cogpack.resolve.debs.solving.chains import chains, dependents
-from cogpack.resolve.debs.solving.request import parse_request
+from cogpack.resolve.debs.found import Found
+from cogpack.resolve.debs.question import DebQuestion
 from cogpack.resolve.debs.solving.solver import solve
 from cogpack.resolve.debs.solving.universe import Candidate, Universe
-from cogpack.seal import Seal
 
 
-def upgrade_security(
-    kept: DebianBase,
-    requests: Sequence[str],
-    *,
-    http: Http,
-    cache: Path,
-    seal: Seal,
-    mirror: DebianMirror,
-    examine: Examine,
-    archives: Sequence[Archive] = (),
-    now: datetime | None = None,
-) -> DebianBase:
-    """Give `kept` with newer packages of the security archive. `requests`: those of cog.yaml; one that names a version
-    or a suite stays; `archives`: beside Debian's, of which all stays. The rest is as `resolve_debs` has it."""
+def upgrade_security(question: DebQuestion, reader: SuiteReader, kept: DebianBase, mirror: DebianMirror) -> DebianBase:
+    """Give `kept` with newer packages of the security archive. What is asked for by a version or a suite stays, and so
+    does all of the archives beside Debian's."""
     over = kept.system_packages
-    task = http.progress.task(f"Debian {kept.suite}-security", None, "resolve")
-    now, seen = now or datetime.now(UTC), (*kept.releases, *over.releases)
-    reader = SuiteReader(arch=kept.arch, http=http, cache=cache, seal=seal, task=task, now=now, seen=seen)
-    debians = reader.debian(kept.suite, mirror)
-    suites = [*debians, *reader.read(archives)]
-    fixed = {wanted.name for wanted in map(parse_request, requests) if wanted.version or wanted.suite}
+    task = reader.task(f"Debian {kept.suite}-security")
+    reader = msgspec.structs.replace(reader, seen=(*kept.releases, *over.releases))
+    debians = reader.read(debian_archives(kept.suite, mirror), task)
+    suites = [*debians, *reader.read(question.archives, task)]
     try:
-        base, above = _solved(kept, suites, len(debians), fixed)
+        base, above = _solved(kept, suites, len(debians), question.fixed)
     except InputError as error:
         raise unfitting(error) from error
     task.done("resolved")
-    own = tuple(locked_again(one, suites, kept.packages) for one in base)
-    packages = tuple(locked_again(one, suites, over.packages) for one in above)
+    there = {one.name for one in base}
+    found = Found(question=question, suites=suites, solution=[*base, *above], there=there)
+    own = found.locked_again(base, kept.packages)
+    packages = found.locked_again(above, over.packages)
     if (own, packages) == (kept.packages, over.packages):
         return kept
-    new = [deb for deb in packages if deb not in over.packages]
-    ways = chains([*base, *above], [deb.name for deb in packages if deb.requested], {one.name for one in base})
-    named = {*over.dpkg, *examine([Brought(deb, ways.get(deb.name, (deb.name,))) for deb in new], {})}
-    left = dependents([*base, *above], named) & {deb.name for deb in packages}
-    return msgspec.structs.replace(
-        kept,
-        releases=releases_after(kept.releases, suites, kept.packages, own, lambda suite: suite.locked),
-        packages=own,
-        system_packages=msgspec.structs.replace(
-            over,
-            releases=releases_after(over.releases, suites, over.packages, packages, lambda suite: suite.locked),
-            packages=packages,
-            dpkg=tuple(sorted(left)),
-        ),
-    )
+    releases = found.releases_after(kept.releases, kept.packages, own)
+    over = found.taken_on(over, packages)
+    return msgspec.structs.replace(kept, releases=releases, packages=own, system_packages=over)
 
 
 def is_security(suite: str) -> bool:
@@ -159,46 +131,3 @@ def unfitting(error: InputError) -> InputError:
         f"what the security archive has does not go with what is locked: {error.message}",
         next_step="run cogpack lock --upgrade, which takes the newest of everything",
     )
-
-
-def locked_again(candidate: Candidate, suites: Sequence[Suite], kept: Sequence[LockedDeb]) -> LockedDeb:
-    """Lock a package; why it is there has not changed."""
-    package = candidate.package
-    before: Mapping[str, LockedDeb] = {deb.name: deb for deb in kept}
-    old = before.get(package.name)
-    return LockedDeb(
-        name=package.name,
-        version=package.version,
-        arch=package.arch,
-        archive=suites[candidate.index].archive.name,
-        path=package.path,
-        size=package.size,
-        sha256=package.sha256,
-        essential=package.essential,
-        requested=old is not None and old.requested,
-        recommended=old is not None and old.recommended,
-    )
-
-
-def releases_after(
-    before: Sequence[DebianRelease],
-    suites: Sequence[Suite],
-    was: Sequence[LockedDeb],
-    packages: Sequence[LockedDeb],
-    locked: Callable[[Suite], DebianRelease],
-) -> tuple[DebianRelease, ...]:
-    """List the Releases that packages came from: those of before as long as the new ones lack something of them.
-    `locked` writes one down."""
-    found: list[DebianRelease] = []
-    for archive in dict.fromkeys(one.archive.name for one in suites):
-        own = [deb for deb in packages if deb.archive == archive]
-        new = [one for one in suites if one.archive.name == archive]
-        old = [release for release in before if release.archive == archive]
-        listed = {package.sha256 for deb in own for one in new for package in one.index.packages(deb.name)}
-        if set(own) <= set(was):
-            found += old
-        elif {deb.sha256 for deb in own} <= listed:
-            found += map(locked, new)
-        else:
-            found += [*old, *map(locked, new)]
-    return tuple(dict.fromkeys(found)) if packages else ()

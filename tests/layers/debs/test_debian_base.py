@@ -29,7 +29,9 @@ from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
 from cogpack.locking.maintainer_scripts import deb_file
 from cogpack.progress import SILENT, Cancellation
 from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.archives.suites import SuiteReader
 from cogpack.resolve.debs.archives.urls import deb_urls
+from cogpack.resolve.debs.question import DebQuestion
 from cogpack.resolve.debs.resolver import resolve_debs
 from cogpack.seal import THIS_RUN
 
@@ -74,16 +76,8 @@ def made(suite: str, cache: Path, requests: Sequence[str], *, slim: bool = False
     with Http() as http:
         store = Store(cache, http)
         try:
-            decision = resolve_debs(
-                suite=suite,
-                slim=slim,
-                arch="amd64",
-                requests=requests,
-                http=http,
-                cache=cache,
-                seal=THIS_RUN,
-                mirror=mirror,
-            )
+            reader = SuiteReader(arch="amd64", http=http, cache=cache, seal=THIS_RUN)
+            decision = resolve_debs(DebQuestion(requests=requests), reader, suite, mirror, slim=slim)
         except UnavailableError as error:
             pytest.skip(f"no Debian mirror: {error.message}")
 

@@ -22,7 +22,9 @@ from cogpack.resolve.debs.archives import keyring as keyring_module
 from cogpack.resolve.debs.archives.archive import Archive, archive_of
 from cogpack.resolve.debs.archives.keyring import Keyring, read_keyring
 from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.archives.suites import SuiteReader
 from cogpack.resolve.debs.bases import BASE_PACKAGES
+from cogpack.resolve.debs.question import DebQuestion
 from cogpack.resolve.debs.resolver import resolve_debs
 from cogpack.resolve.debs.security import upgrade_security
 from cogpack.seal import THIS_RUN
@@ -84,17 +86,11 @@ class World:
         recommends: bool = False,
     ) -> DebianBase:
         with Http() as client:
-            return resolve_debs(
-                suite="trixie",
-                arch="amd64",
-                requests=requests,
-                http=client,
-                cache=self.root.parent / "cache",
-                mirror=self.mirror,
-                recommends=recommends,
-                archives=archives,
-                seal=THIS_RUN,
-            )
+            question = DebQuestion(requests=requests, recommends=recommends, archives=archives)
+            return resolve_debs(question, self.reader(client), "trixie", self.mirror)
+
+    def reader(self, client: Http) -> SuiteReader:
+        return SuiteReader(arch="amd64", http=client, cache=self.root.parent / "cache", seal=THIS_RUN)
 
 
 @contextmanager
@@ -288,16 +284,8 @@ def test_security_upgrades_leave_packages_of_other_archives(world: World) -> Non
     world.debian(MAIN, security=stanza("liba", "1.0+fixed"))
     write_suite(world.root, "others", "stable", OTHERS + stanza("both", "4"), world.signer)
     with Http() as client:
-        found = upgrade_security(
-            kept,
-            ("both", "tool"),
-            archives=archives,
-            http=client,
-            cache=world.root.parent / "cache",
-            seal=THIS_RUN,
-            mirror=world.mirror,
-            examine=lambda *_: (),
-        )
+        question = DebQuestion(requests=("both", "tool"), archives=archives)
+        found = upgrade_security(question, world.reader(client), kept, world.mirror)
     assert told(found) == ["both=3.1", "extra=1", "liba=1.0+fixed", "tool=2.0"]
     assert found.system_packages.archives == kept.system_packages.archives
 

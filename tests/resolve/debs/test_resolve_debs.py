@@ -28,7 +28,9 @@ from cogpack.progress import SILENT, Cancellation, Progress, Silent
 from cogpack.resolve.debs.archives import keyring as keyring_module
 from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.snapshot import Snapshot
+from cogpack.resolve.debs.archives.suites import SuiteReader
 from cogpack.resolve.debs.bases import BASE_PACKAGES, SLIM_PACKAGES
+from cogpack.resolve.debs.question import DebQuestion
 from cogpack.resolve.debs.resolver import resolve_debs
 from cogpack.resolve.debs.standing import KeptBase
 from cogpack.seal import THIS_RUN
@@ -125,21 +127,9 @@ def resolve(
     **places: str,
 ) -> DebianBase:
     with Http(url_map=url_map, progress=progress) as client:
-        return resolve_debs(
-            suite="trixie",
-            arch=arch,
-            requests=requests,
-            http=client,
-            cache=tmp_path / "cache",
-            mirror=mirror,
-            slim=slim,
-            recommends=recommends,
-            places=places,
-            seal=THIS_RUN,
-            snapshot=snapshot,
-            kept=kept,
-            seen=seen,
-        )
+        question = DebQuestion(requests=requests, recommends=recommends, places=places)
+        reader = SuiteReader(arch=arch, http=client, cache=tmp_path / "cache", seal=THIS_RUN, seen=seen)
+        return resolve_debs(question, reader, "trixie", mirror, slim=slim, snapshot=snapshot, kept=kept)
 
 
 def test_packages_that_cant_be_had_are_named_where_they_stand_all_at_once(mirror: DebianMirror, tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.resolve.debs.archives import keyring as keyring_module
 from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.archives.suites import SuiteReader
 from cogpack.resolve.debs.bases import BASE_PACKAGES
-from cogpack.resolve.debs.resolver import Brought, resolve_debs
+from cogpack.resolve.debs.question import Brought, DebQuestion
+from cogpack.resolve.debs.resolver import resolve_debs
 from cogpack.resolve.debs.security import upgrade_security
 from cogpack.seal import THIS_RUN
 
@@ -80,6 +82,10 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive
         yield made
 
 
+def reader(client: Http, tmp_path: Path) -> SuiteReader:
+    return SuiteReader(arch="amd64", http=client, cache=tmp_path / "cache", seal=THIS_RUN)
+
+
 @pytest.fixture
 def lock(archive: Archive, tmp_path: Path) -> Callable[..., DebianBase]:
     """Resolves the requests over what there is."""
@@ -87,15 +93,8 @@ def lock(archive: Archive, tmp_path: Path) -> Callable[..., DebianBase]:
     def make(*requests: str) -> DebianBase:
         archive.say(MAIN, "")
         with Http() as client:
-            return resolve_debs(
-                suite="trixie",
-                arch="amd64",
-                requests=requests,
-                http=client,
-                cache=tmp_path / "cache",
-                mirror=archive.mirror,
-                seal=THIS_RUN,
-            )
+            question = DebQuestion(requests=requests)
+            return resolve_debs(question, reader(client, tmp_path), "trixie", archive.mirror)
 
     return make
 
@@ -105,15 +104,8 @@ def upgrade(
 ) -> tuple[DebianBase, list[Brought]]:
     looked: list[Brought] = []
     with Http() as client:
-        made = upgrade_security(
-            kept,
-            requests,
-            http=client,
-            cache=tmp_path / "cache",
-            mirror=archive.mirror,
-            seal=THIS_RUN,
-            examine=lambda found, _: looked.extend(found) or dpkg,
-        )
+        question = DebQuestion(requests=requests, examine=lambda found, _: looked.extend(found) or dpkg)
+        made = upgrade_security(question, reader(client, tmp_path), kept, archive.mirror)
     return made, looked
 
 

@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -14,12 +15,10 @@ from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianRelease
 from cogpack.notes import Code, Note
 from cogpack.progress import Task
-from cogpack.resolve.debs.archives.archive import Archive, debian_archives, directory, is_flat
+from cogpack.resolve.debs.archives.archive import Archive, directory, is_flat
 from cogpack.resolve.debs.archives.index import DebianIndex, open_index, parse_index
-from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.release_file import FRESH, OTHER, IndexFile, Release, verify_release
 from cogpack.resolve.debs.archives.signed import RELEASE_LIMIT, Kind, kept_at
-from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.archives.urls import snapshot_url
 from cogpack.seal import Seal
 
@@ -59,25 +58,25 @@ def indexes_of(suites: Sequence[Suite]) -> tuple[Sequence[DebianIndex], Sequence
 
 
 class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
-    """Reads suites for `arch`, Debian's name of it. `cache`: the machine's; `now` dates the check of Releases' age;
-    `seen`: those that a lock was made from, than which an older one is told, unless that time is asked for."""
+    """Reads suites for `arch`, Debian's name of it ("amd64"). `cache`: the machine's; `seen`: the Releases that a lock
+    was made from, than which an older one is told, unless that time is asked for; `now` dates the check of their
+    age."""
 
     arch: str
     http: Http
     cache: Path
     seal: Seal
-    task: Task
-    now: datetime
     seen: Sequence[DebianRelease] = ()
+    now: datetime = msgspec.field(default_factory=partial(datetime.now, UTC))
 
-    def debian(self, suite: str, mirror: DebianMirror, snapshot: Snapshot | None = None) -> list[Suite]:
-        """Read `suite`, its updates, and its security archive: as they are, or were at the time of `snapshot`."""
-        return self.read(debian_archives(suite, mirror, snapshot))
+    def task(self, title: str) -> Task:
+        """Begin to tell of a resolution."""
+        return self.http.progress.task(title, None, "resolve")
 
-    def read(self, archives: Sequence[Archive]) -> list[Suite]:
+    def read(self, archives: Sequence[Archive], task: Task) -> list[Suite]:
         """Read all suites of `archives`, in this order."""
         found = [(archive, name, self._release(archive, name)) for archive in archives for name in archive.suites]
-        return [one for archive, name, release in found for one in self._suites(archive, name, release)]
+        return [one for archive, name, release in found for one in self._suites(archive, name, release, task)]
 
     def _release(self, archive: Archive, suite: str) -> Release:
         now = archive.snapshot.moment if archive.snapshot else self.now
@@ -114,9 +113,10 @@ class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
             text += f" {known:%Y-%m-%d %H:%M}: the mirror is behind, or keeps updates back"
             self.http.progress.note(Note(Code.RELEASE_OLDER, text))
 
-    def _suites(self, archive: Archive, name: str, release: Release) -> Iterator[Suite]:
+    def _suites(self, archive: Archive, name: str, release: Release, task: Task) -> Iterator[Suite]:
         with _named(archive):
-            indexes = [self._index(archive, name, release, place) for place in self._places(archive, name, release)]
+            places = self._places(archive, name, release)
+            indexes = [self._index(archive, name, release, place, task) for place in places]
         for index in indexes:
             yield Suite(archive=archive, name=name, release=release, index=index)
 
@@ -137,7 +137,7 @@ class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
                 )
             yield from there
 
-    def _index(self, archive: Archive, suite: str, release: Release, place: str) -> DebianIndex:
+    def _index(self, archive: Archive, suite: str, release: Release, place: str, task: Task) -> DebianIndex:
         cache = self.cache / "debs"
         kind = release.packed(place)
         if kind is None:
@@ -156,7 +156,7 @@ class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
         if kept := snapshot_url(archive.name, _snapshot(release), f"dists/{suite}/{name}"):
             urls.append(kept)
         url, data = _first(self.http, urls, packed)
-        self.task.advance(len(data))
+        task.advance(len(data))
         self._keep("index", packed.sha256, data)
         return parse_index(
             data, url=url, size=text.size, directory=cache, sha256=packed.sha256, seal=self.seal, arch=self.arch
