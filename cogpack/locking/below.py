@@ -1,6 +1,6 @@
 """What lies below an image's wheels is decided: base and interpreter, and the compilers that builds have over these."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -15,33 +15,13 @@ from cogpack.locking.cuda_toolkit import decide_toolkit
 from cogpack.locking.decide_base import decide_base
 from cogpack.locking.decide_bytecode import wants_release
 from cogpack.locking.decide_interpreter import decide_interpreter
+from cogpack.locking.question import PlatformQuestion
 from cogpack.locking.shared_base import read_shared_base
 from cogpack.locking.unasked import Unasked, foreseen, kept_with
-from cogpack.locking.wheels.building import Building, Ground
+from cogpack.locking.wheels.building import Ground
 from cogpack.locking.wheels.torch_cuda import check_torch, foreseen_cuda
-from cogpack.project import Project
 from cogpack.resolve.base_image import BaseFiles
 from cogpack.resolve.wheels.target import TargetPython
-from cogpack.session import Session
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """Is what the decisions of one platform, which is the project's, follow from.
-
-    `kept`: whose pins stay where they still fit; `same_format`: the rules by which these were decided are those that
-    hold; `last`: those of the lock that there was; `beside`: those of another platform; `seeds`: versions of wheels
-    that go before pins; `building`: of wheels that nobody publishes; `upgrade_system`: as `decide_base` has it.
-    """
-
-    session: Session
-    project: Project
-    kept: Decisions | None
-    last: Decisions | None
-    beside: Decisions | None
-    building: Building | None
-    seeds: Mapping[str, str]
-    same_format: bool
-    upgrade_system: bool
 
 
 class Below(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,36 +42,36 @@ class Below(msgspec.Struct, frozen=True, kw_only=True):
         return self.listed[-1] if self.listed else None
 
 
-def decide_below(asked: Asked, suite: Suite | None, unasked: Unasked | None, cuda: str | None) -> Below:
+def decide_below(question: PlatformQuestion, suite: Suite | None, unasked: Unasked | None, cuda: str | None) -> Below:
     """Decide it over this `suite` of Debian, None for the usual one. `unasked`: None for a guess; `cuda`: torch's, None
     for what its lines or a lock say."""
     if unasked is None:
-        bases = _Bases(asked, suite, Unasked())
-        guess = foreseen(asked.project, bases.base, bases.interpreter)
-        return (_Bases(asked, suite, guess) if guess.packages else bases).below(cuda)
-    return _Bases(asked, suite, unasked).below(cuda)
+        bases = _Bases(question, suite, Unasked())
+        guess = foreseen(question.project, bases.base, bases.interpreter)
+        return (_Bases(question, suite, guess) if guess.packages else bases).below(cuda)
+    return _Bases(question, suite, unasked).below(cuda)
 
 
 class _Bases:
     """Decides the base, and others over it, all in one way."""
 
-    def __init__(self, asked: Asked, suite: Suite | None, unasked: Unasked) -> None:
-        session, project = asked.session, asked.project
+    def __init__(self, question: PlatformQuestion, suite: Suite | None, unasked: Unasked) -> None:
+        session, project = question.session, question.project
         config = project.config
-        self._asked = asked
+        self._question = question
         self._unasked = unasked
-        self._kept = kept = kept_with(asked.kept, unasked)
+        self._kept = kept = kept_with(question.kept, unasked)
         self._listed: list[BaseFiles] = []
         if config.pack.cuda_toolkit:
             check_torch(project)
-        self._question = BaseQuestion(
+        self._of_base = BaseQuestion(
             session=session,
             config=config,
             suite=suite,
             shared=read_shared_base(project),
-            last=asked.last.base if asked.last else None,
+            last=question.last.base if question.last else None,
             listed=self._listed.append,
-            upgrade_system=asked.upgrade_system,
+            upgrade_system=question.upgrade_system,
             compiler=unasked.compiler_packages,
             tools=unasked.tool_packages,
         )
@@ -101,27 +81,27 @@ class _Bases:
             self.base = before  # with the compiler it is decided below
         else:
             archives = read_archives(session, project, before)
-            self.base = decide_base(msgspec.structs.replace(self._question, archives=archives), before)
+            self.base = decide_base(msgspec.structs.replace(self._of_base, archives=archives), before)
         self.interpreter = decide_interpreter(
-            session, config, self._question.platform, self.base, kept.interpreter if kept else None
+            session, config, self._of_base.platform, self.base, kept.interpreter if kept else None
         )
 
     def below(self, cuda: str | None) -> Below:
-        session, project, kept = self._asked.session, self._asked.project, self._kept
+        session, project, kept = self._question.session, self._question.project, self._kept
         config, base = project.config, self.base
         python = self.interpreter.python if self.interpreter else base.own_python
         assert python is not None
-        target = TargetPython(python=python.minor, glibc=base.glibc, arch=self._question.platform.architecture)
+        target = TargetPython(python=python.minor, glibc=base.glibc, arch=self._of_base.platform.architecture)
         toolkit = None
         if config.pack.cuda_toolkit:
-            last = self._asked.last
+            last = self._question.last
             cuda = cuda or (kept.toolkit.cuda if kept and kept.toolkit else foreseen_cuda(session, project, target))
-            question = msgspec.structs.replace(self._question, last=last.build_base if last else None)
-            toolkit = decide_toolkit(question, project, base, cuda, kept)
+            of_base = msgspec.structs.replace(self._of_base, last=last.build_base if last else None)
+            toolkit = decide_toolkit(of_base, project, base, cuda, kept)
         at_builds = toolkit.base if toolkit else base
         base = at_builds if config.pack.cuda_toolkit == "image" else base
         beside = msgspec.structs.replace(
-            self._question,
+            self._of_base,
             shared=None,
             archives=read_archives(session, project, base),
             last=None,
@@ -131,7 +111,7 @@ class _Bases:
         compiler = BuildCompiler(
             base,
             own=self.interpreter is None,
-            kept=None if self._asked.upgrade_system else kept,
+            kept=None if self._question.upgrade_system else kept,
             snapshot=beside.snapshot,
             compiler=self._unasked.compiler_packages,
             decide=lambda wanted: decide_base(msgspec.structs.replace(beside, compiler=wanted), base),

@@ -20,7 +20,7 @@ from cogpack.lockfile import (
     Results,
     input_digests,
 )
-from cogpack.locking.below import Asked, decide_below
+from cogpack.locking.below import decide_below
 from cogpack.locking.decide_bytecode import decide_bytecode
 from cogpack.locking.deviations import check_cuda, check_left_to_wheels
 from cogpack.locking.executable_stacks import find_executable_stacks, refuses_executable_stacks
@@ -31,6 +31,7 @@ from cogpack.locking.lines.versions_as_files import versions_as_files
 from cogpack.locking.missing_imports import look_at_imports, read_modules
 from cogpack.locking.missing_packages import missing_packages
 from cogpack.locking.proposed_toolkit import proposed_toolkit
+from cogpack.locking.question import PlatformQuestion
 from cogpack.locking.slim import check_slim
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.direct import DirectWheels
@@ -126,7 +127,7 @@ def resolve_lock(
         own = {wheel.name for wheel in kept.required} if kept else ()
         beside = next((it for name, it in (*decided.items(), *pins.items()) if name != platform), None)
         before = {it.name: it.version for it in beside.wheels if it.name not in own} if beside else {}
-        asked = Asked(
+        question = PlatformQuestion(
             session=session,
             project=one,
             kept=kept,
@@ -137,7 +138,7 @@ def resolve_lock(
             same_format=same_format,
             upgrade_system=upgrade.system,
         )
-        decided[platform] = decide_fitting(session, one, kept, partial(_decide, asked))
+        decided[platform] = decide_fitting(session, one, kept, partial(_decide, question))
     return Lock(
         version=VERSION,
         requires=f"cogpack>={max(REQUIRES, rules.since, key=Version)}",
@@ -157,34 +158,24 @@ def _renewed(kept: Decisions, project: Project, upgrade: Upgrade) -> Decisions:
     return kept if upgrade.step is None else without_step(kept, project.config, upgrade.step)
 
 
-def _decide(asked: Asked, suite: Suite | None, /, *, unasked: Unasked | None, cuda: str | None = None) -> Decisions:
+def _decide(
+    question: PlatformQuestion, suite: Suite | None, /, *, unasked: Unasked | None, cuda: str | None = None
+) -> Decisions:
     """`suite`: of Debian, where wheels may want another than the usual one, and are looked into for that; `unasked`:
     what is there though nobody asked for it, None for a guess; `cuda`: torch's, where it is known."""
-    session, project = asked.session, asked.project
+    session, project = question.session, question.project
     config = project.config
-    below = decide_below(asked, suite, unasked, cuda)
+    below = decide_below(question, suite, unasked, cuda)
     kept, ground = below.kept, below.ground
-    direct = DirectWheels(session, Sources(session, project), asked.building, ground, kept)
-    resolved = resolve_requirements(
-        session, project, project.requirements(), ground.target, kept, direct, asked.building, ground, seeds=asked.seeds
-    )
+    over = msgspec.structs.replace(question, kept=kept)
+    direct = DirectWheels(session, Sources(session, project), question.building, ground, kept)
+    resolved = resolve_requirements(over, project.requirements(), ground.target, direct, ground)
     for note in resolved.notes:
         session.progress.note(note)
-    lines = decide_lines(
-        session,
-        project,
-        below.base,
-        below.python,
-        resolved,
-        ground.target,
-        kept,
-        listed=below.files,
-        direct=direct,
-        beside=asked.beside,
-    )
+    lines = decide_lines(over, below, resolved, direct)
     pip = lines.pip
     with indexes_of(session, project, project.requirements(), resolved.torch_index).hiding():
-        known = kept if asked.same_format else None
+        known = kept if question.same_format else None
         wheels, clashes = compare_wheels(session, pip.outlines, pip.wheels, ground.target, known, lines=pip.lines)
         looks = suite is not None or refuses_executable_stacks(below.base)
         stacks = find_executable_stacks(pip.outlines, wheels, kept, session.cancellation) if looks else ()
@@ -221,7 +212,7 @@ def _decide(asked: Asked, suite: Suite | None, /, *, unasked: Unasked | None, cu
         created=_created(session.environment),
     )
     if ground.toolkit and (found := cuda_of_torch(config, wheels, pip.outlines)) != ground.toolkit.cuda:
-        return _decide(asked, suite, unasked=below.unasked, cuda=found)
+        return _decide(question, suite, unasked=below.unasked, cuda=found)
     check_clashes(project, decided)
     check_left_to_wheels(config, decided)
     check_cuda(config, decided)

@@ -10,6 +10,7 @@ from support.locked_bases import IMAGE
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedToolkit
 from cogpack.locking import below, decide_interpreter
 from cogpack.locking.cuda_toolkit import Toolkit
+from cogpack.locking.question import PlatformQuestion
 from cogpack.locking.unasked import Unasked
 from cogpack.project import find_project
 from cogpack.session import Session, Settings
@@ -36,16 +37,11 @@ def test_with_a_compiler_of_cuda_in_the_image_no_release_stays_that_was_asked_fo
         before = msgspec.structs.replace(SILENT, release=release)
         kept = Decisions(base=before, wheels=(), clashes=(), toolkit=TOOLKIT)
         with Session(Settings(environment={}, cache=tmp_path / "cache")) as session:
-            asked = below.Asked(
+            question = PlatformQuestion(
                 session=session,
                 project=find_project(tmp_path),
                 kept=kept,
                 last=kept,
-                beside=None,
-                building=None,
-                seeds={},
-                same_format=True,
-                upgrade_system=False,
             )
-            found = below.decide_below(asked, None, Unasked(), None)
+            found = below.decide_below(question, None, Unasked(), None)
         assert (found.base, found.interpreter) == (SILENT, None)

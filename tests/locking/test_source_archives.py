@@ -17,6 +17,7 @@ from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
 from cogpack.lockfile.base_kinds import RegistryBase
+from cogpack.locking.question import PlatformQuestion
 from cogpack.locking.wheels.building import ANOTHER, Building, Built, Ground, Source
 from cogpack.locking.wheels.built import BuiltWheels
 from cogpack.locking.wheels.members import differing_members, member_marks
@@ -99,6 +100,7 @@ class Place:
         self.links.mkdir()
         self.session = Session(Settings(cache=root / "cache", environment={}))
         self.project = Mock(spec=Project)
+        self.project.config.pack.exclude_newer = None
         self.builder = FakeBuilder(self.session, root / "made")
         self.pushed: dict[str, Path] = {}
         links = LocalLinks(directory=str(self.links), path="", line=0)
@@ -115,9 +117,9 @@ class Place:
         return hashlib.sha256(data).hexdigest()
 
     def resolve(self, *lines: str, kept: Decisions | None = None) -> Resolved:
-        with open_sources(
-            self.session, self.project, self.indexes, None, TARGET, hashes_of(lines), self.building, GROUND, kept
-        ) as sources:
+        question = PlatformQuestion(session=self.session, project=self.project, kept=kept, building=self.building)
+        requirements = Mock(lines=lines, constraints=(), unisolated=())
+        with open_sources(question, requirements, self.indexes, TARGET, GROUND) as sources:
             assert sources is not None
             found = resolve_wheels(
                 Question(requirements=lines),
@@ -131,11 +133,6 @@ class Place:
             )
             builds, requires = sources.builds_of(found.wheels)
         return msgspec.structs.replace(found, builds=builds, build_requirements=requires)
-
-
-def hashes_of(lines: Sequence[str]) -> dict[str, frozenset[str]]:
-    named = [line.partition(" --hash=sha256:") for line in lines if "--hash" in line]
-    return {line.partition("=")[0]: frozenset([sha256]) for line, _, sha256 in named}
 
 
 def decisions(found: Resolved) -> Decisions:

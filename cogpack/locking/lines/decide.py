@@ -12,8 +12,9 @@ import msgspec
 
 from cogpack.config import step_places
 from cogpack.images.interface import trying
-from cogpack.lockfile import Decisions, LockedClone, LockedFetch, LockedPlace, LockedSandboxed, Python
+from cogpack.lockfile import LockedClone, LockedFetch, LockedPlace, LockedSandboxed
 from cogpack.lockfile.base_kinds import Base, RegistryBase
+from cogpack.locking.below import Below
 from cogpack.locking.lines.cloned import read_cloned
 from cogpack.locking.lines.ground import RegistryGround, beside_packages, debian_place, local_looks
 from cogpack.locking.lines.known_files import KnownFiles, known_files
@@ -24,13 +25,12 @@ from cogpack.locking.lines.pip.applied import AppliedLines
 from cogpack.locking.lines.pip.lines import PipLines
 from cogpack.locking.lines.program_settings import settings_in_the_way
 from cogpack.locking.lines.read import read_lines
+from cogpack.locking.question import PlatformQuestion
 from cogpack.locking.sources.direct import DirectWheels
 from cogpack.locking.weights.remote import probing
-from cogpack.project import Project
 from cogpack.reference import Reference
 from cogpack.resolve.base_image import BaseFiles, list_base_image
 from cogpack.resolve.wheels.resolver import Resolved
-from cogpack.resolve.wheels.target import TargetPython
 from cogpack.run_lines import Fetch, HubDownload
 from cogpack.session import Session
 
@@ -46,24 +46,13 @@ class DecidedLines(msgspec.Struct, frozen=True, kw_only=True):
     clones: tuple[LockedClone, ...] = ()
 
 
-def decide_lines(
-    session: Session,
-    project: Project,
-    base: Base,
-    python: Python,
-    resolved: Resolved,
-    target: TargetPython,
-    kept: Decisions | None,
-    *,
-    listed: BaseFiles | None,
-    direct: DirectWheels,
-    beside: Decisions | None = None,
-) -> DecidedLines:
+def decide_lines(question: PlatformQuestion, below: Below, resolved: Resolved, direct: DirectWheels) -> DecidedLines:
     """Read the lines and pin what they bring, until nothing speaks against what was read. `resolved`: what the project
-    requires, over which pip lines are; `listed`: the files of the base, where they were just read; `direct`: makes the
-    wheels of sources; `beside`: what another platform has, whose pins are taken where there are none of its own."""
-    config = project.config
-    before = [one for one in (kept, beside) if one]
+    requires, over which pip lines are; `direct`: makes the wheels of sources. Of what another platform has, pins are
+    taken where there are none of its own."""
+    session, project, kept, base = question.session, question.project, question.kept, below.base
+    config, python = project.config, below.python
+    before = [one for one in (kept, question.beside) if one]
     fetches = tuple(pin for one in reversed(before) for pin in one.fetches)
     hub = HubPins(
         tuple(revision for one in before for revision in one.hub_revisions),
@@ -72,10 +61,10 @@ def decide_lines(
     clones = tuple(pin for one in before for pin in one.clones)
     ground = RegistryGround(
         kept.places if kept and kept.base == base else (),
-        cache(partial(_listed, session, base, listed)),
+        cache(partial(_listed, session, base, below.files)),
     )
     sandboxed: tuple[LockedSandboxed, ...] = ()
-    pip_lines = PipLines(session, project, resolved, target, kept, python=python.release, direct=direct)
+    pip_lines = PipLines(session, project, resolved, below.ground.target, kept, python=python.release, direct=direct)
     while True:
         lines = read_lines(config, base, python.minor, sandboxed)
         ground.seen.clear()

@@ -9,7 +9,8 @@ import msgspec
 
 from cogpack.config import Config
 from cogpack.errors import CogpackError, InputError, together
-from cogpack.lockfile import Decisions, LockedWheel
+from cogpack.lockfile import LockedWheel
+from cogpack.locking.question import PlatformQuestion
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.indexes import indexes_of, uv_of
 from cogpack.notes import Code, Note
@@ -45,22 +46,17 @@ _NEWEST_GLIBC = "2.41"
 
 
 def resolve_requirements(
-    session: Session,
-    project: Project,
+    question: PlatformQuestion,
     requirements: Requirements,
     target: TargetPython,
-    kept: Decisions | None,
     direct: "DirectWheels | None" = None,
-    building: Building | None = None,
     ground: Ground | None = None,
-    *,
-    seeds: Mapping[str, str] = {},
 ) -> "Resolved":
     """Resolve them, with those that every image has. What one should know of the choice is in the notes.
 
-    `direct`: makes the wheels of those that name their source; without it, these are passed over. `building`, over
-    `ground`: of what indexes only have as source; without `ground` nothing is built, and what is answered only tells
-    that there are sources. `seeds`: versions that go before those of `kept`.
+    `direct`: makes the wheels of those that name their source; without it, these are passed over. What indexes only
+    have as source is built over `ground`; without it nothing is, and what is answered only tells that there are
+    sources.
     """
     from cogpack.locking.missing_imports import imported_at
     from cogpack.locking.shared_versions import shared_versions
@@ -68,31 +64,27 @@ def resolve_requirements(
     from cogpack.locking.wheels.bounds import within_bounds
     from cogpack.locking.wheels.cuda import with_cuda
     from cogpack.locking.wheels.source_archives import open_sources
-    from cogpack.resolve.wheels.choice import named_hashes
     from cogpack.resolve.wheels.compile import Question
     from cogpack.resolve.wheels.resolver import pins_of, resolve_wheels
     from cogpack.resolve.wheels.torch import BUILT, choose_torch, passing_notes
 
+    session, project, kept = question.session, question.project, question.kept
     config = project.config
     shared = shared_versions(project)
     requirements = msgspec.structs.replace(requirements, constrained=(*requirements.constrained, *shared))
     chosen = choose_torch(config, requirements, target.arch)
     requirements = chosen.requirements
     indexes = indexes_of(session, project, requirements, chosen.index)
-    hashes = named_hashes([*requirements.lines, *requirements.constraints])
-    newest = config.pack.exclude_newer
     environment = target.environment()
     with (
         beside(direct, named_sources(requirements, target), requirements, environment, session.cache) as named,
-        open_sources(
-            session, project, indexes, newest, target, hashes, building, ground, kept, requirements.unisolated
-        ) as sources,
+        open_sources(question, requirements, indexes, target, ground) as sources,
         ExitStack() as stack,
     ):
         preferences = kept.required if kept else ()
         own = _own(target.python)
         pinned = {wheel.name for wheel in preferences if not (wheel.url or wheel.path)}
-        foremost = {name: version for name, version in own.items() if name not in pinned} | dict(seeds)
+        foremost = {name: version for name, version in own.items() if name not in pinned} | dict(question.seeds)
 
         def bounded(more: Sequence[str], bounds: Sequence[str]) -> "Resolved":
             return resolve_wheels(
@@ -192,7 +184,7 @@ def check_requirements(session: Session, project: Project, building: Building | 
     target = TargetPython(python=project.config.python_minor, glibc=_NEWEST_GLIBC, arch=platform.architecture)
     further: list[InputError] = []
     try:
-        resolve_requirements(session, project, others, target, None, building=building)
+        resolve_requirements(PlatformQuestion(session=session, project=project, building=building), others, target)
     except InputError as error:
         further.append(error)
     except CogpackError:  # no index at hand: then only what is known

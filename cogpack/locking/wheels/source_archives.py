@@ -12,6 +12,7 @@ from cogpack.disk import DiskError, writing
 from cogpack.errors import InputError
 from cogpack.layers.wheels.outline import Outline
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
+from cogpack.locking.question import PlatformQuestion
 from cogpack.locking.wheels.building import ANOTHER, Building, Built, Ground, Source
 from cogpack.locking.wheels.built import BuiltWheels, fetch_source, first_fetch, scratch_directory
 from cogpack.locking.wheels.elsewhere import ElsewhereWheels, FoundWheel
@@ -20,8 +21,9 @@ from cogpack.locking.wheels.outlines import local_reader
 from cogpack.locking.wheels.stand_ins import StandIn, StandIns, required_lines
 from cogpack.notes import Note
 from cogpack.project import Project
-from cogpack.requirements.model import ALL
+from cogpack.requirements.model import ALL, Requirements
 from cogpack.resolve.pip import Offer, Pages, Taste, candidates
+from cogpack.resolve.wheels.choice import named_hashes
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.sources import Neighbours
 from cogpack.resolve.wheels.target import TargetPython
@@ -324,25 +326,23 @@ def _made(stand_in: StandIn, source: IndexSource, built: Built) -> _Made:
 
 @contextmanager
 def open_sources(
-    session: Session,
-    project: Project,
+    question: PlatformQuestion,
+    requirements: Requirements,
     indexes: Indexes,
-    newest: str | None,
     target: TargetPython,
-    hashes: Mapping[str, frozenset[str]],
-    building: Building | None,
     ground: Ground | None,
-    kept: Decisions | None,
-    unisolated: Collection[str] = (),
 ) -> Iterator[SourceArchives | None]:
-    """Have them while uv is asked, with what was built for the lock that is `kept`; None where nobody builds."""
-    if building is None:
+    """Have them while uv is asked, with what was built for the lock that is kept; None where nobody builds."""
+    session, project, kept = question.session, question.project, question.kept
+    if question.building is None:
         yield None
         return
+    hashes = named_hashes([*requirements.lines, *requirements.constraints])
+    newest, unisolated = project.config.pack.exclude_newer, requirements.unisolated
     with scratch_directory(session, "sources-") as place:
         elsewhere = ElsewhereWheels(session, project, target, kept.required if kept else ())
         sources = SourceArchives(
-            session, place, elsewhere, indexes, newest, target, hashes, building, ground, unisolated
+            session, place, elsewhere, indexes, newest, target, hashes, question.building, ground, unisolated
         )
         if kept:
             sources.keep(project, kept)
