@@ -223,22 +223,22 @@ def _steps_of(prepared: Prepared) -> tuple[PlannedStep, ...]:
     places, decisions = step_places(config), prepared.lock.platforms[config.pack.platform]
     return tuple(
         _step(index, step.command, found, places, decisions)
-        for index, (step, found) in enumerate(zip(config.run, prepared.plan.lines.decisions, strict=True))
+        for index, (step, found) in enumerate(zip(config.run, prepared.plan.lines.steps, strict=True))
     )
 
 
 def _step(
-    index: int, command: str, found: run_lines.Decision, places: Sequence[str], decisions: Decisions
+    index: int, command: str, found: run_lines.ReadStep, places: Sequence[str], decisions: Decisions
 ) -> PlannedStep:
     match found:
-        case run_lines.Known(effects=effects):
+        case run_lines.KnownStep(effects=effects):
             pip_lines = iter([line for line in decisions.pip_lines if line.step == index])
             told = tuple(told_of(effect, decisions, pip_lines) for effect in effects)
             return PlannedStep(command=command, effect=told, known=True)
-        case run_lines.Sandboxed(why=why, because=because):
+        case run_lines.SandboxedStep(why=why, because=because):
             first = "" if because is None else f" ({places[because]})"
             return PlannedStep(command=command, sandboxed=why + first)
-        case run_lines.Impossible(why=why):
+        case run_lines.ImpossibleStep(why=why):
             return PlannedStep(command=command, impossible=why)
 
 

@@ -20,7 +20,7 @@ from cogpack.config import step_places
 from cogpack.errors import CogpackError
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.lockfile.base_kinds import RegistryBase
-from cogpack.locking.lines.read import image_of, read_lines
+from cogpack.locking.lines.read import image_of, locked_lines
 from cogpack.locking.missing_packages import roots_of
 from cogpack.locking.wheels.outlines import Outlines, wheel_artifact
 from cogpack.notes import Code, Note
@@ -254,7 +254,7 @@ def _unseen(project: Project, decisions: Decisions, imports: Imports) -> str:
         variables = (image.config.get("config") or {}).get("Env") or []
         if any(str(variable).startswith("PYTHONPATH=") for variable in variables):
             return "the base sets PYTHONPATH"
-    lines = read_lines(project.config, base, decisions.python.minor, decisions.sandboxed)
+    lines = locked_lines(project.config, decisions)
     places = step_places(project.config)
     for left in lines.remaining:
         if not _brings_none(left.step.command):

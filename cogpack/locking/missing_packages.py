@@ -202,10 +202,10 @@ def _of_commands(config: Config, decisions: Decisions) -> Iterator[Wish]:
     if not config.run:
         return
     from cogpack.config.steps import step_places
-    from cogpack.locking.lines.read import read_lines
+    from cogpack.locking.lines.read import locked_lines
 
     places = step_places(config)
-    for one in read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed).remaining:
+    for one in locked_lines(config, decisions).remaining:
         command = one.step.command
         names = [*_BEGUN.findall(command), *(["git"] if _OF_GIT.search(command) else [])]
         for name in dict.fromkeys(names):

@@ -6,7 +6,7 @@ from cogpack.config import Config
 from cogpack.errors import InputError, together
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import DebianBase
-from cogpack.locking.lines.read import read_lines
+from cogpack.locking.lines.read import locked_lines
 from cogpack.locking.recommended import LEAVES_OUT, left_to_recommends
 
 
@@ -20,7 +20,7 @@ def check_slim(config: Config, decisions: Decisions) -> None:
 def _faults(config: Config, decisions: Decisions, base: DebianBase) -> Iterator[InputError]:
     where = config.where("cogpack.base")
     instead = f"write base: debian:{base.suite} under cogpack"
-    for one in read_lines(config, base, decisions.python.minor, decisions.sandboxed).remaining:
+    for one in locked_lines(config, decisions).remaining:
         place = config.where(f"build.run[{one.index}]")
         yield InputError(
             f"{place}: has to be run, and there is no shell in debian:slim ({where})",

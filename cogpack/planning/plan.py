@@ -29,7 +29,7 @@ from cogpack.layers.listed import ListedFiles
 from cogpack.layers.weights.arrangement import WEIGHTS, Probe, arrange
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel, StepsLayerKind
 from cogpack.locking.lines.ground import free_local_names
-from cogpack.locking.lines.read import Lines, read_lines
+from cogpack.locking.lines.read import Lines, locked_lines
 from cogpack.locking.recommended import LEAVES_OUT, left_to_recommends
 from cogpack.locking.weights.remote import probing
 from cogpack.oci import Platform
@@ -192,7 +192,7 @@ def make_plan(
     below = (*base.layers, *cpython.layers, *base.packages, *installed, python.venv, *python.large)
     packages = (*chain.from_iterable(base.inputs.values()), *base.dpkg_inputs)
     platform = Platform.parse(config.pack.platform)
-    lines = read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed)
+    lines = locked_lines(config, decisions)
     libraries = Libraries(
         [(wheel, suppliers.wheel(wheel)) for wheel in decisions.wheels],
         (*ground, *installed),

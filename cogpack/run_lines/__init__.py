@@ -5,13 +5,13 @@ A line is read by a strict subset of the shell's grammar (`shell`), its words be
 whole line or not at all (`known`). `classify` keeps the order of many. Pure: no disk, no network, no processes.
 """
 
-from cogpack.run_lines.classify import Decision, Impossible, Sandboxed, classify
+from cogpack.run_lines.classify import ImpossibleStep, ReadStep, SandboxedStep, classify
 from cogpack.run_lines.effects import (
     Clone,
     Effect,
     Fetch,
     HubDownload,
-    Known,
+    KnownStep,
     Link,
     MakeDirectories,
     PipInstall,

@@ -14,27 +14,27 @@ import msgspec
 
 from cogpack.config import RunStep
 from cogpack.patterns import pattern
-from cogpack.run_lines.effects import Clone, Fetch, Known, MakeDirectories, SetMode, Unknown, touched, within
+from cogpack.run_lines.effects import Clone, Fetch, KnownStep, MakeDirectories, SetMode, UnknownStep, touched, within
 from cogpack.run_lines.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from cogpack.run_lines.site import Site
 
 
-class Sandboxed(msgspec.Struct, frozen=True, tag=True):
+class SandboxedStep(msgspec.Struct, frozen=True, tag=True):
     """Says that a step is run, and `why`. `because`: the index of the step that makes it so, where that is another."""
 
     why: str
     because: int | None = None
 
 
-class Impossible(msgspec.Struct, frozen=True, tag=True):
+class ImpossibleStep(msgspec.Struct, frozen=True, tag=True):
     """Says that a step can't succeed in any build of an image here, and `why`."""
 
     why: str
 
 
-Decision: TypeAlias = Known | Sandboxed | Impossible
+ReadStep: TypeAlias = KnownStep | SandboxedStep | ImpossibleStep
 
 _ENGINES = "it needs a container engine, which no build step has"
 _KERNEL = "it changes the machine's kernel, which no build step may"
@@ -54,25 +54,25 @@ _PATH_LIKE = pattern(r"[^\s'\"`;&|<>()=:,]+")
 
 def classify(
     steps: Sequence[RunStep], surroundings: Surroundings, sandboxed: Mapping[int, str] = {}
-) -> tuple[Decision, ...]:
+) -> tuple[ReadStep, ...]:
     """Decide for each step, in order. `sandboxed`: why, of steps that are run although what they do can be read, by
     index."""
     if not steps:
         return ()
     from cogpack.run_lines.site import Site  # with it, the grammar of the shell
 
-    found: list[Decision] = []
+    found: list[ReadStep] = []
     site = Site(surroundings=surroundings)
     first: int | None = None
     named: list[str] = []
     before: frozenset[str] = frozenset()
     for index, step in enumerate(steps):
         decision = _alone(step, site)
-        if isinstance(decision, Known) and index in sandboxed:
-            decision = Sandboxed(sandboxed[index])
-        if isinstance(decision, Known) and first is not None:
+        if isinstance(decision, KnownStep) and index in sandboxed:
+            decision = SandboxedStep(sandboxed[index])
+        if isinstance(decision, KnownStep) and first is not None:
             decision = _after_unknown(decision, first, named, before, surroundings.directory)
-        if isinstance(decision, Known):
+        if isinstance(decision, KnownStep):
             for effect in decision.effects:
                 site = site.after(effect)
         else:
@@ -83,20 +83,20 @@ def classify(
     return tuple(found)
 
 
-def _alone(step: RunStep, site: "Site") -> Decision:
+def _alone(step: RunStep, site: "Site") -> ReadStep:
     from cogpack.run_lines.known import meaning
 
     if impossible := _impossible(step.command, site.surroundings):
         return impossible
     if step.secrets:
-        return Sandboxed(f"it is given the secret {step.secrets[0].id}")
+        return SandboxedStep(f"it is given the secret {step.secrets[0].id}")
     found = meaning(step.command, site)
-    if isinstance(found, Unknown):
-        return Sandboxed(f"{found.program}: {found.why}" if found.program else found.why)
+    if isinstance(found, UnknownStep):
+        return SandboxedStep(f"{found.program}: {found.why}" if found.program else found.why)
     return found
 
 
-def _after_unknown(known: Known, first: int, named: Sequence[str], before: Collection[str], start: str) -> Decision:
+def _after_unknown(known: KnownStep, first: int, named: Sequence[str], before: Collection[str], start: str) -> ReadStep:
     """Keep a known step that follows an unknown one only where the unknown ones can't have to do with it. `before`:
     what known ones made that they find as it was then."""
     for effect in known.effects:
@@ -106,12 +106,12 @@ def _after_unknown(known: Known, first: int, named: Sequence[str], before: Colle
             case Clone() if not any(_SETS_UP_GIT.search(line) for line in named):
                 pass
             case _:
-                return Sandboxed("an earlier line, whose effect isn't known, precedes it", first)
+                return SandboxedStep("an earlier line, whose effect isn't known, precedes it", first)
         for path in touched(effect):
             if isinstance(effect, Fetch | Clone) and path in before:
-                return Sandboxed(f"an earlier line, whose effect isn't known, finds another {path}", first)
+                return SandboxedStep(f"an earlier line, whose effect isn't known, finds another {path}", first)
             if _is_shared(path) or any(_names(line, path, start) for line in named):
-                return Sandboxed(f"an earlier line, whose effect isn't known, may name {path}", first)
+                return SandboxedStep(f"an earlier line, whose effect isn't known, may name {path}", first)
     return known
 
 
@@ -134,7 +134,7 @@ def _names(line: str, path: str, start: str) -> bool:
     return False
 
 
-def _impossible(line: str, surroundings: Surroundings) -> Impossible | None:
+def _impossible(line: str, surroundings: Surroundings) -> ImpossibleStep | None:
     """Look at those commands only whose failure is the line's."""
     from cogpack.run_lines.expansion import commands
     from cogpack.run_lines.known import without_cache_mounts
@@ -142,7 +142,7 @@ def _impossible(line: str, surroundings: Surroundings) -> Impossible | None:
 
     line = without_cache_mounts(line)
     if re.match(r"\s*--security=insecure\s", line):
-        return Impossible("--security=insecure: the step wants more rights than any build here gives")
+        return ImpossibleStep("--security=insecure: the step wants more rights than any build here gives")
     script = parse(line)
     if isinstance(script, Refusal) or not script.lists:
         return None
@@ -156,7 +156,7 @@ def _impossible(line: str, surroundings: Surroundings) -> Impossible | None:
             continue
         program = posixpath.basename(command.words[0])
         if program in _IMPOSSIBLE:
-            return Impossible(f"{program}: {_IMPOSSIBLE[program]}")
+            return ImpossibleStep(f"{program}: {_IMPOSSIBLE[program]}")
         if program == "systemctl" and _NEEDS_INIT & set(command.words):
-            return Impossible(f"systemctl: {_INIT}")
+            return ImpossibleStep(f"systemctl: {_INIT}")
     return None

@@ -173,13 +173,13 @@ class StepEffect(msgspec.Struct, frozen=True):
     effect: Effect
 
 
-class Known(msgspec.Struct, frozen=True, tag=True):
+class KnownStep(msgspec.Struct, frozen=True, tag=True):
     """Says what a line does; nothing, if `effects` is empty."""
 
     effects: tuple[Effect, ...]
 
 
-class Unknown(msgspec.Struct, frozen=True, tag=True):
+class UnknownStep(msgspec.Struct, frozen=True, tag=True):
     """Says why a line's effect isn't known. `program`: of the command that it fails at, as the line names it."""
 
     why: str

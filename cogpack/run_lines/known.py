@@ -7,13 +7,13 @@ from typing import TypeAlias
 
 from cogpack.run_lines import downloads, files, git, hub
 from cogpack.run_lines.arguments import NotKnownError
-from cogpack.run_lines.effects import Effect, Known, Unknown, settled
+from cogpack.run_lines.effects import Effect, KnownStep, UnknownStep, settled
 from cogpack.run_lines.expansion import Command, commands
 from cogpack.run_lines.pip import pip
 from cogpack.run_lines.shell import Refusal, RefusedError, parse
 from cogpack.run_lines.site import Reader, Site
 
-Meaning: TypeAlias = Known | Unknown
+Meaning: TypeAlias = KnownStep | UnknownStep
 
 _BINARIES = ("/bin", "/usr/bin", "/usr/local/bin", "/opt/venv/bin")
 _PYTHON = re.compile(r"python(?:3(?:\.[0-9]+)?)?")
@@ -62,12 +62,12 @@ def meaning(command: str, site: Site) -> Meaning:
     """Say what one line does at `site`."""
     line = without_cache_mounts(command)
     if line.lstrip().startswith("--"):
-        return Unknown("a flag of Dockerfile's RUN that is more than a cache", line.split()[0])
+        return UnknownStep("a flag of Dockerfile's RUN that is more than a cache", line.split()[0])
     if _LIST_OF_WORDS.fullmatch(line):
-        return Unknown("a list of words, which Dockerfile's RUN starts without a shell")
+        return UnknownStep("a list of words, which Dockerfile's RUN starts without a shell")
     script = parse(line)
     if isinstance(script, Refusal):
-        return Unknown(str(script))
+        return UnknownStep(str(script))
     effects: list[Effect] = []
     entries = set(site.entries)
     program = ""
@@ -79,10 +79,10 @@ def meaning(command: str, site: Site) -> Meaning:
                 entries |= site.entries
                 effects.append(effect)
     except RefusedError as refused:
-        return Unknown(str(refused.refusal))
+        return UnknownStep(str(refused.refusal))
     except NotKnownError as unknown:
-        return Unknown(unknown.reason, program)
-    return Known(settled(effects))
+        return UnknownStep(unknown.reason, program)
+    return KnownStep(settled(effects))
 
 
 def _effects(command: Command, site: Site) -> Sequence[Effect]:

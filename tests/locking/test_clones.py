@@ -29,7 +29,7 @@ from cogpack.locking.lines.known_files import KnownFiles, known_files
 from cogpack.locking.lines.pin_clones import pin_clones
 from cogpack.locking.lines.read import Lines, Remaining
 from cogpack.progress import Cancelled
-from cogpack.run_lines import Clone, Known, StepEffect, Surroundings
+from cogpack.run_lines import Clone, KnownStep, StepEffect, Surroundings
 from cogpack.run_lines.known import meaning
 from cogpack.run_lines.site import Site
 from cogpack.session import Session, Settings
@@ -80,7 +80,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 def effect_of(line: str) -> Clone:
     found = meaning(line, Site(surroundings=Surroundings()))
-    assert isinstance(found, Known), found
+    assert isinstance(found, KnownStep), found
     (effect,) = found.effects
     assert isinstance(effect, Clone)
     return effect

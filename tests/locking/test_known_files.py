@@ -9,7 +9,7 @@ from cogpack.layers.wheels.venv import local_names
 from cogpack.lockfile import LockedPlace, LockedSandboxed
 from cogpack.locking.lines.ground import Look, RegistryGround, debian_place, free_local_names, local_looks
 from cogpack.locking.lines.known_files import KnownFiles, known_files
-from cogpack.run_lines import Known, StepEffect, Surroundings, classify, settled_steps
+from cogpack.run_lines import KnownStep, StepEffect, Surroundings, classify, settled_steps
 
 URL = "https://h.example/tool"
 BASE = {
@@ -36,7 +36,7 @@ def made(*lines: str, debian: bool = False) -> KnownFiles | LockedSandboxed:
     decisions = classify([RunStep(command=line) for line in lines], Surroundings())
     effects = []
     for index, one in enumerate(decisions):
-        assert isinstance(one, Known), one
+        assert isinstance(one, KnownStep), one
         effects += [StepEffect(index, effect) for effect in one.effects]
     return known_files(settled_steps(effects), debian_place if debian else base_place)
 

@@ -1,38 +1,38 @@
 """The order of what the steps do is kept: what is taken out could have come first."""
 
 from cogpack.config import RunStep, SecretMount
-from cogpack.run_lines import Decision, Impossible, Known, Sandboxed, Surroundings, classify
+from cogpack.run_lines import ImpossibleStep, KnownStep, ReadStep, SandboxedStep, Surroundings, classify
 
 PGET = "curl -o /usr/local/bin/pget -L https://h.example/pget"
 ORDER = "an earlier line, whose effect isn't known, precedes it"
 
 
-def decide(*lines: str) -> tuple[Decision, ...]:
+def decide(*lines: str) -> tuple[ReadStep, ...]:
     return classify([RunStep(command=line) for line in lines], Surroundings(python="3.12"))
 
 
 def test_known_lines_are_taken_out_until_the_first_unknown_one() -> None:
     found = decide("pip install a", "make", "pip install b", "ln -s a /x", "echo hello")
-    assert isinstance(found[0], Known)
-    assert found[1] == Sandboxed("make: what make does is not known here")
-    assert found[2:4] == (Sandboxed(ORDER, 1), Sandboxed(ORDER, 1))
-    assert found[4] == Known(()), "what does nothing has no order"
+    assert isinstance(found[0], KnownStep)
+    assert found[1] == SandboxedStep("make: what make does is not known here")
+    assert found[2:4] == (SandboxedStep(ORDER, 1), SandboxedStep(ORDER, 1))
+    assert found[4] == KnownStep(()), "what does nothing has no order"
 
 
 def test_after_an_unknown_line_only_downloads_are_taken_out_whose_paths_none_names() -> None:
     found = decide(
         "make", PGET, "chmod +x /usr/local/bin/pget", "mkdir -p /opt/a && wget -O /opt/a/b https://h.example/b"
     )
-    assert [type(each) for each in found] == [Sandboxed, Known, Known, Known]
+    assert [type(each) for each in found] == [SandboxedStep, KnownStep, KnownStep, KnownStep]
 
 
 def test_a_repository_is_cloned_after_unknown_lines_that_neither_name_its_place_nor_set_up_git() -> None:
     clone = "git clone https://h.example/o/n /opt/n"
     for line in ("make", "apt-get install -y git", "pip install git+https://h.example/o/x | cat"):
-        assert isinstance(decide(line, clone)[1], Known), line
+        assert isinstance(decide(line, clone)[1], KnownStep), line
     for line in ("git config --global a b", "git lfs install", "apt-get install git-lfs", "cp a ~/.gitconfig"):
-        assert decide(line, clone)[1] == Sandboxed(ORDER, 0), line
-    assert isinstance(decide("tool /opt/n", clone)[1], Sandboxed)
+        assert decide(line, clone)[1] == SandboxedStep(ORDER, 0), line
+    assert isinstance(decide("tool /opt/n", clone)[1], SandboxedStep)
 
 
 def test_a_download_to_a_path_that_an_unknown_line_may_name_is_sandboxed() -> None:
@@ -54,31 +54,31 @@ def test_a_download_to_a_path_that_an_unknown_line_may_name_is_sandboxed() -> No
         "tool --out=/usr/local/bin/pget",
     ):
         first, second = decide(line, PGET)
-        assert isinstance(first, Sandboxed), line
-        assert second == Sandboxed(f"an earlier line, whose effect isn't known, may name {path}", 0), line
+        assert isinstance(first, SandboxedStep), line
+        assert second == SandboxedStep(f"an earlier line, whose effect isn't known, may name {path}", 0), line
     for path in ("/usr/bin/tool", "/etc/x", "/x/site-packages/a.py", "/opt/venv/bin/x"):
-        assert isinstance(decide("apt-get install a", f"curl -o {path} -L https://h.example/x")[1], Sandboxed), path
+        assert isinstance(decide("apt-get install a", f"curl -o {path} -L https://h.example/x")[1], SandboxedStep), path
     for line in ("rm -f /usr/local/bin/other", "tool /usr/lib", "rm /opt/p*", "tool pget2"):
-        assert isinstance(decide(line, PGET)[1], Known), line
+        assert isinstance(decide(line, PGET)[1], KnownStep), line
 
 
 def test_what_follows_a_sandboxed_download_does_not_build_on_it() -> None:
     found = decide("cp /usr/local/bin/pget /x", PGET, "chmod +x /usr/local/bin/pget")
-    assert [type(each) for each in found] == [Sandboxed, Sandboxed, Sandboxed]
+    assert [type(each) for each in found] == [SandboxedStep, SandboxedStep, SandboxedStep]
 
 
 def test_what_an_unknown_line_finds_is_not_what_a_later_download_or_checkout_makes_of_it() -> None:
     again = "curl -Lo /opt/x https://h.example/x"
-    assert isinstance(decide("make", again)[1], Known)
+    assert isinstance(decide("make", again)[1], KnownStep)
     clone = "git clone https://h.example/o/n /n"
     for before, after, path in (("echo a > /opt/x", again, "/opt/x"), (clone, "git -C /n checkout v1", "/n")):
         found = decide(before, "make", after)
-        assert found[2] == Sandboxed(f"an earlier line, whose effect isn't known, finds another {path}", 1)
+        assert found[2] == SandboxedStep(f"an earlier line, whose effect isn't known, finds another {path}", 1)
 
 
 def test_a_step_with_a_secret_is_sandboxed() -> None:
     step = RunStep(command="pip install a", secrets=(SecretMount(id="token", target="/run/secrets/token"),))
-    assert classify([step], Surroundings()) == (Sandboxed("it is given the secret token"),)
+    assert classify([step], Surroundings()) == (SandboxedStep("it is given the secret token"),)
 
 
 def test_what_no_build_can_do_is_impossible_where_its_failure_is_the_lines() -> None:
@@ -89,16 +89,16 @@ def test_what_no_build_can_do_is_impossible_where_its_failure_is_the_lines() -> 
         "nvidia-smi": "nvidia-smi: it needs a GPU, which no build step has",
         "--security=insecure a": "--security=insecure: the step wants more rights than any build here gives",
     }.items():
-        assert decide(line) == (Impossible(why),), line
+        assert decide(line) == (ImpossibleStep(why),), line
     for line in ("nvidia-smi || true", "nvidia-smi; true", "systemctl enable a", "echo docker", "command -v docker"):
-        assert not isinstance(decide(line)[0], Impossible), line
+        assert not isinstance(decide(line)[0], ImpossibleStep), line
 
 
 def test_an_impossible_step_ends_what_is_taken_out() -> None:
-    assert decide("nvidia-smi", "pip install a")[1] == Sandboxed(ORDER, 0)
+    assert decide("nvidia-smi", "pip install a")[1] == SandboxedStep(ORDER, 0)
 
 
 def test_a_step_works_on_what_known_steps_before_it_have_made() -> None:
     clone = "git clone https://h.example/o/n /x"
-    assert all(isinstance(each, Known) for each in decide(clone, "cd /x && git checkout v1", "mkdir /x/models"))
-    assert isinstance(decide("cd /x && git checkout v1")[0], Sandboxed)
+    assert all(isinstance(each, KnownStep) for each in decide(clone, "cd /x && git checkout v1", "mkdir /x/models"))
+    assert isinstance(decide("cd /x && git checkout v1")[0], SandboxedStep)

@@ -15,7 +15,7 @@ from cogpack.run_lines import (
     Effect,
     Fetch,
     HubDownload,
-    Known,
+    KnownStep,
     Link,
     MakeDirectories,
     PipInstall,
@@ -26,7 +26,7 @@ from cogpack.run_lines import (
     WriteText,
     told,
 )
-from cogpack.run_lines.known import Unknown, meaning
+from cogpack.run_lines.known import UnknownStep, meaning
 from cogpack.run_lines.site import Site
 
 SITE = Site(surroundings=Surroundings(python="3.12"))
@@ -199,7 +199,7 @@ KNOWN: dict[str, tuple[Effect, ...]] = {
 
 @pytest.mark.parametrize("line", KNOWN)
 def test_a_known_line_does_what_its_programs_do(line: str) -> None:
-    assert meaning(line, SITE) == Known(KNOWN[line])
+    assert meaning(line, SITE) == KnownStep(KNOWN[line])
 
 
 UNKNOWN = {
@@ -313,7 +313,7 @@ UNKNOWN = {
 @pytest.mark.parametrize("line", UNKNOWN)
 def test_an_unknown_line_is_told_why(line: str) -> None:
     found = meaning(line, SITE)
-    assert isinstance(found, Unknown)
+    assert isinstance(found, UnknownStep)
     assert found.why == UNKNOWN[line]
 
 
@@ -334,13 +334,13 @@ TOLD: dict[str, str] = {
 @pytest.mark.parametrize("line", TOLD)
 def test_what_a_line_does_is_told_in_a_few_words(line: str) -> None:
     found = meaning(line, SITE)
-    assert isinstance(found, Known)
+    assert isinstance(found, KnownStep)
     assert "; ".join(map(told, found.effects)) == TOLD[line]
 
 
 def test_a_line_is_known_as_a_whole_or_not_at_all() -> None:
-    assert isinstance(meaning("mkdir /a && nonesuch", SITE), Unknown)
-    assert isinstance(meaning("mkdir /a && echo b | c", SITE), Unknown)
+    assert isinstance(meaning("mkdir /a && nonesuch", SITE), UnknownStep)
+    assert isinstance(meaning("mkdir /a && echo b | c", SITE), UnknownStep)
 
 
 def test_a_file_keeps_the_mode_that_it_was_given_when_it_is_fetched_again() -> None:
@@ -369,7 +369,7 @@ def test_modes_change_as_chmod_changes_them(tmp_path: Path, before: int, mode: s
     subprocess.run(["sh", "-c", f"umask 022; chmod {mode} '{file}'"], check=True, capture_output=True)
     site = Site(surroundings=Surroundings(), files={"/x": before})
     found = meaning(f"chmod {mode} /x", site)
-    assert found == Known((SetMode(path="/x", mode=stat.S_IMODE(file.stat().st_mode)),))
+    assert found == KnownStep((SetMode(path="/x", mode=stat.S_IMODE(file.stat().st_mode)),))
 
 
 @given(
@@ -379,11 +379,11 @@ def test_modes_change_as_chmod_changes_them(tmp_path: Path, before: int, mode: s
 def test_text_is_written_as_a_real_shell_writes_it(program: str, words: list[str]) -> None:
     line = " ".join([program, *(f"'{word}'" for word in words)])
     found = meaning(f"{line} > /x", SITE)
-    if isinstance(found, Unknown):
+    if isinstance(found, UnknownStep):
         return
     for shell in filter(shutil.which, ("dash", "bash")):
         written = subprocess.run([shell, "-c", line], check=True, capture_output=True, text=True).stdout
-        assert found == Known((WriteText(path="/x", text=written),)), shell
+        assert found == KnownStep((WriteText(path="/x", text=written),)), shell
 
 
 PROGRAMS = ["curl", "wget", "pget", "pip install", "uv pip install", "git clone", "git checkout", "hf download"]
@@ -424,4 +424,4 @@ WORDS = st.sampled_from([*OPTIONS, *OPERANDS, *OPERANDS, "> /x", ">> a", "&&", "
 @given(st.sampled_from(PROGRAMS), st.lists(WORDS, max_size=5))
 def test_any_line_has_a_meaning_or_a_reason_for_none(program: str, words: list[str]) -> None:
     found = meaning(" ".join([program, *words]), SITE)
-    assert isinstance(found, Known) or found.why
+    assert isinstance(found, KnownStep) or found.why

@@ -3,7 +3,7 @@
 import pytest
 
 from cogpack.config import RunStep
-from cogpack.run_lines import Known, Surroundings, classify, may_bring_libraries
+from cogpack.run_lines import KnownStep, Surroundings, classify, may_bring_libraries
 
 
 @pytest.mark.parametrize(
@@ -21,5 +21,5 @@ from cogpack.run_lines import Known, Surroundings, classify, may_bring_libraries
 )
 def test_a_library_comes_only_where_one_is_looked_for(command: str, may: bool) -> None:
     (line,) = classify([RunStep(command=command)], Surroundings(python="3.12"))
-    assert isinstance(line, Known)
+    assert isinstance(line, KnownStep)
     assert any(map(may_bring_libraries, line.effects)) is may

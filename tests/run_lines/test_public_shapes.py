@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from cogpack.config import RunStep
-from cogpack.run_lines import Decision, Known, Surroundings, classify
+from cogpack.run_lines import KnownStep, ReadStep, Surroundings, classify
 
 SHAPES = json.loads((Path(__file__).parent / "public_shapes.json").read_text(encoding="utf-8"))
 
 
-def named(decision: Decision) -> str:
-    if isinstance(decision, Known):
+def named(decision: ReadStep) -> str:
+    if isinstance(decision, KnownStep):
         return "+".join(type(effect).__name__ for effect in decision.effects) or "nothing"
     return type(decision).__name__.lower()
 

@@ -21,7 +21,7 @@ from cogpack.run_lines import (
     Clone,
     Fetch,
     HubDownload,
-    Known,
+    KnownStep,
     Link,
     MakeDirectories,
     PipInstall,
@@ -29,7 +29,7 @@ from cogpack.run_lines import (
     Surroundings,
     WriteText,
 )
-from cogpack.run_lines.known import Unknown, meaning
+from cogpack.run_lines.known import UnknownStep, meaning
 from cogpack.run_lines.site import Site
 
 
@@ -131,7 +131,7 @@ def test_a_line_does_what_it_is_known_to_do(line: str, server: str, tmp_path: Pa
     line = line.replace("HERE", str(tmp_path / "here")).replace("URL", server)
     start = str(tmp_path / "src")
     found = meaning(line, Site(surroundings=Surroundings(directory=start, project=start)))
-    assert isinstance(found, Known), found
+    assert isinstance(found, KnownStep), found
     run(line, tmp_path)
     assert not list((tmp_path / "src").iterdir())
     written: dict[str, str] = {}
@@ -169,7 +169,7 @@ def test_the_hubs_cache_is_where_its_library_has_it(environment: dict[str, str])
     found = meaning(line, Site(surroundings=Surroundings(environment={"HOME": "/h", **environment})))
     with patch.dict(os.environ, {"HOME": "/h", **environment}, clear=True):
         expected = runpy.run_path(constants.__file__)["HF_HUB_CACHE"]
-    assert found == Known((HubDownload(repository="owner/model", cache=expected),))
+    assert found == KnownStep((HubDownload(repository="owner/model", cache=expected),))
 
 
 FLAGS = "-U --upgrade --no-deps --pre --force-reinstall -I -q -v -qU --no-index --no-build-isolation --prefer-binary"
@@ -193,7 +193,7 @@ def test_options_of_pip_are_read_as_pip_reads_them(arguments: list[str]) -> None
     install = pytest.importorskip("pip._internal.commands.install", reason="pip's own parser is not installed")
     line = f"pip install {' '.join(arguments)}"
     found = meaning(line, Site(surroundings=Surroundings()))
-    if isinstance(found, Unknown):
+    if isinstance(found, UnknownStep):
         assert found.why == "pip install names no package" or re.search(
             r"is no requirement|has no value|is no file that", found.why
         )

@@ -9,16 +9,16 @@ from cogpack.locking.lines.pin_clones import lacks_clones
 from cogpack.locking.lines.pin_fetches import lacks_fetches
 from cogpack.locking.lines.pin_hub_downloads import HubPins
 from cogpack.locking.lines.pip.wheels import lacks_pip_lines
-from cogpack.locking.lines.read import read_lines
+from cogpack.locking.lines.read import locked_lines
 from cogpack.run_lines import Fetch, HubDownload
 
 
 def lacks_pins(config: Config, decisions: Decisions) -> bool:
     """Tell whether the lock was made by who knew less of the lines than we do."""
-    lines = read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed)
+    lines = locked_lines(config, decisions)
     if lacks_fetches(lines.of(Fetch), decisions.fetches) or lacks_pip_lines(lines.effects, decisions):
         return True
-    hub = HubPins(decisions.hub_revisions, decisions.hub_files)
+    hub = HubPins.locked(decisions)
     if any(hub.of(download) is None for _, download in lines.of(HubDownload)):
         return True
     if lacks_clones(lines, decisions.clones):

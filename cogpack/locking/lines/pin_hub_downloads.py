@@ -5,14 +5,14 @@ A file in git-lfs is not read for it, since the hub says its sha256; what is in 
 
 import hashlib
 from collections.abc import Mapping, Sequence, Sized
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import msgspec
 
 from cogpack.config import WeightSource
 from cogpack.digest import Hasher
 from cogpack.errors import CogpackError, InputError, MismatchError
-from cogpack.lockfile import LockedHubChoice, LockedHubFile, LockedHubRevision, LockedSandboxed
+from cogpack.lockfile import Decisions, LockedHubChoice, LockedHubFile, LockedHubRevision, LockedSandboxed
 from cogpack.run_lines import HubDownload
 from cogpack.session import Session
 from cogpack.threads import each
@@ -35,6 +35,10 @@ class HubPins(msgspec.Struct, frozen=True):
 
     revisions: tuple[LockedHubRevision, ...] = ()
     files: tuple[LockedHubFile, ...] = ()
+
+    @classmethod
+    def locked(cls, decisions: Decisions) -> Self:
+        return cls(decisions.hub_revisions, decisions.hub_files)
 
     def revision(self, download: HubDownload) -> LockedHubRevision | None:
         wanted = download.repository, download.kind, download.revision

@@ -8,13 +8,13 @@ import msgspec
 from cogpack.config import Config, RunStep
 from cogpack.images.assemble import BaseImage, environment_of
 from cogpack.layers.tar import EPOCH
-from cogpack.lockfile import LockedSandboxed
+from cogpack.lockfile import Decisions, LockedSandboxed
 from cogpack.lockfile.base_kinds import Base, RegistryBase
 from cogpack.oci import read_config
 from cogpack.run_lines import (
-    Decision,
     Effect,
-    Known,
+    KnownStep,
+    ReadStep,
     StepEffect,
     Surroundings,
     classify,
@@ -46,11 +46,11 @@ class Remaining(msgspec.Struct, frozen=True):
 
 
 class Lines(msgspec.Struct, frozen=True, kw_only=True):
-    """Is what is known of all lines. `decisions`: one a step; `effects`: of those that are taken out, settled, in
-    order; `remaining`: those that are run."""
+    """Is what is known of all lines. `steps`: one a step of cog.yaml; `effects`: of those that are taken out, settled,
+    in order; `remaining`: those that are run."""
 
     surroundings: Surroundings = Surroundings()
-    decisions: tuple[Decision, ...] = ()
+    steps: tuple[ReadStep, ...] = ()
     effects: tuple[StepEffect, ...] = ()
     remaining: tuple[Remaining, ...] = ()
 
@@ -63,18 +63,23 @@ def read_lines(config: Config, base: Base, python: str, sandboxed: Sequence[Lock
     """Read them over `base`, in an environment of `python`, "3.13"; those of `sandboxed` are run, and what follows them
     as if they weren't known."""
     where = _surroundings(config, base, python)
-    decisions = classify(config.run, where, {one.step: one.why for one in sandboxed})
-    known = [(index, one) for index, one in enumerate(decisions) if isinstance(one, Known)]
+    steps = classify(config.run, where, {one.step: one.why for one in sandboxed})
+    known = [(index, one) for index, one in enumerate(steps) if isinstance(one, KnownStep)]
     return Lines(
         surroundings=where,
-        decisions=decisions,
+        steps=steps,
         effects=settled_steps(StepEffect(index, effect) for index, one in known for effect in one.effects),
         remaining=tuple(
             Remaining(index, step)
-            for index, (step, one) in enumerate(zip(config.run, decisions, strict=True))
-            if not isinstance(one, Known)
+            for index, (step, one) in enumerate(zip(config.run, steps, strict=True))
+            if not isinstance(one, KnownStep)
         ),
     )
+
+
+def locked_lines(config: Config, decisions: Decisions) -> Lines:
+    """Read them as a lock has them."""
+    return read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed)
 
 
 def _surroundings(config: Config, base: Base, python: str) -> Surroundings:

@@ -8,7 +8,7 @@ from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, LockedHubRevision, LockedPipLine
 from cogpack.locking.lines.pin_clones import pin_of
 from cogpack.locking.lines.pin_hub_downloads import HubPins
-from cogpack.locking.lines.read import Lines, read_lines
+from cogpack.locking.lines.read import Lines, locked_lines
 from cogpack.run_lines import Clone, Fetch, HubDownload
 
 NO_KEY = sha256(b"")
@@ -22,7 +22,7 @@ def without_lines(kept: Decisions) -> Decisions:
 
 def without_step(kept: Decisions, config: Config, step: int) -> Decisions:
     """Take out the pins of the step that has this index, which one of those that are run has none of."""
-    lines = read_lines(config, kept.base, kept.python.minor, kept.sandboxed)
+    lines = locked_lines(config, kept)
     urls = {effect.url for index, effect in lines.of(Fetch) if index == step}
     clones = [pin_of(effect, kept.clones) for index, effect in lines.of(Clone) if index == step]
     return msgspec.structs.replace(
@@ -45,7 +45,7 @@ def check_step(config: Config, step: int) -> None:
 
 
 def _other_revisions(kept: Decisions, lines: Lines, step: int) -> tuple[LockedHubRevision, ...]:
-    hub = HubPins(kept.hub_revisions, kept.hub_files)
+    hub = HubPins.locked(kept)
     own = [hub.revision(effect) for index, effect in lines.of(HubDownload) if index == step]
     return tuple(revision for revision in kept.hub_revisions if revision not in own)
 

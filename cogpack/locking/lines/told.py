@@ -25,7 +25,7 @@ def told_of(effect: run_lines.Effect, decisions: Decisions, pip_lines: Iterator[
         pin = next(pin for pin in decisions.fetches if pin.url == effect.url)
         pinned = f", pinned to sha256:{pin.sha256[:12]} ({size_text(pin.size)})"
     if isinstance(effect, run_lines.HubDownload):
-        hub = HubPins(decisions.hub_revisions, decisions.hub_files)
+        hub = HubPins.locked(decisions)
         files, at = hub.of(effect) or (), hub.revision(effect)
         size = size_text(sum(file.size for file in files))
         pinned = f", pinned to {at.commit[:12]} ({count_text(len(files), 'file')}, {size})" if at else ""

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from cogpack.config import Config
 from cogpack.lockfile import Decisions
-from cogpack.locking.lines.read import read_lines
+from cogpack.locking.lines.read import locked_lines
 from cogpack.notes import Code, Note
 from cogpack.run_lines import PipInstall, PipUninstall, WriteText
 
 
 def versions_as_files(config: Config, decisions: Decisions) -> Iterator[Note]:
     """Give a note of each, as far as the line is known."""
-    lines = read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed)
+    lines = locked_lines(config, decisions)
     installing = {step for kind in (PipInstall, PipUninstall) for step, _ in lines.of(kind)}
     for step, written in lines.of(WriteText):
         name = written.path.rpartition("/")[2]

@@ -67,7 +67,7 @@ def line_layers(
         raise _not_locked(f"that build.run[{made.step}] is run: {made.why}")
     maker = msgspec.structs.replace(maker, inherited={**maker.inherited, **{one.path: one for one in made.inherited}})
     files = _files(made, decisions, maker, fetched, probed=probing(config))
-    hub = hub_layers(made.downloads, HubPins(decisions.hub_revisions, decisions.hub_files), maker, opened)
+    hub = hub_layers(made.downloads, HubPins.locked(decisions), maker, opened)
     return LineLayers(
         large=files.large + hub.large,
         small=(*files.small, *hub.small, *_clones(made, decisions, maker, cloned)),

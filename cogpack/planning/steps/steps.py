@@ -94,7 +94,7 @@ def make_steps(config: Config, lines: Lines, seen: Sequence[Seen], *, shared: in
     return Steps(
         commands=tuple(one.step for one in lines.remaining),
         numbers=tuple(one.index + 1 for one in lines.remaining),
-        total=len(lines.decisions),
+        total=len(lines.steps),
         seen=tuple(seen),
         shared=shared,
         environment={"UV_PYTHON": f"/{contract.VENV}/bin/python", **lines.surroundings.environment},

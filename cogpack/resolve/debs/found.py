@@ -28,7 +28,7 @@ class ImagePackages(msgspec.Struct, frozen=True, kw_only=True):
         return sum(one.archive in self.archives for one in suites)
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class FoundDebs(msgspec.Struct, frozen=True, kw_only=True):
     """Is what was found in `suites`: `solution`, all that is installed then. `there`: names of what the base has, but
     of an image those that another version takes the place of; `image`: None for Debian's base."""
 

@@ -11,7 +11,7 @@ from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.archives.suites import SuiteReader, indexes_of
 from cogpack.resolve.debs.bases import base_names
-from cogpack.resolve.debs.found import Found
+from cogpack.resolve.debs.found import FoundDebs
 from cogpack.resolve.debs.question import DebQuestion
 from cogpack.resolve.debs.solving.universe import Universe
 from cogpack.resolve.debs.standing import KeptBase, choose, outdated
@@ -58,7 +58,7 @@ def resolve_debs(
         text = f"{kept.name}: the security archive has newer versions of {count_text(len(old), 'package')} of its base"
         progress.note(Note(Code.BASE_OUTDATED, f"{text}, {old[0].name} among them: lock that one anew"))
     there = {candidate.name for candidate in chosen.base}
-    found = Found(question=question, suites=suites, solution=chosen.solution, there=there)
+    found = FoundDebs(question=question, suites=suites, solution=chosen.solution, there=there)
     asked = {request: universe.request(request).name for request in question.requests}
     requested = [one.name in asked.values() and one in chosen.solution for one in chosen.base]
     if kept and chosen.kept:

@@ -16,7 +16,7 @@ from cogpack.resolve.debs.archives.index import IndexedPackage, PackageIndex
 from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.suites import Suite, SuiteReader, indexes_of
 from cogpack.resolve.debs.bases import solve_base
-from cogpack.resolve.debs.found import Found
+from cogpack.resolve.debs.found import FoundDebs
 from cogpack.resolve.debs.question import DebQuestion
 from cogpack.resolve.debs.solving.solver import solve
 from cogpack.resolve.debs.solving.universe import Candidate, Universe
@@ -36,7 +36,7 @@ def upgrade_security(question: DebQuestion, reader: SuiteReader, kept: DebianBas
         raise unfitting(error) from error
     task.done("resolved")
     there = {one.name for one in base}
-    found = Found(question=question, suites=suites, solution=[*base, *above], there=there)
+    found = FoundDebs(question=question, suites=suites, solution=[*base, *above], there=there)
     own = found.locked_again(base, kept.packages)
     packages = found.locked_again(above, over.packages)
     if (own, packages) == (kept.packages, over.packages):

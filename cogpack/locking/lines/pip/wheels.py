@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cogpack.lockfile import Decisions, LockedPipLine, LockedWheel
-from cogpack.locking.lines.read import read_lines
+from cogpack.locking.lines.read import locked_lines
 from cogpack.oci import encode
 from cogpack.project import Project
 from cogpack.requirements.model import Requirements
@@ -67,11 +67,7 @@ class PipWheels:
         self._lines = decisions.pip_lines
         self._required = {wheel.filename for wheel in decisions.required}
         self._indexes = LineIndexes(session, project)
-        self._effects = (
-            read_lines(project.config, decisions.base, decisions.python.minor, decisions.sandboxed).effects
-            if decisions.pip_lines
-            else ()
-        )
+        self._effects = locked_lines(project.config, decisions).effects if decisions.pip_lines else ()
 
     def has(self, wheel: LockedWheel) -> bool:
         return wheel.filename not in self._required and any(wheel.filename in line.wheels for line in self._lines)

@@ -8,7 +8,7 @@ from cogpack.debian_version import version_key
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import SystemPackages
 from cogpack.resolve.debs.archives.suites import Suite, SuiteReader, indexes_of
-from cogpack.resolve.debs.found import Found, ImagePackages
+from cogpack.resolve.debs.found import FoundDebs, ImagePackages
 from cogpack.resolve.debs.over.installed import InstalledIndex
 from cogpack.resolve.debs.question import DebQuestion
 from cogpack.resolve.debs.security import LockedUniverse, security_indexes
@@ -53,7 +53,7 @@ def resolve_over(
     moved = {candidate.name for candidate in solved.packages}
     stays = {candidate.name: candidate for candidate in base if candidate.name not in moved}
     solution = [*stays.values(), *solved.packages]
-    found = Found(question=question, suites=suites, solution=solution, there=stays.keys(), image=image)
+    found = FoundDebs(question=question, suites=suites, solution=solution, there=stays.keys(), image=image)
     return found.system_packages(asked, solved.packages, solved.left_out, kept)
 
 

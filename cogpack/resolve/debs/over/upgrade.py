@@ -6,7 +6,7 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import SystemPackages
 from cogpack.resolve.debs.archives.suites import SuiteReader
-from cogpack.resolve.debs.found import Found, ImagePackages
+from cogpack.resolve.debs.found import FoundDebs, ImagePackages
 from cogpack.resolve.debs.over.installed import InstalledIndex
 from cogpack.resolve.debs.over.resolver import newer_of_security
 from cogpack.resolve.debs.question import DebQuestion
@@ -41,7 +41,9 @@ def upgrade_over(
     task.done("resolved")
     taken = {one.name for one in solved}
     solution = [*(one for one in base if one.name not in taken), *solved]
-    found = Found(question=question, suites=suites, solution=solution, there={*image.installed} - taken, image=image)
+    found = FoundDebs(
+        question=question, suites=suites, solution=solution, there={*image.installed} - taken, image=image
+    )
     present = {one.name for one in kept.present}
     packages = tuple(
         msgspec.structs.replace(deb, requested=deb.requested or deb.name in present)
