@@ -32,6 +32,10 @@ _BLAMED = re.compile(
 _NO_VERSION = re.compile(r"there is no version of (\S+) and you require \1")
 """Says that who named a version can name another one: not so where somebody else requires it."""
 
+_PYTHON = re.compile(
+    r"the requested Python version \([^)]*\) does not satisfy Python(\S+) and (\S+) depends on Python\1"
+)
+"""Says that a version wants another Python, where there is no version that takes this one."""
 _TORCH = re.compile(r"\bcogpack-torch(?:==0)? depends on\b")
 """The project that names an index for torch: what it requires, the user does."""
 _ADDRESS = re.compile(r"Failed to download `([A-Za-z0-9._-]+) @ ([^`\s]+)`")
@@ -106,6 +110,11 @@ def failure(errors: str, target: TargetPython) -> CogpackError:
         advice = "make cogpack.exclude_newer of cog.yaml later, or choose a version that is older"
     elif _NO_VERSION.search(errors):
         advice = "name a version that there is; `pip index versions NAME` lists them"
+    elif found := _PYTHON.search(text):
+        advice = (
+            f"choose another python_version (build.python_version: {found[2]} wants {found[1]}), or a version of "
+            f"{found[2].partition('==')[0]} for Python {target.python}"
+        )
     elif "was not found in the p" in errors:
         advice = "check the spelling; if it is a package of your own, configure its index (--extra-index-url, UV_INDEX)"
     else:
@@ -150,7 +159,7 @@ def _shortened(errors: str) -> str:
     parts = [
         part.rstrip(".").replace("(try: `--prerelease=allow`)", "(write --pre into the requirements file)")
         for part in dict.fromkeys(parts)
-        if not part.startswith(("No solution found", "Wheels are required for"))
+        if not part.startswith(("No solution found", "Wheels are required for", "The `--python-version` value"))
     ]
     parts = [_OVERRIDE.sub("", part).replace("`exclude-newer`", "`cogpack.exclude_newer`") for part in parts]
     joined = "; ".join(parts) or "uv said nothing"

@@ -133,6 +133,23 @@ def test_the_project_that_names_an_index_for_torch_is_not_told() -> None:
     assert "and you require one==9, we" in failure(said, TARGET).message
 
 
+def test_a_version_for_another_python_is_told_with_where_that_is_chosen() -> None:
+    """The option of uv that it hints at is none of ours."""
+    told = failure(
+        "error: No solution found when resolving dependencies\n"
+        "  cause: Because the requested Python version (>=3.10) does not satisfy Python>=3.11.0 and one==5.24.0 "
+        "depends on Python>=3.11.0, we can conclude that one==5.24.0 cannot be used.\n\n"
+        "hint: The `--python-version` value (>=3.10) includes Python versions that are not supported by your "
+        "dependencies (e.g., one==5.24.0 only supports >=3.11.0). Consider using a higher `--python-version` value.\n",
+        TARGET,
+    )
+    assert "--python-version" not in told.message
+    assert told.next_step == (
+        "choose another python_version (build.python_version: one==5.24.0 wants >=3.11.0), or a version of one for "
+        f"Python {TARGET.python}"
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("constraints", [(), ("fw<2", "av<12")])
 def test_who_requires_a_package_is_told_of_the_versions_that_were_chosen(
