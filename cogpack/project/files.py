@@ -20,7 +20,7 @@ from blake3 import blake3
 
 from cogpack.disk import is_unfinished, open_below, open_regular
 from cogpack.encodings import is_utf8
-from cogpack.errors import CogpackError, InputError, gone
+from cogpack.errors import CogpackError, InputError, gone, together
 from cogpack.file_stat import Stat, packed, touched_ns
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
@@ -93,6 +93,8 @@ def list_files(
     caches.check()
     walk = _Walk(root, patterns, links, caches, apart)
     files = walk.files()
+    if walk.faults:
+        raise together(sorted(walk.faults, key=lambda fault: fault.message))
     parents: set[str] = set()
     for parent in walk.holding:
         while parent and parent not in parents:
@@ -182,6 +184,8 @@ class _Walk:
         """Caches."""
         self.holding: list[str] = []
         """Directories with files that are kept."""
+        self.faults: list[InputError] = []
+        """Links that can't be kept: of a model's cache there are many."""
         self._root = root
         self._patterns = patterns
         self._links = links
@@ -270,7 +274,11 @@ class _Walk:
             target = os.readlink(f"{self._root}/{path}")  # noqa: PTH115 - a Path would rewrite it
         except OSError as error:
             raise _unreadable(path, error) from error
-        self._links.check(path, target)
+        try:
+            self._links.check(path, target)
+        except InputError as fault:
+            self.faults.append(fault)
+            return None
         return ProjectFile(path=path, kind="symlink", target=target)
 
 

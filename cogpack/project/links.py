@@ -16,6 +16,10 @@ HOME = "src"
 """The first part of each of the project's paths in the image."""
 
 _DEVICES = frozenset({"null", "zero", "full", "random", "urandom", "tty", "fd", "stdin", "stdout", "stderr", "shm"})
+_ADVICE = (
+    "put the files themselves into the project, have weights of cog.yaml bring them from where they are, or list the "
+    "link in .dockerignore"
+)
 
 
 class Links:
@@ -69,10 +73,10 @@ class Links:
         if inside.startswith(f"{self._root}/"):
             advice = f"make it relative: ln -sfn {os.path.relpath(inside, f'{self._root}/{directory}')} {path}"
         elif target.startswith("/"):
-            advice = "put the files themselves into the project, or list the link in .dockerignore; kept are links to "
-            advice += f"/{HOME}, which is the project in the image, and to the targets of weights"
+            advice = f"{_ADVICE}; kept are links to /{HOME}, which is the project in the image, and to the targets of "
+            advice += "weights"
         else:
-            advice = "put the files themselves into the project, or list the link in .dockerignore"
+            advice = _ADVICE
         raise InputError(f"{path}: a symbolic link to {target}, which leaves the project", next_step=advice)
 
 

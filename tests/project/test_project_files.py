@@ -167,6 +167,15 @@ def test_an_absolute_link_to_the_projects_place_here_is_refused_with_the_relativ
     assert caught.value.next_step == "make it relative: ln -sfn ../a sub/link"
 
 
+def test_all_links_that_leave_the_project_are_told_at_once(tmp_path: Path) -> None:
+    found = project(tmp_path, {"sub/x": ""})
+    for name in ("b", "sub/a"):
+        (tmp_path / name).symlink_to("/opt/cache/blob")
+    with pytest.raises(InputError, match=r"^2 things must change:\n  b: a symbolic.*\n  sub/a: a symbolic") as caught:
+        found.files()
+    assert "have weights of cog.yaml bring them" in caught.value.message
+
+
 MANAGED = "model: h.io/me/model\nweights: [{name: w, target: /weights/w, source: {uri: hf://a/b}}]\n"
 
 
