@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
-from cogpack.config import Arch, Isolation
+from cogpack.config import PLATFORMS, Arch, Isolation
+from cogpack.errors import InputError
 from cogpack.machine import Machine
 from cogpack.policy import Rules
+
+_JOBS = 64
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     steps are run, instead of cog.yaml's; `secrets`: what they mount, by its id. `openapi_schema`: the model's document,
     in place of what its source says. `outputs`: files that the caller is to
     write, which are no part of the image. `notes`: which are denied and allowed.
+
+    A value of another type is a `TypeError`; a number or a name that there is not, an `InputError`.
     """
 
     directory: Path = Path()
@@ -50,3 +56,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[Path, ...] = ()
     notes: Rules = Rules()
     machine: Machine | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("directory", "cache", "offline", "openapi_schema"):
+            if (path := getattr(self, name)) is not None:
+                need_path(path, name)
+        for name in self.__struct_fields__:
+            if isinstance(getattr(self, name), str) and name not in ("file", "isolation"):
+                raise TypeError(f"{name}: expected several texts, found the text {getattr(self, name)!r:.200}")
+        if not isinstance(self.environment, Mapping):
+            raise TypeError(f"environment: expected a mapping, as os.environ, found {self.environment!r:.200}")
+        if not 1 <= self.jobs <= _JOBS:
+            raise InputError(f"jobs: expected 1 to {_JOBS}, found {self.jobs}", next_step="take 4, the default")
+        rungs = (self.isolation,) if self.isolation else ()
+        for name, values, known in (
+            ("platforms", self.platforms, PLATFORMS),
+            ("isolation", rungs, get_args(Isolation)),
+        ):
+            if unknown := [value for value in values if value not in known]:
+                raise InputError(f"{name}: there is no {unknown[0]!r:.100}", next_step=f"choose of {', '.join(known)}")
+
+
+def need_path(value: Path, name: str) -> None:
+    """Raise a `TypeError` of a path that is text: what it has no method for would fail somewhere below."""
+    if not isinstance(value, Path):
+        raise TypeError(f"{name}: expected a pathlib.Path, found {value!r:.200}")

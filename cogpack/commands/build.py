@@ -22,6 +22,7 @@ from cogpack.planning.shared_layers.hear import hear_offers
 from cogpack.project import Project, for_platforms
 from cogpack.reference import DEFAULT_TAG, Reference
 from cogpack.session import Session
+from cogpack.settings import need_path
 from cogpack.sinks.archive import ArchiveSink, names_archive
 from cogpack.sinks.daemon import DaemonSink, engine_platform
 from cogpack.sinks.layout import LayoutSink
@@ -52,6 +53,7 @@ def build(session: Session, output: Path, *, tags: Sequence[str] = (), rebuild: 
 
     Of a project for several platforms, a layout has the image of each, and an index of them.
     """
+    need_path(output, "output")
     return _build(session, find_described(session, outputs=[output]), output, tags, rebuild=rebuild)
 
 

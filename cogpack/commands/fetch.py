@@ -17,6 +17,7 @@ from cogpack.planning.outside import Streamed, sources, streamed_files, tools
 from cogpack.planning.prepare import prepare_each
 from cogpack.planning.signatures import Signed, signed_packages
 from cogpack.session import Session
+from cogpack.settings import need_path
 from cogpack.text import count_text
 from cogpack.threads import each
 
@@ -50,6 +51,7 @@ def fetch(session: Session, output: Path, *, weights: bool = False) -> Fetched:
     A stale lock is made anew, as for a build. What has come stays if another file can't be had: it is not fetched
     again.
     """
+    need_path(output, "output")
     Depot.check(output)
     project = find_described(session, outputs=[output])
     each = prepare_each(session, project, writes=True)

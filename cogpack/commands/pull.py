@@ -27,6 +27,7 @@ from cogpack.registry.pull.foreign import WithForeign
 from cogpack.registry.pull.partial import Partial
 from cogpack.result_files import check_result, is_stream
 from cogpack.session import Session
+from cogpack.settings import need_path
 from cogpack.sinks.archive import names_archive
 from cogpack.threads import each
 
@@ -93,6 +94,7 @@ def pull(
 
     `platform`: `OS/ARCH`, which image of an index; without it linux/amd64, or the index with `all_platforms`.
     """
+    need_path(output, "output")
     archive = names_archive(output)
     if not archive:
         Layout.check(output)

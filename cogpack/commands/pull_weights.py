@@ -27,6 +27,7 @@ from cogpack.progress import counted
 from cogpack.registry.pull.partial import Partial
 from cogpack.runtime.contract import SOURCE, STATE
 from cogpack.session import Session
+from cogpack.settings import need_path
 from cogpack.sinks.archive import check_no_archive
 from cogpack.threads import each
 from cogpack.untar import Member, Untar
@@ -49,6 +50,7 @@ def pull_weights(session: Session, target: str, output: Path, *, platform: str |
 
     Nothing is there before all of it was right. A pull that was killed goes on with the layers that it lacks.
     """
+    need_path(output, "output")
     check_no_archive(output)
     image = open_image(session, target, platform, connections=True)
     real, short = real_path(output), image.digest[7:19]

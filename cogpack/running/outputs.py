@@ -12,6 +12,7 @@ import msgspec
 
 from cogpack.result_files import check_result, is_stream, write_result
 from cogpack.runtime.labelled_schema import mapping
+from cogpack.settings import need_path
 
 _PLAIN = ("string", "integer", "number", "boolean")
 
@@ -26,6 +27,7 @@ class Outputs:
 
     def __init__(self, file: Path | None, spec: Mapping[str, Any], *, stem: str = "output") -> None:
         if file is not None:
+            need_path(file, "output")
             check_result(file)
         self._file = file
         self._spec = spec
