@@ -69,12 +69,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if not 1 <= self.jobs <= _JOBS:
             raise InputError(f"jobs: expected 1 to {_JOBS}, found {self.jobs}", next_step="take 4, the default")
         rungs = (self.isolation,) if self.isolation else ()
-        for name, values, known in (
+        for key, values, there in (
             ("platforms", self.platforms, PLATFORMS),
             ("isolation", rungs, get_args(Isolation)),
         ):
-            if unknown := [value for value in values if value not in known]:
-                raise InputError(f"{name}: there is no {unknown[0]!r:.100}", next_step=f"choose of {', '.join(known)}")
+            if unknown := [value for value in values if value not in there]:
+                raise InputError(f"{key}: there is no {unknown[0]!r:.100}", next_step=f"choose of {', '.join(there)}")
 
 
 def need_path(value: Path, name: str) -> None:

@@ -274,11 +274,8 @@ class _Walk:
             target = os.readlink(f"{self._root}/{path}")  # noqa: PTH115 - a Path would rewrite it
         except OSError as error:
             raise _unreadable(path, error) from error
-        try:
-            self._links.check(path, target)
-        except InputError as fault:
+        if fault := self._links.fault(path, target):
             self.faults.append(fault)
-            return None
         return ProjectFile(path=path, kind="symlink", target=target)
 
 

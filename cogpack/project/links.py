@@ -61,14 +61,14 @@ class Links:
             parts[: len(target)] == target or target[: len(parts)] == parts for target in self._targets
         )
 
-    def check(self, path: str, target: str) -> None:
+    def fault(self, path: str, target: str) -> InputError | None:
         """Refuse the link at `path` where it would lead elsewhere in the image than here."""
         if not is_utf8(target):
-            raise InputError(f"{path}: the link's target is not UTF-8 text", next_step="make the link anew")
+            return InputError(f"{path}: the link's target is not UTF-8 text", next_step="make the link anew")
         directory = path.rpartition("/")[0]
         place = self.lead(directory, target)
         if place is None or self.is_right(place):
-            return
+            return None
         inside = os.path.normpath(target)
         if inside.startswith(f"{self._root}/"):
             advice = f"make it relative: ln -sfn {os.path.relpath(inside, f'{self._root}/{directory}')} {path}"
@@ -77,7 +77,7 @@ class Links:
             advice += "weights"
         else:
             advice = _ADVICE
-        raise InputError(f"{path}: a symbolic link to {target}, which leaves the project", next_step=advice)
+        return InputError(f"{path}: a symbolic link to {target}, which leaves the project", next_step=advice)
 
 
 def _parts(path: str) -> list[str]:
