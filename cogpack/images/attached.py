@@ -67,14 +67,13 @@ def put_attachments(
 
     lacking = [file for digest, file in files.items() if digest not in there]
     each(put, lacking, jobs=len(files), name="attach", cancellation=cancellation, caught=True)
-    for one in ones:
-        node = one.of(subject)
-        try:
-            images.put_referrer(node)
-        except MissingBlobError:
-            for file in files.values():
-                put(file)
-            images.put_referrer(node)
+    nodes = [one.of(subject) for one in ones]
+    try:
+        images.put_referrer(*nodes)
+    except MissingBlobError:
+        for file in files.values():
+            put(file)
+        images.put_referrer(*nodes)
 
 
 def attached_files(images: Images, subject: Digest, kind: str) -> Iterator[tuple[Digest, bytes]]:

@@ -68,8 +68,8 @@ class WritableImages(Images, Protocol):
     def put_manifest(self, data: bytes, media_type: str, ref: str) -> None:
         """Store a manifest under its digest or a name; all that it names is here."""
 
-    def put_referrer(self, node: Node) -> None:
-        """Store a manifest that has a subject by digest, and see to it that it is listed."""
+    def put_referrer(self, *nodes: Node) -> None:
+        """Store manifests that have one subject by digest, and see to it that they are listed."""
 
     def filling(self) -> AbstractContextManager[None]:
         """Enclose all that brings one image; a place that was made for an image that is refused goes again."""

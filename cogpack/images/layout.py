@@ -110,12 +110,13 @@ class LayoutImages:
         if not ref.startswith("sha256:"):
             self.layout.publish({ref: Descriptor(media_type=media_type, digest=sha256(data), size=len(data))})
 
-    def put_referrer(self, node: Node) -> None:
-        """Add it to the list of the fallback tag: a layout has no other."""
+    def put_referrer(self, *nodes: Node) -> None:
+        """Add them to the list of the fallback tag: a layout has no other."""
         from cogpack.images.referrers import add_to_fallback
 
-        self.layout.add(node.data)
-        add_to_fallback(self, node, pause=lambda attempt: self._cancellation.wait(backoff(attempt)))
+        for node in nodes:
+            self.layout.add(node.data)
+        add_to_fallback(self, nodes, pause=lambda attempt: self._cancellation.wait(backoff(attempt)))
 
     def filling(self) -> AbstractContextManager[None]:
         return self.layout.filling()

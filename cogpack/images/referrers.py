@@ -96,24 +96,27 @@ def fallback_entries(images: Images, subject: Digest) -> tuple[Descriptor, ...]:
     return _entries(found.data, tag) if found else ()
 
 
-def add_to_fallback(images: WritableImages, node: Node, *, pause: Callable[[int], None]) -> None:
-    """List `node` under its subject's fallback tag. The list is read back: another client may have put its own over it.
+def add_to_fallback(images: WritableImages, nodes: Sequence[Node], *, pause: Callable[[int], None]) -> None:
+    """List `nodes`, of one subject, under its fallback tag: at once, since each list is a round trip to put and one to
+    read back. That is done as another client may have put its own over it.
 
     `pause` waits after so many attempts.
     """
-    assert node.subject is not None
-    tag, entry = fallback_tag(node.subject.digest), node.entry
+    assert nodes[0].subject is not None
+    tag = fallback_tag(nodes[0].subject.digest)
     for attempt in range(_TRIES + 1):
         found = images.manifest(tag)
         data = found.data if found else encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []})
-        if entry.digest in {listed.digest for listed in _entries(data, tag)}:
+        listed = {entry.digest for entry in _entries(data, tag)}
+        lacking = [node.entry for node in nodes if node.descriptor.digest not in listed]
+        if not lacking:
             return
         if attempt:  # somebody else was faster: not in step with them again
             pause(attempt)
         if attempt < _TRIES:
-            images.put_manifest(_with(data, entry, tag), OCI_INDEX, tag)
+            images.put_manifest(_with(data, lacking, tag), OCI_INDEX, tag)
     raise UnavailableError(
-        f"{images.name}:{tag}: {entry.digest} was listed {_TRIES} times and each time removed by another client",
+        f"{images.name}:{tag}: {lacking[0].digest} was listed {_TRIES} times and each time removed by another client",
         next_step="run it again",
     )
 
@@ -124,11 +127,11 @@ def _entries(data: bytes, tag: str) -> tuple[Descriptor, ...]:
     return tuple({entry.digest: entry for entry in listed}.values())
 
 
-def _with(data: bytes, entry: Descriptor, tag: str) -> bytes:
-    """Add `entry` to the list of others as they wrote it, unknown fields included."""
+def _with(data: bytes, new: Iterable[Descriptor], tag: str) -> bytes:
+    """Add `new` entries to the list of others as they wrote it, unknown fields included."""
     index: dict[str, Any] = decode(data, dict, where=tag)
     entries = {listed["digest"]: listed for listed in index["manifests"]}
-    entries[entry.digest] = msgspec.to_builtins(entry)
+    entries |= {entry.digest: msgspec.to_builtins(entry) for entry in new}
     made = encode({**index, "manifests": list(entries.values())})
     if len(made) > MANIFEST_LIMIT:
         raise InputError(

@@ -120,16 +120,24 @@ class RegistryImages:
     def put_manifest(self, data: bytes, media_type: str, ref: str) -> None:
         self.repository.put_manifest(data, media_type, ref)
 
-    def put_referrer(self, node: Node) -> None:
-        """Store it; where no `OCI-Subject` says that the registry keeps the list, the fallback tag gets it."""
+    def put_referrer(self, *nodes: Node) -> None:
+        """Store them, beside one another; what no `OCI-Subject` says that the registry lists, the fallback tag gets."""
         from cogpack.images.referrers import add_to_fallback
+        from cogpack.threads import each
 
-        requests, own = self.repository.requests, node.descriptor
-        url = f"{requests.base}/manifests/{own.digest}"
-        answer = requests.request("PUT", url, {"Content-Type": own.media_type}, body=node.data)
-        requests.expect(answer, "PUT", 201, 200, 202)
-        if node.subject is None or answer.headers.get("oci-subject") != node.subject.digest:
-            add_to_fallback(self, node, pause=requests.http.pause)
+        requests = self.repository.requests
+
+        def is_listed(node: Node) -> bool:
+            own = node.descriptor
+            url = f"{requests.base}/manifests/{own.digest}"
+            answer = requests.request("PUT", url, {"Content-Type": own.media_type}, body=node.data)
+            requests.expect(answer, "PUT", 201, 200, 202)
+            return node.subject is not None and answer.headers.get("oci-subject") == node.subject.digest
+
+        cancellation = requests.http.cancellation
+        told = each(is_listed, nodes, jobs=len(nodes), name="referrer", cancellation=cancellation, caught=True)
+        if unlisted := [node for node, listed in zip(nodes, told, strict=True) if not listed]:
+            add_to_fallback(self, unlisted, pause=requests.http.pause)
 
     def filling(self) -> AbstractContextManager[None]:
         return nullcontext()

@@ -12,7 +12,7 @@ from cogpack.images.registry import RegistryImages
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
 from cogpack.notes import Code, Note
-from cogpack.oci import Descriptor, FoundManifest, Image, ImageIndex, LayerInfo
+from cogpack.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, FoundManifest, Image, ImageIndex, LayerInfo
 from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.registry.refusals import MissingBlobError
 from cogpack.sinks.copies import Copies, Copy
@@ -52,6 +52,8 @@ class RegistrySink:
         self._begun = self._clock()
         self._added: list[_Added] = []
         self._turns: dict[Digest, threading.Lock] = {}
+        self._configs: set[Digest] = set()
+        self._manifests: dict[Digest, FoundManifest] = {}
         self._lock = threading.Lock()
 
     def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
@@ -133,35 +135,49 @@ class RegistrySink:
             )
         return made
 
-    def put(self, image: Image) -> Descriptor:
-        from cogpack.sinks.sink import put_image
+    def put_config(self, image: Image) -> None:
+        """Store the config, once. Where it is known what all layers come out as, it can go beside them."""
+        digest = image.config_descriptor.digest
+        with self._turn(digest):
+            if digest not in self._configs:
+                self._images.put_blob(image.config_descriptor, image.config)
+                self._configs.add(digest)
 
+    def put(self, image: Image) -> Descriptor:
         if self._clock() - self._begun > _LONG:
             self._restore()
         try:
-            root = put_image(self._images, image)
+            self._put_image(image)
         except MissingBlobError:
             self._restore()
-            root = put_image(self._images, image)
+            self._put_image(image)
         self._blob_origins.record(
             self._reference.registry, self._reference.repository, (info.descriptor.digest for _, info in image.layers)
         )
-        return root
+        return image.descriptor
+
+    def _put_image(self, image: Image) -> None:
+        self.put_config(image)
+        self._put_manifest(image.descriptor.digest, OCI_MANIFEST, image.manifest)
+
+    def _put_manifest(self, digest: Digest, media_type: str, data: bytes) -> None:
+        self._images.put_manifest(data, media_type, digest)
+        self._manifests[digest] = FoundManifest(media_type, data, digest)
 
     def put_index(self, index: ImageIndex) -> Descriptor:
         """Store it, by digest: its images are there."""
-        from cogpack.sinks.sink import put_index
-
-        return put_index(self._images, index)
+        self._put_manifest(index.descriptor.digest, OCI_INDEX, index.data)
+        return index.descriptor
 
     def _restore(self) -> None:
         """Send again what the registry has thrown away meanwhile: no manifest named it yet."""
+        self._configs.clear()
         for added in tuple(self._added):
             if not self._images.has_blob(added.info.descriptor):
                 self._sent(added.layer, added.info, None, added.on_bytes)
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
-        made = self._taken(root.digest)
+        made = self._manifests.get(root.digest) or self._taken(root.digest)
         for tag in tags:
             self._images.put_manifest(made.data, made.media_type, tag)
             now = self._repository.tag_digest(tag) or self._taken(tag).digest

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from support.fake_http import Answer, Fake, Request, serving
 from support.images import attach
@@ -228,6 +229,16 @@ def test_else_it_is_added_to_the_fallback_tag_and_what_others_wrote_there_stays(
     ]
     assert json.loads(tags.kept[TAG])["annotations"] == {"by": "another client"}
     assert asked(fake).count(f"PUT manifests/{TAG}") == 1
+
+
+def test_several_of_one_subject_are_listed_at_once(http: Http) -> None:
+    tags = Tags()
+    data = b"{}"
+    own = Descriptor(media_type=OCI_MANIFEST, digest=sha256(data), size=len(data))
+    with serving(tags) as fake:
+        images(http, fake.address).put_referrer(NODE, msgspec.structs.replace(NODE, descriptor=own, data=data))
+    assert {item["digest"] for item in tags.entries} == {OWN.digest, own.digest}
+    assert (asked(fake).count(f"PUT manifests/{TAG}"), len(fake.seen)) == (1, 5)
 
 
 def test_an_entry_that_another_client_overwrote_is_added_again(http: Http) -> None:
