@@ -170,8 +170,9 @@ class Session:
     @_once
     def tokens(self) -> "Tokens":
         from cogpack.registry.auth.authorizer import Tokens
+        from cogpack.registry.auth.remembered import RememberedChallenges
 
-        return Tokens()
+        return Tokens(RememberedChallenges(self.cache / "challenges", self.seal, used=self.kept.used))
 
     @_once
     def _mirrors(self) -> "Mirrors":
@@ -286,6 +287,10 @@ class Session:
             for mirror in self._mirrors.of(reference)
         ]
         return Repository(self.http, reference, self.credentials, tokens=self.tokens, mirrors=mirrors, patient=patient)
+
+    def approach(self, reference: Reference) -> None:
+        """Connect to a repository that will be pushed to, while the project is read; it is asked nothing yet."""
+        self.repository(reference, push=True).requests.approach()
 
     def images(self, reference: Reference, *, push: bool = False) -> "RegistryImages":
         """The images of a repository, opened likewise."""

@@ -18,6 +18,7 @@ DIRECTORIES = frozenset(
         "artifacts",
         "bases",
         "bytecode",
+        "challenges",
         "debs",
         "facts",
         "fingerprints",

@@ -29,6 +29,7 @@ _FILES = {
     "facts": re.compile(
         rf"facts/{_HEX2}/(?:{_HEX}\.(?:json|fact)|{_PART})"
         rf"|homes/[^/]+/{_HEX2}/(?:{_HEX}|{_PART})"
+        rf"|challenges/(?:{_HEX}|{_PART})"
         rf"|fingerprints/(?:{_HEX}|{_PART})"
         rf"|libraries/{_HEX2}/(?:{_HEX}\.[0-9]+-[0-9a-f]{{8}}|{_PART})"
     ),

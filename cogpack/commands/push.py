@@ -77,6 +77,8 @@ def push(
 
         publisher = Publisher(session, project)
     session.homes = tuple(target.repository for target in named)
+    for home in dict.fromkeys(session.homes):
+        session.approach(home)
     each = prepare_each(session, project, writes=True)
     if weights_only:
         each = tuple(msgspec.structs.replace(one, plan=weights_plan(one.plan)) for one in each)

@@ -74,13 +74,11 @@ class Http:
     ) -> None:
         self.trust = trust or Trust()
         self.url_map = url_map
-        self._offline = offline
-        self._environment = environment
+        self._offline, self._environment = offline, environment
         self.cancellation = cancellation or Cancellation()
         self.progress = progress
         self.limits = limits or Limits()
-        self.clock = clock
-        self._backoff = backoff
+        self.clock, self._backoff = clock, backoff
         self._transport = Transport(Guard(resolver), Proxies.from_environment(environment), Authorities(environment))
         self._throttles = Throttles(self.cancellation, clock)
 
@@ -89,8 +87,7 @@ class Http:
         if not self.url_map.rules and not self._offline:
             return self
         found = copy.copy(self)
-        found.url_map = NO_MAP
-        found._offline = False  # noqa: SLF001
+        found.url_map, found._offline = NO_MAP, False  # noqa: SLF001
         return found
 
     def shown(self, url: str) -> str:
@@ -159,6 +156,10 @@ class Http:
     def pause(self, attempt: int) -> None:
         """Wait as long as is usual before `attempt` + 1, for a caller that counts its attempts itself."""
         self.cancellation.wait(self._backoff(attempt))
+
+    def connect_ahead(self, url: str, *, origin: str) -> None:
+        """Open a connection for a request to `url` that will come; see `Transport.connect_ahead`."""
+        self._transport.connect_ahead(url, origin, self.limits, self.cancellation)
 
     def send_and_forget(self, method: str, url: str, *, origin: str, headers: Mapping[str, str] = {}) -> None:
         """Say a last word, for which nobody waits long and whose answer does not matter: said even after Ctrl-C."""

@@ -4,12 +4,13 @@ import ssl
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import httpx
 import msgspec
 
+from cogpack.errors import CogpackError
 from cogpack.http.authorities import Authorities
 from cogpack.http.deadlines import Deadlines
 from cogpack.http.exchange import Exchange
@@ -17,6 +18,7 @@ from cogpack.http.guard import Guard
 from cogpack.http.proxies import Proxy
 from cogpack.http.sockets import Connection, RefusedCertificateError
 from cogpack.http.target import Target
+from cogpack.progress import Cancelled
 
 PORTS = {"http": 80, "https": 443}
 _IDLE_SECONDS = 15.0
@@ -51,14 +53,46 @@ class Connections:
         self._lock = threading.Lock()
         self._open: set[Connection] = set()
         self._idle: dict[Route, list[tuple[float, Connection]]] = {}
+        self._coming: dict[tuple[str, str, int], list[threading.Event]] = {}
         self._is_closed = False
 
     def take(self, route: Route, context: ssl.SSLContext | None, deadlines: Deadlines) -> Connection:
-        """Give an idle connection, or a new one. `context`: that of `route.authorities`, for https."""
+        """Give an idle connection, or one that is being opened, or a new one. `context`: that of `route.authorities`,
+        for https."""
+        with self._lock:
+            coming = self._coming.get((route.scheme, route.host, route.port))
+            opened = coming.pop() if coming else None
+        if opened is not None:
+            deadlines.wait_for(opened)
         while idle := self._pop(route):
             if not idle.is_over:
                 return idle
             self.end(idle)
+        return self._new(route, context, deadlines)
+
+    def open_ahead(
+        self,
+        place: tuple[str, str, int],
+        find: Callable[[], tuple[Route, ssl.SSLContext | None]],
+        deadlines: Deadlines,
+    ) -> None:
+        """Open a connection in a thread: the next `take` waits for it. `place`: scheme, host and port of the route that
+        `find` gives. Whatever fails, fails again for who takes one."""
+        opened = threading.Event()
+        with self._lock:
+            self._coming.setdefault(place, []).append(opened)
+
+        def open_() -> None:
+            try:
+                with suppress(CogpackError, httpx.TransportError, Cancelled):
+                    route, context = find()
+                    self.give_back(route, self._new(route, context, deadlines))
+            finally:
+                opened.set()
+
+        threading.Thread(target=open_, name="connect", daemon=True).start()
+
+    def _new(self, route: Route, context: ssl.SSLContext | None, deadlines: Deadlines) -> Connection:
         connection = self._opened(route, context, deadlines)
         with self._lock:
             self._open.add(connection)

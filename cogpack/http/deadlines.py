@@ -1,6 +1,7 @@
 """`Deadlines` keep the time that a server has for each part of a request. A byte now and then is no progress."""
 
 import select
+import threading
 import time
 from typing import Protocol
 
@@ -134,6 +135,11 @@ class Deadlines:
             self._waited += waited
             self._pace()
         return ready[0][1]
+
+    def wait_for(self, event: threading.Event) -> None:
+        """Wait for another thread, whose own deadlines end it; `Cancelled` after Ctrl-C."""
+        while not event.wait(_GLANCE):
+            self._cancellation.check()
 
     def _pace(self) -> None:
         if self._waited < self._limits.window:

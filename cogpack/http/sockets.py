@@ -220,8 +220,18 @@ class Connection:
 
     @property
     def is_over(self) -> bool:
-        """Whether an idle connection has ended: one that is readable has, or what comes of it is no answer to us."""
-        return self._has_come()
+        """Whether an idle connection has ended: one that is readable has, or what comes of it is no answer to us.
+
+        But with TLS it may be session tickets, which come behind the handshake: they are taken."""
+        if not self._has_come():
+            return False
+        if isinstance(self._socket, TLS):
+            with contextlib.suppress(OSError):
+                try:
+                    self._socket.recv(1)
+                except _NOT_YET:
+                    return False
+        return True
 
     def _has_come(self) -> bool:
         """Whether something may have come that was not read, or the end."""

@@ -4,12 +4,16 @@ It is an `httpx.BaseTransport`, the seam that httpx offers, and nothing above it
 `httpx.Request`, what it gives an `httpx.Response`, what it raises are httpx's errors.
 """
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
 import httpx
+import msgspec
 
+from cogpack.errors import InputError
+from cogpack.http.addresses import host_of
 from cogpack.http.authorities import Authorities
 from cogpack.http.connections import PORTS, Connections, Route, proxy_authorization
 from cogpack.http.deadlines import Deadlines, Limits
@@ -17,8 +21,11 @@ from cogpack.http.exchange import Exchange, UnansweredError
 from cogpack.http.guard import Guard
 from cogpack.http.proxies import Proxies
 from cogpack.http.sockets import Connection
+from cogpack.http.target import Target
 from cogpack.progress import Cancellation
 
+_AHEAD = 5.0
+"""Seconds for a connection that nobody asks by yet, and again for its TLS."""
 _SHORT = 100_000
 """Bytes of a body that are read although nobody wants them: its connection can be used again, a closed one can't."""
 
@@ -48,13 +55,8 @@ class Transport(httpx.BaseTransport):
         origin: str | None = request.extensions.get("origin")
         target: bytes = request.extensions.get("target", request.url.raw_path)
         url, headers = request.url, request.headers.raw
-        host = url.raw_host.decode()
-        proxy = self.proxies.choose(str(url))
-        if proxy is not None and origin is not None:
-            self.guard.check_name(host, origin=origin)
-            origin = None  # names are resolved there: nothing to check at connect
-        key, context = self.authorities.context(url.netloc.decode()) if url.scheme == "https" else (None, None)
-        route = Route(url.scheme, host, url.port or PORTS[url.scheme], origin, proxy, key)
+        route, context = self._route(url, origin)
+        proxy = route.proxy
         if proxy is not None and context is None:
             target = b"http://%b%b" % (url.netloc, target)
             headers = [*proxy_authorization(proxy), *headers]
@@ -79,6 +81,26 @@ class Transport(httpx.BaseTransport):
             deadlines.hurry()
         body = Body(exchange, connection, route, self._connections, deadlines)
         return httpx.Response(exchange.status, headers=exchange.headers, stream=body)
+
+    def _route(self, url: httpx.URL, origin: str | None) -> tuple[Route, ssl.SSLContext | None]:
+        host = url.raw_host.decode()
+        proxy = self.proxies.choose(str(url))
+        if proxy is not None and origin is not None:
+            self.guard.check_name(host, origin=origin)
+            origin = None  # names are resolved there: nothing to check at connect
+        key, context = self.authorities.context(url.netloc.decode()) if url.scheme == "https" else (None, None)
+        return Route(url.scheme, host, url.port or PORTS[url.scheme], origin, proxy, key), context
+
+    def connect_ahead(self, url: str, origin: str, limits: Limits, cancellation: Cancellation) -> None:
+        """Open a connection to the host of `url`, in a thread of its own, for a request that will come on the word of
+        `origin`: that waits for it, and saves the round trips that went before. Nothing is asked, and what fails here
+        fails again for who asks."""
+        with suppress(InputError):
+            there = Target.parse(url).origin
+            named_by = None if host_of(origin) == host_of(url) else host_of(origin)
+            place = there.scheme, there.raw_host.decode(), there.port or PORTS[there.scheme]
+            deadlines = Deadlines(msgspec.structs.replace(limits, connect=min(limits.connect, _AHEAD)), cancellation)
+            self._connections.open_ahead(place, lambda: self._route(there, named_by), deadlines)
 
     def close(self) -> None:
         self._connections.close()

@@ -49,6 +49,13 @@ class Requests:
             http, self.host, account, (scope,), tokens=tokens, tries="few" if mirror_of else "wait out"
         )
 
+    def approach(self) -> None:
+        """Connect to the registry, and to its token server if an earlier run has met it, for requests that will come.
+
+        Nothing is asked yet, and what fails fails again for who asks."""
+        self.http.connect_ahead(self.base, origin=self.base)
+        self._authorizer.approach()
+
     def url(self, kind: str, name: str) -> str:
         """The address of something of the `kind` `manifests` or `blobs`."""
         asked_for = f"?ns={quote(self._mirror_of)}" if self._mirror_of else ""

@@ -8,6 +8,7 @@ from cogpack.errors import CogpackError, DeniedError
 from cogpack.http import Http, Response, Stream, Tries, same_origin
 from cogpack.registry.auth import scopes
 from cogpack.registry.auth.challenge import Challenge, parse_challenges
+from cogpack.registry.auth.remembered import RememberedChallenges
 from cogpack.registry.auth.tokens import ANSWER_LIMIT, FOREVER, Refusal, Registry, Token, authorize
 from cogpack.registry.credentials import Account, Login
 
@@ -38,12 +39,51 @@ class _Grant:
 
 
 class Tokens:
-    """Tokens are what one session knows: each registry's last challenge, and grants by (host, account, scopes)."""
+    """Tokens are what one session knows: each registry's last challenge, and grants by (host, account, scopes).
 
-    def __init__(self) -> None:
+    `remembered`: challenges of earlier runs, which serve until the registry says its own.
+    """
+
+    def __init__(self, remembered: RememberedChallenges | None = None) -> None:
         self._lock = threading.Lock()
         self._grants: dict[tuple[str, str, frozenset[str]], _Grant] = {}
-        self.challenges: dict[str, list[Challenge]] = {}
+        self._remembered = remembered
+        self._challenges: dict[str, list[Challenge]] = {}
+        self._heard: set[str] = set()
+        self._asked: set[str] = set()
+
+    def is_first(self, base: str) -> bool:
+        """Tell whether the registry at `base` is asked for the first time."""
+        with self._lock:
+            asked, self._asked = base in self._asked, self._asked | {base}
+        return not asked
+
+    def challenges(self, base: str) -> list[Challenge]:
+        """Give how the registry at `base` wants to be asked, by its last challenge; none where nobody knows."""
+        with self._lock:
+            if base not in self._challenges:
+                self._challenges[base] = self._remembered.find(base) if self._remembered else []
+            return self._challenges[base]
+
+    def is_remembered(self, base: str) -> bool:
+        """Tell whether they are of an earlier run, and this one has not heard any yet."""
+        return base not in self._heard
+
+    def hear(self, base: str, challenges: list[Challenge], *, first: bool) -> None:
+        """Take a challenge. One to the `first` request of all is kept for later runs: a registry that gives some
+        answers to everybody would be asked for a token in vain."""
+        with self._lock:
+            known, self._challenges[base] = self._challenges.get(base), challenges
+            self._heard.add(base)
+        if first and self._remembered and challenges != known:
+            self._remembered.keep(base, challenges)
+
+    def forget(self, base: str) -> None:
+        """Forget what an earlier run left: nothing came of it."""
+        with self._lock:
+            self._challenges[base] = []
+        if self._remembered:
+            self._remembered.forget(base)
 
     def grant(self, host: str, login: Login | None, wanted: Iterable[str]) -> _Grant:
         account = f"{login.user}\n{login.source}" if login else ""
@@ -103,12 +143,19 @@ class Authorizer:
         `more`: scopes that this request needs besides ours. Credentials go to the registry itself and to nobody else.
         """
         refused = 0
+        first = same_origin(url, self._base) and self._tokens.is_first(self._base)
         for last in (False, False, True):
             header = self.header(*more) if same_origin(url, self._base) else None
             refused += header is not None
             attempt = Attempt(header, self._base, last=last or refused == _TOKENS)
             yield attempt
-            self.challenged(attempt.challenge, header, more_scopes=more)
+            self.challenged(attempt.challenge, header, more_scopes=more, first=first)
+
+    def approach(self) -> None:
+        """Connect to the token server, if it is known, before anything is asked."""
+        for challenge in self._tokens.challenges(self._base):
+            if challenge.scheme == "bearer" and (realm := challenge.parameters.get("realm")):
+                self._http.connect_ahead(realm, origin=self._base)
 
     def header(self, *more: str) -> str | None:
         """Give what to send now; None before the first challenge. `more`: scopes that are needed besides ours."""
@@ -118,15 +165,18 @@ class Authorizer:
         """Give the `header` with a minute left to live, or half its life if that is shorter."""
         return self._current(more, body=True)
 
-    def challenged(self, answer_header: str, used: str | None, *, more_scopes: Iterable[str] = ()) -> None:
+    def challenged(
+        self, answer_header: str, used: str | None, *, more_scopes: Iterable[str] = (), first: bool = False
+    ) -> None:
         """Answer a 401 to what was sent with `used`: afterwards `header` has a better one, or this raised.
 
         `answer_header`: the answer's WWW-Authenticate, "" where it had none (gcr.io): then `/v2/` is asked for it.
+        `first`: no request to the registry was before this one.
         """
         more = tuple(more_scopes)
         given = parse_challenges(answer_header)
-        known = self._tokens.challenges.get(self._registry.host)
-        self._tokens.challenges[self._registry.host] = given or known or self._ping()
+        known = self._tokens.challenges(self._base)
+        self._tokens.hear(self._base, given or known or self._ping(), first=first)
         demanded = [challenge.parameters.get("scope", "").split() for challenge in given]
         self._merged[more] = scopes.merged(self._for(more), *demanded)
         grant = self._grant(more)
@@ -151,11 +201,13 @@ class Authorizer:
         return self._tokens.grant(self._registry.host, self._account.login(), self._for(more))
 
     def _current(self, more: tuple[str, ...], *, body: bool) -> str | None:
-        if self._registry.host not in self._tokens.challenges:
+        if not self._tokens.challenges(self._base):
             return None
         grant = self._grant(more)
         with grant.lock:
-            if grant.header is None:
+            if grant.header is None and self._tokens.is_remembered(self._base):
+                self._renew_by_memory(grant, more)
+            elif grant.header is None:
                 with suppress(DeniedError):  # it may not be wanted here; if it is, `challenged` says so
                     self._renew(grant, more, refused=None)
             elif self._http.clock() > (grant.body_until if body else grant.fresh_until):
@@ -164,6 +216,18 @@ class Authorizer:
                 except CogpackError:  # the old one serves until it is refused
                     grant.fresh_until = grant.body_until = self._http.clock() + _AGAIN
             return grant.header
+
+    def _renew_by_memory(self, grant: _Grant, more: tuple[str, ...]) -> None:
+        """Try to get a header by the challenge of an earlier run. Where that fails, whatever the reason, the registry
+        is asked as if there had been none."""
+        try:
+            answer = self._ask(self._account.login(), self._for(more), tries="once")
+        except CogpackError:
+            answer = Refusal("unheard")
+        if isinstance(answer, Token):
+            grant.take(answer, self._http.clock(), ends=FOREVER)
+        else:
+            self._tokens.forget(self._base)
 
     def _renew(self, grant: _Grant, more: tuple[str, ...], *, refused: str | None) -> None:
         """Get a new header; raises `DeniedError` when there is nothing better than `refused`."""
@@ -187,8 +251,7 @@ class Authorizer:
         raise self.denied(reason)
 
     def _ask(self, login: Login | None, wanted: tuple[str, ...], *, tries: Tries) -> Token | Refusal:
-        challenges = self._tokens.challenges[self._registry.host]
-        flow = authorize(challenges, login, wanted, self._registry)
+        flow = authorize(self._tokens.challenges(self._base), login, wanted, self._registry)
         try:
             request = next(flow)
             headers = {"Authorization": request.authorization.reveal()} if request.authorization else {}
