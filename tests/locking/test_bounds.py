@@ -166,6 +166,8 @@ def test_what_another_bound_has_moved_or_taken_away_is_told_as_it_came_or_not_at
         ({"torch": "2.3.1", "transformers": "5.24.0"}, ["transformers<5.1", "transformers<5.14", "transformers<5.20"]),
         ({"torch": "2.6.0", "transformers": "5.24.0"}, []),
         ({"torchao": "0.11.0", "peft": "0.21.2"}, ["peft<0.19"]),
+        ({"tensorboardx": "1.8", "protobuf": "7.36.2"}, ["protobuf<4"]),
+        ({"tensorboardx": "1.8", "protobuf": "3.20.3"}, []),
         ({"torchao": "0.16.0", "peft": "0.21.2"}, []),
     ],
 )
