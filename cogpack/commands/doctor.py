@@ -167,3 +167,5 @@ def _settings(session: Session) -> Iterator[DiagnosedSetting]:
     for scheme, proxy in (("https", proxies.https), ("http", proxies.http)):
         if proxy:
             yield told(f"proxy for {scheme}", proxy.url, "the environment")
+    if environment.get("COG_CA_CERT"):
+        yield told("authorities", "more than the system's", source("COG_CA_CERT", ""))

@@ -50,6 +50,7 @@ def test_rungs_and_settings_are_told_with_who_sets_them_and_without_secrets(worl
         "HTTPS_PROXY": "http://me:hunter2@proxy.test:3128",
         "UV_PYTHON_INSTALL_MIRROR": "https://me:hunter2@m.test/python",
         "COGPACK_DEPOT": "https://me:hunter2@files.test/depot",
+        "COG_CA_CERT": "-----BEGIN CERTIFICATE-----\nours\n-----END CERTIFICATE-----\n",
     }
     done = ok(world.cogpack("doctor", **environment))
     lines = done.out.splitlines()
@@ -65,6 +66,7 @@ def test_rungs_and_settings_are_told_with_who_sets_them_and_without_secrets(worl
         "index beside it: corp=https://b.test/simple https://c.test/simple  (UV_INDEX)",
         "wheels beside it: /opt/wheels  (PIP_FIND_LINKS)",
         "proxy for https: http://proxy.test:3128  (the environment)",
+        "authorities: more than the system's  (COG_CA_CERT)",
     ):
         assert line in lines, done.out
     assert "hunter2" not in done.out
