@@ -44,8 +44,9 @@ class InputError(CogpackError):
 
 
 def together(faults: Sequence[InputError]) -> InputError:
-    """Make one error of all, each on a line with its own advice: who has several to mend wants to know them at once."""
-    parts = tuple(part for fault in faults for part in fault.parts or (fault,))
+    """Make one error of all, each on a line with its own advice: who has several to mend wants to know them at once.
+    What is told twice is told once."""
+    parts = tuple({part.message: part for fault in faults for part in fault.parts or (fault,)}.values())
     if len(parts) == 1:
         return parts[0]
     error = InputError(listed(parts), next_step="change each of them as it says")

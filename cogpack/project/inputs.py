@@ -3,6 +3,7 @@ decides in cog.yaml."""
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -71,6 +72,10 @@ def read_inputs(root: Path, config: Config, *, config_name: str) -> ProjectInput
     return ProjectInputs(reader.merged, dict(sorted(normalised.items())), keys, tuple(reader.faults))
 
 
+_ALONE = ("uv.lock", "pylock.toml", "pyproject.toml", "requirements.txt")
+"""What `build.python_requirements` names mostly."""
+
+
 class _InputFiles:
     """Reads requirements files and what they name, and collects what the lock depends on."""
 
@@ -94,7 +99,7 @@ class _InputFiles:
             return
         self._done.add((name, constraint))
         if name not in self.files:
-            text = _read_text(self.root, name, where)
+            text = _read_text(self.root, name, where, () if above else _ALONE)
             if is_lock(name):  # of which this run sees what is for its platform
                 selected = (self.selection.extras, self.selection.groups)
                 self.locks[name] = msgspec.json.encode(selected) + text.encode()
@@ -184,12 +189,17 @@ def _relative(root: Path, beside: str, path: str, where: str) -> str:
     return Path(absolute).relative_to(root).as_posix()
 
 
-def _read_text(root: Path, name: str, where: str) -> str:
+def _read_text(root: Path, name: str, where: str, instead: Sequence[str]) -> str:
+    """Read a file; `instead`: files of the project that may be meant, where they are there."""
     try:
         with open_regular(root / name) as opened:
             data = opened.read(MAX_BYTES + 1)
     except OSError as error:
-        raise InputError(f"{where}: {name}: {error.strerror}", next_step="correct the name, or add the file") from error
+        there = [other for other in instead if other != name and (root / other).is_file()]
+        raise InputError(
+            f"{where}: {name}: {error.strerror}",
+            next_step=f"name {' or '.join(there)}, or add the file" if there else "correct the name, or add the file",
+        ) from error
     if len(data) > MAX_BYTES:
         raise InputError(f"{name}: more than {MAX_BYTES} bytes", next_step="name the file that lists packages")
     try:

@@ -232,7 +232,7 @@ def _unknown(version: str, arch: str, builds: Sequence[_Listed], where: str) -> 
     minor = version if version.count(".") == 1 else version.rpartition(".")[0]
     own = [order for order in versions if f"{order[0]}.{order[1]}" == minor]
     if own:
-        there = f"of {minor} it has {_dotted(own[0])} to {_dotted(own[-1])}"
+        there = f"of {minor} it has {_dotted(own[0])}" + (f" to {_dotted(own[-1])}" if own[1:] else "")
         advice = f'write "{minor}" for the newest, or a patch level that is there; a newer uv may know more'
     else:
         there = f"it has {_dotted(minors[0])} to {_dotted(minors[-1])}" if minors else "it has none at all"

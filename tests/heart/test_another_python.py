@@ -150,6 +150,12 @@ def test_a_base_without_python_gets_the_default_or_the_one_asked_for(world: Worl
     assert "cogpack.base: python-build-standalone has no CPython 3.13 for linux/amd64: it has 3.10 to 3.12" in done.err
 
 
+def test_a_patch_level_that_is_not_there_is_told_with_those_that_are(world: World, publisher: Publisher) -> None:
+    done = publisher.lock(asking(world, "3.10.1"))
+    assert done.code == 2
+    assert "CPython 3.10.1 for linux/amd64: of 3.10 it has 3.10.22\n" in done.err
+
+
 def locked_setuptools(world: World, publisher: Publisher, python: str, requirements: str = "") -> tuple[list[str], str]:
     """Lock, and give the versions of setuptools that the lock has, and what was said."""
     project = world.directory / f"model{python}"

@@ -220,6 +220,13 @@ def test_a_file_that_cant_be_read_is_named_with_the_line_that_asks(
     assert message in fault(tmp_path, files)
 
 
+def test_a_requirements_file_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    config = CONFIG.replace("requirements.txt", "reqs.txt")
+    with pytest.raises(InputError) as told:
+        project(tmp_path, {"uv.lock": "", "requirements.txt": ""}, config).inputs()
+    assert told.value.next_step == "name uv.lock or requirements.txt, or add the file"
+
+
 def test_a_requirements_file_that_is_a_link_outward_or_a_pipe_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out.txt").write_text("secret")
     root = tmp_path / "p"

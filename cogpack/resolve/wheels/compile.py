@@ -40,7 +40,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     `without`: names that count as not required, whoever requires them; `overrides`: lines that count in place of what
     others require of their packages; `of_torch`: names that come from PyTorch's index alone, and are required; not
-    `dependencies`: what the requirements require is not asked for.
+    `dependencies`: what the requirements require is not asked for; `oldest`: of what fits, the oldest is wanted.
     """
 
     requirements: Sequence[str]
@@ -49,6 +49,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     overrides: Sequence[str] = ()
     of_torch: Sequence[str] = ()
     dependencies: bool = True
+    oldest: bool = False
 
 
 class Uv(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +128,8 @@ class Uv(msgspec.Struct, frozen=True, kw_only=True):
                 command += ["--exclude-newer-package", f"{name}=false"]
         if not question.dependencies:
             command += ["--no-deps"]
+        if question.oldest:
+            command += ["--resolution", "lowest"]
         return [*command, *self.indexes.arguments()]
 
     def _environment(self) -> dict[str, str]:

@@ -29,7 +29,7 @@ _BLAMED = re.compile(
     r"|there is no version of ([A-Za-z0-9._-]+)(?:\[[^]]*\])?==\S+ and you require \4[=\[]"
 )
 """Who is at fault alone, whatever else is required."""
-_NO_VERSION = re.compile(r"there is no version of (\S+) and you require \1")
+_NO_VERSION = re.compile(r"there is no version of ([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s,]+) and you require \1[=\[]")
 """Says that who named a version can name another one: not so where somebody else requires it."""
 
 _PYTHON = re.compile(
@@ -47,9 +47,10 @@ _CONTINUED = re.compile(r"^[\s│]+")
 
 class BlamedError(InputError):
     """Says that nothing fits because of `packages`, normalised names: each would have to change whatever the others
-    are."""
+    are. `missing`: a name and a version that there is not, which the user asks for."""
 
     packages: tuple[str, ...] = ()
+    missing: tuple[str, str] | None = None
 
 
 class AddressError(UnavailableError):
@@ -104,12 +105,13 @@ def failure(errors: str, target: TargetPython) -> CogpackError:
             next_step="fetch its file again; if it is your own, build it again (pip wheel), else tell its publisher "
             "and pin another version",
         )
+    missing = None
     if any(word in errors for word in _NO_WHEELS):
         advice = "pin a version that has a wheel, or build one (pip wheel NAME) and name its file in the requirements"
     elif "exclude-newer" in errors:
         advice = "make cogpack.exclude_newer of cog.yaml later, or choose a version that is older"
-    elif _NO_VERSION.search(errors):
-        advice = "name a version that there is; `pip index versions NAME` lists them"
+    elif missing := _NO_VERSION.search(errors):
+        advice = f"name a version that there is; `pip index versions {missing[1]}` lists them"
     elif found := _PYTHON.search(text):
         advice = (
             f"choose another python_version (build.python_version: {found[2]} wants {found[1]}), or a version of "
@@ -126,6 +128,7 @@ def failure(errors: str, target: TargetPython) -> CogpackError:
     )
     if isinstance(error, BlamedError):
         error.packages = tuple(sorted(blamed))
+        error.missing = (missing[1], missing[2]) if missing else None
     return error
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -196,10 +197,35 @@ class _Search:
         if new and sources and (sources.offer(new) or sources.relax()):
             return
         known = [why for name in new if sources and (why := sources.why_not(name))]
-        self._faults += map(self._at, known or [error])
+        self._faults += map(self._at, known or [self._beside(error)])
         self._forget(new)
         if not new or len(self._faults) == _MOST_FAULTS:
             raise together(self._faults) from error
+
+    def _beside(self, error: BlamedError) -> InputError:
+        """Tell which versions there are, where one is asked for that there is not."""
+        if error.missing is None:
+            return error
+        name, version = error.missing
+        wishes = ((f"{name}<{version}", False), (f"{name}>{version}", True), (name, False))
+        found = list(dict.fromkeys(one for wish, oldest in wishes if (one := self._one(wish, oldest=oldest))))
+        if not found:
+            return error
+        target = self._uv.target
+        return InputError(
+            f"{name}=={version}: there is no such version for Python {target.python} and {target.machine}",
+            next_step=f"name one that there is, such as {' or '.join(found)}",
+        )
+
+    def _one(self, requirement: str, *, oldest: bool) -> str | None:
+        """Give the newest version that fits a requirement, or the oldest."""
+        wanted = canonicalize_name(Requirement(requirement).name)
+        of_torch = [name for name in self._question.of_torch if name == wanted]
+        question = Question(requirements=[requirement], of_torch=of_torch, dependencies=False, oldest=oldest)
+        with suppress(InputError, UnavailableError):  # what is missing is told all the same
+            packages, _ = self._asked().compile(question)
+            return next((str(one.version) for one in packages if one.version), None)
+        return None
 
     def _relax(self) -> bool:
         return self._sources is not None and self._sources.relax()

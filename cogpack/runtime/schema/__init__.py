@@ -11,8 +11,9 @@ from types import MappingProxyType
 import msgspec
 
 from cogpack.config import NoneDefault
-from cogpack.errors import InputError
+from cogpack.errors import InputError, together
 from cogpack.notes import Code, Note
+from cogpack.runtime.schema.annotations import Piece
 from cogpack.runtime.schema.document import Handler, encode_document
 from cogpack.runtime.schema.inputs import describe_inputs
 from cogpack.runtime.schema.names import Sources
@@ -58,6 +59,7 @@ def describe(
     slots: int | None = None
     called: TargetFunction | None = None
     handlers: dict[bool, Handler] = {}
+    faults: list[InputError] = []
     for reference, training in ((predict, False), (train, True)):
         if reference is None:
             continue
@@ -73,7 +75,12 @@ def describe(
             slots = slots if training else concurrency(sources, target, python=python)
         except RecursionError:
             raise too_deep(reference.partition(":")[0]) from None
+        except InputError as error:
+            faults.append(error)
+            continue
         called = called or target
+    if faults:
+        raise together(faults)
     notes += sources.notes
     notes += shadowed(source)
     document = encode_document(predict=handlers.get(False), train=handlers.get(True), version=version)
@@ -105,16 +112,18 @@ def _handler(
         )
         for statement in target.module.relative_imports
     ]
-    inputs = describe_inputs(sources, target, none_default)
-    notes += inputs.notes
-    returned = output_type(sources, target)
-    output = describe_output(sources, returned)
-    streaming = is_streaming(sources, target)
-    if streaming and returned.kind not in ITERATORS:
-        raise returned.place.error(
-            f"@streaming needs an iterator as output, not {returned.text}",
-            next_step="annotate -> Iterator[str] or ConcatenateIterator[str], or remove @streaming",
-        )
+    faults: list[InputError] = []
+    try:
+        inputs = describe_inputs(sources, target, none_default)
+        notes += inputs.notes
+    except InputError as error:
+        faults.append(error)
+    try:
+        output, streaming = _output(sources, target)
+    except InputError as error:
+        faults.append(error)
+    if faults:
+        raise together(faults)
     handler = Handler(
         properties=inputs.properties,
         required=inputs.required,
@@ -124,3 +133,16 @@ def _handler(
         streaming=streaming and not train,
     )
     return handler, target
+
+
+def _output(sources: Sources, target: TargetFunction) -> tuple[Piece, bool]:
+    """Describe what the function returns, and whether it streams."""
+    returned = output_type(sources, target)
+    output = describe_output(sources, returned)
+    streaming = is_streaming(sources, target)
+    if streaming and returned.kind not in ITERATORS:
+        raise returned.place.error(
+            f"@streaming needs an iterator as output, not {returned.text}",
+            next_step="annotate -> Iterator[str] or ConcatenateIterator[str], or remove @streaming",
+        )
+    return output, streaming

@@ -5,6 +5,7 @@ import ast
 import msgspec
 
 from cogpack.config import NoneDefault
+from cogpack.errors import InputError, together
 from cogpack.notes import Code, Note
 from cogpack.runtime.schema.annotations import OPAQUE_ADVICE, SCALARS, Piece, Type, parse_type, title
 from cogpack.runtime.schema.arguments import Arguments, read_default
@@ -29,19 +30,36 @@ class InputSchema(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
 
 def describe_inputs(sources: Sources, target: TargetFunction, none_default: NoneDefault) -> InputSchema:
-    """Describe all parameters of the function, or raise an `InputError` for the first that can't be an input."""
+    """Describe all parameters of the function, or raise an `InputError` of all that can't be inputs."""
     found = InputSchema(properties={}, required=[], enums={}, places={}, notes=[])
+    faults: list[InputError] = []
     for argument, default in _parameters(target):
         sources.spend(10)
-        place = Place.of(target.place.path, argument, f"parameter {argument.arg!r}")
-        if argument.arg in found.properties:
-            raise place.error("is there twice, which Python refuses", next_step="rename one of the two")
-        if argument.annotation is None:
-            raise place.error("has no type", next_step=f"annotate it: {argument.arg}: str")
-        type_ = parse_type(sources, target.scope, argument.annotation, place)
-        given = read_default(sources, target.scope, default, place)
-        _add(sources, found, argument.arg, type_, given, place, none_default)
+        try:
+            _describe(sources, found, target, argument, default, none_default)
+        except InputError as error:
+            faults.append(error)
+    if faults:
+        raise together(faults)
     return found
+
+
+def _describe(
+    sources: Sources,
+    found: InputSchema,
+    target: TargetFunction,
+    argument: ast.arg,
+    default: ast.expr | None,
+    none_default: NoneDefault,
+) -> None:
+    place = Place.of(target.place.path, argument, f"parameter {argument.arg!r}")
+    if argument.arg in found.properties:
+        raise place.error("is there twice, which Python refuses", next_step="rename one of the two")
+    if argument.annotation is None:
+        raise place.error("has no type", next_step=f"annotate it: {argument.arg}: str")
+    type_ = parse_type(sources, target.scope, argument.annotation, place)
+    given = read_default(sources, target.scope, default, place)
+    _add(sources, found, argument.arg, type_, given, place, none_default)
 
 
 def _parameters(target: TargetFunction) -> list[tuple[ast.arg, ast.expr | None]]:

@@ -86,10 +86,27 @@ def test_all_versions_that_there_are_not_are_told_at_once(first: str, tmp_path: 
     with pytest.raises(InputError) as told:
         resolve(tmp_path, first, "two==8")
     assert [part.message.partition(":")[2][:2] for part in told.value.parts] == ["1:", "2:"]
-    assert all("there is no version of" in part.message for part in told.value.parts)
-    assert {part.next_step for part in told.value.parts} == {
-        "name a version that there is; `pip index versions NAME` lists them"
-    }
+    assert [part.message.partition(": ")[2] for part in told.value.parts] == [
+        "one==9: there is no such version for Python 3.12 and x86_64",
+        "two==8: there is no such version for Python 3.12 and x86_64",
+    ]
+    assert {part.next_step for part in told.value.parts} == {"name one that there is, such as 1.0"}
+
+
+def test_of_a_version_that_there_is_not_those_beside_it_and_the_newest_are_told(tmp_path: Path) -> None:
+    for version in ("1.0", "1.2", "1.4", "2.0"):
+        make_wheel(tmp_path / "wheels", "three", version)
+    with pytest.raises(InputError) as told:
+        resolve(tmp_path, "three==1.3")
+    assert told.value.next_step == "name one that there is, such as 1.2 or 1.4 or 2.0"
+
+
+def test_a_version_of_a_package_that_has_none_for_this_python_is_told_as_uv_does(tmp_path: Path) -> None:
+    make_wheel(tmp_path / "wheels", "three", "1.0", tag="cp38-cp38-linux_x86_64")
+    with pytest.raises(InputError) as told:
+        resolve(tmp_path, "three==1.3")
+    assert "there is no version of three==1.3 and you require three==1.3" in told.value.message
+    assert "`pip index versions three` lists them" in told.value.next_step
 
 
 def test_who_requires_a_version_that_there_is_not_is_not_told_to_name_another_version_of_it(tmp_path: Path) -> None:

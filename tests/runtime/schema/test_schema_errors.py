@@ -375,3 +375,17 @@ def test_a_parameter_that_is_there_twice_is_an_error() -> None:
     assert refusal(predictor("x: int; y: str; x: str = 'a'")).endswith(
         "parameter 'x': is there twice, which Python refuses"
     )
+
+
+def test_all_that_can_t_be_described_is_told_at_once() -> None:
+    text = predictor("x: int; y: tuple; z: str = Input(choices=GONE)", returns="ConcatenateIterator").decode()
+    with pytest.raises(InputError) as told:
+        described(f"{text}\ndef train(w: set, v: tuple) -> str: ...\n", train="predict.py:train")
+    parts = [part.message.partition(": ")[2].partition(": ")[0] for part in told.value.parts]
+    of_train = ["parameter 'w'", "parameter 'v'"]
+    assert parts == ["parameter 'y'", "parameter 'z'", "output of predict", *of_train]
+
+
+def test_a_fault_that_two_inputs_have_of_one_file_is_told_once() -> None:
+    text = predictor("x: Kind; y: Kind", before="from other import Kind")
+    assert "things must change" not in refusal(text, others={"other.py": "def ("})
