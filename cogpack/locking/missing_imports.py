@@ -32,6 +32,7 @@ from cogpack.run_lines.effects import within
 from cogpack.runtime.contract import SOURCE, WORKING_DIRECTORY
 from cogpack.runtime.imports import Import, ImportedFiles, Imports, is_standard, left_python, read_imports
 from cogpack.session import Session
+from cogpack.text import count_text
 from cogpack.threads import each
 
 if TYPE_CHECKING:
@@ -173,7 +174,8 @@ def _look(project: Project, decisions: Decisions, modules_of: ModulesOf, files: 
         found.setdefault(_lacking(files, modules, one), []).append(one)
     notes = []
     for name, places in found.items():
-        more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
+        others = len(places) - 1
+        more = f" (as {'does' if others == 1 else 'do'} {count_text(others, 'more line')})" if others else ""
         advice = _advice(project, files, imports, places[0], name)
         notes.append(Note(Code.MISSING_IMPORT, f"{places[0].place}: imports {name}{more}, {advice}"))
     return Looked(tuple(notes))

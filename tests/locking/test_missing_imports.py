@@ -70,7 +70,7 @@ def test_a_module_that_nothing_has_is_told_once_with_what_brings_it_and_where_to
     more = {"near.py": "import cv2.dnn\nimport cv2\n", "requirements.txt": ""}
     config = "build:\n  python_requirements: requirements.txt\n"
     assert told(tmp_path, source, more=more, config=config) == [
-        f"predict.py:2:8: imports cv2 (and 2 more){NOTHING}: add opencv-python-headless to requirements.txt",
+        f"predict.py:2:8: imports cv2 (as do 2 more lines){NOTHING}: add opencv-python-headless to requirements.txt",
         f"predict.py:5:1: imports strange{NOTHING}: add the package that has it to requirements.txt",
     ]
     (no_file, *_) = told(tmp_path, "import yaml\n")
