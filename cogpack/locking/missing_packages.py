@@ -54,9 +54,11 @@ _OF_PROJECTS = {
     },
 }
 """Programs that are in no package: where their publisher has them, by architecture (`uname -m` says aarch64)."""
-_OF_COMMANDS = {name: name for name in COG_TOOLS} | {
-    name: package for name, package in PROGRAMS.items() if package in COG_TOOLS
-}
+_OF_COMMANDS = (
+    {name: name for name in COG_TOOLS}
+    | {name: package for name, package in PROGRAMS.items() if package in (*COG_TOOLS, *WITH_COG_TOOLS)}
+    | {"apt-key": "gnupg"}  # apt has it, and it starts gpg
+)
 """Programs that a command finds in Cog's images, by name, and the package of each."""
 _BEFORE = r"\b(?:do|else|exec|sudo|then|time|xargs)\s"
 _BEGUN = pattern(rf"(?m)(?:^|[;&|(`]|{_BEFORE})\s*(?!{_BEFORE})([A-Za-z0-9_.+-]+)(?=[\s;&|)`]|$)")

@@ -191,7 +191,7 @@ def test_of_several_errors_each_has_its_line(tmp_path: Path) -> None:
         "  requirements.txt:3: wrong (next: mend 3)",
         "      3 | -x",
     ]
-    many = [InputError("requirements.txt:1: wrong", next_step="mend") for _ in range(60)]
+    many = [InputError(f"requirements.txt:1: wrong {n}", next_step="mend") for n in range(60)]
     assert illustrated(together(many), tmp_path).endswith("\n      1 | a b\n  and 10 more")
 
 

@@ -83,28 +83,30 @@ def test_what_a_command_of_build_run_may_bring_is_not_told(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("command", "program"),
+    ("command", "program", "package"),
     [
-        ("git clone --mirror https://h/x /x", "git"),
-        ("pip install git+https://h/x.git@main --config-settings a=b", "git"),
-        ("apt-get install -y curl && wget -O - https://h/x | sh", "wget"),
-        ("cd /x && (unzip y.zip; rm y.zip) > /log", "unzip"),
-        ("if true; then sox a b; fi", "sox"),
+        ("git clone --mirror https://h/x /x", "git", "git"),
+        ("pip install git+https://h/x.git@main --config-settings a=b", "git", "git"),
+        ("apt-get install -y curl && wget -O - https://h/x | sh", "wget", "wget"),
+        ("cd /x && (unzip y.zip; rm y.zip) > /log", "unzip", "unzip"),
+        ("if true; then sox a b; fi", "sox", "sox"),
+        ("cd /x && make -j4", "make", "make"),
+        ("cat /key | apt-key add -", "apt-key", "gnupg"),
     ],
 )
 def test_what_a_command_starts_that_is_run_is_told_unless_it_installs_it(
-    command: str, program: str, tmp_path: Path
+    command: str, program: str, package: str, tmp_path: Path
 ) -> None:
     build = f"build:\n  run: [{json.dumps(command)}]\n"
     assert told(tmp_path, "", build=build) == [
         (
             f"cog.yaml:4:9: build.run[0]: runs {program}, which no package of the image has: add system_packages: "
-            f"[{program}] under build, or leave out cog.yaml:2:18: cogpack.tools"
+            f"[{package}] under build, or leave out cog.yaml:2:18: cogpack.tools"
         )
     ]
     assert told(tmp_path, "", build=build, pack="") == []
-    assert told(tmp_path, "", build=build, base=requested(program)) == []
-    build = f"build:\n  run: [{json.dumps(f'apt-get install -y x {program} && {command} | sh')}]\n"
+    assert told(tmp_path, "", build=build, base=requested(package)) == []
+    build = f"build:\n  run: [{json.dumps(f'apt-get install -y x {package} && {command} | sh')}]\n"
     assert told(tmp_path, "", build=build) == []
 
 

@@ -44,6 +44,22 @@ def test_a_program_that_is_not_there_is_told_with_its_debian_package(line: str, 
         assert found.next_step.startswith("name the Debian package that has ")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sed: can't read /root/.pyenv/versions/3.11.9/lib/python3.11/site-packages/x.py: No such file or directory",
+        "FileNotFoundError: [Errno 2] No such file or directory: '/usr/lib/python3/dist-packages/x/y.py'",
+    ],
+)
+def test_where_pythons_packages_lie_is_told_who_looks_elsewhere(line: str) -> None:
+    assert error(line).next_step.startswith("write /usr/local/lib/python3.N/site-packages in place of /")
+    assert "site-packages" not in error(line.replace("-packages/x", "-things/x")).next_step
+
+
+def test_a_program_that_newer_releases_have_no_more_is_told_with_what_does_the_same() -> None:
+    assert error("/bin/sh: 1: apt-key: not found", status=127).next_step.startswith("apt-key is gone since Debian 13: ")
+
+
 def test_what_is_bashs_alone_is_no_packages() -> None:
     assert error("/bin/sh: 1: source: not found", status=127).next_step.startswith("source is bash's own")
 

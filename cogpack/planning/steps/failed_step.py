@@ -31,6 +31,9 @@ _NO_FILE = re.compile(
     r"|can't open file '\S+': \[Errno 2\]|Could not open requirements file: \[Errno 2\]",
     re.IGNORECASE,
 )
+_NO_SITE = re.compile(r"(/\S*/(?:site|dist)-packages)/\S*: No such file|No such file or directory: '(/\S*/(?:site|dist)-packages)")
+_GONE = {"apt-key": "apt-key is gone since Debian 13: write the key to the file itself, as .asc, or by gpg --dearmor"}
+"""Programs that newer releases have no more, and what does the same."""
 _FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 _NO_SUDO = re.compile(r"sudo: .*no new privileges", re.IGNORECASE)
 _NO_FORK = re.compile(r"\bfork\b.*Resource temporarily unavailable|Cannot fork", re.IGNORECASE)
@@ -65,6 +68,11 @@ def failed_step(place: str, command: str, status: int, said: Sequence[str], rung
         advice = "where isolation is chroot, nothing can be mounted at /proc and /dev/fd: try --isolation proot"
     elif no_file:
         advice = "make or fetch the file in a command before: files of the project are not there yet, as with Cog"
+    elif found := next(filter(None, map(_NO_SITE.search, said)), None):
+        advice = (
+            f"write /usr/local/lib/python3.N/site-packages in place of {found[1] or found[2]}: there lie Python's "
+            "packages in each image, and pyenv's directories in older images of Cog's alone"
+        )
     elif any(map(_NO_FORK.search, said)):
         advice = "have the command start fewer processes at a time: it may have 10,000"
     elif any(map(_NO_SUDO.search, said)):
@@ -102,10 +110,11 @@ def packages_of(programs: Sequence[str]) -> str:
     """Say which packages have them."""
     programs = [TRIPLET.sub("", name) for name in programs]
     known = list(dict.fromkeys(PROGRAMS[name] for name in programs if name in PROGRAMS))
-    rest = [name for name in programs if name not in PROGRAMS and name not in _BASHS]
+    rest = [name for name in programs if name not in (*PROGRAMS, *_BASHS, *_GONE)]
     words = [f"add {', '.join(known)} to build.system_packages"] if known else []
     if rest:
         words.append(f"name the Debian package that has {', '.join(rest)} under build.system_packages")
+    words += [_GONE[name] for name in programs if name in _GONE]
     if own := [name for name in programs if name in _BASHS]:
         words.append(f"{', '.join(own)} is bash's own: write bash -c '...', since /bin/sh runs commands")
     return "; ".join(words)

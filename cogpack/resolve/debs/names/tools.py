@@ -8,5 +8,10 @@ COG_TOOLS = (
 )
 """The packages of Cog's base image (its pkg/dockerfile/base.go, `baseImageSystemPackages`, read at 6110c91)."""
 
-WITH_COG_TOOLS = ("libexpat1", "libx11-6")
-"""What these need in each suite, and wheels want: libfontconfig1 and libxext6 depend on them."""
+WITH_COG_TOOLS = (
+    *("libexpat1", "libx11-6"),
+    *("binutils", "bzip2", "make", "patch", "perl", "xz-utils"),
+    *("gnupg", "openssh-client", "pkgconf"),
+)
+"""What these bring in each suite, and wheels and commands want: libfontconfig1 and libxext6 depend on the first two,
+build-essential on the next six; dpkg-dev recommends gnupg, git openssh-client, and libcairo2-dev needs pkgconf."""
