@@ -31,7 +31,9 @@ _NO_FILE = re.compile(
     r"|can't open file '\S+': \[Errno 2\]|Could not open requirements file: \[Errno 2\]",
     re.IGNORECASE,
 )
-_NO_SITE = re.compile(r"(/\S*/(?:site|dist)-packages)/\S*: No such file|No such file or directory: '(/\S*/(?:site|dist)-packages)")
+_NO_SITE = re.compile(
+    r"(/\S*/(?:site|dist)-packages)/\S*: No such file|No such file or directory: '(/\S*/(?:site|dist)-packages)"
+)
 _GONE = {"apt-key": "apt-key is gone since Debian 13: write the key to the file itself, as .asc, or by gpg --dearmor"}
 """Programs that newer releases have no more, and what does the same."""
 _FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
