@@ -163,8 +163,9 @@ def _tell(arguments: argparse.Namespace, answer: Answer, late: CogpackError | No
 
 
 def _made_image(arguments: argparse.Namespace, answer: Answer) -> bool:
-    """Whether it is what a push or a build came to."""
-    return "metadata_file" in arguments and answer.result is not None
+    """Whether it is what a push or a build came to, and no plan of one."""
+    planned = getattr(arguments, "dry_run", False)
+    return "metadata_file" in arguments and answer.result is not None and not planned
 
 
 @contextlib.contextmanager

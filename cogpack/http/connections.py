@@ -59,16 +59,17 @@ class Connections:
     def take(self, route: Route, context: ssl.SSLContext | None, deadlines: Deadlines) -> Connection:
         """Give an idle connection, or one that is being opened, or a new one. `context`: that of `route.authorities`,
         for https."""
-        with self._lock:
-            coming = self._coming.get((route.scheme, route.host, route.port))
-            opened = coming.pop() if coming else None
-        if opened is not None:
+        while True:
+            while idle := self._pop(route):
+                if not idle.is_over:
+                    return idle
+                self.end(idle)
+            with self._lock:
+                coming = self._coming.get((route.scheme, route.host, route.port))
+                opened = coming.pop(0) if coming else None
+            if opened is None:
+                return self._new(route, context, deadlines)
             deadlines.wait_for(opened)
-        while idle := self._pop(route):
-            if not idle.is_over:
-                return idle
-            self.end(idle)
-        return self._new(route, context, deadlines)
 
     def open_ahead(
         self,

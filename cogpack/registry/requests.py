@@ -53,8 +53,13 @@ class Requests:
         """Connect to the registry, and to its token server if an earlier run has met it, for requests that will come.
 
         Nothing is asked yet, and what fails fails again for who asks."""
-        self.http.connect_ahead(self.base, origin=self.base)
+        self.connect(1)
         self._authorizer.approach()
+
+    def connect(self, count: int) -> None:
+        """Open connections to the registry for so many requests that will be made beside one another."""
+        for _ in range(count):
+            self.http.connect_ahead(self.base, origin=self.base)
 
     def url(self, kind: str, name: str) -> str:
         """The address of something of the `kind` `manifests` or `blobs`."""

@@ -8,6 +8,7 @@ import msgspec
 
 from cogpack.digest import Digest
 from cogpack.errors import MismatchError
+from cogpack.images.image import title
 from cogpack.images.registry import RegistryImages
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
@@ -136,12 +137,14 @@ class RegistrySink:
         return made
 
     def put_config(self, image: Image) -> None:
-        """Store the config, once. Where it is known what all layers come out as, it can go beside them."""
-        digest = image.config_descriptor.digest
-        with self._turn(digest):
-            if digest not in self._configs:
-                self._images.put_blob(image.config_descriptor, image.config)
-                self._configs.add(digest)
+        """Store the config, once. Where it is known what all layers come out as, it can go beside them.
+
+        It is not asked for: the registry lacks the manifest, so nearly always the config, too."""
+        blob = image.config_descriptor
+        with self._turn(blob.digest):
+            if blob.digest not in self._configs:
+                self._repository.upload([image.config], descriptor=blob, finished=lambda: blob.digest, name=title(blob))
+                self._configs.add(blob.digest)
 
     def put(self, image: Image) -> Descriptor:
         if self._clock() - self._begun > _LONG:

@@ -34,6 +34,22 @@ def test_the_next_request_takes_it_and_one_beside_that_has_its_own(environment: 
         assert fake.connections == 2
 
 
+def test_one_that_is_idle_is_not_left_for_one_that_is_being_opened(environment: dict[str, str]) -> None:
+    hold, asked = threading.Event(), []
+
+    def slow(_: str, __: int) -> list[str]:
+        asked.append(hold.wait(30) if asked else None)
+        return ["127.0.0.1"]
+
+    with serving(hello) as fake, Http(environment=environment, resolver=slow) as http:
+        url = fake.url.replace("127.0.0.1", "localhost")
+        http.request("GET", url, origin=url)
+        http.connect_ahead(url, origin=url)
+        assert http.request("GET", url, origin=url).body == b"hello"
+        assert asked == [None]
+        hold.set()
+
+
 def test_session_tickets_behind_the_handshake_do_not_end_it(authority: CA, environment: dict[str, str]) -> None:
     """An idle connection that becomes readable has ended, but for these (RFC 8446 4.6.1)."""
     with (

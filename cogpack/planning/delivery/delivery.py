@@ -125,6 +125,8 @@ class Delivery:
 
     def _bring(self, plan: Plan, known: Known) -> BroughtImage:
         image = known_image(plan, known)
+        if image is None or not self._names(image.descriptor.digest):
+            self.images.repository.requests.connect(min(self._session.settings.jobs, len(plan.layers)))
         if image is not None and self._has(image.descriptor.digest):
             self._leave_wheels(plan, image)
             return BroughtImage(platform=plan.platform, image=image, layers=reused(plan, known), known=known)
@@ -164,7 +166,11 @@ class Delivery:
 
     def _has(self, digest: Digest) -> bool:
         """Tell whether this very image is there: the registry would not have it without its blobs."""
-        return any(one.digest == digest for one in self.present.values()) or self.images.manifest(digest) is not None
+        return self._names(digest) or self.images.manifest(digest) is not None
+
+    def _names(self, digest: Digest) -> bool:
+        """Tell whether one of the tags names it."""
+        return any(one.digest == digest for one in self.present.values())
 
     def give_names(self, brought: Brought, done: list[str], *, waited: bool) -> None:
         """Move the tags, one after the other; `done` gets the name of each that names the image now.
