@@ -48,6 +48,7 @@ LAYER_KEY = "dev.cogpack.layer.key"
 """Annotation of a layer's descriptor: lets a later push know what a recipe came out as, from the manifest alone."""
 
 
+AUTHOR = "cogpack"  # of those steps of a history whose comment is the name of a layer
 LAYER_NAME = "dev.cogpack.layer.name"
 
 

@@ -59,7 +59,7 @@ def rows(found: "Difference", *, all_files: bool) -> Iterator[str]:
     yield from (f"  {_layer(layer)}" for layer in others)
     named = (found.environment, found.settings, found.labels, found.annotations)
     if not (others or any(named) or found.model or found.before.platform != found.after.platform):
-        yield "only the order of layers, dates or history differ"
+        yield "only the order of layers, dates, history or the form of the manifest differ"
         return
     if found.fetched is None:
         yield "fetched   what is not built yet"

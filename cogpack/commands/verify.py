@@ -15,7 +15,18 @@ from cogpack.images.interface import Images
 from cogpack.layers.known import NOTHING, Claims, Known, Outgoing
 from cogpack.layers.layer import Body, Form, Layer
 from cogpack.lockfile import FILE
-from cogpack.oci import INDEX_TYPES, Descriptor, FoundManifest, Image, Index, LayerInfo, Manifest, Platform, decode
+from cogpack.oci import (
+    DOCKER_CONFIG,
+    INDEX_TYPES,
+    Descriptor,
+    FoundManifest,
+    Image,
+    Index,
+    LayerInfo,
+    Manifest,
+    Platform,
+    decode,
+)
 from cogpack.opening import parse_reference
 from cogpack.planning.delivery.transfer import Moved, Resources, each_once, transfer
 from cogpack.planning.describing import find_described
@@ -189,7 +200,13 @@ def _difference(reference: Reference, images: Images, plan: Plan, remote: Manife
         return MismatchError(
             f"{reference}: {len(image.layers)} layers rebuilt, the registry has {len(remote.layers)}", next_step=advice
         )
-    what = "config" if image.config_descriptor.digest != remote.config.digest else "manifest's annotations"
+    same = image.config_descriptor.digest == remote.config.digest
+    if same and remote.config.media_type == DOCKER_CONFIG:
+        return MismatchError(
+            f"{reference}: all layers and the config are equal, but the manifest is of Docker's own format",
+            next_step="something has converted it: copy it as it is, by cogpack copy or skopeo copy --preserve-digests",
+        )
+    what = "manifest's annotations" if same else "config"
     return MismatchError(f"{reference}: all layers are equal, but the {what} differ", next_step=advice)
 
 

@@ -9,6 +9,7 @@ import msgspec
 from cogpack.digest import sha256
 from cogpack.layers.tar import EPOCH
 from cogpack.oci import (
+    AUTHOR,
     LAYER_KEY,
     LAYER_NAME,
     OCI_CONFIG,
@@ -162,7 +163,7 @@ def _config(
     history = document["history"]
     if base_layers and not history:
         history = [{"created": time, "created_by": "base"} for _ in range(base_layers)]
-    history += [{"created": time, "created_by": "cogpack", "comment": part.name} for part in parts[base_layers:]]
+    history += [{"created": time, "created_by": AUTHOR, "comment": part.name} for part in parts[base_layers:]]
     document.update(
         {
             "created": time,

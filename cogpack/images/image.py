@@ -11,6 +11,7 @@ from cogpack.images.graph import Graph, Node
 from cogpack.images.interface import Images
 from cogpack.layers.weights.arrangement import WEIGHTS
 from cogpack.oci import (
+    AUTHOR,
     DOCKER_CONFIG,
     LAYER_NAME,
     OCI_CONFIG,
@@ -62,8 +63,18 @@ class FoundImage(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def weight_layers(self) -> list[Descriptor]:
         """List the layers with weights; all of them in an image whose layers have no names."""
-        named = [layer for name, layer in self.layers if name.startswith(WEIGHTS)]
-        return named if any(name for name, _ in self.layers) else list(self.manifest.layers)
+        names = [name for name, _ in self.layers]
+        if not any(names):
+            names = self._names_of_history()
+        named = [layer for name, layer in zip(names, self.manifest.layers, strict=True) if name.startswith(WEIGHTS)]
+        return named if any(names) else list(self.manifest.layers)
+
+    def _names_of_history(self) -> list[str]:
+        """List the names that the config has of its layers: a manifest that becomes one of Docker's loses its own."""
+        steps = [step for step in self.config().history or () if not step.get("empty_layer")]
+        if len(steps) != len(self.manifest.layers):
+            return [""] * len(self.manifest.layers)
+        return [str(step.get("comment", "")) if step.get("created_by") == AUTHOR else "" for step in steps]
 
     def config(self) -> ImageConfig:
         """Read its image config."""

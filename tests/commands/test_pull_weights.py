@@ -68,14 +68,25 @@ def outside(tmp_path: Path) -> Path:
     return place
 
 
-def image(root: Path, *layers: bytes, diff_ids: list[str] | None = None, architecture: str = "amd64") -> str:
+def image(
+    root: Path,
+    *layers: bytes,
+    diff_ids: list[str] | None = None,
+    architecture: str = "amd64",
+    history: list[dict[str, object]] | None = None,
+) -> str:
     """An OCI layout of an image with no names, its layers gzipped where that makes them shorter; its tag is "x"."""
     layout = Layout.create(root / "layout")
     stored = [min(data, gzip.compress(data, mtime=0), key=len) for data in layers]
     types = [OCI_LAYER if packed == data else OCI_LAYER_GZIP for packed, data in zip(stored, layers, strict=True)]
     ids = diff_ids or ["sha256:" + hashlib.sha256(data).hexdigest() for data in layers]
     config = json.dumps(
-        {"architecture": architecture, "os": "linux", "rootfs": {"type": "layers", "diff_ids": ids}}
+        {
+            "architecture": architecture,
+            "os": "linux",
+            "rootfs": {"type": "layers", "diff_ids": ids},
+            "history": history,
+        }
     ).encode()
 
     def descriptor(data: bytes, media_type: str) -> dict[str, object]:
@@ -244,6 +255,22 @@ def test_a_config_that_lists_other_layers_is_refused(session: Session, tmp_path:
     """P17."""
     with pytest.raises(InputError, match="its config lists 2"):
         pull_weights(session, image(tmp_path, layer(("a", b"1")), diff_ids=["x", "y"]), tmp_path / "out")
+
+
+def test_names_that_a_manifest_has_lost_are_those_of_the_history(session: Session, tmp_path: Path) -> None:
+    """As where skopeo made it one of Docker's format, whose layers have no annotations."""
+    layers = layer(("etc/x", b"1")), layer(("src/w", b"2"))
+    steps: list[dict[str, object]] = [
+        {"created_by": "cogpack", "comment": "debian: trixie, 94 packages"},
+        {"created_by": "CMD", "empty_layer": True},
+        {"created_by": "cogpack", "comment": "weights: w"},
+    ]
+    assert pull_weights(session, image(tmp_path, *layers, history=steps), tmp_path / "out").files == ("w",)
+    for number, others in enumerate((steps[:1], [step | {"created_by": "me"} for step in steps])):
+        found = pull_weights(
+            session, image(tmp_path / f"{number}", *layers, history=others), tmp_path / f"{number}.out"
+        )
+        assert found.files == ("etc/x", "w")
 
 
 def test_whiteouts_hide_what_lower_layers_have_and_nothing_outside(
