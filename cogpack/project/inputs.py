@@ -74,6 +74,7 @@ def read_inputs(root: Path, config: Config, *, config_name: str) -> ProjectInput
 
 _ALONE = ("uv.lock", "pylock.toml", "pyproject.toml", "requirements.txt")
 """What `build.python_requirements` names mostly."""
+_INSIDE = "put a copy into the project, or name a repository or an index that has it (docs/how-to/several-models.md)"
 
 
 class _InputFiles:
@@ -185,7 +186,7 @@ def _relative(root: Path, beside: str, path: str, where: str) -> str:
         asked = Path(os.path.realpath(asked.parent)) / asked.name
     absolute = os.path.normpath(asked)
     if not Path(absolute).is_relative_to(root) or not Path(os.path.realpath(absolute)).is_relative_to(root):
-        raise InputError(f"{where}: {path} is outside the project", next_step="put a copy into the project")
+        raise InputError(f"{where}: {path} is outside the project", next_step=_INSIDE)
     return Path(absolute).relative_to(root).as_posix()
 
 

@@ -221,3 +221,15 @@ def test_a_pin_that_exclude_newer_hides_is_told_as_that(project: Project) -> Non
     assert "published at 2026-05-18" in str(error)
     assert "exclude-newer-package" not in str(error)
     assert error.next_step == "make cogpack.exclude_newer of cog.yaml later, or choose a version that is older"
+
+
+def test_a_lock_of_another_config_of_the_directory_is_told_as_that(project: Project) -> None:
+    config = (project.root / "cog.yaml").read_text()
+    (project.root / "cog.yaml").rename(project.root / "blur.yaml")
+    ok(project.cogpack("lock", "-f", "blur.yaml"))
+    project.write("sharpen.yaml", config)
+    done = project.cogpack("lock", "--check", "-f", "sharpen.yaml")
+    told = "cogpack.lock was made from blur.yaml, and this is sharpen.yaml: a directory has one lock\n"
+    assert (done.code, told in done.err) == (3, True)
+    planned = ok(project.cogpack("plan", "-f", "sharpen.yaml")).err
+    assert "cogpack.lock is stale (it was made from blur.yaml, and a directory has one lock): resolving" in planned
