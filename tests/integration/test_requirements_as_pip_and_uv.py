@@ -17,7 +17,7 @@ from support.wheels import make_wheel
 
 from cogpack.errors import InputError
 from cogpack.project import find_project
-from cogpack.resolve.wheels.compile import Question, Uv
+from cogpack.resolve.wheels.compile import Uv, WheelQuestion
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import resolve_wheels
 from cogpack.resolve.wheels.target import TargetPython
@@ -220,14 +220,13 @@ def by_us(root: Path, url: str, work: Path) -> set[str] | None:
     try:
         found = find_project(root).requirements()
         resolved = resolve_wheels(
-            Question(requirements=found.lines, constraints=found.constraints),
+            WheelQuestion(requirements=found.lines, constraints=found.constraints, root=root),
             Uv(
                 target=TargetPython(python=PYTHON, glibc="2.36", arch="amd64"),
                 indexes=Indexes.from_environment(environment, found, root),
                 cache=work / "scratch",
                 metadata=work / "metadata",
             ),
-            root=root,
         )
         if found.sources:
             return None

@@ -26,7 +26,7 @@ from cogpack.locking.wheels.stand_ins import write_stand_in
 from cogpack.project import Project
 from cogpack.requirements.model import LocalLinks, Options, Requirements
 from cogpack.resolve.pip import Pages
-from cogpack.resolve.wheels.compile import Question, Uv, _run
+from cogpack.resolve.wheels.compile import Uv, WheelQuestion, _run
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import Resolved, pins_of, resolve_wheels
 from cogpack.resolve.wheels.sources import Neighbours
@@ -122,14 +122,16 @@ class Place:
         with open_sources(question, requirements, self.indexes, TARGET, GROUND) as sources:
             assert sources is not None
             found = resolve_wheels(
-                Question(requirements=lines),
+                WheelQuestion(
+                    requirements=lines,
+                    root=self.root,
+                    preferences=pins_of(kept.required if kept else ()),
+                    places=lambda text: [
+                        f"requirements.txt:{at}" for at, name in ((1, "old"), (9, "neighbour")) if name in text
+                    ],
+                ),
                 Uv(target=TARGET, indexes=self.indexes, cache=self.session.cache, metadata=self.session.metadata),
-                root=self.root,
-                preferences=pins_of(kept.required if kept else ()),
                 sources=sources,
-                places=lambda text: [
-                    f"requirements.txt:{at}" for at, name in ((1, "old"), (9, "neighbour")) if name in text
-                ],
             )
             builds, requires = sources.builds_of(found.wheels)
         return msgspec.structs.replace(found, builds=builds, build_requirements=requires)

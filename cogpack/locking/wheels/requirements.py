@@ -64,7 +64,7 @@ def resolve_requirements(
     from cogpack.locking.wheels.bounds import within_bounds
     from cogpack.locking.wheels.cuda import with_cuda
     from cogpack.locking.wheels.source_archives import open_sources
-    from cogpack.resolve.wheels.compile import Question
+    from cogpack.resolve.wheels.compile import WheelQuestion
     from cogpack.resolve.wheels.resolver import pins_of, resolve_wheels
     from cogpack.resolve.wheels.torch import BUILT, choose_torch, passing_notes
 
@@ -88,21 +88,21 @@ def resolve_requirements(
 
         def bounded(more: Sequence[str], bounds: Sequence[str]) -> "Resolved":
             return resolve_wheels(
-                Question(
+                WheelQuestion(
                     requirements=[
                         *(*requirements.lines, *more, *named.lines),
                         *(contract.sdk_requirement(config), "coglet", "pip"),
                     ],
                     constraints=[*requirements.constraints, *bounds],
                     overrides=named.overrides,
+                    root=project.root,
+                    preferences=pins_of(preferences) | foremost,
+                    optional={name: _without(name, target.python) for name in own},
+                    built=named.built,
+                    places=partial(_places, config, requirements),
                 ),
                 uv_of(session, project, target, indexes),
-                root=project.root,
-                preferences=pins_of(preferences) | foremost,
-                optional={name: _without(name, target.python) for name in own},
-                built=named.built,
                 sources=sources,
-                places=partial(_places, config, requirements),
                 title=_title([*requirements.lines, *more, *named.titles], target.python),
                 progress=session.progress,
             )

@@ -11,7 +11,7 @@ from cogpack.locking.wheels.indexes import indexes_of, uv_of
 from cogpack.locking.wheels.outlines import Outlines
 from cogpack.locking.wheels.torch_build import cuda_of
 from cogpack.project import Project
-from cogpack.resolve.wheels.compile import Question
+from cogpack.resolve.wheels.compile import WheelQuestion
 from cogpack.resolve.wheels.resolver import resolve_wheels
 from cogpack.resolve.wheels.target import TargetPython
 from cogpack.resolve.wheels.torch import BUILT, choose_torch
@@ -29,13 +29,13 @@ def foreseen_cuda(session: Session, project: Project, target: TargetPython) -> s
     chosen = choose_torch(config, alone, target.arch)
     indexes = indexes_of(session, project, chosen.requirements, chosen.index)
     resolved = resolve_wheels(
-        Question(
+        WheelQuestion(
             requirements=chosen.requirements.lines,
             constraints=chosen.requirements.constraints,
             dependencies=all(line.name != "torch" for line in own),
+            root=project.root,
         ),
         uv_of(session, project, target, indexes),
-        root=project.root,
         title="torch, for its CUDA",
         progress=session.progress,
     )

@@ -17,7 +17,7 @@ from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.project import Project
 from cogpack.requirements.model import Requirements
 from cogpack.resolve.wheels.addresses import wheel_urls
-from cogpack.resolve.wheels.compile import Question
+from cogpack.resolve.wheels.compile import WheelQuestion
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import resolve_wheels
 from cogpack.resolve.wheels.sources import Neighbours
@@ -61,12 +61,15 @@ class BuildRequirements:
             if question not in self._known:
                 session = self._session
                 resolved = resolve_wheels(
-                    Question(requirements=question[0], constraints=question[1]),
-                    uv_of(session, self._project, self._target, self._indexes),
-                    root=self._project.root,
-                    preferences=pinned(
-                        self._chosen.requirements, self._target.environment(), TorchIndex.named(self._chosen.index)
+                    WheelQuestion(
+                        requirements=question[0],
+                        constraints=question[1],
+                        root=self._project.root,
+                        preferences=pinned(
+                            self._chosen.requirements, self._target.environment(), TorchIndex.named(self._chosen.index)
+                        ),
                     ),
+                    uv_of(session, self._project, self._target, self._indexes),
                     title="build requirements",
                     progress=session.progress,
                 )

@@ -6,7 +6,7 @@ from cogpack.disk import DiskError
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.lockfile import FILE, LockedWheel
 from cogpack.resolve.wheels.choice import filename_of, sha256_of
-from cogpack.resolve.wheels.compile import Question, Uv
+from cogpack.resolve.wheels.compile import Uv, WheelQuestion
 
 
 def wheel_urls(wheels: Sequence[LockedWheel], uv: Uv) -> dict[str, list[str]]:
@@ -20,7 +20,7 @@ def wheel_urls(wheels: Sequence[LockedWheel], uv: Uv) -> dict[str, list[str]]:
     lines = [f"{wheel.name}=={wheel.version}" for wheel in wheels]
     of_torch = indexes.torch.names(lines, uv.target.environment()) if indexes.torch else ()
     try:
-        packages, _ = uv.compile(Question(requirements=lines, of_torch=of_torch, dependencies=False))
+        packages, _ = uv.compile(WheelQuestion(requirements=lines, of_torch=of_torch, dependencies=False))
     except DiskError:
         raise
     except InputError as error:

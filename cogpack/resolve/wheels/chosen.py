@@ -1,7 +1,7 @@
 """What uv chose of a package becomes a wheel of the lock."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from cogpack.errors import InputError
 from cogpack.lockfile import LockedWheel
 from cogpack.requirements.model import anonymous
 from cogpack.resolve.wheels.choice import best_wheel, filename_of, named_hashes, no_wheel, sha256_of
-from cogpack.resolve.wheels.compile import Question, Uv
+from cogpack.resolve.wheels.compile import Uv, WheelQuestion
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.local import local_path
 from cogpack.resolve.wheels.sources import Neighbours, Sources
@@ -27,20 +27,12 @@ _DIRECT = re.compile(r"^\S+ @ (\S+)")
 class Chosen:
     """Makes such wheels, by what the lines of a question say of them; the rest is as `resolve_wheels` has it."""
 
-    def __init__(
-        self,
-        question: Question,
-        uv: Uv,
-        *,
-        root: Path,
-        built: Mapping[str, LockedWheel],
-        sources: Sources | None,
-    ) -> None:
+    def __init__(self, question: WheelQuestion, uv: Uv, sources: Sources | None) -> None:
         requirements = question.requirements
-        self._root = root
+        self._root = question.root
         self._target = uv.target
         self._indexes = uv.indexes
-        self._built = built
+        self._built = question.built
         self._sources = sources
         self._tags = uv.target.tags()  # a thousand: made once for all wheels
         self._hashes = named_hashes([*requirements, *question.constraints])

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ import uv
 from cogpack import toml
 from cogpack.disk import writing
 from cogpack.errors import InputError, UnavailableError
+from cogpack.lockfile import LockedWheel
 from cogpack.notes import Note
 from cogpack.resolve.wheels.failures import failure, warned
 from cogpack.resolve.wheels.indexes import Indexes
@@ -35,9 +36,13 @@ _VIA = "via.txt"
 _ON_A_LINE = ("--annotation-style", "line")
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """Is what uv is asked, in lines of requirements files.
+class WheelQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what uv is asked, in lines of requirements files, of which `./x.whl` is relative to `root`.
 
+    `preferences`: versions, by name, that are kept where they still fit;
+    `optional`: names that are required, too, unless nothing fits with them: then each is told by its note;
+    `built`: wheels by file name that lines name by `file:`, and nobody else has;
+    `places` gives the lines, as `file:line`, that a text is about;
     `without`: names that count as not required, whoever requires them; `overrides`: lines that count in place of what
     others require of their packages; `of_torch`: names that come from PyTorch's index alone, and are required; not
     `dependencies`: what the requirements require is not asked for; `oldest`: of what fits, the oldest is wanted.
@@ -50,6 +55,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     of_torch: Sequence[str] = ()
     dependencies: bool = True
     oldest: bool = False
+    root: Path = Path()
+    preferences: Mapping[str, str] = {}
+    optional: Mapping[str, Note] = {}
+    built: Mapping[str, LockedWheel] = {}
+    places: Callable[[str], Sequence[str]] = lambda _: ()
 
 
 class Uv(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,16 +72,13 @@ class Uv(msgspec.Struct, frozen=True, kw_only=True):
     cache: Path
     metadata: Path
 
-    def compile(
-        self, question: Question, preferences: Mapping[str, str] | None = None
-    ) -> "tuple[list[Package], list[Note]]":
-        """Give what uv chose, for the target only, and what it warned of. `preferences`: versions, by name, to keep
-        where they fit."""
+    def compile(self, question: WheelQuestion) -> "tuple[list[Package], list[Note]]":
+        """Give what uv chose, for the target only, and what it warned of."""
         indexes = self.indexes
         with self._asking(question) as (command, work):
             with writing(work):
                 # The output file of an earlier run is uv's way to prefer without requiring.
-                (work / _LOCK).write_bytes(_preferred(preferences or {}))
+                (work / _LOCK).write_bytes(_preferred(question.preferences))
             written = ["--format", "pylock.toml", "--output-file", _LOCK, "--generate-hashes"]
             done, said = _run([*command, *written], work, self._environment())
             said = indexes.told(said)
@@ -82,7 +89,7 @@ class Uv(msgspec.Struct, frozen=True, kw_only=True):
                 raise failure(said, self.target)
             return _read((work / _LOCK).read_bytes(), self.target), list(warned(said))
 
-    def requirers(self, question: Question, chosen: Mapping[str, str]) -> Mapping[str, tuple[str, ...]]:
+    def requirers(self, question: WheelQuestion, chosen: Mapping[str, str]) -> Mapping[str, tuple[str, ...]]:
         """Tell, by name, who requires each package, with "" for the user, where these versions were `chosen`; of
         nothing, where uv does not tell."""
         with self._asking(question) as (command, work):
@@ -94,7 +101,7 @@ class Uv(msgspec.Struct, frozen=True, kw_only=True):
             return _requirers((work / _VIA).read_text()) if done else {}
 
     @contextmanager
-    def _asking(self, question: Question) -> Iterator[tuple[list[str], Path]]:
+    def _asking(self, question: WheelQuestion) -> Iterator[tuple[list[str], Path]]:
         """Write the question into a directory; give the command that reads it there, but for what it writes."""
         indexes = self.indexes
         torch = indexes.torch if question.of_torch else None
@@ -112,7 +119,7 @@ class Uv(msgspec.Struct, frozen=True, kw_only=True):
                     (work / _TORCH).write_bytes(_from_index(question.of_torch, indexes.read_at(torch.address)))
             yield self._command(question), work
 
-    def _command(self, question: Question) -> list[str]:
+    def _command(self, question: WheelQuestion) -> list[str]:
         command = [uv_program(), "--no-config", "pip", "compile", "requirements.in"]
         if self.indexes.torch and question.of_torch:
             command += [_TORCH]

@@ -1,9 +1,8 @@
 """What is required becomes locked wheels."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,7 +17,7 @@ from cogpack.lockfile import LockedBuild, LockedWheel
 from cogpack.notes import Note
 from cogpack.progress import SILENT, Progress
 from cogpack.resolve.wheels.chosen import Chosen, hashes_of
-from cogpack.resolve.wheels.compile import Question, Uv, way_to
+from cogpack.resolve.wheels.compile import Uv, WheelQuestion, way_to
 from cogpack.resolve.wheels.elsewhere import is_elsewhere
 from cogpack.resolve.wheels.failures import AddressDeniedError, AddressError, BlamedError
 from cogpack.resolve.wheels.indexes import Indexes
@@ -50,32 +49,17 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 def resolve_wheels(
-    question: Question,
-    uv: Uv,
-    *,
-    root: Path,
-    preferences: Mapping[str, str] = {},
-    optional: Mapping[str, Note] = {},
-    built: Mapping[str, LockedWheel] = {},
-    sources: Sources | None = None,
-    places: Callable[[str], Sequence[str]] = lambda _: (),
-    title: str = "",
-    progress: Progress = SILENT,
+    question: WheelQuestion, uv: Uv, *, sources: Sources | None = None, title: str = "", progress: Progress = SILENT
 ) -> Resolved:
-    """Choose the wheels that answer `question` (`./x.whl` is relative to `root`). Where a line names hashes, the wheel
-    has one of them. Which packages are PyTorch's is found here.
-
-    `preferences`: versions, by name, that are kept where they still fit;
-    `optional`: names that are required, too, unless nothing fits with them: then each is told by its note;
-    `built`: wheels by file name that lines name by `file:`, and nobody else has;
-    `places` gives the lines, as `file:line`, that a text is about; `sources`: what there is of packages that only have
-    source; `title`: what the user is told that is resolved.
+    """Choose the wheels that answer `question`. Where a line names hashes, the wheel has one of them. Which packages
+    are PyTorch's is found here. `sources`: what there is of packages that only have source; `title`: what the user is
+    told that is resolved.
 
     `InputError` when nothing fits, or only source is there and can't be built, of all packages together that are at
     fault alone; `UnavailableError` and `DeniedError` from the indexes.
     """
     task = progress.task(title or f"wheels for Python {uv.target.python}", None, "resolve")
-    search = _Search(question, uv, root, preferences, optional, built, sources, places)
+    search = _Search(question, uv, sources)
     packages, notes = search.run()
     found = search.wheels(packages)
     task.done("resolved")
@@ -102,27 +86,15 @@ class _Search:
     `left_out` are notes of those that were `optional`.
     """
 
-    def __init__(
-        self,
-        question: Question,
-        uv: Uv,
-        root: Path,
-        preferences: Mapping[str, str],
-        optional: Mapping[str, Note],
-        built: Mapping[str, LockedWheel],
-        sources: Sources | None,
-        places: Callable[[str], Sequence[str]],
-    ) -> None:
+    def __init__(self, question: WheelQuestion, uv: Uv, sources: Sources | None) -> None:
         self._uv = uv
         self._torch = uv.indexes.torch
-        self._lines = [uv.indexes.expanded(for_uv(line, root)) for line in question.requirements]
+        self._lines = [uv.indexes.expanded(for_uv(line, question.root)) for line in question.requirements]
         of_torch = self._torch.names(self._lines, uv.target.environment()) if self._torch else ()
         self._question = msgspec.structs.replace(question, of_torch=of_torch)
-        self._chosen = Chosen(question, uv, root=root, built=built, sources=sources)
-        self._preferences = preferences
-        self._optional = dict(optional)
+        self._chosen = Chosen(question, uv, sources)
+        self._optional = dict(question.optional)
         self._sources = sources
-        self._places = places
         self._faults: list[InputError] = []
         self.left_out: list[Note] = []
 
@@ -130,7 +102,7 @@ class _Search:
         """Give what uv chose in the end, and what it warned of. `InputError` of all faults that uv tells of."""
         while True:
             try:
-                packages, notes = self._asked().compile(self._question_now(), self._preferences)
+                packages, notes = self._asked().compile(self._question_now())
                 if not self._widen_torch(packages) and not self._build(packages):
                     return packages, [Note(note.code, self._placed(note.text)) for note in notes]
             except BlamedError as error:
@@ -163,7 +135,7 @@ class _Search:
         indexes = self._uv.indexes.with_directories(self._sources.directories)
         return msgspec.structs.replace(self._uv, indexes=indexes)
 
-    def _question_now(self) -> Question:
+    def _question_now(self) -> WheelQuestion:
         return msgspec.structs.replace(self._question, requirements=[*self._lines, *self._optional])
 
     def _widen_torch(self, packages: "Iterable[Package]") -> bool:
@@ -221,7 +193,7 @@ class _Search:
         """Give the newest version that fits a requirement, or the oldest."""
         wanted = canonicalize_name(Requirement(requirement).name)
         of_torch = [name for name in self._question.of_torch if name == wanted]
-        question = Question(requirements=[requirement], of_torch=of_torch, dependencies=False, oldest=oldest)
+        question = WheelQuestion(requirements=[requirement], of_torch=of_torch, dependencies=False, oldest=oldest)
         with suppress(InputError, UnavailableError):  # what is missing is told all the same
             packages, _ = self._asked().compile(question)
             return next((str(one.version) for one in packages if one.version), None)
@@ -243,7 +215,7 @@ class _Search:
 
     def _placed(self, text: str) -> str:
         """Begin `text` with the lines that it is about; below its own line is what others said."""
-        lines = ", ".join(self._places(text.partition("\n")[0]))
+        lines = ", ".join(self._question.places(text.partition("\n")[0]))
         return f"{lines}: {text}" if lines else text
 
 

@@ -12,7 +12,7 @@ from support.wheels import make_wheel
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.requirements.model import LocalLinks, Options, Requirements
-from cogpack.resolve.wheels.compile import Question, Uv, way_to
+from cogpack.resolve.wheels.compile import Uv, WheelQuestion, way_to
 from cogpack.resolve.wheels.failures import failure
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import resolve_wheels
@@ -29,7 +29,7 @@ def test_a_uv_without_its_program_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(InputError, match="uv is installed without its program: nowhere") as caught:
         Uv(
             target=TARGET, indexes=Indexes.from_environment({}, Requirements()), cache=tmp_path, metadata=tmp_path
-        ).compile(Question(requirements=["one"]))
+        ).compile(WheelQuestion(requirements=["one"]))
     assert "install cogpack anew" in (caught.value.next_step or "")
 
 
@@ -56,7 +56,7 @@ def test_a_page_that_is_none_is_the_fault_of_the_index_and_not_of_who_requires_s
                 indexes=Indexes.from_environment(places, Requirements()),
                 cache=tmp_path / "scratch",
                 metadata=tmp_path / "uv",
-            ).compile(Question(requirements=["one"]))
+            ).compile(WheelQuestion(requirements=["one"]))
     assert told.value.next_step.startswith("check the index's address")
 
 
@@ -67,17 +67,19 @@ def resolve(root: Path, *lines: str) -> None:
     links = LocalLinks(directory=str(root / "wheels"), path="", line=0)
     found = Requirements(options=Options(no_index=True), local_links=(links,))
     resolve_wheels(
-        Question(requirements=lines),
+        WheelQuestion(
+            requirements=lines,
+            root=root,
+            places=lambda text: [
+                f"requirements.txt:{at}" for at, line in enumerate(lines, 1) if re.split(r"[=@ \[]", line)[0] in text
+            ],
+        ),
         Uv(
             target=TARGET,
             indexes=Indexes.from_environment({"UV_HTTP_RETRIES": "0"}, found, root),
             cache=root / "scratch",
             metadata=root / "metadata",
         ),
-        root=root,
-        places=lambda text: [
-            f"requirements.txt:{at}" for at, line in enumerate(lines, 1) if re.split(r"[=@ \[]", line)[0] in text
-        ],
     )
 
 
@@ -187,7 +189,7 @@ def test_who_requires_a_package_is_told_of_the_versions_that_were_chosen(
         cache=tmp_path / "scratch",
         metadata=tmp_path / "metadata",
     )
-    question = Question(requirements=["fwx"], constraints=constraints, overrides=["av<11"])
+    question = WheelQuestion(requirements=["fwx"], constraints=constraints, overrides=["av<11"])
     via = uv.requirers(question, {"fw": "1.0"})
     assert via == {"av": ("fw",), "fw": ("fwx",), "fwx": ("",)}
     assert way_to("av", via) == "fwx requires fw, which requires "

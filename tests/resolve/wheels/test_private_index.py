@@ -17,7 +17,7 @@ from cogpack.errors import CogpackError
 from cogpack.http import Http
 from cogpack.requirements.model import Requirements
 from cogpack.resolve.wheels.addresses import wheel_urls
-from cogpack.resolve.wheels.compile import Question, Uv
+from cogpack.resolve.wheels.compile import Uv, WheelQuestion
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import resolve_wheels
 from cogpack.resolve.wheels.target import TargetPython
@@ -58,7 +58,7 @@ def test_an_index_whose_authority_ssl_cert_file_names_is_asked_and_fetched_from(
             }
             cache = tmp_path / "cache"
             uv = Uv(indexes=indexes(environment), target=TARGET, cache=cache, metadata=cache / "uv")
-            resolve = partial(resolve_wheels, Question(requirements=["one"]), uv, root=tmp_path)
+            resolve = partial(resolve_wheels, WheelQuestion(requirements=["one"], root=tmp_path), uv)
             if not trusted:
                 with pytest.raises(CogpackError):
                     resolve()

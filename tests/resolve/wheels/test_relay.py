@@ -18,7 +18,7 @@ from cogpack.errors import CogpackError, UnavailableError
 from cogpack.http import Http, UrlMap
 from cogpack.progress import Cancellation
 from cogpack.requirements.model import Requirements
-from cogpack.resolve.wheels.compile import Question, Uv
+from cogpack.resolve.wheels.compile import Uv, WheelQuestion
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.relay import Relay
 from cogpack.resolve.wheels.target import TargetPython
@@ -273,7 +273,7 @@ def test_values_of_variables_in_addresses_are_not_shown(index: Index, status: in
             indexes=indexes,
             cache=tmp_path,
             metadata=tmp_path / "uv",
-        ).compile(Question(requirements=["one"]))
+        ).compile(WheelQuestion(requirements=["one"]))
     assert index.fake.seen[0].path == "/index/hunter2-and-more/simple/one/"
     told = str(caught.value) + str(caught.value.args)
     assert "hunter2" not in told
@@ -292,7 +292,7 @@ def test_who_requires_what_is_told_of_nothing_where_an_index_fails_and_that_is_n
         cache=tmp_path,
         metadata=tmp_path / "uv",
     )
-    assert uv.requirers(Question(requirements=["one"]), {"one": "1.0"}) == {}
+    assert uv.requirers(WheelQuestion(requirements=["one"]), {"one": "1.0"}) == {}
     assert index.fake.seen
     assert relay.failure() is None
 

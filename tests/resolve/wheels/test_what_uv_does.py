@@ -13,7 +13,7 @@ from support.wheels import make_wheel
 
 from cogpack.errors import InputError
 from cogpack.requirements.model import LocalLinks, Options, Requirements
-from cogpack.resolve.wheels.compile import Question, Uv
+from cogpack.resolve.wheels.compile import Uv, WheelQuestion
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import resolve_wheels
 from cogpack.resolve.wheels.target import TargetPython
@@ -61,15 +61,13 @@ def resolved(
     found = Requirements(options=Options(no_index=True), local_links=(links,))
     try:
         chosen = resolve_wheels(
-            Question(requirements=lines, dependencies=dependencies),
+            WheelQuestion(requirements=lines, dependencies=dependencies, root=root, preferences=before),
             Uv(
                 target=TargetPython(python=PYTHON, glibc="2.36", arch="amd64"),
                 indexes=Indexes.from_environment({}, found, root),
                 cache=root / "scratch",
                 metadata=root / "metadata",
             ),
-            root=root,
-            preferences=before,
         )
     except InputError:
         return None

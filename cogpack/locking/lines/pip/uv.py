@@ -21,7 +21,7 @@ from cogpack.locking.sources.direct import DirectWheel
 from cogpack.locking.wheels.indexes import uv_of
 from cogpack.project import Project
 from cogpack.resolve.pip import Asked, Package, Taste, UnforeseenError, applicable
-from cogpack.resolve.wheels.compile import Question
+from cogpack.resolve.wheels.compile import WheelQuestion
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import Resolved, pins_of, resolve_wheels
 from cogpack.resolve.wheels.target import TargetPython
@@ -62,18 +62,18 @@ def uv_wheels(
     try:
         with named_files(built, session.cache) as lines:
             return resolve_wheels(
-                Question(
+                WheelQuestion(
                     requirements=[
                         *(_line(one) for one in asked if canonicalize_name(one.requirement.name) not in own),
                         *lines,
                     ],
                     constraints=[str(one) for one in said.constraints],
                     dependencies=said.effect.dependencies,
+                    root=project.root,
+                    preferences=pins_of(kept),
+                    built={direct.wheel.filename: direct.wheel for direct in built},
                 ),
                 uv_of(session, project, target, indexes),
-                root=project.root,
-                preferences=pins_of(kept),
-                built={direct.wheel.filename: direct.wheel for direct in built},
             )
     except DiskError:
         raise
