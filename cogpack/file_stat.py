@@ -4,7 +4,6 @@ import os
 import struct
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import NewType, cast
 
 Stat = NewType("Stat", bytes)
@@ -14,11 +13,6 @@ _FIELDS = struct.Struct("=QQQQQ")
 LENGTH = _FIELDS.size
 _pack = cast("Callable[..., Stat]", _FIELDS.pack)
 _ALL = (1 << 64) - 1
-
-
-def stat_of(path: str | Path) -> Stat:
-    """Look at the file as it is now, and not at what it leads to if it is a link; `OSError` where there is none."""
-    return packed(os.lstat(path))
 
 
 def packed(found: os.stat_result) -> Stat:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from cogpack.images.image import FoundImage
 
 
-def parse_reference(session: Session, text: str, *, where: str = "reference") -> Reference:
+def parse_reference(session: Session, text: str) -> Reference:
     """Read `text` as a reference; the user is told where Docker Hub is taken since no registry is named."""
-    reference = Reference.parse(text, where=where)
+    reference = Reference.parse(text)
     tell_of_hub(session, text, reference)
     return reference
 

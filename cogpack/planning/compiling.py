@@ -59,7 +59,7 @@ class Compiler:
         own = self._own
         self._session.supply.wait((*own.below_inputs, *own.inputs))
         try:
-            status, said = compile_in_guest(own, self._runner, way, place, parts, self._release)
+            status, said = compile_in_guest(own, way, place, parts, self._release)
         except InputError as error:
             raise self._none(f"the image's own stops: {error.message}") from error
         if status:

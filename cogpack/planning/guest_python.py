@@ -14,9 +14,8 @@ from pathlib import Path
 from cogpack.disk import UNFINISHED, open_regular, writing
 from cogpack.errors import InputError
 from cogpack.planning.own_python import ENVIRONMENT, OPTIONS, PROGRAM, OwnPython
-from cogpack.planning.private_guest import Way, run_privately
+from cogpack.planning.private_guest import Way
 from cogpack.planning.steps.run import PROCESSES
-from cogpack.planning.steps.steps import Runner
 from cogpack.sandbox import standins
 from cogpack.sandbox.guest import Command
 from cogpack.sandbox.inroot import open_in_tree
@@ -33,11 +32,9 @@ _HEARD = 500
 """Bytes of what it says that are kept, the last ones."""
 
 
-def compile_in_guest(
-    own: OwnPython, runner: Runner, way: Way, place: Path, parts: int, release: str
-) -> tuple[int, str]:
+def compile_in_guest(own: OwnPython, way: Way, place: Path, parts: int, release: str) -> tuple[int, str]:
     """Compile what lies in `place`, in so many parts; give the status, and what was said last."""
-    lower = _laid(own, runner, way)
+    runner, lower = way.runner, _laid(own, way)
     above = runner.scratch / f"{UNFINISHED}{secrets.token_hex(8)}"
     runner.cache.used(above)
     said = bytearray()
@@ -55,7 +52,7 @@ def compile_in_guest(
     limits = Limits(seconds=runner.limits.time, size=runner.limits.size, processes=PROCESSES, file_size=_MOST)
     try:
         command = Command(words, ENVIRONMENT)
-        status, root = run_privately(runner, way, lower, above, command, hear, files=files, limits=limits)
+        status, root = way.run(lower, above, command, hear, files=files, limits=limits)
         if status == 0:
             _take_out(root, place, parts)
         return status, said.decode(errors="replace")
@@ -63,8 +60,9 @@ def compile_in_guest(
         remove_tree(above)
 
 
-def _laid(own: OwnPython, runner: Runner, way: Way) -> StoredTree:
+def _laid(own: OwnPython, way: Way) -> StoredTree:
     """Lay what it runs over, which is kept laid."""
+    runner = way.runner
     return Trees(runner.cache, runner.seal).get(
         [layer.contents for layer in own.layers],
         owned=way.owned,

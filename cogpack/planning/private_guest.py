@@ -20,8 +20,9 @@ from cogpack.sandbox.watch import Limits
 
 
 class Way(msgspec.Struct, frozen=True):
-    """Is how it is run: `emulated`, over what is laid by overlayfs or over a copy."""
+    """Is how `runner` runs it: `emulated`, over what is laid by overlayfs or over a copy."""
 
+    runner: Runner
     rung: Rung
     emulated: bool
     overlays: bool
@@ -31,47 +32,47 @@ class Way(msgspec.Struct, frozen=True):
         """Tell whether files of its tree have their owners."""
         return not self.rung.one_user
 
+    def run(
+        self,
+        lower: StoredTree,
+        place: Path,
+        command: Command,
+        hear: Callable[[bytes], None],
+        *,
+        recipes: Sequence[Recipe] = (),
+        files: Sequence[StandIn],
+        limits: Limits,
+    ) -> tuple[int, Path]:
+        """Run `command` over `lower`, which stays as it is, with `recipes` laid above and `files` for the time of the
+        run.
+
+        Give its status, and the root of the tree in `place`, where nothing runs any more; it is the caller's to remove.
+        """
+        runner = self.runner
+        tree = lay(
+            place,
+            recipes,
+            owned=self.owned,
+            jobs=runner.jobs,
+            cancellation=runner.cancellation,
+            below=(lambda *_: None) if self.overlays else lower.put,
+        )
+        tree.root.chmod(0o755)
+        with Guest(
+            tree.root,
+            self.rung,
+            owners=None,
+            network=False,
+            standins=files,
+            proot=runner.proot(tree.root, place / "proot") if self.rung is Rung.PROOT else None,
+            emulator=runner.emulator(place / "emulator") if self.emulated else None,
+            lower=[lower.root] if self.overlays else [],
+        ) as guest:
+            return guest.run(command, hear, cancellation=runner.cancellation, limits=limits), tree.root
+
 
 def way_of(runner: Runner) -> Way:
     """Choose it; `InputError` where nothing can be run over the tree of an image here."""
     findings = probe(runner.scratch)
     rung, emulated = choose_rung(runner, findings, owners=False)
-    return Way(rung, emulated, rung in findings.overlays)
-
-
-def run_privately(
-    runner: Runner,
-    way: Way,
-    lower: StoredTree,
-    place: Path,
-    command: Command,
-    hear: Callable[[bytes], None],
-    *,
-    recipes: Sequence[Recipe] = (),
-    files: Sequence[StandIn],
-    limits: Limits,
-) -> tuple[int, Path]:
-    """Run `command` over `lower`, which stays as it is, with `recipes` laid above and `files` for the time of the run.
-
-    Give its status, and the root of the tree in `place`, where nothing runs any more; it is the caller's to remove.
-    """
-    tree = lay(
-        place,
-        recipes,
-        owned=way.owned,
-        jobs=runner.jobs,
-        cancellation=runner.cancellation,
-        below=(lambda *_: None) if way.overlays else lower.put,
-    )
-    tree.root.chmod(0o755)
-    with Guest(
-        tree.root,
-        way.rung,
-        owners=None,
-        network=False,
-        standins=files,
-        proot=runner.proot(tree.root, place / "proot") if way.rung is Rung.PROOT else None,
-        emulator=runner.emulator(place / "emulator") if way.emulated else None,
-        lower=[lower.root] if way.overlays else [],
-    ) as guest:
-        return guest.run(command, hear, cancellation=runner.cancellation, limits=limits), tree.root
+    return Way(runner, rung, emulated, rung in findings.overlays)

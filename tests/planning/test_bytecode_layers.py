@@ -140,10 +140,10 @@ def test_only_a_python_of_the_very_release_is_taken(program: str, release: str, 
 
 @pytest.mark.parametrize("runs", [True, False])
 def test_it_is_known_beforehand_where_nobody_can_compile(runs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    def way_of(_: object) -> private_guest.Way:
+    def way_of(runner: Any) -> private_guest.Way:
         if not runs:
             raise InputError("programs of linux/s390x can't be run here", next_step="")
-        return private_guest.Way(Rung.USERNS, emulated=False, overlays=True)
+        return private_guest.Way(runner, Rung.USERNS, emulated=False, overlays=True)
 
     monkeypatch.setattr(compiling, "is_release", lambda *_: False)
     monkeypatch.setattr(private_guest, "way_of", way_of)

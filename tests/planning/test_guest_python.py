@@ -70,7 +70,7 @@ def test_it_reads_the_sources_and_nothing_of_this_machine_and_only_plain_files_o
         place.mkdir()
         (place / "0.in").write_bytes(b"sources")
         own = OwnPython(layer=layer, below=(), inputs=(), below_inputs=(), path=f"/opt/{name}")
-        return *compile_in_guest(own, seen, way, place, 1, "cpython-3.13.5"), place / "0.out"
+        return *compile_in_guest(own, way, place, 1, "cpython-3.13.5"), place / "0.out"
 
     status, _, out = compiled("copies")
     assert (status, out.read_bytes()) == (0, b"sources")

@@ -172,11 +172,11 @@ class Tree:
         if path not in self:
             self._set(Directory(self.real(path), mode, uid, gid), GENERATED)
 
-    def own(self, path: str, *, mode: int, uid: int = 0, gid: int = 0) -> None:
-        """Give the file at `path`, if there is one, an owner and mode."""
+    def own(self, path: str, *, mode: int, gid: int) -> None:
+        """Give the file at `path`, if there is one, to root and a group, with a mode."""
         real = self.real(path)
         if isinstance(entry := self._entries.get(real), File):
-            self._entries[real] = msgspec.structs.replace(entry, mode=mode, uid=uid, gid=gid)
+            self._entries[real] = msgspec.structs.replace(entry, mode=mode, uid=0, gid=gid)
 
     def mark(self, path: str, attribute: tuple[str, bytes]) -> None:
         """Give the file at `path`, if there is one, an extended attribute."""

@@ -22,7 +22,7 @@ from cogpack.layers.wheels.venv import VenvSource
 from cogpack.locking.wheels.building import Ground
 from cogpack.planning.building.job import ARCHIVE, FRONT_END, Done, Job, collected
 from cogpack.planning.building.toolkit_links import toolkit_links
-from cogpack.planning.private_guest import Way, run_privately, way_of
+from cogpack.planning.private_guest import Way, way_of
 from cogpack.planning.recipes.base import plan_base
 from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.recipes.python import plan_interpreter
@@ -91,13 +91,14 @@ def guest_environment(session: Session, project: Project, ground: Ground, runner
     place = runner.scratch / f"{UNFINISHED}{secrets.token_hex(8)}"
     session.kept.used(place)
     try:
-        yield Guests(runner, way, _laid(lower, runner, way, place), lower.venv)
+        yield Guests(way, _laid(lower, way, place), lower.venv)
     finally:
         remove_tree(place)
 
 
-def _laid(lower: Below, runner: Runner, way: Way, place: Path) -> StoredTree:
+def _laid(lower: Below, way: Way, place: Path) -> StoredTree:
     """Lay the tree. What many images share is kept in the cache; the rest is laid in `place`, for this run."""
+    runner = way.runner
     size = sum(layer.size(Form.STORED) or 0 for layer in lower.layers)
     task = runner.progress.task("the files that wheels are built over", size or None, "unpack")
 
@@ -130,8 +131,7 @@ class Guests:
 
     pure = False
 
-    def __init__(self, runner: Runner, way: Way, lower: StoredTree, venv: Recipe) -> None:
-        self._runner = runner
+    def __init__(self, way: Way, lower: StoredTree, venv: Recipe) -> None:
         self._way = way
         self._lower = lower
         self._venv = venv
@@ -150,9 +150,7 @@ class Guests:
         archive = f"{standins.RUNTIME}/{ARCHIVE}"
         request = job.request(f"/{archive}", f"/{_PLACE}", dies=False)
         told = Said(partial(tell, job.title), of_a_source=True)
-        status, root = run_privately(
-            self._runner,
-            self._way,
+        status, root = self._way.run(
             self._lower,
             place,
             Command((f"/{contract.VENV}/bin/python3", f"/{_PROGRAM}", f"/{_REQUEST}"), job.environment),
@@ -163,7 +161,7 @@ class Guests:
                 standins.File(_REQUEST, request),
                 standins.Copy(archive, partial(open_regular, job.archive)),
             ],
-            limits=limits_of(self._runner),
+            limits=limits_of(self._way.runner),
         )
         told.end()
         return collected(job, root, _PLACE, status, told.last)

@@ -98,8 +98,9 @@ def guests(rung: Rung, lowers: dict[bool, StoredTree], tmp_path: Path, request: 
         lowers[owned] = StoredTree(tree.root, dict(tree.laid), owned)
     limits = StepLimits(time=getattr(request, "param", 60))
     venv = Recipe(VenvSource(python=MINOR, interpreter=str(PYTHON)))
-    way = Way(rung, emulated=False, overlays=rung in found(tmp_path).overlays)
-    return Guests(runner(tmp_path, limits), way, lowers[owned], venv)
+    overlays = rung in found(tmp_path).overlays
+    way = Way(runner(tmp_path, limits), rung, emulated=False, overlays=overlays)
+    return Guests(way, lowers[owned], venv)
 
 
 def job(place: Path, files: Mapping[str, bytes]) -> Job:
