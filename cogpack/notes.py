@@ -27,6 +27,10 @@ class Code(enum.StrEnum):
         "bound-added",
         "An older version is taken: with the newest, which its publishers would let in, another package does not work.",
     )
+    BOUND_BROKEN = (
+        "bound-broken",
+        "A version that is asked for does not work beside that of another package, though their publishers let it.",
+    )
     BROKEN_MODEL = "broken-model", "A dataclass, as those of cog.BaseModel are, which Python refuses at import."
     BUILD_COMPILER = (
         "build-compiler",

@@ -83,7 +83,20 @@ def test_what_a_project_pins_stays_and_other_bounds_hold() -> None:
     resolved = within_bounds(index.resolve, "3.11", nothing)
     assert versions(resolved)["huggingface-hub"] == "0.30.0"
     assert versions(resolved)["numpy"] == "1.26.4"
-    assert [note.text.split(":")[0] for note in resolved.notes] == ["numpy 1.26.4 instead of 2.4.6"]
+    added, broken = resolved.notes
+    assert added.text.startswith("numpy 1.26.4 instead of 2.4.6: ")
+    assert broken.code == "bound-broken"
+    assert broken.text == (
+        "huggingface-hub 0.30.0 stays: diffusers 0.24.0 imports cached_download, which huggingface-hub 0.26 has no more"
+    )
+
+
+def test_of_two_that_are_pinned_one_reason_is_told() -> None:
+    index = Index(torch=["2.2.1"], transformers=["5.24.0"], numpy=["1.26.4"])
+    (note,) = within_bounds(index.resolve, "3.11", nothing).notes
+    assert note.text == (
+        "transformers 5.24.0 stays: torch 2.2.1 is too old for transformers 5.1, which has no models then"
+    )
 
 
 def test_a_bound_that_another_makes_necessary_is_added_too() -> None:

@@ -1,6 +1,6 @@
 """Versions that go together by what their publishers wrote, and break for sure, are resolved again with the bound that
 is missing, and so are those that have no more what sources import: pip and Cog take the newest, and the model fails as
-soon as it is loaded. What a project pins stays."""
+soon as it is loaded. What a project pins stays, and is told."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ def within_bounds(
     resolve: Callable[[Sequence[str]], "Resolved"], python: str, imported: Callable[[str], str]
 ) -> "Resolved":
     """Give what `resolve` finds for `python` with constraints of ours: those with which it finds something, each told
-    by a note. `imported`: tells where sources import a module, "" where they don't."""
+    by a note, as what breaks all the same is. `imported`: tells where sources import a module, "" where they don't."""
     held: dict[Bound, str] = {}
     tried: set[Bound] = set()
     resolved = resolve(())
@@ -37,7 +37,12 @@ def within_bounds(
             who = f"{bound.package} {versions[bound.package]}" if bound.package in versions else bound.package
             whys = told.setdefault(bound.name, [f"{bound.name} {versions[bound.name]} instead of {before}: "])
             whys.append(f"{who} {bound.why}")
-    notes = (Note(Code.BOUND_ADDED, text + "; ".join(whys)) for text, *whys in told.values())
+    notes = [Note(Code.BOUND_ADDED, text + "; ".join(whys)) for text, *whys in told.values()]
+    pinned: dict[tuple[str, str], str] = {}
+    for bound in broken_bounds(versions, python, (), imported):
+        who = f"{bound.package} {versions[bound.package]}" if bound.package in versions else bound.package
+        pinned.setdefault((bound.name, bound.package), f"{bound.name} {versions[bound.name]} stays: {who} {bound.why}")
+    notes += [Note(Code.BOUND_BROKEN, text) for text in pinned.values()]
     return msgspec.structs.replace(resolved, notes=(*resolved.notes, *notes))
 
 
