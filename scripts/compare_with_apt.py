@@ -25,7 +25,7 @@ from cogpack.resolve.debs.archives.index import open_index, parse_index
 from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.bases import BASE_PACKAGES
 from cogpack.resolve.debs.solving.solver import solve
-from cogpack.resolve.debs.solving.universe import Candidate, Universe
+from cogpack.resolve.debs.solving.universe import DebCandidate, Universe
 from cogpack.seal import Seal
 
 NAMES = Path(__file__).with_name("public_system_packages.txt")
@@ -88,7 +88,7 @@ class Apt:
         lists = self._root / "var/lib/apt/lists"
         return [next(lists.glob(f"*_dists_{name}_main_binary-{ARCH}_Packages")) for name in self.suites]
 
-    def have(self, base: Sequence[Candidate]) -> None:
+    def have(self, base: Sequence[DebCandidate]) -> None:
         """Write a dpkg database that has these packages."""
         wanted = {(found.name, found.package.version) for found in base}
         with self._status.open("w") as status:
@@ -139,7 +139,7 @@ def names(universe: Universe, file: Path) -> list[str]:
     return list(found)
 
 
-def ours(universe: Universe, requests: Sequence[str], base: Sequence[Candidate], *, recommends: bool) -> Answer:
+def ours(universe: Universe, requests: Sequence[str], base: Sequence[DebCandidate], *, recommends: bool) -> Answer:
     try:
         found = solve(universe, requests, base=base, recommends=recommends)
     except CogpackError as error:

@@ -56,7 +56,7 @@ from cogpack.resolve.debs.archives.release_file import verify_release
 from cogpack.resolve.debs.over.installed import Installed, InstalledIndex
 from cogpack.resolve.debs.over.sources import read_archives
 from cogpack.resolve.debs.solving.solver import solve
-from cogpack.resolve.debs.solving.universe import Candidate, Universe
+from cogpack.resolve.debs.solving.universe import DebCandidate, Universe
 from cogpack.seal import THIS_RUN
 
 Target = Callable[[bytes], object]
@@ -352,7 +352,7 @@ def read_image(directory: Path) -> Target:
             (Installed(name=name, version=database.own[name].version, control=text) for name, text in texts.items()),
             where="base",
         )
-        base = [Candidate(package, 0) for package in there.all()]
+        base = [DebCandidate(package, 0) for package in there.all()]
         solve(Universe([there], ["base"]), [], base=base, upgrades=True)
         debs = [
             DebFile(

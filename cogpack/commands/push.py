@@ -11,7 +11,7 @@ from cogpack.errors import CogpackError
 from cogpack.layers.known import Known
 from cogpack.oci import Descriptor
 from cogpack.planning.delivery.attachments import Attaching
-from cogpack.planning.delivery.delivery import Brought, Delivery, PushedTo
+from cogpack.planning.delivery.delivery import BroughtImages, Delivery, PushedTo
 from cogpack.planning.delivery.targets import push_targets
 from cogpack.planning.describing import find_described
 from cogpack.planning.known import look_up, record_results
@@ -103,7 +103,7 @@ def push(
     attaching = Attaching(session, each, asks=attach is True) if attaches else None
     attached: list[tuple[Digest, ...]] = []
     try:
-        brought: list[Brought] = []
+        brought: list[BroughtImages] = []
         for one in deliveries:
             brought.append(one.bring(parts))
             attached.append(attaching.attach(one, brought[-1]) if attaching else ())
@@ -127,7 +127,7 @@ def push(
 
 def _told(
     deliveries: Sequence[Delivery],
-    brought: Sequence[Brought],
+    brought: Sequence[BroughtImages],
     attached: Sequence[tuple[Digest, ...]],
     published: tuple[str, ...],
 ) -> Pushed:

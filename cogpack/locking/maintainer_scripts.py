@@ -23,7 +23,7 @@ from cogpack.threads import each
 from cogpack.trace import TRACE
 
 if TYPE_CHECKING:
-    from cogpack.resolve.debs.question import Brought
+    from cogpack.resolve.debs.question import BroughtDeb
 
 
 _HEAD = 16 * 1024
@@ -59,7 +59,7 @@ class _Mirror(Protocol):
 
 
 def left_to_dpkg(
-    session: Session, mirror: _Mirror, packages: "Sequence[Brought]", places: Mapping[str, str]
+    session: Session, mirror: _Mirror, packages: "Sequence[BroughtDeb]", places: Mapping[str, str]
 ) -> Collection[str]:
     """Give those of `packages` whose scripts do more than is known, and say of each that is needed what. `places`: by
     requested package."""
@@ -70,7 +70,7 @@ def left_to_dpkg(
         return ()
     task = session.progress.task(f"maintainer scripts of {count_text(len(unknown), 'package')}", None, "read")
 
-    def look(found: "Brought") -> InputError | str:
+    def look(found: "BroughtDeb") -> InputError | str:
         try:
             control = _control(session, found.deb, mirror)
         except CogpackError as error:
@@ -104,7 +104,7 @@ def left_to_dpkg(
     return [found.deb.name for found, _ in left]
 
 
-def _placed(error: InputError, found: "Brought", places: Mapping[str, str]) -> str:
+def _placed(error: InputError, found: "BroughtDeb", places: Mapping[str, str]) -> str:
     asked, *brought = found.chain
     where = f"{places.get(asked, 'build.system_packages')}: "
     way = f"{asked} brings {', which brings '.join(brought)}: " if brought else ""

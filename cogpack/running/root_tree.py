@@ -14,7 +14,7 @@ from cogpack.artifacts.supply import Input
 from cogpack.layers.entry import File
 from cogpack.layers.wheels.source import WheelsSource
 from cogpack.running.bundle import Named
-from cogpack.sandbox.trees.laid import Laid, Tree
+from cogpack.sandbox.trees.laid import Laid, LaidTree
 from cogpack.sandbox.trees.lay import Layer, Recipe, lay
 from cogpack.sandbox.trees.store import StoredTree, Trees
 from cogpack.session import Session
@@ -27,7 +27,7 @@ _LARGE = 50 * MiB
 def kept_tree(session: Session, name: str, layers: Named, inputs: Sequence[Input], *, owned: bool) -> StoredTree:
     """Give the tree of `layers`, the lowest of which comes first; where it is not kept, it is laid of `inputs`."""
 
-    def made(place: Path) -> Tree:
+    def made(place: Path) -> LaidTree:
         session.supply.wait(inputs)
         task = session.progress.task(name, None, "unpack")
         tree = lay(

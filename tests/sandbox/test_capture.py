@@ -22,7 +22,7 @@ from cogpack.sandbox.capture.capture import Captured, CapturedSource, capture
 from cogpack.sandbox.capture.dropped import BELOW, WHOLE
 from cogpack.sandbox.capture.snapshot import Snapshot
 from cogpack.sandbox.trees.directories import remove_tree
-from cogpack.sandbox.trees.laid import CAPABILITY, Tree
+from cogpack.sandbox.trees.laid import CAPABILITY, LaidTree
 from cogpack.sandbox.trees.lay import lay
 from cogpack.sandbox.trees.owners import birth_of
 
@@ -32,7 +32,7 @@ Member = tuple[tarfile.TarInfo, bytes]
 def changed(
     place: Path,
     members: list[Member],
-    change: Callable[[Tree], object],
+    change: Callable[[LaidTree], object],
     *,
     owned: bool = False,
     keep: tuple[str, ...] = (),
@@ -52,7 +52,7 @@ def told(captured: Captured) -> list[tuple[str, str]]:
     return [(type(entry).__name__, entry.path) for entry in captured.entries]
 
 
-def write(tree: Tree, path: str, data: bytes = b"new") -> Path:
+def write(tree: LaidTree, path: str, data: bytes = b"new") -> Path:
     full = tree.root / path
     full.parent.mkdir(parents=True, exist_ok=True)
     full.write_bytes(data)
@@ -66,7 +66,7 @@ def remove(path: Path) -> None:
 
 
 def test_whiteouts_are_of_the_topmost_only(tmp_path: Path) -> None:
-    def change(tree: Tree) -> None:
+    def change(tree: LaidTree) -> None:
         remove(tree.root / "a/b")
         (tree.root / "a/z").unlink()
         remove(tree.root / "c")
@@ -84,7 +84,7 @@ def test_whiteouts_are_of_the_topmost_only(tmp_path: Path) -> None:
 def test_what_takes_the_place_of_a_directory_hides_it_and_a_directory_that_was_made_again_hides_by_name(
     tmp_path: Path,
 ) -> None:
-    def change(tree: Tree) -> None:
+    def change(tree: LaidTree) -> None:
         for name in ("file", "link", "again"):
             remove(tree.root / name)
         write(tree, "file")
@@ -107,7 +107,7 @@ def test_what_takes_the_place_of_a_directory_hides_it_and_a_directory_that_was_m
 
 
 def test_what_was_only_touched_or_written_again_is_not_in_the_layer(tmp_path: Path) -> None:
-    def change(tree: Tree) -> None:
+    def change(tree: LaidTree) -> None:
         os.utime(tree.root / "a")
         write(tree, "d/b", b"x")
         (tree.root / "s").unlink()
@@ -145,7 +145,7 @@ def test_a_file_that_was_moved_takes_its_owner_along(tmp_path: Path) -> None:
 
 
 def test_a_remembered_owner_changes_a_file_that_nothing_else_touched(tmp_path: Path) -> None:
-    def change(tree: Tree) -> None:
+    def change(tree: LaidTree) -> None:
         full = tree.root / "a"
         tree.owners.record(full.lstat(), 33, 4, birth=birth_of(-100, str(full)))
 
@@ -167,7 +167,7 @@ def test_a_new_name_of_a_file_below_has_the_file_written_whole(tmp_path: Path) -
 
 
 def test_of_names_that_were_one_file_the_smallest_stays(tmp_path: Path) -> None:
-    def change(tree: Tree) -> None:
+    def change(tree: LaidTree) -> None:
         for name in ("a", "c"):  # both get inodes of their own
             write(tree, "beside", b"x").replace(tree.root / name)
             (tree.root / name).chmod(0o644)
@@ -177,7 +177,7 @@ def test_of_names_that_were_one_file_the_smallest_stays(tmp_path: Path) -> None:
 
 
 def test_two_equal_files_that_are_made_one_are_written(tmp_path: Path) -> None:
-    def change(tree: Tree) -> None:
+    def change(tree: LaidTree) -> None:
         (tree.root / "b").unlink()
         os.link(tree.root / "a", tree.root / "b")
 
@@ -185,7 +185,7 @@ def test_two_equal_files_that_are_made_one_are_written(tmp_path: Path) -> None:
 
 
 def test_kinds_that_layers_have_no_word_for_are_dropped_and_hide_what_was_there(tmp_path: Path) -> None:
-    def change(tree: Tree) -> None:
+    def change(tree: LaidTree) -> None:
         (tree.root / "a").unlink()
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(tree.root / "a"))
@@ -208,7 +208,7 @@ def test_temporary_files_caches_logs_and_locks_are_dropped_and_told(tmp_path: Pa
     paths = ["tmp/x", "var/tmp/x", "run/x", "dev/x", "proc/x", "var/cache/apt/pkgcache.bin", "var/lib/apt/lists/a/b"]
     paths += ["var/lib/apt/lists/c", "var/log/dpkg.log", "etc/passwd-", "var/lib/dpkg/status-old", "root/.cache/pip/a"]
 
-    def change(tree: Tree) -> None:
+    def change(tree: LaidTree) -> None:
         for path in [*paths, "root/.cache/huggingface/model", "var/log/other", "srv/tmp/x"]:
             write(tree, path)
 
@@ -247,7 +247,7 @@ def test_the_page_of_what_is_captured_names_all_that_is_dropped() -> None:
 
 
 def test_a_path_is_kept_by_naming_it(tmp_path: Path) -> None:
-    def change(tree: Tree) -> None:
+    def change(tree: LaidTree) -> None:
         for path in ("tmp/keep/x", "tmp/drop", "var/log/dpkg.log"):
             write(tree, path)
 
@@ -264,7 +264,7 @@ def test_a_path_is_kept_by_naming_it(tmp_path: Path) -> None:
 
 
 def test_what_layers_below_had_in_such_places_is_hidden_when_it_is_removed(tmp_path: Path) -> None:
-    def change(tree: Tree) -> None:
+    def change(tree: LaidTree) -> None:
         for path in ("tmp/x", "var/lib/apt/lists/a", "run/x", "dev/x"):
             (tree.root / path).unlink()
         (tree.root / "var/lib/apt/lists").chmod(0o700)
@@ -283,7 +283,7 @@ def test_what_the_runner_laid_before_the_snapshot_is_not_the_commands(tmp_path: 
 
 
 def test_files_and_directories_that_nobody_may_read_are_captured_with_their_modes(tmp_path: Path) -> None:
-    def change(tree: Tree) -> None:
+    def change(tree: LaidTree) -> None:
         write(tree, "d/shut", b"s").chmod(0)
         (tree.root / "d").chmod(0o300)
 
@@ -310,7 +310,7 @@ def test_a_change_in_the_tick_of_the_snapshot_is_seen(tmp_path: Path) -> None:
 
 
 def test_names_and_targets_that_are_no_text_are_kept_as_bytes(tmp_path: Path) -> None:
-    def change(tree: Tree) -> None:
+    def change(tree: LaidTree) -> None:
         write(tree, "caf\udce9/x")
         (tree.root / "s").symlink_to("caf\udce9")
 
@@ -331,7 +331,7 @@ def test_names_that_mean_deletion_are_refused(tmp_path: Path) -> None:
 
 
 def test_what_a_layer_comes_out_as_does_not_depend_on_times_or_place(tmp_path: Path) -> None:
-    def change(tree: Tree) -> None:
+    def change(tree: LaidTree) -> None:
         os.utime(write(tree, "a/x"), (5, 5))
         os.utime(write(tree, "a/y"))
 
@@ -354,7 +354,7 @@ V2 = struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0)
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="capabilities are given by root only")
 def test_capabilities_are_captured_as_if_no_namespace_had_set_them(tmp_path: Path) -> None:
-    def change(tree: Tree) -> None:
+    def change(tree: LaidTree) -> None:
         for name, value in (("old", V2), ("new", v3(1000))):
             os.setxattr(write(tree, name), CAPABILITY, value)
 
@@ -371,7 +371,7 @@ def capable() -> Member:
 
 @pytest.mark.skipif(V2.decode("latin-1").encode() != V2, reason="tarfile would write it as UTF-8")
 def test_a_capability_that_could_not_be_given_stays_until_the_file_is_written(tmp_path: Path) -> None:
-    def keeping(tree: Tree) -> None:
+    def keeping(tree: LaidTree) -> None:
         os.utime(tree.root / "ping")
         (tree.root / "ping").rename(tree.root / "ping2")
 

@@ -19,7 +19,7 @@ from cogpack.layers.entry import Complete, Directory, Entry, Fifo, File, HardLin
 from cogpack.sandbox.capture.capture import Captured, CapturedSource, capture
 from cogpack.sandbox.capture.snapshot import Snapshot
 from cogpack.sandbox.trees.directories import remove_tree
-from cogpack.sandbox.trees.laid import Tree, disk_mode, groups
+from cogpack.sandbox.trees.laid import LaidTree, disk_mode, groups
 from cogpack.sandbox.trees.lay import Recipe, lay
 from cogpack.sandbox.trees.owners import birth_of
 
@@ -80,7 +80,7 @@ actions = st.tuples(
 )
 
 
-def act(tree: Tree, action: tuple[str, int, str, int, bytes, int]) -> None:
+def act(tree: LaidTree, action: tuple[str, int, str, int, bytes, int]) -> None:
     """Change the tree as a command would; what the system refuses is not done."""
     verb, number, path, mode, data, uid = action
     there = sorted(os.fsdecode(found.relative_to(tree.root)) for found in walked(tree.root))
@@ -142,7 +142,7 @@ def walked(root: Path) -> Iterator[Path]:
         yield from (Path(above, name) for name in [*directories, *files])
 
 
-def seen(tree: Tree) -> dict[str, object]:
+def seen(tree: LaidTree) -> dict[str, object]:
     """All that layers can say of a tree, as it is on the disk."""
     inodes: dict[int, set[str]] = {}
     found: dict[str, list[object]] = {}
@@ -164,7 +164,7 @@ def seen(tree: Tree) -> dict[str, object]:
     return {name: tuple(what) for name, what in found.items()}
 
 
-def recorded(tree: Tree) -> dict[str, object]:
+def recorded(tree: LaidTree) -> dict[str, object]:
     """The same, as its record says."""
     kinds = {"directory": stat.S_IFDIR, "file": stat.S_IFREG, "symlink": stat.S_IFLNK, "fifo": stat.S_IFIFO}
     several = groups(tree.laid.items())

@@ -19,16 +19,16 @@ from cogpack.errors import InputError, MismatchError
 from cogpack.layers.content import Bytes
 from cogpack.layers.entry import Complete, File, HardLink, Symlink, Whiteout, complete
 from cogpack.sandbox.trees.ahead import Archive
-from cogpack.sandbox.trees.laid import Tree, decode_laid, encode_laid
+from cogpack.sandbox.trees.laid import LaidTree, decode_laid, encode_laid
 from cogpack.sandbox.trees.lay import Layer, lay
 
 
-def laid(place: Path, *layers: Layer, owned: bool = False) -> Tree:
+def laid(place: Path, *layers: Layer, owned: bool = False) -> LaidTree:
     place.mkdir(exist_ok=True)
     return lay(place / "place", layers, owned=owned)
 
 
-def files(tree: Tree) -> dict[str, str]:
+def files(tree: LaidTree) -> dict[str, str]:
     """Text of files, targets of links, "/" of directories."""
     found = {}
     for path in tree.laid:

@@ -15,7 +15,7 @@ from cogpack.sandbox.capture.snapshot import Snapshot
 from cogpack.sandbox.rungs.choice import Rung
 from cogpack.sandbox.standins import debian
 from cogpack.sandbox.trees.directories import remove_tree
-from cogpack.sandbox.trees.laid import Tree
+from cogpack.sandbox.trees.laid import LaidTree
 from cogpack.sandbox.trees.lay import Archive, lay
 
 SCRIPT = r"""
@@ -101,7 +101,7 @@ EXPECTED: list[Told] = [
 
 
 def layer(place: Path, archive: bytes, rung: Rung, programs: Path) -> list[Told]:
-    tree: Tree = lay(place, [Archive("programs", lambda: [archive])], owned=not rung.one_user)
+    tree: LaidTree = lay(place, [Archive("programs", lambda: [archive])], owned=not rung.one_user)
     before = Snapshot.of(tree.root)
     try:
         with guest(tree.root, rung, owners=tree.owners, standins=debian(None)) as started:

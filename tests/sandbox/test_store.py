@@ -14,7 +14,7 @@ from cogpack.cache import Kept, foreign
 from cogpack.cache.sweep import clean, items, prune
 from cogpack.errors import InputError
 from cogpack.sandbox.trees.ahead import Archive
-from cogpack.sandbox.trees.laid import Tree, encode_laid
+from cogpack.sandbox.trees.laid import LaidTree, encode_laid
 from cogpack.sandbox.trees.lay import lay
 from cogpack.sandbox.trees.store import StoredTree, Trees
 from cogpack.seal import Seal
@@ -39,7 +39,7 @@ class Cache:
         self.laid = 0
 
     def get(self, layer: Archive = LAYER, name: str = "sha256:1", seal: Seal | None = None) -> StoredTree:
-        def make(place: Path) -> Tree:
+        def make(place: Path) -> LaidTree:
             self.laid += 1
             return lay(place, [layer], owned=False, readable=True)
 
@@ -150,7 +150,7 @@ def test_nobody_else_may_enter_a_tree(cache: Cache) -> None:
 
 
 def test_of_two_who_lay_one_tree_the_first_counts(cache: Cache) -> None:
-    def make(place: Path) -> Tree:
+    def make(place: Path) -> LaidTree:
         cache.get()
         return lay(place, [LAYER], owned=False, readable=True)
 

@@ -35,7 +35,7 @@ from cogpack.runtime import contract
 from cogpack.sandbox import standins
 from cogpack.sandbox.guest import Command
 from cogpack.sandbox.trees.directories import remove_tree
-from cogpack.sandbox.trees.laid import Tree
+from cogpack.sandbox.trees.laid import LaidTree
 from cogpack.sandbox.trees.lay import Recipe, contents, lay
 from cogpack.sandbox.trees.store import StoredTree, Trees
 from cogpack.sandbox.watch import Limits
@@ -50,7 +50,7 @@ class NoRungError(InputError):
     """Raised where no command can be run over the tree of an image."""
 
 
-class Below(msgspec.Struct, frozen=True, kw_only=True):
+class LayersBelow(msgspec.Struct, frozen=True, kw_only=True):
     """Is what lies below the wheels of an image: `layers`, the lowest first, of which the first `shared` may be kept
     laid; `inputs`: what these are made of."""
 
@@ -60,7 +60,7 @@ class Below(msgspec.Struct, frozen=True, kw_only=True):
     venv: Recipe
 
 
-def below(session: Session, project: Project, ground: Ground) -> Below:
+def below(session: Session, project: Project, ground: Ground) -> LayersBelow:
     """Plan the layers, as the image has them."""
     maker = LayerMaker.of(project.config, ground.base)
     supply = base_supply(session, project.config)
@@ -70,7 +70,7 @@ def below(session: Session, project: Project, ground: Ground) -> Below:
     python = ground.interpreter.python if ground.interpreter else ground.base.own_python
     assert python is not None
     inputs = {**base.inputs, **cpython.inputs}
-    return Below(
+    return LayersBelow(
         layers=(*base.layers, *cpython.layers, *base.packages),
         shared=base.shared(between=len(cpython.layers)),
         inputs=tuple(one for some in inputs.values() for one in some),
@@ -96,13 +96,13 @@ def guest_environment(session: Session, project: Project, ground: Ground, runner
         remove_tree(place)
 
 
-def _laid(lower: Below, way: Way, place: Path) -> StoredTree:
+def _laid(lower: LayersBelow, way: Way, place: Path) -> StoredTree:
     """Lay the tree. What many images share is kept in the cache; the rest is laid in `place`, for this run."""
     runner = way.runner
     size = sum(layer.size(Form.STORED) or 0 for layer in lower.layers)
     task = runner.progress.task("the files that wheels are built over", size or None, "unpack")
 
-    def laid(new: Path, layers: Sequence[BuiltLayer | BaseLayer], kept: StoredTree | None) -> Tree:
+    def laid(new: Path, layers: Sequence[BuiltLayer | BaseLayer], kept: StoredTree | None) -> LaidTree:
         return lay(
             new,
             [contents(layer) for layer in layers],

@@ -13,7 +13,7 @@ from cogpack.errors import CogpackError
 from cogpack.lockfile import FILE, LOCK_TYPE, AttachedLock, Lock
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor
-from cogpack.planning.delivery.delivery import Brought, Delivery
+from cogpack.planning.delivery.delivery import BroughtImages, Delivery
 from cogpack.planning.prepare import Prepared, with_steps
 from cogpack.registry.credentials import replicate
 from cogpack.session import Session
@@ -34,7 +34,7 @@ class Attaching:
         self._each = each
         self._locks: dict[str, AttachedLock] = {}
 
-    def attach(self, delivery: Delivery, brought: Brought) -> tuple[Digest, ...]:
+    def attach(self, delivery: Delivery, brought: BroughtImages) -> tuple[Digest, ...]:
         """Attach to what was brought; name the artifacts that were put there. A registry that won't have them has the
         image all the same, which a note says."""
         where = delivery.target.repository

@@ -56,7 +56,7 @@ class BroughtImage(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 0
 
 
-class Brought(msgspec.Struct, frozen=True, kw_only=True):
+class BroughtImages(msgspec.Struct, frozen=True, kw_only=True):
     """Tells of what is whole at a target: the images, and of several the `index`. `sent` and `requests` are those of
     all of it."""
 
@@ -108,7 +108,7 @@ class Delivery:
         if aws.create_repository(where.registry, where.repository):
             self._session.progress.note(Note(Code.REPOSITORY_MADE, f"made the repository {where.name}"))
 
-    def bring(self, parts: Sequence[tuple[Plan, Known]]) -> Brought:
+    def bring(self, parts: Sequence[tuple[Plan, Known]]) -> BroughtImages:
         """Send all of the image of each plan, by digest, and of several their index. What a plan shares with one before
         it is made and sent once."""
         images: list[BroughtImage] = []
@@ -116,12 +116,12 @@ class Delivery:
             images.append(self._bring(plan, known.with_read(images[-1].known.read) if images else known))
         sent, requests = sum(one.sent for one in images), sum(one.requests for one in images)
         if len(images) == 1:
-            return Brought(images=tuple(images), sent=sent, requests=requests)
+            return BroughtImages(images=tuple(images), sent=sent, requests=requests)
         index = assemble_index([(one.platform, one.image) for one in images])
         if not self._has(index.descriptor.digest):
             self._put(images, index)
             sent, requests = sent + len(index.data), requests + 1
-        return Brought(images=tuple(images), index=index, sent=sent, requests=requests)
+        return BroughtImages(images=tuple(images), index=index, sent=sent, requests=requests)
 
     def _bring(self, plan: Plan, known: Known) -> BroughtImage:
         image = known_image(plan, known)
@@ -172,7 +172,7 @@ class Delivery:
         """Tell whether one of the tags names it."""
         return any(one.digest == digest for one in self.present.values())
 
-    def give_names(self, brought: Brought, done: list[str], *, waited: bool) -> None:
+    def give_names(self, brought: BroughtImages, done: list[str], *, waited: bool) -> None:
         """Move the tags, one after the other; `done` gets the name of each that names the image now.
 
         `waited`: while other targets were filled, no tag named the manifest, and the registry may have thrown it away.
@@ -194,11 +194,11 @@ class Delivery:
         if index is not None:
             self._sink.put_index(index)
 
-    def _moving(self, brought: Brought) -> list[str]:
+    def _moving(self, brought: BroughtImages) -> list[str]:
         """Name the tags that do not name the image yet."""
         return [name for name, one in self.present.items() if one.digest != brought.root.digest]
 
-    def told(self, brought: Brought, attached: tuple[Digest, ...]) -> PushedTo:
+    def told(self, brought: BroughtImages, attached: tuple[Digest, ...]) -> PushedTo:
         sizes = {layer.info.descriptor.digest: layer.info.descriptor.size for layer in brought.layers}
         moving = len(self._moving(brought))
         return PushedTo(

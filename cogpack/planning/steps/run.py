@@ -27,7 +27,7 @@ from cogpack.sandbox.outside import outside
 from cogpack.sandbox.rungs.choice import Findings, Rung, choose_for, probe
 from cogpack.sandbox.rungs.proot import Proot
 from cogpack.sandbox.trees.directories import remove_tree
-from cogpack.sandbox.trees.laid import Tree
+from cogpack.sandbox.trees.laid import LaidTree
 from cogpack.sandbox.trees.lay import contents, lay
 from cogpack.sandbox.trees.store import Trees
 from cogpack.sandbox.watch import LimitError, Limits
@@ -91,7 +91,7 @@ def choose_rung(runner: Runner, findings: Findings, *, owners: bool = True) -> t
 def _run_all(
     steps: Steps,
     runner: Runner,
-    tree: Tree,
+    tree: LaidTree,
     rung: Rung,
     proot: Proot | None,
     emulator: Path | None,
@@ -143,7 +143,7 @@ def _seen_at(steps: Steps, secret: SecretMount) -> str:
     return posixpath.normpath(posixpath.join("/", steps.directory, secret.target)).lstrip("/")
 
 
-def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
+def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> LaidTree:
     """Lay what they see. The tree of the layers that are shared is kept, and copied: to unpack them takes most of the
     time where wheels are few."""
     size = sum(layer.size(Form.STORED) or 0 for layer in steps.seen)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cogpack.resolve.debs.solving.solver import solve
-from cogpack.resolve.debs.solving.universe import Candidate, Universe
+from cogpack.resolve.debs.solving.universe import DebCandidate, Universe
 
 BASE_PACKAGES = (
     "apt",
@@ -44,7 +44,7 @@ def base_names(universe: Universe, *, slim: bool) -> Sequence[str]:
     return SLIM_PACKAGES if slim else (*BASE_PACKAGES, *universe.essential())
 
 
-def solve_base(universe: Universe, names: Sequence[str], *, slim: bool) -> Sequence[Candidate]:
+def solve_base(universe: Universe, names: Sequence[str], *, slim: bool) -> Sequence[DebCandidate]:
     """Choose what `names` need where nothing is yet."""
     lacking = [name for name in _NOT_SLIM if name not in names] if slim else []
     taken_as_there = [one for name in lacking if (one := universe.newest(name)) is not None]

@@ -9,9 +9,9 @@ from cogpack.lockfile.base_kinds import DebianRelease, LeftOut, LockedDeb, Prese
 from cogpack.resolve.debs.archives.archive import Archive, locked_archive
 from cogpack.resolve.debs.archives.suites import Suite
 from cogpack.resolve.debs.over.installed import Installed
-from cogpack.resolve.debs.question import Brought, DebQuestion
+from cogpack.resolve.debs.question import BroughtDeb, DebQuestion
 from cogpack.resolve.debs.solving.chains import chains, dependents
-from cogpack.resolve.debs.solving.universe import Candidate
+from cogpack.resolve.debs.solving.universe import DebCandidate
 
 
 class ImagePackages(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,14 +34,14 @@ class FoundDebs(msgspec.Struct, frozen=True, kw_only=True):
 
     question: DebQuestion
     suites: Sequence[Suite]
-    solution: Sequence[Candidate]
+    solution: Sequence[DebCandidate]
     there: Collection[str]
     image: ImagePackages | None = None
 
     def system_packages(
         self,
         asked: Mapping[str, str],
-        added: Sequence[Candidate],
+        added: Sequence[DebCandidate],
         left_out: tuple[LeftOut, ...],
         laid: SystemPackages | None = None,
     ) -> SystemPackages:
@@ -108,7 +108,7 @@ class FoundDebs(msgspec.Struct, frozen=True, kw_only=True):
         releases = self.releases_after(kept.releases, kept.packages, packages)
         return msgspec.structs.replace(kept, releases=releases, packages=packages, dpkg=tuple(sorted(left)))
 
-    def locked(self, candidate: Candidate, *, requested: bool, recommended: bool = False) -> LockedDeb:
+    def locked(self, candidate: DebCandidate, *, requested: bool, recommended: bool = False) -> LockedDeb:
         """Lock a package of an archive, and of an image the version that it takes the place of."""
         package = candidate.package
         old = self.image.installed.get(package.name) if self.image else None
@@ -126,7 +126,7 @@ class FoundDebs(msgspec.Struct, frozen=True, kw_only=True):
             instead_of=old.version if old else "",
         )
 
-    def locked_again(self, candidates: Sequence[Candidate], kept: Sequence[LockedDeb]) -> tuple[LockedDeb, ...]:
+    def locked_again(self, candidates: Sequence[DebCandidate], kept: Sequence[LockedDeb]) -> tuple[LockedDeb, ...]:
         """Lock packages; why they are there has not changed since they were `kept`."""
         before = {deb.name: deb for deb in kept}
         olds = [before.get(one.name) for one in candidates]
@@ -160,6 +160,6 @@ class FoundDebs(msgspec.Struct, frozen=True, kw_only=True):
                 found += [*old, *map(self.release, new)]
         return tuple(dict.fromkeys(found)) if packages else ()
 
-    def _brought(self, new: Sequence[LockedDeb], ways: Mapping[str, tuple[str, ...]]) -> Sequence[Brought]:
+    def _brought(self, new: Sequence[LockedDeb], ways: Mapping[str, tuple[str, ...]]) -> Sequence[BroughtDeb]:
         there = self.image.installed if self.image else {}
-        return [Brought(deb, ways.get(deb.name, (deb.name,)), there.get(deb.name)) for deb in new]
+        return [BroughtDeb(deb, ways.get(deb.name, (deb.name,)), there.get(deb.name)) for deb in new]

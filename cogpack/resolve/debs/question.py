@@ -19,7 +19,7 @@ from cogpack.resolve.debs.solving.universe import Universe
 _KEY = "build.system_packages"
 
 
-class Brought(msgspec.Struct, frozen=True):
+class BroughtDeb(msgspec.Struct, frozen=True):
     """Says who brings a package that the base alone has not: `chain`, from the one that was asked for to itself, each
     because the one before it needs or recommends it. `old`: what it takes the place of in an image that others made."""
 
@@ -28,7 +28,7 @@ class Brought(msgspec.Struct, frozen=True):
     old: Installed | None = None
 
 
-Examine = Callable[[Sequence[Brought], Mapping[str, str]], Collection[str]]
+Examine = Callable[[Sequence[BroughtDeb], Mapping[str, str]], Collection[str]]
 """Looks at what was resolved before it counts, raises what is wrong with it, and names those that dpkg itself must
 install. The second argument tells the place of each package that was asked for."""
 

@@ -19,7 +19,7 @@ from cogpack.resolve.debs.bases import solve_base
 from cogpack.resolve.debs.found import FoundDebs
 from cogpack.resolve.debs.question import DebQuestion
 from cogpack.resolve.debs.solving.solver import solve
-from cogpack.resolve.debs.solving.universe import Candidate, Universe
+from cogpack.resolve.debs.solving.universe import DebCandidate, Universe
 
 
 def upgrade_security(question: DebQuestion, reader: SuiteReader, kept: DebianBase, mirror: DebianMirror) -> DebianBase:
@@ -77,7 +77,7 @@ class LockedUniverse(Universe):
         self._archives = [one.archive.name for one in suites]
         self._security = security
 
-    def candidates(self, name: str) -> list[Candidate]:
+    def candidates(self, name: str) -> list[DebCandidate]:
         found = super().candidates(name)
         deb = self._kept.get(name)
         there = [one for one in found if one.index == len(self._archives)]
@@ -94,7 +94,7 @@ class LockedUniverse(Universe):
         ]
         return [*newer, *same[:1]] if same or deb is None else [*newer, self._remembered(deb, found)]
 
-    def _remembered(self, deb: LockedDeb, others: Sequence[Candidate]) -> Candidate:
+    def _remembered(self, deb: LockedDeb, others: Sequence[DebCandidate]) -> DebCandidate:
         """Make one that no index has any more. What it provides is taken to be what other versions do."""
         package = IndexedPackage(
             name=deb.name,
@@ -106,12 +106,12 @@ class LockedUniverse(Universe):
             size=deb.size,
             sha256=deb.sha256,
         )
-        return Candidate(package, self._archives.index(deb.archive))
+        return DebCandidate(package, self._archives.index(deb.archive))
 
 
 def _solved(
     kept: DebianBase, suites: Sequence[Suite], debians: int, fixed: Collection[str]
-) -> tuple[Sequence[Candidate], Sequence[Candidate]]:
+) -> tuple[Sequence[DebCandidate], Sequence[DebCandidate]]:
     """Choose the base, and what lies over it. `debians`: how many of `suites` are Debian's, which come first."""
     own = [deb.name for deb in kept.packages]
     security = security_indexes(suites[:debians])

@@ -12,7 +12,7 @@ from cogpack.resolve.debs.archives.index import indexed
 from cogpack.resolve.debs.bases import solve_base
 from cogpack.resolve.debs.solving.request import parse_request
 from cogpack.resolve.debs.solving.solver import solve
-from cogpack.resolve.debs.solving.universe import Candidate, Universe
+from cogpack.resolve.debs.solving.universe import DebCandidate, Universe
 
 ReadControl: TypeAlias = Callable[[LockedDeb], bytes]
 """Gives the control file of a package, of which the archive has another version by now."""
@@ -33,12 +33,12 @@ class KeptBase(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.name)
 
 
-class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+class ChosenDebs(msgspec.Struct, frozen=True, kw_only=True):
     """Is what there is: `base`, and in `solution` all that is installed, some of it perhaps in the place of what the
     base has. `kept`: whether it is the base that was there; `left_out`: what was recommended in vain."""
 
-    base: Sequence[Candidate]
-    solution: Sequence[Candidate]
+    base: Sequence[DebCandidate]
+    solution: Sequence[DebCandidate]
     left_out: tuple[LeftOut, ...]
     kept: bool = False
 
@@ -53,7 +53,7 @@ def choose(
     recommends: bool,
     kept: KeptBase | None,
     security: int,
-) -> Chosen:
+) -> ChosenDebs:
     """Choose what `requests` need over a base with all of `names`, which is of `debian` alone, and may be `slim`.
     `security`: the number of that archive's index."""
     # By itself: it must be the same whatever is asked for.
@@ -76,13 +76,13 @@ def outdated(universe: Universe, base: Iterable[LockedDeb], security: int) -> li
     return [deb for deb in base if any(_is_newer(one, deb, security) for one in universe.candidates(deb.name))]
 
 
-def _is_newer(candidate: Candidate, deb: LockedDeb, index: int) -> bool:
+def _is_newer(candidate: DebCandidate, deb: LockedDeb, index: int) -> bool:
     return candidate.index == index and version_key(candidate.package.version) > version_key(deb.version)
 
 
 def _over(
-    universe: Universe, base: Sequence[Candidate], requests: Sequence[str], *, slim: bool, recommends: bool
-) -> Chosen:
+    universe: Universe, base: Sequence[DebCandidate], requests: Sequence[str], *, slim: bool, recommends: bool
+) -> ChosenDebs:
     """Choose over a base of the newest packages, of which requests may want one in another version."""
     moved = _moved(universe, base, requests)
     seen = solve_base(universe, [*moved, *(one.name for one in base)], slim=slim) if moved else base
@@ -91,18 +91,18 @@ def _over(
 
 
 def _chosen(
-    base: Sequence[Candidate],
-    seen: Sequence[Candidate],
-    added: Sequence[Candidate],
+    base: Sequence[DebCandidate],
+    seen: Sequence[DebCandidate],
+    added: Sequence[DebCandidate],
     left_out: tuple[LeftOut, ...],
     *,
     kept: bool = False,
-) -> Chosen:
+) -> ChosenDebs:
     solution = sorted([*seen, *added], key=lambda candidate: candidate.name)
-    return Chosen(base=base, solution=solution, left_out=left_out, kept=kept)
+    return ChosenDebs(base=base, solution=solution, left_out=left_out, kept=kept)
 
 
-def _moved(universe: Universe, base: Sequence[Candidate], requests: Sequence[str]) -> list[str]:
+def _moved(universe: Universe, base: Sequence[DebCandidate], requests: Sequence[str]) -> list[str]:
     """Give the requests that want another version of a package of the base."""
     there = {candidate.name: candidate for candidate in base}
     return [
@@ -113,10 +113,10 @@ def _moved(universe: Universe, base: Sequence[Candidate], requests: Sequence[str
     ]
 
 
-def _found(universe: Universe, deb: LockedDeb) -> Candidate | None:
+def _found(universe: Universe, deb: LockedDeb) -> DebCandidate | None:
     return next((one for one in universe.candidates(deb.name) if one.package.sha256 == deb.sha256), None)
 
 
-def _read(deb: LockedDeb, read: ReadControl) -> Candidate:
+def _read(deb: LockedDeb, read: ReadControl) -> DebCandidate:
     package = indexed(read(deb), path=deb.path, size=deb.size, sha256=deb.sha256, where=f"package {deb.name}")
-    return Candidate(package, _NO_INDEX)
+    return DebCandidate(package, _NO_INDEX)

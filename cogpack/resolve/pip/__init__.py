@@ -6,7 +6,7 @@ project requires (`resolve/wheels`), chooses otherwise where packages can't all 
 older wheel where pip builds a newer source.
 """
 
-from cogpack.resolve.pip.offers import Candidate, Offer, Taste, applicable, candidates
+from cogpack.resolve.pip.offers import Offer, Taste, WheelCandidate, applicable, candidates
 from cogpack.resolve.pip.pages import Pages
 from cogpack.resolve.pip.solve import (
     Asked,

@@ -36,7 +36,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Hashes | None = None
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class WheelCandidate(msgspec.Struct, frozen=True):
     """Is an offer that the target could take. `rank`: the greater, the better the file among those of one version; a
     source archive has -infinity."""
 
@@ -87,7 +87,7 @@ def _names(values: Iterable[str]) -> frozenset[str]:
 
 def candidates(
     name: str, offers: Iterable[Offer], *, tags: Mapping[Tag, int], python: str, taste: Taste
-) -> tuple[Candidate, ...]:
+) -> tuple[WheelCandidate, ...]:
     """Give what of `offers` are files of the package `name`, canonical, for the target: Python's full version `python`
     and `tags`, each with its place, the best first."""
     wheels, source = taste.formats(name)
@@ -99,16 +99,16 @@ def candidates(
     return tuple(found)
 
 
-def _wheel(name: str, offer: Offer, tags: Mapping[Tag, int]) -> Candidate | None:
+def _wheel(name: str, offer: Offer, tags: Mapping[Tag, int]) -> WheelCandidate | None:
     try:
         project, version, build, own = parse_wheel_filename(offer.filename)
     except (InvalidWheelFilename, InvalidVersion):
         return None
     places = [tags[tag] for tag in own if tag in tags]
-    return Candidate(version, offer, -min(places), build) if project == name and places else None
+    return WheelCandidate(version, offer, -min(places), build) if project == name and places else None
 
 
-def _archive(name: str, offer: Offer, python: str) -> Candidate | None:
+def _archive(name: str, offer: Offer, python: str) -> WheelCandidate | None:
     """Read `NAME-VERSION.tar.gz`, in which the name may have hyphens of its own."""
     stem = next((offer.filename[: -len(end)] for end in _ARCHIVES if offer.filename.lower().endswith(end)), None)
     if stem is None:
@@ -121,7 +121,7 @@ def _archive(name: str, offer: Offer, python: str) -> Candidate | None:
                 if found[1] != python.rpartition(".")[0]:
                     return None
             try:
-                return Candidate(Version(version), offer, float("-inf"))
+                return WheelCandidate(Version(version), offer, float("-inf"))
             except InvalidVersion:
                 return None
     return None
@@ -135,7 +135,7 @@ def _fits(requires: str, python: str) -> bool:
         return True
 
 
-def applicable(found: Sequence[Candidate], specifier: SpecifierSet, taste: Taste) -> Iterator[Candidate]:
+def applicable(found: Sequence[WheelCandidate], specifier: SpecifierSet, taste: Taste) -> Iterator[WheelCandidate]:
     """Give one file of each version that fits, as pip would try them: the newest version first.
 
     A release that was taken back (PEP 592) only where all that fits was, and `==` or `===` names it.
@@ -145,7 +145,7 @@ def applicable(found: Sequence[Candidate], specifier: SpecifierSet, taste: Taste
     left = [candidate for candidate in found if candidate.version in fitting]
     withdrawn = all(candidate.offer.yanked for candidate in left) and _is_pinned(specifier)
 
-    def key(candidate: Candidate) -> tuple[bool, Version, float, tuple[int, str] | tuple[()]]:
+    def key(candidate: WheelCandidate) -> tuple[bool, Version, float, tuple[int, str] | tuple[()]]:
         return taste.prefer_binary and candidate.is_wheel, candidate.version, candidate.rank, candidate.build
 
     seen: set[Version] = set()

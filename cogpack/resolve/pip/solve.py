@@ -16,7 +16,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from cogpack.resolve.pip.offers import Candidate, Offer, Taste, applicable
+from cogpack.resolve.pip.offers import Offer, Taste, WheelCandidate, applicable
 
 Upgrade: TypeAlias = Literal["to-satisfy-only", "only-if-needed", "eager"]
 """pip's own names: without `--upgrade`, and with it the two of `--upgrade-strategy`."""
@@ -77,7 +77,7 @@ class Source(Protocol):
     """Says what is there: installed, offered, and what distributions say of themselves."""
 
     def installed(self, name: str) -> Package | None: ...
-    def offered(self, name: str) -> Sequence[Candidate]: ...
+    def offered(self, name: str) -> Sequence[WheelCandidate]: ...
     def metadata(self, package: Package) -> Metadata: ...
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _DIRECT = re.compile(r"^\S+ @ (\S+)")
 
 
-class Chosen:
+class ChosenWheels:
     """Makes such wheels, by what the lines of a question say of them; the rest is as `resolve_wheels` has it."""
 
     def __init__(self, question: WheelQuestion, uv: Uv, sources: Sources | None) -> None:

@@ -16,7 +16,7 @@ from cogpack.errors import InputError, UnavailableError, together
 from cogpack.lockfile import LockedBuild, LockedWheel
 from cogpack.notes import Note
 from cogpack.progress import SILENT, Progress
-from cogpack.resolve.wheels.chosen import Chosen, hashes_of
+from cogpack.resolve.wheels.chosen import ChosenWheels, hashes_of
 from cogpack.resolve.wheels.compile import Uv, WheelQuestion, way_to
 from cogpack.resolve.wheels.elsewhere import is_elsewhere
 from cogpack.resolve.wheels.failures import AddressDeniedError, AddressError, BlamedError
@@ -92,7 +92,7 @@ class _Search:
         self._lines = [uv.indexes.expanded(for_uv(line, question.root)) for line in question.requirements]
         of_torch = self._torch.names(self._lines, uv.target.environment()) if self._torch else ()
         self._question = msgspec.structs.replace(question, of_torch=of_torch)
-        self._chosen = Chosen(question, uv, sources)
+        self._chosen = ChosenWheels(question, uv, sources)
         self._optional = dict(question.optional)
         self._sources = sources
         self._faults: list[InputError] = []

@@ -31,7 +31,7 @@ from cogpack.layers.entry import (
 )
 from cogpack.sandbox.capture.dropped import Dropped, Rules, is_run_away
 from cogpack.sandbox.capture.snapshot import Snapshot, Status, walk
-from cogpack.sandbox.trees.laid import CAPABILITY, Kind, Laid, Tree
+from cogpack.sandbox.trees.laid import CAPABILITY, Kind, Laid, LaidTree
 from cogpack.sandbox.trees.owners import AT_FDCWD, birth_of
 from cogpack.sizes import BLOCK
 
@@ -114,14 +114,14 @@ class CapturedSource:
         return self._entries
 
 
-def capture(tree: Tree, before: Snapshot, *, keep: Collection[str] = ()) -> Captured:
+def capture(tree: LaidTree, before: Snapshot, *, keep: Collection[str] = ()) -> Captured:
     """Find what changed since `before`, when no program runs in the tree any more. `keep`: paths that are captured
     though their like is dropped."""
     return _Capture(tree, before, Rules(keep)).all()
 
 
 class _Capture:
-    def __init__(self, tree: Tree, before: Snapshot, rules: Rules) -> None:
+    def __init__(self, tree: LaidTree, before: Snapshot, rules: Rules) -> None:
         self._tree = tree
         self._before = before
         self._rules = rules

@@ -35,7 +35,7 @@ class Laid(msgspec.Struct, eq=False, kw_only=True):
     children: dict[str, "Laid"] = {}
 
 
-class Tree(msgspec.Struct, frozen=True, eq=False):
+class LaidTree(msgspec.Struct, frozen=True, eq=False):
     """Is a tree on the disk. `laid`: what the layers hold, by path; `owned`: whether files have their true owners.
 
     Where they have not, `owners` knows whose those files are that are not root's, and directories are open to us.

@@ -19,8 +19,8 @@ from cogpack.layers.tar import EPOCH
 from cogpack.progress import Cancellation
 from cogpack.sandbox.trees.ahead import Ahead, Archive
 from cogpack.sandbox.trees.directories import fill
-from cogpack.sandbox.trees.ground import Ground, joined
-from cogpack.sandbox.trees.laid import CAPABILITY, Laid, Tree
+from cogpack.sandbox.trees.filler import TreeFiller, joined
+from cogpack.sandbox.trees.laid import CAPABILITY, Laid, LaidTree
 from cogpack.untar import Member, Untar
 
 JOBS = min(8, os.cpu_count() or 1)
@@ -62,8 +62,8 @@ def lay(
     jobs: int = JOBS,
     cancellation: Cancellation | None = None,
     on_bytes: Callable[[int], object] = lambda _: None,
-    below: Callable[[Ground, Callable[[int], object]], object] = lambda *_: None,
-) -> Tree:
+    below: Callable[[TreeFiller, Callable[[int], object]], object] = lambda *_: None,
+) -> LaidTree:
     """Make the directory `place`, and in it the tree of `layers`, the lowest first.
 
     `below`: lays what is lower than all of them, as a kept tree does (`StoredTree.put`). `owned`: files are given to
@@ -74,64 +74,66 @@ def lay(
     with (
         writing(place),
         Ahead(archives, jobs) as ahead,
-        make(place, owned=owned, readable=readable, jobs=jobs, cancellation=cancellation) as ground,
+        make(place, owned=owned, readable=readable, jobs=jobs, cancellation=cancellation) as filler,
     ):
-        below(ground, on_bytes)
+        below(filler, on_bytes)
         for layer in layers:
-            ground.begin()
+            filler.begin()
             if isinstance(layer, Recipe):
                 for entry in complete(layer.source.entries(), layer.inherited):
-                    _put_entry(ground, entry, on_bytes)
+                    _put_entry(filler, entry, on_bytes)
             else:
-                ground.write()
-                _put_archive(ground, Untar(ahead.next(), where=layer.name), on_bytes)
-        return ground.finish()
+                filler.write()
+                _put_archive(filler, Untar(ahead.next(), where=layer.name), on_bytes)
+        return filler.finish()
 
 
-def make(place: Path, *, owned: bool, readable: bool, jobs: int, cancellation: Cancellation | None) -> Ground:
+def make(place: Path, *, owned: bool, readable: bool, jobs: int, cancellation: Cancellation | None) -> TreeFiller:
     """Make an empty tree in a directory of its own."""
     place.mkdir(mode=0o700)
     root = place / TREE
     root.mkdir(mode=0o700)
-    return Ground(root, owned=owned, readable=readable, jobs=jobs, cancellation=cancellation or Cancellation())
+    return TreeFiller(root, owned=owned, readable=readable, jobs=jobs, cancellation=cancellation or Cancellation())
 
 
-def _put_entry(ground: Ground, entry: Entry, on_bytes: Callable[[int], object]) -> None:
+def _put_entry(filler: TreeFiller, entry: Entry, on_bytes: Callable[[int], object]) -> None:
     match entry:
         case Directory(path, mode, uid, gid):
-            ground.make(path, Laid(kind="directory", mode=mode, uid=uid, gid=gid, mtime=EPOCH))
+            filler.make(path, Laid(kind="directory", mode=mode, uid=uid, gid=gid, mtime=EPOCH))
         case File(path, content, mode, uid, gid, xattrs):
             capability = dict(xattrs).get(CAPABILITY, b"")
             one = Laid(kind="file", mode=mode, uid=uid, gid=gid, size=content.size, mtime=EPOCH, capability=capability)
-            ground.file(path, one, partial(_write, one, content, on_bytes))
+            filler.file(path, one, partial(_write, one, content, on_bytes))
         case Symlink(path, target, uid, gid):
-            ground.make(path, Laid(kind="symlink", mode=0o777, uid=uid, gid=gid, target=target))
+            filler.make(path, Laid(kind="symlink", mode=0o777, uid=uid, gid=gid, target=target))
         case HardLink(path, target):
-            ground.link(path, target)
+            filler.link(path, target)
         case Fifo(path, mode, uid, gid):
-            ground.make(path, Laid(kind="fifo", mode=mode, uid=uid, gid=gid, mtime=EPOCH))
+            filler.make(path, Laid(kind="fifo", mode=mode, uid=uid, gid=gid, mtime=EPOCH))
         case Whiteout(path):
-            ground.hide(path)
+            filler.hide(path)
 
 
 def _write(one: Laid, content: Content, on_bytes: Callable[[int], object], file: int) -> None:
     fill(file, one, tar.read(content) if content.size else (), on_bytes)
 
 
-def _put_archive(ground: Ground, reader: Untar, on_bytes: Callable[[int], object]) -> None:
+def _put_archive(filler: TreeFiller, reader: Untar, on_bytes: Callable[[int], object]) -> None:
     for member in reader:
         above, _, name = member.path.rpartition("/")
         if name == OPAQUE:
-            ground.clear(above)
+            filler.clear(above)
         elif name.startswith(_AUFS):  # of that file system's own
             continue
         elif name.startswith(WHITEOUT):
-            ground.hide(joined(above, name.removeprefix(WHITEOUT)))
+            filler.hide(joined(above, name.removeprefix(WHITEOUT)))
         else:
-            _put_member(ground, member, reader.content(), on_bytes)
+            _put_member(filler, member, reader.content(), on_bytes)
 
 
-def _put_member(ground: Ground, member: Member, content: Iterable[bytes], on_bytes: Callable[[int], object]) -> None:
+def _put_member(
+    filler: TreeFiller, member: Member, content: Iterable[bytes], on_bytes: Callable[[int], object]
+) -> None:
     one = Laid(
         kind="file",
         mode=member.mode,
@@ -143,12 +145,12 @@ def _put_member(ground: Ground, member: Member, content: Iterable[bytes], on_byt
     )
     match member.kind:
         case "file":
-            ground.file_now(member.path, one, lambda file: fill(file, one, content, on_bytes))
+            filler.file_now(member.path, one, lambda file: fill(file, one, content, on_bytes))
         case "hardlink":
-            ground.link(member.path, member.target, (member.mode, member.uid, member.gid))
+            filler.link(member.path, member.target, (member.mode, member.uid, member.gid))
         case "symlink":
             one.kind, one.mode, one.target = "symlink", 0o777, member.link
-            ground.make(member.path, one)
+            filler.make(member.path, one)
         case "directory" | "fifo" | "device" as kind:
             one.kind = kind
-            ground.make(member.path, one)
+            filler.make(member.path, one)

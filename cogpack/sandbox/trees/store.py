@@ -24,8 +24,8 @@ from cogpack.oci import encode
 from cogpack.progress import Cancellation
 from cogpack.sandbox.capture.snapshot import Status, walk
 from cogpack.sandbox.trees.directories import remove_tree
-from cogpack.sandbox.trees.ground import Ground
-from cogpack.sandbox.trees.laid import Laid, Tree, decode_laid, encode_laid
+from cogpack.sandbox.trees.filler import TreeFiller
+from cogpack.sandbox.trees.laid import Laid, LaidTree, decode_laid, encode_laid
 from cogpack.sandbox.trees.lay import JOBS, TREE, make
 from cogpack.seal import Seal
 from cogpack.sizes import MiB
@@ -54,27 +54,27 @@ class StoredTree(msgspec.Struct, frozen=True, eq=False):
         jobs: int = JOBS,
         cancellation: Cancellation | None = None,
         on_bytes: Callable[[int], object] = lambda _: None,
-    ) -> Tree:
+    ) -> LaidTree:
         """Make the directory `place`, and in it a tree like this one, by clones where the file system has them."""
         with (
             writing(place),
-            make(place, owned=owned, readable=False, jobs=jobs, cancellation=cancellation) as ground,
+            make(place, owned=owned, readable=False, jobs=jobs, cancellation=cancellation) as filler,
         ):
-            self.put(ground, on_bytes)
-            return ground.finish()
+            self.put(filler, on_bytes)
+            return filler.finish()
 
-    def put(self, ground: Ground, on_bytes: Callable[[int], object]) -> None:
-        """Lay a copy of it on a ground where nothing is yet."""
+    def put(self, filler: TreeFiller, on_bytes: Callable[[int], object]) -> None:
+        """Lay a copy of it where nothing is yet."""
         first: dict[int, str] = {}
         for path, one in self.laid.items():
             head = first.setdefault(id(one), path)
             mine = msgspec.structs.replace(one, children={})
             if head != path:
-                ground.link(path, head)
+                filler.link(path, head)
             elif one.kind == "file":
-                ground.file(path, mine, partial(_clone, f"{self.root}/{path}", on_bytes))
+                filler.file(path, mine, partial(_clone, f"{self.root}/{path}", on_bytes))
             else:
-                ground.make(path, mine)
+                filler.make(path, mine)
 
 
 class Trees:
@@ -84,7 +84,7 @@ class Trees:
         self._kept = kept
         self._seal = seal
 
-    def get(self, layers: Sequence[str], *, owned: bool, lay: Callable[[Path], Tree]) -> StoredTree:
+    def get(self, layers: Sequence[str], *, owned: bool, lay: Callable[[Path], LaidTree]) -> StoredTree:
         """Give the tree of `layers`: diff IDs, or what else names them. Where there is none, `lay` makes it, readable,
         in the directory that it is told."""
         name = sha256(encode(["tree", _VERSION, owned, list(layers)])).removeprefix("sha256:")
@@ -104,7 +104,7 @@ class Trees:
         found = self._found(place, name)
         return found or StoredTree(place / TREE, dict(tree.laid), tree.owned)
 
-    def _write_record(self, place: Path, name: str, tree: Tree) -> None:
+    def _write_record(self, place: Path, name: str, tree: LaidTree) -> None:
         with writing(place):
             directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:

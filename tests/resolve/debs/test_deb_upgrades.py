@@ -11,7 +11,7 @@ from cogpack.errors import InputError
 from cogpack.resolve.debs.archives.index import parse_index
 from cogpack.resolve.debs.over.installed import Installed, InstalledIndex
 from cogpack.resolve.debs.solving.solver import solve
-from cogpack.resolve.debs.solving.universe import Candidate, Universe
+from cogpack.resolve.debs.solving.universe import DebCandidate, Universe
 from cogpack.seal import Seal
 
 
@@ -31,7 +31,7 @@ def solved(
     installed = InstalledIndex(
         [Installed(name=name, version="", control=one.encode()) for one, name in named], where="x"
     )
-    base = [Candidate(package, 1) for package in installed.all()]
+    base = [DebCandidate(package, 1) for package in installed.all()]
     universe = Universe([index, installed], ["suite", "base"])
     found = solve(universe, requests, base=base, upgrades=True, recommends=recommends).packages
     return [f"{one.name}={one.package.version}" for one in found]

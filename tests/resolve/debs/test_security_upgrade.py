@@ -18,7 +18,7 @@ from cogpack.resolve.debs.archives import keyring as keyring_module
 from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.suites import SuiteReader
 from cogpack.resolve.debs.bases import BASE_PACKAGES
-from cogpack.resolve.debs.question import Brought, DebQuestion
+from cogpack.resolve.debs.question import BroughtDeb, DebQuestion
 from cogpack.resolve.debs.resolver import resolve_debs
 from cogpack.resolve.debs.security import upgrade_security
 from cogpack.seal import THIS_RUN
@@ -101,8 +101,8 @@ def lock(archive: Archive, tmp_path: Path) -> Callable[..., DebianBase]:
 
 def upgrade(
     archive: Archive, tmp_path: Path, kept: DebianBase, *requests: str, dpkg: Sequence[str] = ()
-) -> tuple[DebianBase, list[Brought]]:
-    looked: list[Brought] = []
+) -> tuple[DebianBase, list[BroughtDeb]]:
+    looked: list[BroughtDeb] = []
     with Http() as client:
         question = DebQuestion(requests=requests, examine=lambda found, _: looked.extend(found) or dpkg)
         made = upgrade_security(question, reader(client, tmp_path), kept, archive.mirror)

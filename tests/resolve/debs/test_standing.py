@@ -10,7 +10,7 @@ from support.debs import stanza
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
 from cogpack.resolve.debs.solving.universe import Universe
-from cogpack.resolve.debs.standing import Chosen, KeptBase, choose, outdated
+from cogpack.resolve.debs.standing import ChosenDebs, KeptBase, choose, outdated
 
 NAMES = ["bash", "libc", "ssl"]
 BASE = stanza("bash", Essential="yes") + stanza("libc", "2") + stanza("ssl", "3")
@@ -45,7 +45,7 @@ class Archive:
             ),
         )
 
-    def choose(self, *requests: str, name: str = "", kept: bool = True) -> Chosen:
+    def choose(self, *requests: str, name: str = "", kept: bool = True) -> ChosenDebs:
         there = KeptBase(base=self.base, name=name, read=self._read) if kept else None
         return choose(self.now, NAMES, requests, debian=self.now, recommends=False, kept=there, security=SECURITY)
 

@@ -12,13 +12,13 @@ from support.pip_universe import Answer, Line, Universe
 
 from cogpack.resolve.pip import (
     Asked,
-    Candidate,
     Command,
     Metadata,
     Offer,
     Package,
     Taste,
     UnforeseenError,
+    WheelCandidate,
     candidates,
     solve,
 )
@@ -43,7 +43,7 @@ class Place:
     def installed(self, name: str) -> Package | None:
         return Package(name, Version(self._there[name])) if name in self._there else None
 
-    def offered(self, name: str) -> Sequence[Candidate]:
+    def offered(self, name: str) -> Sequence[WheelCandidate]:
         offers = [
             Offer(filename=release.filename, url=f"https://{place}.example/{release.filename}", yanked=release.yanked)
             for place in self._places

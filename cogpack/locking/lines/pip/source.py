@@ -22,13 +22,13 @@ from cogpack.locking.wheels.outlines import Outlines, address_reader, local_read
 from cogpack.redaction import has_secret
 from cogpack.remote import NoRangesError
 from cogpack.resolve.pip import (
-    Candidate,
     Metadata,
     Offer,
     Package,
     Pages,
     Taste,
     UnforeseenError,
+    WheelCandidate,
     candidates,
     read_metadata,
 )
@@ -70,7 +70,7 @@ class PipSource:
         self._found: dict[Package, LockedWheel] = {}
         self._make = make
         self._built: dict[Package, DirectWheel] = {}
-        self._offered: dict[str, tuple[Candidate, ...]] = {}
+        self._offered: dict[str, tuple[WheelCandidate, ...]] = {}
         self._metadata: dict[Package, Metadata] = {}
         self._fetched: dict[str, Artifact] = {}
 
@@ -78,7 +78,7 @@ class PipSource:
         wheel = self._wheels.get(name)
         return Package(name, Version(wheel.version)) if wheel else None
 
-    def offered(self, name: str) -> Sequence[Candidate]:
+    def offered(self, name: str) -> Sequence[WheelCandidate]:
         if name not in self._offered:
             offers = self._pages.offers(name)
             self._offered[name] = candidates(name, offers, tags=self._tags, python=self._python, taste=self._taste)

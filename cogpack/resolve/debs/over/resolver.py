@@ -13,7 +13,7 @@ from cogpack.resolve.debs.over.installed import InstalledIndex
 from cogpack.resolve.debs.question import DebQuestion
 from cogpack.resolve.debs.security import LockedUniverse, security_indexes
 from cogpack.resolve.debs.solving.solver import solve
-from cogpack.resolve.debs.solving.universe import Candidate, Universe
+from cogpack.resolve.debs.solving.universe import DebCandidate, Universe
 
 
 def resolve_over(
@@ -40,7 +40,7 @@ def resolve_over(
     requests = [next(filter(universe.candidates, (one, *instead.get(one, ()))), one) for one in question.requests]
     requests = [one for one in requests if one not in optional or _is_there(universe, one)]
     laid = _laid(kept, suites)
-    base = [Candidate(package, len(suites)) for package in there.all() if package.name not in laid]
+    base = [DebCandidate(package, len(suites)) for package in there.all() if package.name not in laid]
     base += laid.values()
     question = msgspec.structs.replace(question, requests=requests)
     question = question.of(universe, f"the archives of {image.name} have", reader.http.progress)
@@ -57,7 +57,7 @@ def resolve_over(
     return found.system_packages(asked, solved.packages, solved.left_out, kept)
 
 
-def _laid(kept: SystemPackages | None, suites: Sequence[Suite]) -> Mapping[str, Candidate]:
+def _laid(kept: SystemPackages | None, suites: Sequence[Suite]) -> Mapping[str, DebCandidate]:
     """Give its packages by name, as the solver has what is there. Of a version that the archives have dropped since, it
     is not known what it needs: it stays all the same."""
     packages = kept.packages if kept else ()

@@ -12,7 +12,7 @@ from cogpack.resolve.debs.over.resolver import newer_of_security
 from cogpack.resolve.debs.question import DebQuestion
 from cogpack.resolve.debs.security import LockedUniverse, is_security, security_indexes, unfitting
 from cogpack.resolve.debs.solving.solver import solve
-from cogpack.resolve.debs.solving.universe import Candidate
+from cogpack.resolve.debs.solving.universe import DebCandidate
 
 
 def upgrade_over(
@@ -31,7 +31,7 @@ def upgrade_over(
     there = InstalledIndex(image.installed.values(), where=image.where)
     security = security_indexes(suites[: image.count(suites)])
     universe = LockedUniverse(suites, kept.packages, question.fixed, security=security, installed=there)
-    base = [Candidate(package, len(suites)) for package in there.all()]
+    base = [DebCandidate(package, len(suites)) for package in there.all()]
     names = [deb.name for deb in kept.packages]
     names += newer_of_security(universe, [name for name in image.installed if name not in names], image, suites)
     try:

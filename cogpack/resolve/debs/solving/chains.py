@@ -4,11 +4,11 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from cogpack.resolve.debs.solving.relation import Relation, parse_relations
-from cogpack.resolve.debs.solving.universe import Candidate
+from cogpack.resolve.debs.solving.universe import DebCandidate
 
 
 def chains(
-    solution: Sequence[Candidate], asked: Iterable[str], base: Collection[str], *, recommends: bool = False
+    solution: Sequence[DebCandidate], asked: Iterable[str], base: Collection[str], *, recommends: bool = False
 ) -> dict[str, tuple[str, ...]]:
     """Find the shortest way from one of `asked` to each package of `solution` that is not one of `base`.
 
@@ -18,7 +18,7 @@ def chains(
     return {name: way for name, way in ways.items() if name not in base}
 
 
-def dependents(solution: Sequence[Candidate], named: Iterable[str]) -> set[str]:
+def dependents(solution: Sequence[DebCandidate], named: Iterable[str]) -> set[str]:
     """Give the `named` packages and those of `solution` that need one of them, at whatever remove."""
     needing: dict[str, list[str]] = {candidate.name: [] for candidate in solution}
     for name, needs in _needs(solution).items():
@@ -39,7 +39,7 @@ def _ways(needs: Mapping[str, Sequence[str]], roots: Iterable[str]) -> dict[str,
     return found
 
 
-def _needs(solution: Sequence[Candidate], *, recommends: bool = False) -> dict[str, list[str]]:
+def _needs(solution: Sequence[DebCandidate], *, recommends: bool = False) -> dict[str, list[str]]:
     """Give, by package, those of the solution that satisfy one of its dependencies, or of what it `recommends`."""
     taken = {candidate.name: candidate for candidate in solution}
     provided: dict[str, list[tuple[Relation, str]]] = {}

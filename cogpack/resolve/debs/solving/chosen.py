@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 
 from cogpack.resolve.debs.solving.relation import Group, Relation, parse_relations
-from cogpack.resolve.debs.solving.universe import Candidate
+from cogpack.resolve.debs.solving.universe import DebCandidate
 
 
 class ChosenPackages:
     """Holds them by name, in `packages`."""
 
     def __init__(self) -> None:
-        self.packages: dict[str, Candidate] = {}
-        self._provided: dict[str, list[Candidate]] = {}
-        self._excluded: dict[str, list[tuple[Relation, Candidate]]] = {}
+        self.packages: dict[str, DebCandidate] = {}
+        self._provided: dict[str, list[DebCandidate]] = {}
+        self._excluded: dict[str, list[tuple[Relation, DebCandidate]]] = {}
 
-    def choose(self, candidate: Candidate) -> None:
+    def choose(self, candidate: DebCandidate) -> None:
         package = candidate.package
         self.packages[package.name] = candidate
         for group in parse_relations(package.provides):
@@ -22,7 +22,7 @@ class ChosenPackages:
         for relation in candidate.excludes:
             self._excluded.setdefault(relation.name, []).append((relation, candidate))
 
-    def drop(self, candidate: Candidate) -> None:
+    def drop(self, candidate: DebCandidate) -> None:
         package = candidate.package
         del self.packages[package.name]
         for group in parse_relations(package.provides):
@@ -30,7 +30,7 @@ class ChosenPackages:
         for relation in candidate.excludes:
             self._excluded[relation.name].remove((relation, candidate))
 
-    def meeting(self, relation: Relation) -> Iterator[Candidate]:
+    def meeting(self, relation: Relation) -> Iterator[DebCandidate]:
         """Give the chosen packages that satisfy it."""
         real = self.packages.get(relation.name)
         if real is not None and relation.allows(real.package.version):
@@ -42,7 +42,7 @@ class ChosenPackages:
     def meets(self, group: Group) -> bool:
         return any(True for relation in group for _ in self.meeting(relation))
 
-    def rivals(self, candidate: Candidate) -> list[Candidate]:
+    def rivals(self, candidate: DebCandidate) -> list[DebCandidate]:
         """Give the chosen packages that can't be beside it, by its own word or by theirs."""
         package = candidate.package
         found = [rival for relation in candidate.excludes for rival in self.meeting(relation)]
@@ -53,7 +53,7 @@ class ChosenPackages:
         return list({rival.name: rival for rival in found if rival.name != package.name}.values())
 
 
-def exclude(one: Candidate, other: Candidate) -> bool:
+def exclude(one: DebCandidate, other: DebCandidate) -> bool:
     """Tell whether they can't be beside each other, by the word of one of them."""
     return any(
         relation.name == named.name and relation.allows(named.package.version)

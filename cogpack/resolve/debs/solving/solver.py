@@ -19,16 +19,16 @@ from cogpack.lockfile.base_kinds import LeftOut
 from cogpack.resolve.debs.solving.chosen import ChosenPackages, exclude
 from cogpack.resolve.debs.solving.relation import Group
 from cogpack.resolve.debs.solving.request import parse_request
-from cogpack.resolve.debs.solving.universe import Candidate, Universe
+from cogpack.resolve.debs.solving.universe import DebCandidate, Universe
 
-_Asking: TypeAlias = Generator[Candidate, bool, bool]
+_Asking: TypeAlias = Generator[DebCandidate, bool, bool]
 """Yields packages that are to be taken, is sent whether they were, and returns whether its own was."""
 
 
 class Solution(msgspec.Struct, frozen=True):
     """Holds what is installed beside the base, sorted by name, and what was recommended in vain."""
 
-    packages: tuple[Candidate, ...]
+    packages: tuple[DebCandidate, ...]
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -36,7 +36,7 @@ def solve(
     universe: Universe,
     requests: Sequence[str],
     *,
-    base: Sequence[Candidate] = (),
+    base: Sequence[DebCandidate] = (),
     recommends: bool = False,
     upgrades: bool = False,
 ) -> Solution:
@@ -46,15 +46,15 @@ def solve(
 
 
 class _Solver:
-    def __init__(self, universe: Universe, base: Sequence[Candidate], *, recommends: bool, upgrades: bool) -> None:
+    def __init__(self, universe: Universe, base: Sequence[DebCandidate], *, recommends: bool, upgrades: bool) -> None:
         self._universe = universe
         self._recommends = recommends
         self._upgrades = upgrades
-        self._upgraded: dict[str, Candidate] = {}
+        self._upgraded: dict[str, DebCandidate] = {}
         """What packages of the base were before, by name; they are not among `_base` any more."""
         self._tried: set[tuple[str, str]] = set()
         self._base = {candidate.name for candidate in base}
-        self._requested: dict[str, Candidate] = {}
+        self._requested: dict[str, DebCandidate] = {}
         self._there = ChosenPackages()
         self._chosen = self._there.packages
         self._bound = set(self._base)
@@ -113,21 +113,21 @@ class _Solver:
 
     # What of the base is upgraded
 
-    def _is_newer(self, candidate: Candidate, there: Candidate) -> bool:
+    def _is_newer(self, candidate: DebCandidate, there: DebCandidate) -> bool:
         return self._upgrades and version_key(candidate.package.version) > version_key(there.package.version)
 
-    def _upgrade_of(self, name: str) -> Candidate | None:
+    def _upgrade_of(self, name: str) -> DebCandidate | None:
         """Give the newer version of a package of the base, if there is one."""
         newest = self._universe.newest(name) if name in self._base else None
         return newest if newest and self._is_newer(newest, self._chosen[name]) else None
 
-    def _upgrade(self, candidate: Candidate) -> None:
+    def _upgrade(self, candidate: DebCandidate) -> None:
         self._base.discard(candidate.name)
         self._there.drop(old := self._chosen[candidate.name])
         self._upgraded[candidate.name] = old
         self._there.choose(candidate)
 
-    def _siblings(self) -> list[Candidate]:
+    def _siblings(self) -> list[DebCandidate]:
         """Give newer versions of packages of the base that were built with one that is taken: apt takes them along."""
         if not self._upgrades:
             return []
@@ -136,7 +136,7 @@ class _Solver:
         newer = map(self._upgrade_of, sorted(self._base)) if built else ()
         return [candidate for candidate in newer if candidate is not None and candidate.source in built]
 
-    def _recommended(self, candidate: Candidate) -> Sequence[Group]:
+    def _recommended(self, candidate: DebCandidate) -> Sequence[Group]:
         """Give what it recommends, of an upgraded one what its old version did not."""
         if not self._recommends:
             return ()
@@ -145,15 +145,15 @@ class _Solver:
 
     # What could be
 
-    def _candidate(self, name: str) -> Candidate | None:
+    def _candidate(self, name: str) -> DebCandidate | None:
         """Give what would be installed of that name: the version that is there or asked for, else the newest."""
         if name in self._barred:
             return None
         return self._chosen.get(name) or self._universe.newest(name)
 
-    def _options(self, group: Group) -> list[Candidate]:
+    def _options(self, group: Group) -> list[DebCandidate]:
         """Give those that would satisfy it, in the order in which they are tried."""
-        found: dict[str, Candidate] = {}
+        found: dict[str, DebCandidate] = {}
         for relation in group:
             real = self._candidate(relation.name)
             if real is not None and relation.allows(real.package.version):
@@ -172,7 +172,7 @@ class _Solver:
                 found.setdefault(candidate.name, candidate)
         return list(found.values()) or list(self._older(group))
 
-    def _older(self, group: Group) -> Iterator[Candidate]:
+    def _older(self, group: Group) -> Iterator[DebCandidate]:
         """Give the versions that apt would not think of, which a package in an older version may want."""
         for relation in group:
             if relation.name not in self._barred and relation.name not in self._chosen:
@@ -183,7 +183,7 @@ class _Solver:
 
     # What is taken
 
-    def _run(self, candidate: Candidate, *, firm: bool = False) -> bool:
+    def _run(self, candidate: DebCandidate, *, firm: bool = False) -> bool:
         """Take it and what it needs. `firm`: nobody leaves for it."""
         stack = [self._take(candidate, firm=firm)]
         answer: bool | None = None
@@ -198,7 +198,7 @@ class _Solver:
                 answer = None
         return bool(answer)
 
-    def _take(self, candidate: Candidate, *, firm: bool) -> _Asking:
+    def _take(self, candidate: DebCandidate, *, firm: bool) -> _Asking:
         name = candidate.name
         bound = name in self._bound
         if name in self._base and self._is_newer(candidate, self._chosen[name]):
@@ -257,7 +257,7 @@ class _Solver:
                 return True
         return False
 
-    def _bar_rivals(self, candidate: Candidate) -> None:
+    def _bar_rivals(self, candidate: DebCandidate) -> None:
         for relation in candidate.excludes:
             for rival in self._options((relation,)):
                 if rival.name != candidate.name and rival.name not in self._chosen:
@@ -281,7 +281,7 @@ class _Solver:
             self._there.drop(candidate)
             self._barred[candidate.name] = self._missing(candidate, group)
 
-    def _broken(self) -> tuple[Candidate, Group] | None:
+    def _broken(self) -> tuple[DebCandidate, Group] | None:
         for name, candidate in self._chosen.items():
             if name in self._base:
                 for group in candidate.needs if self._upgraded else ():
@@ -326,7 +326,7 @@ class _Solver:
                 if not self._there.meets(group):
                     yield LeftOut(name, _shown(group), self._reason(group))
 
-    def _missing(self, candidate: Candidate, group: Group) -> str:
+    def _missing(self, candidate: DebCandidate, group: Group) -> str:
         package = candidate.package
         return f"{package.name} {package.version} needs {_shown(group)}: {self._reason(group)}"
 

@@ -19,7 +19,7 @@ _PRIORITIES = {name: rank for rank, name in enumerate(("required", "important", 
 _NEVER = frozenset({"usrmerge"})
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class DebCandidate(msgspec.Struct, frozen=True):
     """Says of a package from which of the universe's indexes it came."""
 
     package: IndexedPackage
@@ -72,13 +72,13 @@ class Universe:
         self._indexes = indexes
         self._suites = suites
         self._reluctant = reluctant
-        self._candidates: dict[str, list[Candidate]] = {}
+        self._candidates: dict[str, list[DebCandidate]] = {}
 
-    def candidates(self, name: str) -> list[Candidate]:
+    def candidates(self, name: str) -> list[DebCandidate]:
         found = self._candidates.get(name)
         if found is None:
             found = [
-                Candidate(package, number)
+                DebCandidate(package, number)
                 for number, index in enumerate(self._indexes)
                 for package in index.packages(name)
                 if name not in _NEVER
@@ -90,7 +90,7 @@ class Universe:
             self._candidates[name] = found
         return found
 
-    def newest(self, name: str) -> Candidate | None:
+    def newest(self, name: str) -> DebCandidate | None:
         found = self.candidates(name)
         return found[0] if found else None
 
@@ -98,7 +98,7 @@ class Universe:
         """Name the packages of which some version provides `name`, in the order of the indexes."""
         return dict.fromkeys(provider for index in self._indexes for provider in index.providers(name))
 
-    def request(self, text: str) -> Candidate:
+    def request(self, text: str) -> DebCandidate:
         """Find what the user's request (as `Request` has them) means: that package, or the only one that provides the
         name."""
         wanted = parse_request(text)
@@ -125,11 +125,11 @@ class Universe:
             step = f"did you mean {' or '.join(close)}?" if close else "look it up on packages.debian.org"
         raise InputError(f"build.system_packages: Debian has no package {name!r:.80}", next_step=step)
 
-    def _providing(self, name: str) -> list[Candidate]:
+    def _providing(self, name: str) -> list[DebCandidate]:
         newest = filter(None, map(self.newest, self.providers(name)))
         return sorted((one for one in newest if any(one.provided(name))), key=lambda one: one.rank)
 
-    def _of_version(self, wanted: Request) -> Candidate:
+    def _of_version(self, wanted: Request) -> DebCandidate:
         found = self.candidates(wanted.name)
         for candidate in found:
             if wanted.allows(candidate.package.version):
@@ -141,7 +141,7 @@ class Universe:
             next_step=f"write {wanted.name}={found[0].package.version}, or {wanted.name} alone for the newest",
         )
 
-    def _of_suite(self, name: str, suite: str) -> Candidate:
+    def _of_suite(self, name: str, suite: str) -> DebCandidate:
         found = self.candidates(name)
         for candidate in found:
             if self._suites[candidate.index] == suite:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 from cogpack.errors import InputError
 from cogpack.progress import Cancellation
 from cogpack.sandbox.trees.directories import LEVELS, Directories, create, dress
-from cogpack.sandbox.trees.laid import Laid, Tree, paths
+from cogpack.sandbox.trees.laid import Laid, LaidTree, paths
 from cogpack.sandbox.trees.owners import Owners, birth_of
 from cogpack.symlinks import follow
 from cogpack.threads import each
@@ -34,7 +34,7 @@ class _Waiting(NamedTuple):
     write: Callable[[int], object]
 
 
-class Ground:
+class TreeFiller:
     """Takes what layers hold, the lowest first. Files that can be read at any time (`file`) are written late, by
     several threads, and only if no later layer replaces them."""
 
@@ -139,7 +139,7 @@ class Ground:
             self._link(source, target)
         self._waiting.clear()
 
-    def finish(self) -> Tree:
+    def finish(self) -> LaidTree:
         """Write what waits, and give directories what they are to have: until now they are open to us alone."""
         self.write()
         laid, owners = dict(paths(self._root)), Owners()
@@ -152,7 +152,7 @@ class Ground:
                 found = os.stat(name, dir_fd=directory, follow_symlinks=False)
                 owners.record(found, one.uid, one.gid, birth=birth_of(directory, name))
         dress(self._directories.open(""), self._root, owned=self._owned)
-        return Tree(self._path, laid, owners, self._owned)
+        return LaidTree(self._path, laid, owners, self._owned)
 
     def _directory(self, path: str, one: Laid) -> None:
         there: Laid | None = self._root
