@@ -301,7 +301,10 @@ class Value:
     def fields(self, known: Collection[str], *, strict: bool = False) -> Mapping[str, "Value"]:
         """Read a mapping's known keys that have a value. Others are noted, or refused where `strict`."""
         if not isinstance(self._node, yaml.MappingNode):
-            self.expected("a mapping", next_step='write "key: value" lines')
+            advice = 'write "key: value" lines'
+            if len(known) == 1 and isinstance(self._node, yaml.ScalarNode):
+                advice = f"write {self.key}: {{{next(iter(known))}: {self._node.value:.40}}}"
+            self.expected("a mapping", next_step=advice)
         found = {}
         unknown = 0
         for key_node, node in self._node.value:

@@ -174,6 +174,12 @@ def test_a_mistake_is_named_by_line_and_key(text: str, message: str) -> None:
     assert message in fault(text)
 
 
+def test_a_key_that_has_one_below_it_is_told_with_that() -> None:
+    with pytest.raises(InputError) as told:
+        parse("concurrency: 32")
+    assert told.value.next_step == "write concurrency: {max: 32}"
+
+
 def test_no_message_is_as_long_as_what_it_is_about() -> None:
     assert len(fault(f"? {'k' * 9000}\n: 1\n? {'k' * 9000}\n: 1\n")) < 300
 
