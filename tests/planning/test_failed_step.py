@@ -56,8 +56,25 @@ def test_where_pythons_packages_lie_is_told_who_looks_elsewhere(line: str) -> No
     assert "site-packages" not in error(line.replace("-packages/x", "-things/x")).next_step
 
 
-def test_a_program_that_newer_releases_have_no_more_is_told_with_what_does_the_same() -> None:
+def test_a_program_that_no_package_has_is_told_with_what_helps() -> None:
     assert error("/bin/sh: 1: apt-key: not found", status=127).next_step.startswith("apt-key is gone since Debian 13: ")
+    assert error("/bin/sh: 1: uv: not found", status=127).next_step == "add uv to the requirements"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "OSError: CUDA_HOME environment variable is not set. Please set it to your CUDA install root.",
+        "NameError: name 'bare_metal_version' is not defined",
+        "/bin/sh: 1: nvcc: not found",
+        "FileNotFoundError: [Errno 2] No such file or directory: '/usr/local/cuda/bin/nvcc'",
+        "  No CMAKE_CUDA_COMPILER could be found.",
+    ],
+)
+def test_a_command_that_wants_nvcc_is_told_what_brings_it(line: str) -> None:
+    found = error("so far so good", line)
+    assert "as there is no nvcc" in found.message
+    assert found.next_step.startswith("set cogpack: {cuda_toolkit: image} in cog.yaml")
 
 
 def test_what_is_bashs_alone_is_no_packages() -> None:

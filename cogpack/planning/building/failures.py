@@ -8,7 +8,7 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.locking.wheels.building import ANOTHER, WantsCompilerError
 from cogpack.planning.building.job import Done, Job
-from cogpack.planning.steps.failed_step import TRIPLET, missing_programs, packages_of
+from cogpack.planning.steps.failed_step import NO_NVCC, TRIPLET, missing_programs, packages_of
 from cogpack.sandbox.watch import LimitError
 
 
@@ -69,11 +69,6 @@ _OWN_LOCALS, _NO_DISTUTILS = 13, 12
 setuptools before 66 needs."""
 _OLD_SETUPTOOLS = frozenset({"setuptools<46", "setuptools<58", "setuptools<60"})
 _NO_COMPILER = re.compile(r"Unsupported compiler -- at least C\+\+")
-_NO_NVCC = re.compile(
-    r"CUDA_HOME environment variable is not set|\bnvcc\b.*(?:not found|No such file)|"
-    r"name 'bare_metal_version' is not defined"
-)
-"""What torch's extensions say, and setup.py of those that ask nvcc for its version first."""
 _NO_HEADERS = re.compile(r"Run-time dependency python3? found: NO|Python dependency not found")
 """What Meson says where there is no Python.h."""
 _NO_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '([^']+)'")
@@ -188,7 +183,7 @@ def _reason(said: Sequence[str], job: Job, repairs: Sequence[Repair]) -> tuple[s
     if old and _minor(job.python) >= _NO_DISTUTILS:
         why = f"it wants a setuptools that is older than Python {job.python}"
         return why, "set build.python_version to 3.11, or pin another version"
-    if _NO_NVCC.search(text):
+    if NO_NVCC.search(text):
         return "it is compiled for CUDA, and there is no nvcc", "set cogpack: {cuda_toolkit: build} in cog.yaml"
     if (programs := missing_programs(said)) and not _NO_MODULE.search(text):
         programs = [TRIPLET.sub("", name) for name in programs]

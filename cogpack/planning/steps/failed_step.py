@@ -34,8 +34,16 @@ _NO_FILE = re.compile(
 _NO_SITE = re.compile(
     r"(/\S*/(?:site|dist)-packages)/\S*: No such file|No such file or directory: '(/\S*/(?:site|dist)-packages)"
 )
-_GONE = {"apt-key": "apt-key is gone since Debian 13: write the key to the file itself, as .asc, or by gpg --dearmor"}
-"""Programs that newer releases have no more, and what does the same."""
+NO_NVCC = re.compile(
+    r"CUDA_HOME environment variable is not set|\bnvcc\b.*(?:not found|No such file)|No such file or directory: '\S*\bnvcc'|"
+    r"name 'bare_metal_version' is not defined|No CMAKE_CUDA_COMPILER could be found"
+)
+"""What torch's extensions and CMake say, and setup.py of those that ask nvcc for its version first."""
+_OTHERWISE = {
+    "apt-key": "apt-key is gone since Debian 13: write the key to the file itself, as .asc, or by gpg --dearmor",
+    "uv": "add uv to the requirements",
+}
+"""Programs that no package has, and what helps."""
 _FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 _NO_SUDO = re.compile(r"sudo: .*no new privileges", re.IGNORECASE)
 _NO_FORK = re.compile(r"\bfork\b.*Resource temporarily unavailable|Cannot fork", re.IGNORECASE)
@@ -59,6 +67,9 @@ def failed_step(place: str, command: str, status: int, said: Sequence[str], rung
             next_step="make room there, or have the command remove what it no longer needs",
             place=scratch,
         )
+    if any(map(NO_NVCC.search, said)):
+        advice = "set cogpack: {cuda_toolkit: image} in cog.yaml, which has NVIDIA's compiler at /usr/local/cuda"
+        return InputError(f"{what}, as there is no nvcc{told}", next_step=advice)
     if programs := missing_programs(said):
         return InputError(f"{what}, as there is no {', '.join(programs)}{told}", next_step=packages_of(programs))
     no_file = any(map(_NO_FILE.search, said))
@@ -112,11 +123,11 @@ def packages_of(programs: Sequence[str]) -> str:
     """Say which packages have them."""
     programs = [TRIPLET.sub("", name) for name in programs]
     known = list(dict.fromkeys(PROGRAMS[name] for name in programs if name in PROGRAMS))
-    rest = [name for name in programs if name not in (*PROGRAMS, *_BASHS, *_GONE)]
+    rest = [name for name in programs if name not in (*PROGRAMS, *_BASHS, *_OTHERWISE)]
     words = [f"add {', '.join(known)} to build.system_packages"] if known else []
     if rest:
         words.append(f"name the Debian package that has {', '.join(rest)} under build.system_packages")
-    words += [_GONE[name] for name in programs if name in _GONE]
+    words += [_OTHERWISE[name] for name in programs if name in _OTHERWISE]
     if own := [name for name in programs if name in _BASHS]:
         words.append(f"{', '.join(own)} is bash's own: write bash -c '...', since /bin/sh runs commands")
     return "; ".join(words)
