@@ -36,7 +36,8 @@ _NO_SITE = re.compile(
 )
 NO_NVCC = re.compile(
     r"CUDA_HOME environment variable is not set|\bnvcc\b.*(?:not found|No such file)|"
-    r"No such file or directory: '\S*\bnvcc'|name 'bare_metal_version' is not defined|No CMAKE_CUDA_COMPILER could be found"
+    r"No such file or directory: '\S*\bnvcc'|name 'bare_metal_version' is not defined|"
+    r"No CMAKE_CUDA_COMPILER could be found"
 )
 """What torch's extensions and CMake say, and setup.py of those that ask nvcc for its version first."""
 _OTHERWISE = {
