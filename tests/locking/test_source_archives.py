@@ -116,10 +116,12 @@ class Place:
         (self.links / f"{name}-{version}{end}").write_bytes(data)
         return hashlib.sha256(data).hexdigest()
 
+    def question(self, kept: Decisions | None = None) -> PlatformQuestion:
+        return PlatformQuestion(session=self.session, project=self.project, kept=kept, building=self.building)
+
     def resolve(self, *lines: str, kept: Decisions | None = None) -> Resolved:
-        question = PlatformQuestion(session=self.session, project=self.project, kept=kept, building=self.building)
-        requirements = Mock(lines=lines, constraints=(), unisolated=())
-        with open_sources(question, requirements, self.indexes, TARGET, GROUND) as sources:
+        requirements = Mock(lines=lines, constraints=(), isolates=lambda _: True)
+        with open_sources(self.question(kept), requirements, self.indexes, TARGET, GROUND) as sources:
             assert sources is not None
             found = resolve_wheels(
                 WheelQuestion(
@@ -279,13 +281,11 @@ def test_a_requirement_with_hashes_takes_a_source_that_has_one_of_them(place: Pl
         place.resolve(f"old==1.0 --hash=sha256:{'ab' * 32}")
 
 
-def sources(
-    place: Place, hashes: dict[str, frozenset[str]] | None = None, elsewhere: Mock | None = None
-) -> SourceArchives:
+def sources(place: Place, elsewhere: Mock | None = None, kept: Decisions | None = None) -> SourceArchives:
     there = place.root / "scratch"
     there.mkdir()
     return SourceArchives(
-        place.session, there, elsewhere or Mock(), place.indexes, None, TARGET, hashes or {}, place.building, GROUND
+        place.question(kept), Requirements(), place.indexes, TARGET, GROUND, place=there, elsewhere=elsewhere or Mock()
     )
 
 
@@ -337,8 +337,8 @@ def test_the_source_is_offered_again_of_what_the_lock_has_of_elsewhere_and_nobod
     wheel = LockedWheel(name="old", version=version, filename="old-1.0.whl", sha256="ab" * 32, url="https://h.io/o")
     elsewhere = Mock(kept=(wheel,), missed={})
     elsewhere.find.return_value, elsewhere.is_alone.return_value = None, False
-    found = sources(place, elsewhere=elsewhere)
-    found.keep(place.project, Decisions(base=BASE, wheels=(wheel,), clashes=()))
+    found = sources(place, elsewhere, Decisions(base=BASE, wheels=(wheel,), clashes=()))
+    found.keep()
     (stand_in,) = place.root.glob("scratch/*/*.whl")
     chosen = hashlib.sha256(stand_in.read_bytes()).hexdigest()
     if looked_up:

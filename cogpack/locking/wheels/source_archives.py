@@ -11,23 +11,21 @@ from packaging.version import Version
 from cogpack.disk import DiskError, writing
 from cogpack.errors import InputError
 from cogpack.layers.wheels.outline import Outline
-from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
+from cogpack.lockfile import IndexSource, LockedBuild, LockedWheel
 from cogpack.locking.question import PlatformQuestion
-from cogpack.locking.wheels.building import ANOTHER, Building, Built, Ground, Source
+from cogpack.locking.wheels.building import ANOTHER, Built, Ground, Source
 from cogpack.locking.wheels.built import BuiltWheels, fetch_source, first_fetch, scratch_directory
 from cogpack.locking.wheels.elsewhere import ElsewhereWheels, FoundWheel
 from cogpack.locking.wheels.members import member_marks
 from cogpack.locking.wheels.outlines import local_reader
 from cogpack.locking.wheels.stand_ins import StandIn, StandIns, required_lines
 from cogpack.notes import Note
-from cogpack.project import Project
-from cogpack.requirements.model import ALL, Requirements
+from cogpack.requirements.model import Requirements
 from cogpack.resolve.pip import Offer, Pages, Taste, candidates
 from cogpack.resolve.wheels.choice import named_hashes
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.sources import Neighbours
 from cogpack.resolve.wheels.target import TargetPython
-from cogpack.session import Session
 
 _KINDS = (".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz", ".tar")
 """What can be unpacked, the best first."""
@@ -48,34 +46,34 @@ class _Made(msgspec.Struct, frozen=True):
 class SourceArchives:
     """Is the `Sources` of what indexes have.
 
-    `ground`: None where nothing is to be built, and what only has source counts as if it were; `hashes`: of which a
-    source must have one, by the name of its package; `newest`: as of `Pages`; `unisolated`: as of `Requirements`.
+    `ground`: None where nothing is to be built, and what only has source counts as if it were; `requirements`: where
+    they name hashes for a package, its source has one of them.
     """
 
     def __init__(
         self,
-        session: Session,
+        question: PlatformQuestion,
+        requirements: Requirements,
+        indexes: Indexes,
+        target: TargetPython,
+        ground: Ground | None,
+        *,
         place: Path,
         elsewhere: ElsewhereWheels,
-        indexes: Indexes,
-        newest: str | None,
-        target: TargetPython,
-        hashes: Mapping[str, frozenset[str]],
-        building: Building,
-        ground: Ground | None,
-        unisolated: Collection[str] = (),
     ) -> None:
-        self._session = session
-        self._own = StandIns(place)
-        self._elsewhere = elsewhere
+        assert question.building is not None
+        self._question = question
+        self._session = question.session
+        self._building = question.building
+        self._requirements = requirements
+        self._hashes = named_hashes([*requirements.lines, *requirements.constraints])
         self._indexes = indexes
-        self._pages = Pages(session.http, indexes, newest)
+        self._pages = Pages(question.session.http, indexes, question.project.config.pack.exclude_newer)
         self._target = target
         self._tags = target.tags()
-        self._hashes = hashes
-        self._building = building
         self._ground = ground
-        self._unisolated = unisolated
+        self._own = StandIns(place)
+        self._elsewhere = elsewhere
         self._kept: BuiltWheels | None = None
         self._looked_up: set[str] = set()
         self._made: dict[str, _Made] = {}
@@ -83,9 +81,10 @@ class SourceArchives:
         self._tries: Counter[str] = Counter()
         self.notes: list[Note] = []
 
-    def keep(self, project: Project, kept: Decisions) -> None:
+    def keep(self) -> None:
         """Offer what was built when the lock was made, where it still fits and its source has a hash that is named."""
-        if self._ground is None:
+        project, kept = self._question.project, self._question.kept
+        if kept is None or self._ground is None:
             return
         self._kept = BuiltWheels(self._session, project, kept, self._building, self._ground, lambda: self._pages)
         wheels = {wheel.filename: wheel for wheel in kept.required}
@@ -177,7 +176,7 @@ class SourceArchives:
                     name=one.name,
                     version=str(one.version),
                     neighbours=there,
-                    isolated=one.name not in self._unisolated and ALL not in self._unisolated,
+                    isolated=self._requirements.isolates(one.name),
                 )
                 sources.append((one, pin, source))
             except DiskError:
@@ -333,17 +332,12 @@ def open_sources(
     ground: Ground | None,
 ) -> Iterator[SourceArchives | None]:
     """Have them while uv is asked, with what was built for the lock that is kept; None where nobody builds."""
-    session, project, kept = question.session, question.project, question.kept
     if question.building is None:
         yield None
         return
-    hashes = named_hashes([*requirements.lines, *requirements.constraints])
-    newest, unisolated = project.config.pack.exclude_newer, requirements.unisolated
-    with scratch_directory(session, "sources-") as place:
-        elsewhere = ElsewhereWheels(session, project, target, kept.required if kept else ())
-        sources = SourceArchives(
-            session, place, elsewhere, indexes, newest, target, hashes, question.building, ground, unisolated
-        )
-        if kept:
-            sources.keep(project, kept)
+    required = question.kept.required if question.kept else ()
+    with scratch_directory(question.session, "sources-") as place:
+        elsewhere = ElsewhereWheels(question.session, question.project, target, required)
+        sources = SourceArchives(question, requirements, indexes, target, ground, place=place, elsewhere=elsewhere)
+        sources.keep()
         yield sources
