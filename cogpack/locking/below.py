@@ -111,7 +111,8 @@ class _Bases:
         compiler = BuildCompiler(
             base,
             own=self.interpreter is None,
-            kept=None if self._question.upgrade_system else kept,
+            kept=kept,
+            newer=self._question.upgrade_system,
             snapshot=beside.snapshot,
             compiler=self._unasked.compiler_packages,
             decide=lambda wanted: decide_base(msgspec.structs.replace(beside, compiler=wanted), base),

@@ -20,6 +20,12 @@ def more_is_of(base: Base, below: Base, snapshot: Snapshot | None) -> bool:
     return snapshot is None or snapshot.is_that_of(new)
 
 
+def kept_if_same(found: Base, kept: Base) -> Base:
+    """Give `kept` where `found` has the same packages of later Releases: nothing has moved."""
+    packages = msgspec.structs.replace(found.system_packages, releases=kept.system_packages.releases)
+    return kept if msgspec.structs.replace(found, system_packages=packages) == kept else found
+
+
 def lay_beside(question: BaseQuestion, base: DebianBase) -> DebianBase:
     """Lay over `base` what is asked for and not there. What is there moves only where these need it newer."""
     over = base.system_packages

@@ -7,7 +7,7 @@ import msgspec
 
 from cogpack.lockfile import Decisions, LockedBuild
 from cogpack.lockfile.base_kinds import Base, DebianBase, SystemPackages
-from cogpack.locking.beside import more_is_of
+from cogpack.locking.beside import kept_if_same, more_is_of
 from cogpack.locking.missing_packages import installed_of
 from cogpack.resolve.debs.archives.snapshot import Snapshot
 
@@ -17,8 +17,8 @@ _PACKAGES = ("gcc", "g++", "make")
 class BuildCompiler:
     """Decides the packages, over a `base` that stays as it is. `own`: the base's Python is the image's, and where it is
     Debian's its headers are a package; `compiler`: what the base has of one unasked; `kept`: a lock that may have
-    both, None where they are to be newer; `snapshot`: the time that they are of; `decide`: gives `base` with packages
-    beside it."""
+    both; `newer`: what it has stays only if archives have no newer; `snapshot`: the time that they are of; `decide`:
+    gives `base` with packages beside it."""
 
     def __init__(
         self,
@@ -27,6 +27,7 @@ class BuildCompiler:
         own: bool,
         compiler: Sequence[str],
         kept: Decisions | None,
+        newer: bool,
         snapshot: Snapshot | None,
         decide: Callable[[Sequence[str]], Base],
     ) -> None:
@@ -34,6 +35,7 @@ class BuildCompiler:
         self._own = own
         self._compiler = compiler
         self._kept = kept
+        self._newer = newer
         self._snapshot = snapshot
         self._decide = decide
         self._found: Base | None = None
@@ -55,11 +57,15 @@ class BuildCompiler:
 
     def _decided(self) -> Base:
         kept, base = self._kept, self._base
+        before = None
         if kept and kept.build_compiler and kept.base == base:
             before = msgspec.structs.replace(base, system_packages=kept.build_compiler)
-            if more_is_of(before, base, self._snapshot):
-                return before
-        return self._decide(tuple(dict.fromkeys((*self._compiler, *self._wanted()))))
+            if not more_is_of(before, base, self._snapshot):
+                before = None
+        if before and not self._newer:
+            return before
+        found = self._decide(tuple(dict.fromkeys((*self._compiler, *self._wanted()))))
+        return kept_if_same(found, before) if before else found
 
     def _wanted(self) -> Sequence[str]:
         python = self._base.own_python if self._own else None

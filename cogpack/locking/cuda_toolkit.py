@@ -11,7 +11,7 @@ from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.locking.archives import read_archives
 from cogpack.locking.asked_base import is_left, named_packages
 from cogpack.locking.base_question import BaseQuestion
-from cogpack.locking.beside import more_is_of
+from cogpack.locking.beside import kept_if_same, more_is_of
 from cogpack.locking.decide_base import decide_base
 from cogpack.project import Project
 from cogpack.resolve.debs.archives.archive import locked_archive
@@ -86,10 +86,11 @@ def decide_toolkit(question: BaseQuestion, project: Project, base: Base, cuda: s
     )
     if in_image:
         with_it = decide_base(question, before)
-    elif not newer and kept and kept.base == base and _has(before, base, question):
-        with_it = before
     else:
-        with_it = decide_base(question, base)
+        stays = kept is not None and kept.base == base and _has(before, base, question)
+        with_it = before if stays and not newer else decide_base(question, base)
+        if stays:
+            with_it = kept_if_same(with_it, before)
     over = with_it.system_packages
     there = {deb.name for deb in over.packages} | {one.name for one in over.present}
     locked = LockedToolkit(

@@ -141,6 +141,28 @@ def test_the_compiler_for_builds_comes_beside_what_the_lock_pins_and_is_the_same
     assert "cuda-minimal-build-12-4" not in versions(moved.toolkit.packages)
 
 
+def test_an_upgrade_of_the_system_builds_anew_only_what_another_compiler_makes(
+    world: World, archive: Archive, nvidia: Signer, grounds: list[Ground]
+) -> None:
+    project = make(world, archive, nvidia, "build", "torch==2.6.0\n./src\n")
+    environment = {"COGPACK_DEBIAN_MIRROR": archive.url}
+    ok(project.cogpack("lock", **environment))
+    first, built = decided(project), len(grounds)
+    archive.add("unlike", files={"usr/share/unlike": "1"})
+    archive.finish()
+    ok(project.cogpack("lock", "--upgrade-system", **environment))
+    assert (decided(project), len(grounds)) == (first, built), "the Releases alone are others"
+    archive.fill()
+    for name in ("g++-12", "g++-13", "g++-14", "ninja-build", "libpython3.13-dev"):
+        archive.add(name, version="2", files={f"usr/share/{name}": "2"})
+    archive.finish()
+    ok(project.cogpack("lock", "--upgrade-system", **environment))
+    found = decided(project)
+    assert found.toolkit
+    assert (versions(found.toolkit.packages)["g++-13"], len(grounds) > built) == ("2", True)
+    assert grounds[-1].base == found.build_base
+
+
 def test_the_compiler_of_cuda_13_comes_in_wheels_and_of_no_archive_of_nvidias(
     world: World, archive: Archive, grounds: list[Ground]
 ) -> None:

@@ -35,10 +35,15 @@ class Asked:
 
 
 def decided(
-    base: Base = BASE, *, own: bool = True, kept: Decisions | None = None, snapshot: Snapshot | None = None
+    base: Base = BASE,
+    *,
+    own: bool = True,
+    kept: Decisions | None = None,
+    newer: bool = False,
+    snapshot: Snapshot | None = None,
 ) -> tuple[BuildCompiler, Asked]:
     asked = Asked()
-    found = BuildCompiler(base, own=own, compiler=("g++",), kept=kept, snapshot=snapshot, decide=asked)
+    found = BuildCompiler(base, own=own, compiler=("g++",), kept=kept, newer=newer, snapshot=snapshot, decide=asked)
     return found, asked
 
 
@@ -74,7 +79,7 @@ def test_over_an_image_of_a_registry_it_is_what_that_lacks(
         return WITH
 
     compiler = ("g++",) if wanted else ()
-    found = BuildCompiler(base, own=True, compiler=compiler, kept=None, snapshot=None, decide=decide)
+    found = BuildCompiler(base, own=True, compiler=compiler, kept=None, newer=False, snapshot=None, decide=decide)
     assert found.helps == bool(wanted)
     if wanted:
         assert found.base() == WITH
@@ -92,6 +97,17 @@ def test_the_one_of_the_lock_stays_as_long_as_the_base_does() -> None:
     moved, asked = decided(kept=msgspec.structs.replace(kept, base=requested("libc6", "zlib1g")))
     moved.base()
     assert len(asked.wanted) == 1
+
+
+def test_it_is_taken_on_and_stays_as_the_lock_has_it_where_archives_have_no_newer() -> None:
+    release = DebianRelease(archive="debian", suite="trixie", date="old", sha256="0" * 64, signed_by="0" * 40)
+    packages = msgspec.structs.replace(WITH.system_packages, releases=(release,))
+    kept = Decisions(base=BASE, wheels=(WHEEL,), builds=(COMPILED,), build_compiler=packages, clashes=())
+    found, asked = decided(kept=kept, newer=True)
+    assert (found.base().system_packages, len(asked.wanted)) == (packages, 1)
+    older = msgspec.structs.replace(kept, build_compiler=msgspec.structs.replace(packages, packages=()))
+    found, asked = decided(kept=older, newer=True)
+    assert (found.base(), len(asked.wanted)) == (WITH, 1)
 
 
 @pytest.mark.parametrize(("day", "stays"), [(1, True), (2, False)])

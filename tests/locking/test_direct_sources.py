@@ -14,9 +14,18 @@ import pytest
 from support.building import FakeBuilder
 from support.git_server import GitServer, git_server, plain_environment
 
+from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
-from cogpack.lockfile import BuildSource, Decisions, GitSource, LockedInterpreter, LockedWheel, ProjectSource
-from cogpack.lockfile.base_kinds import DebianBase, LockedDeb, SystemPackages
+from cogpack.lockfile import (
+    BuildSource,
+    Decisions,
+    GitSource,
+    LockedBuild,
+    LockedInterpreter,
+    LockedWheel,
+    ProjectSource,
+)
+from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb, SystemPackages
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.direct import DirectWheel, DirectWheels
 from cogpack.locking.wheels.building import Building, Ground
@@ -297,6 +306,38 @@ def test_what_was_built_fits_the_target_and_machine_code_the_base_and_interprete
     assert GROUND.still_fits(wheel, kept) == same
     assert GROUND.still_fits(wheel, msgspec.structs.replace(kept, base=_with_more(BASE))) == other
     assert GROUND.still_fits(wheel, msgspec.structs.replace(kept, interpreter=interpreter)) == other
+
+
+def test_what_was_compiled_beside_the_base_fits_the_compiler_that_the_lock_names() -> None:
+    def compiler(version: str, date: str) -> SystemPackages:
+        deb = msgspec.structs.replace(DEB, name="gcc", version=version)
+        release = DebianRelease(archive="debian", suite="trixie", date=date, sha256="0" * 64, signed_by="0" * 40)
+        return SystemPackages(packages=(deb,), releases=(release,))
+
+    name = "pkg-1.0-cp313-cp313-linux_x86_64.whl"
+    wheel = LockedWheel(name="pkg", version="1.0", filename=name, sha256="0" * 64)
+    pure = msgspec.structs.replace(wheel, filename="pkg-1.0-py3-none-any.whl")
+    source = ProjectSource(path="pkg", digest=Digest("sha256:" + "0" * 64))
+    builds = tuple(LockedBuild(wheel=one.filename, source=source, compiled=True) for one in (wheel, pure))
+    other = msgspec.structs.replace(wheel, name="other", filename=name.replace("pkg", "other"))
+    kept = Decisions(
+        base=BASE,
+        wheels=(wheel, other),
+        replaced=(pure,),
+        clashes=(),
+        builds=(*builds, LockedBuild(wheel=other.filename, source=source)),
+        build_compiler=compiler("1", "monday"),
+    )
+
+    def fit(compiler: SystemPackages | None) -> list[bool]:
+        base = msgspec.structs.replace(BASE, system_packages=compiler) if compiler else None
+        ground = msgspec.structs.replace(GROUND, compiling=(lambda: base) if base else None)
+        return [ground.still_fits(one, kept) for one in (wheel, other, pure)]
+
+    assert fit(compiler("1", "monday")) == [True, True, True]
+    assert fit(compiler("1", "tuesday")) == [True, True, True], "of later Releases the same packages"
+    assert fit(compiler("2", "monday")) == [False, True, True]
+    assert fit(None) == [False, True, True]
 
 
 def _with_more(base: DebianBase) -> DebianBase:

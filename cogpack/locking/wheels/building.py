@@ -9,7 +9,7 @@ from packaging.utils import parse_wheel_filename
 
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, LockedBuild, LockedInterpreter, LockedToolkit, LockedWheel
-from cogpack.lockfile.base_kinds import Base
+from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.notes import Note
 from cogpack.oci import Platform
 from cogpack.resolve.wheels.target import TargetPython
@@ -77,13 +77,20 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
 
     def still_fits(self, wheel: LockedWheel, kept: Decisions) -> bool:
         """Tell whether a wheel that was built for `kept` is one for here. Machine code was made with the compiler,
-        headers and libraries of the base below it: over another, it is built anew."""
+        headers and libraries of the base below it: over other packages, it is built anew. So is what was made with a
+        compiler beside that base, as the lock names one for all."""
         tags = parse_wheel_filename(wheel.filename)[3]
         if tags.isdisjoint(self.target.tags()):
             return False
         pure = all((tag.abi, tag.platform) == ("none", "any") for tag in tags)
-        own = (self.base, self.interpreter, self.toolkit)
-        return pure or (kept.build_base, kept.interpreter, kept.toolkit) == own
+        if pure:
+            return True
+        if _below(kept.build_base, kept.interpreter, kept.toolkit) != _below(self.base, self.interpreter, self.toolkit):
+            return False
+        build = next((build for build in kept.builds if build.wheel == wheel.filename), None)
+        if build is None or not build.compiled:
+            return True
+        return _undated(self.of_build(build).base) == _undated(compiling_base(kept))
 
 
 def compiling_base(decisions: Decisions) -> Base:
@@ -92,6 +99,19 @@ def compiling_base(decisions: Decisions) -> Base:
     if packages is None:
         return decisions.build_base
     return msgspec.structs.replace(decisions.base, system_packages=packages)
+
+
+def _below(
+    base: Base, interpreter: LockedInterpreter | None, toolkit: LockedToolkit | None
+) -> tuple[Base, LockedInterpreter | None, LockedToolkit | None]:
+    """Give what is there. A toolkit's packages are those of `base`."""
+    return _undated(base), interpreter, msgspec.structs.replace(toolkit, packages=None) if toolkit else None
+
+
+def _undated(base: Base) -> Base:
+    """Give it without the Releases that told of its packages: later ones often tell of the same."""
+    base = msgspec.structs.replace(base, system_packages=msgspec.structs.replace(base.system_packages, releases=()))
+    return msgspec.structs.replace(base, releases=()) if isinstance(base, DebianBase) else base
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
