@@ -21,7 +21,7 @@ from cogpack.locking import current
 from cogpack.locking.missing_imports import local_modules, look_at_imports
 from cogpack.notes import Note
 from cogpack.opening import parse_reference
-from cogpack.planning.describing import describe_project, find_described
+from cogpack.planning.describing import check_concurrency, describe_project, find_described
 from cogpack.project import Project, each_platform
 from cogpack.reference import Reference
 from cogpack.resolve.interpreter import MIRROR
@@ -135,10 +135,11 @@ def _check_model(project: Project) -> Iterator[Check]:
         return
     try:
         described = describe_project(project, sdk_version="unlocked", python=config.python_minor)
+        more = check_concurrency(project, described, sdk_version=config.sdk_version)
     except InputError as error:
         yield _failed("model", error)
         return
-    for note in described.notes:
+    for note in (*described.notes, *more):
         yield _advice("model", note)
     yield Check(name="model", verdict="ok", said="its schema can be made of its source")
 

@@ -4,16 +4,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+from packaging.version import Version
 
 from cogpack.errors import InputError
 from cogpack.lockfile import Lock
 from cogpack.notes import Code, Note
 from cogpack.project import Project, find_project, for_platforms
-from cogpack.runtime.schema import Described, describe
+from cogpack.runtime.schema import Described, describe, describe_given
 from cogpack.runtime.schema.given import VARIABLE, read_given
 from cogpack.session import Session
 
 _WHEELS = ("COG_SDK_WHEEL", "COGLET_WHEEL")
+_TAKE_ANY = tuple((0, minor) for minor in range(17, 22))
+"""Versions of cog whose coglet gives places to functions that are not async: 0.16 does not (cog/server/worker.py), nor
+does 0.22 and later (coglet-python/src/worker_bridge.rs)."""
 
 
 def find_described(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
@@ -50,16 +54,19 @@ def _given_schema(session: Session) -> bytes | None:
 
 
 def describe_project(project: Project, *, sdk_version: str, python: str) -> Described:
-    """The OpenAPI document of the model, from its source, which is not read where the document was given.
-
-    An `InputError` of a model that can't come up: coglet gives more than one place to async functions alone.
-    """
-    if project.schema is not None:
-        return Described(document=project.schema, concurrency=None, notes=())
+    """The OpenAPI document of the model, from its source, of which no fault counts where the document was given."""
     major, _, minor = python.partition(".")
     config = project.config
+    if project.schema is not None:
+        return describe_given(
+            project.source,
+            project.schema,
+            predict=config.predict,
+            train=config.train,
+            python=(int(major), int(minor)),
+        )
     predict = "run" if "run" in config.places else "predict"  # its new name
-    described = describe(
+    return describe(
         project.source,
         predict=config.predict,
         train=config.train,
@@ -68,22 +75,35 @@ def describe_project(project: Project, *, sdk_version: str, python: str) -> Desc
         none_default=config.pack.none_default,
         named={str(config.train): config.where("train"), str(config.predict): config.where(predict)},
     )
+
+
+def check_concurrency(project: Project, described: Described, *, sdk_version: str | None) -> tuple[Note, ...]:
+    """Refuse a model that can't come up: coglet gives more than one place to async functions alone. Notes of what it
+    may take, though `cog build` would not. `sdk_version`: None for what is taken where nobody says it."""
+    config = project.config
     slots = config.concurrency or 1
-    if slots > 1 and described.synchronous:
-        raise InputError(
-            f"{config.where('concurrency.max')}: {slots} predictions at once need an async function, and that of "
-            f"{described.synchronous} is none",
-            next_step="write async def, or remove concurrency.max",
-        )
-    return described
+    if slots == 1 or not described.synchronous:
+        return ()
+    text = (
+        f"{config.where('concurrency.max')}: {slots} predictions at once need an async function, and that of "
+        f"{described.synchronous} is none"
+    )
+    if described.wrapped:
+        return (Note(Code.COG_REFUSES, f"{text}: the server starts only if what wraps it makes one"),)
+    if sdk_version not in (None, "prerelease") and Version(sdk_version).release[:2] in _TAKE_ANY:
+        return (Note(Code.COG_REFUSES, f"{text}: cog {sdk_version} starts, and later ones do not"),)
+    raise InputError(text, next_step="write async def, or remove concurrency.max")
 
 
 def describe_locked(project: Project, lock: Lock) -> Described:
     """Make it with the versions that the lock has."""
     decisions = lock.platforms[project.config.pack.platform]
-    return describe_project(project, sdk_version=decisions.sdk_version, python=decisions.python.minor)
+    described = describe_project(project, sdk_version=decisions.sdk_version, python=decisions.python.minor)
+    notes = check_concurrency(project, described, sdk_version=decisions.sdk_version)
+    return msgspec.structs.replace(described, notes=(*described.notes, *notes))
 
 
 def check_predictor(project: Project) -> None:
     """Before resolving: a mistake in the predictor should not cost a resolve to learn of."""
-    describe_project(project, sdk_version="", python=project.config.python_minor)
+    described = describe_project(project, sdk_version="", python=project.config.python_minor)
+    check_concurrency(project, described, sdk_version=project.config.sdk_version)

@@ -202,6 +202,10 @@ def test_more_than_one_prediction_at_once_needs_an_async_function(project: Proje
     ok(project.cogpack("lock"))
     project.write("predict.py", "\ndef predict(text: str) -> str: ...\n")
     assert told in project.cogpack("push", project.target()).err
+    project.write("../schema.json", ok(project.cogpack("schema")).out)
+    assert told in project.cogpack("push", project.target(), "--openapi-schema", "../schema.json").err
+    project.write("predict.py", "\ndef other(text: str) -> str: ...\n")
+    ok(project.cogpack("lock", COG_OPENAPI_SCHEMA="../schema.json"))
 
 
 def test_a_pin_that_exclude_newer_hides_is_told_as_that(project: Project) -> None:

@@ -4,7 +4,6 @@ What comes out is what Cog's own generator makes of the same source (JSON-equal,
 rule), and where Cog stays silent about something that fails at run time, an `InputError` names file, line and cure.
 """
 
-import ast
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -21,18 +20,20 @@ from cogpack.runtime.schema.outputs import ITERATORS, describe_output, output_ty
 from cogpack.runtime.schema.source import MappedSourceFiles, Place, SourceFiles, shadowed, too_deep
 from cogpack.runtime.schema.targets import TargetFunction, concurrency, find_target, is_streaming
 
-__all__ = ["Described", "SourceFiles", "describe"]
+__all__ = ["Described", "SourceFiles", "describe", "describe_given"]
 
 
 class Described(msgspec.Struct, frozen=True):
     """Is what a model's source says. `document`: compact JSON. `concurrency`: N of `@concurrent(max=N)`, 1 of a bare
     one, None without it. `notes`: what works but deserves a look, each `file.py:12: ...`. `synchronous`: where the
-    function that is called stands, `file.py:12`; None of an async one, or where no source was read."""
+    function that is called stands, `file.py:12`; None of an async one, or where it could not be read; `wrapped`: what
+    is called is made of that function, and may be async."""
 
     document: bytes
     concurrency: int | None
     notes: tuple[Note, ...]
     synchronous: str | None = None
+    wrapped: bool = False
 
 
 def describe(
@@ -88,8 +89,36 @@ def describe(
         document=document,
         concurrency=slots,
         notes=tuple(dict.fromkeys(notes)),
-        synchronous=None if called is None or isinstance(called.node, ast.AsyncFunctionDef) else called.at,
+        synchronous=_synchronous(called),
+        wrapped=called is not None and called.wrapped,
     )
+
+
+def describe_given(
+    source: SourceFiles, document: bytes, *, predict: str | None, train: str | None, python: tuple[int, int]
+) -> Described:
+    """Say the same of a `document` that is given, by which people help themselves where their source can't be read:
+    how many predictions there may be at once is told as far as it can."""
+    sources = Sources(source, python=python)
+    slots: int | None = None
+    target: TargetFunction | None = None
+    if reference := predict or train:
+        try:
+            target = find_target(sources, reference, train=predict is None, where=reference)
+            slots = concurrency(sources, target, python=python) if predict else None
+        except (InputError, RecursionError):
+            pass
+    return Described(
+        document=document,
+        concurrency=slots,
+        notes=(),
+        synchronous=_synchronous(target),
+        wrapped=target is not None and target.wrapped,
+    )
+
+
+def _synchronous(called: TargetFunction | None) -> str | None:
+    return None if called is None or called.is_async else called.at
 
 
 def _handler(

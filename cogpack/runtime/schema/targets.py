@@ -20,7 +20,7 @@ _FRAMEWORK = frozenset({"cog.BaseRunner", "cog.BasePredictor", "builtins.object"
 
 class TargetFunction(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """Is the function to describe, with the scope of its annotations and defaults, and whether its first argument is
-    `self`."""
+    `self`. `wrapped`: what is called is made of it when the class is."""
 
     node: Function
     scope: Scope
@@ -28,6 +28,11 @@ class TargetFunction(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     place: Place
     module: Module
     notes: tuple[Note, ...] = ()
+    wrapped: bool = False
+
+    @property
+    def is_async(self) -> bool:
+        return isinstance(self.node, ast.AsyncFunctionDef)
 
     @property
     def at(self) -> str:
@@ -89,23 +94,26 @@ def _method(sources: Sources, found: Local, module: Module, *, train: bool) -> T
             "train a function"
         )
         notes = (place.note(Code.TRAIN_ALONE, text),)
-    scope, node = wanted
+    scope, node, wrapped = wanted
     own = Place.of(scope.module.path, node, f"method {node.name}")
     for decorator in node.decorator_list:
         symbol = sources.resolve(scope, decorator)
         if isinstance(symbol, Foreign) and symbol.name in ("builtins.staticmethod", "builtins.classmethod"):
             raise own.error("is no ordinary method, and coglet can't load others", next_step="remove the decorator")
-    return TargetFunction(node=node, scope=scope, is_method=True, place=own, module=module, notes=notes)
+    return TargetFunction(
+        node=node, scope=scope, is_method=True, place=own, module=module, notes=notes, wrapped=wrapped
+    )
 
 
-def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[Scope, Function] | None:
-    """Find a method of a class or of its bases in the project, left to right; those behind Cog's own are not asked."""
+def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[Scope, Function, bool] | None:
+    """Find a method of a class or of its bases in the project, left to right, and tell whether it is wrapped there;
+    those behind Cog's own are not asked."""
     assert isinstance(found.node, ast.ClassDef)  # by the callers
     sources.spend(len(found.node.body))
     names = class_names(found.node)
     match names.get(name):
         case Defined(ast.FunctionDef() | ast.AsyncFunctionDef() as node):
-            return found.scope.within(names), node
+            return found.scope.within(names), node, False
         case Assigned() | Unclear():
             wrapped = _behind(sources, found.node, name)
             if wrapped is not None:
@@ -113,7 +121,7 @@ def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[S
                 how = f"makes it of {wrapped.name}" if wrapped.name != name else "wraps it, or chooses one when it runs"
                 text = f"the class {how}: the schema is of {wrapped.name} as written"
                 sources.notes.append(place.note(Code.WRAPPED_METHOD, text))
-                return found.scope.within(names), wrapped
+                return found.scope.within(names), wrapped, True
     for base in found.node.bases if depth < _MAX_BASES else ():
         symbol = sources.resolve(found.scope, base.value if isinstance(base, ast.Subscript) else base)
         if isinstance(symbol, Foreign) and symbol.name in _FRAMEWORK:
@@ -168,7 +176,7 @@ def concurrency(sources: Sources, target: TargetFunction, *, python: tuple[int, 
             continue
         place = target.place.at(decorator)
         slots = _slots(sources, target, decorator, place)
-        if slots > 1 and not isinstance(target.node, ast.AsyncFunctionDef):
+        if slots > 1 and not (target.is_async or target.wrapped):
             raise place.error(
                 f"@concurrent(max={slots}) needs an async function", next_step="write async def, or remove max"
             )
