@@ -220,14 +220,14 @@ class Authorizer:
     def _renew_by_memory(self, grant: _Grant, more: tuple[str, ...]) -> None:
         """Try to get a header by the challenge of an earlier run. Where that fails, whatever the reason, the registry
         is asked as if there had been none."""
-        try:
-            answer = self._ask(self._account.login(), self._for(more), tries="once")
-        except CogpackError:
-            answer = Refusal("unheard")
-        if isinstance(answer, Token):
-            grant.take(answer, self._http.clock(), ends=FOREVER)
-        else:
-            self._tokens.forget(self._base)
+        started = self._http.clock()
+        with suppress(CogpackError):
+            login = self._account.login()
+            answer = self._ask(login, self._for(more), tries="once")
+            if isinstance(answer, Token):
+                grant.take(answer, started, ends=login.ends if login else FOREVER)
+                return
+        self._tokens.forget(self._base)
 
     def _renew(self, grant: _Grant, more: tuple[str, ...], *, refused: str | None) -> None:
         """Get a new header; raises `DeniedError` when there is nothing better than `refused`."""

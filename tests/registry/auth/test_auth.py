@@ -16,8 +16,11 @@ from support.token_server import PASSWORD, REFRESH_TOKEN, USER, TokenServer, tok
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.http import Http, Trust
 from cogpack.registry.auth.authorizer import Authorizer, Tokens
+from cogpack.registry.auth.challenge import parse_challenges
+from cogpack.registry.auth.remembered import RememberedChallenges
 from cogpack.registry.credentials import Account, Credentials, Kind, Login, Secret
 from cogpack.registry.credentials.findings import Finding
+from cogpack.seal import Seal
 
 pytestmark = pytest.mark.slow
 
@@ -256,6 +259,17 @@ def test_basic_credentials_are_looked_up_again_when_refused_or_ended(http: Http,
     assert one.header() == longer.basic()
     one.challenged("Basic", longer.basic())
     assert one.header() == ME.basic()
+
+
+def test_a_login_that_ends_ends_what_came_of_a_remembered_challenge(http: Http, clock: Clock, tmp_path: Path) -> None:
+    remembered = RememberedChallenges(tmp_path, Seal(b"k" * 32), used=lambda _: None)
+    remembered.keep(f"{http.base(HOST)}/v2/", parse_challenges("Basic"))
+    short = Login(USER, Secret("one"), source="AWS", ends=clock.now + 100)
+    longer = Login(USER, Secret("two"), source="AWS")
+    one = authorizer(http, account(short, longer), tokens=Tokens(remembered))
+    assert one.header() == short.basic()
+    clock.now += 101
+    assert one.header() == longer.basic()
 
 
 def test_a_401_without_a_challenge_asks_the_registry_for_one(http: Http, server: TokenServer) -> None:
