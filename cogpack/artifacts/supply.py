@@ -46,6 +46,10 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
         """Tell whether nothing would be fetched. Its bytes are verified once they are used."""
         return self.supply.has(self)
 
+    def come(self) -> None:
+        """Return when it is here."""
+        self.supply.wait([self])
+
     def file(self) -> LocalFile:
         """Fetch it if it is not here. What is answered has the bytes that were locked, as long as it opens."""
         return self.supply.file(self)

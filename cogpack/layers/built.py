@@ -47,7 +47,7 @@ class BuiltLayer:
     the key, since they are written again. `remote`: reading the source is a download; `ratio`: of weights, thousandths
     that zstd leaves in a probe; not `remembered`: it is made before its target is asked for it. `spool`: a directory
     where its bytes are kept, once they are made, for whoever wants them next. `unread`: whether so much of it was
-    never read that making it is the best way to find its key.
+    never read that making it is the best way to find its key. `begin`: does what can be done while its files come.
     """
 
     info = None
@@ -64,12 +64,14 @@ class BuiltLayer:
         remembered: bool = True,
         spool: Path | None = None,
         unread: Callable[[], bool] = lambda: False,
+        begin: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = source.name
         self.source = source
         self.inherited = inherited
         self.remote = remote
         self.ratio = ratio
+        self.begin = begin
         self.remembered = remembered
         self.read_first = (codec.media_type == OCI_LAYER or ratio is not None or not remembered) and not remote
         self.costly = codec.media_type != OCI_LAYER or remote

@@ -199,8 +199,10 @@ class _Moving:
         turns = Turns(jobs, self._cancellation)
 
         def move(at: int) -> Moved:
-            if self._is_made(layers[at]):
-                self._supply.wait(self._plan.inputs_of(layers[at]))
+            if self._is_made(layer := layers[at]):
+                if isinstance(layer, BuiltLayer):
+                    layer.begin()
+                self._supply.wait(self._plan.inputs_of(layer))
             with turns.take(order.index(at)) as turn:
                 return self._move(layers[at], tasks[at], turn)
 

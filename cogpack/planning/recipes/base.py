@@ -140,9 +140,11 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec, rules: ImageRule
     unpacking = Unpacking(supply.spool, supply.progress, supply.cancellation, kept)
     debs = [deb_file(deb, package.file) for deb, package in own.items()]
     source = DebianSource(debs, suite=base.suite, arch=base.arch, unpacking=unpacking, slim=base.slim)
-    layer = BuiltLayer(source, codec)
+    came = {deb.sha256: package for deb, package in own.items()}
+    layer = BuiltLayer(source, codec, begin=lambda: unpacking.begin(debs, lambda deb: came[deb.sha256].come()))
     layers: list[BuiltLayer] = []
-    inputs = {key_of(layer): tuple(own.values())}
+    # The largest first, as they are unpacked: each while others come.
+    inputs = {key_of(layer): tuple(sorted(own.values(), key=lambda package: -package.size))}
     below: list[LockedDeb] = []
     for kind, found, told in _groups(over, ours):
         large = _large(found, rules)

@@ -1,5 +1,6 @@
 import hashlib
 import tarfile
+import threading
 from pathlib import Path
 
 import msgspec
@@ -7,7 +8,7 @@ import pytest
 from support.debs import deb, deb_file, member, narrow_object, shared_object
 from support.verbs import Verbs
 
-from cogpack.errors import InputError, MismatchError
+from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.layers.content import LocalFile
 from cogpack.layers.debs.deb import unpacking
 from cogpack.layers.debs.deb.package import DebFile
@@ -376,3 +377,31 @@ def test_a_name_that_is_no_utf_8_is_told_with_its_package_and_does_not_matter_wh
         assert stream.read() == b"/.\n/usr/share/doc/fine/\xe9\n", "as dpkg has it"
     with pytest.raises(InputError, match=r"^package bad: 'etc/.*udce9' has a name that is not UTF-8"):
         tree(tmp_path, deb_file(packages, "bad", deb("bad", member(f"./etc/{name}", "x"))))
+
+
+def test_packages_are_unpacked_while_others_still_come(tmp_path: Path, packages: Path) -> None:
+    """A base comes for seconds, and xz takes seconds of it."""
+    began = threading.Event()
+    one, two = (deb_file(packages, name, deb(name, member(f"./{name}", b"x"))) for name in ("one", "two"))
+
+    def locate() -> LocalFile:
+        began.set()
+        return one.locate()
+
+    first, begun = msgspec.structs.replace(one, locate=locate), Unpacking(tmp_path / "spool", SILENT, Cancellation())
+
+    def come(package: DebFile) -> None:
+        assert package.name == "one" or began.wait(30)
+
+    begun.begin([first, two], come)
+    assert [package.name for package in begun.read([first, two])] == ["one", "two"]
+
+
+def test_what_never_came_is_told_to_who_reads_it(tmp_path: Path, packages: Path) -> None:
+    def come(_: DebFile) -> None:
+        raise UnavailableError("nobody has it", next_step="none")
+
+    one, begun = deb_file(packages, "one", deb("one")), Unpacking(tmp_path / "spool", SILENT, Cancellation())
+    begun.begin([one], come)
+    with pytest.raises(UnavailableError, match="nobody has it"):
+        begun.read([one])

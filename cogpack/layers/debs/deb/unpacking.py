@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,29 +42,46 @@ class Unpacking:
 
     def read(self, debs: "Sequence[DebFile]") -> "list[UnpackedPackage]":
         """Give `debs` unpacked, in their order. Thread-safe; what another thread unpacks is waited for."""
+        new = self._new(debs)
+        if new:
+            self._unpack(new, lambda _: None)
+        return [self._found[deb.sha256].result() for deb in debs]
+
+    def begin(self, debs: "Sequence[DebFile]", come: "Callable[[DebFile], None]") -> None:
+        """Unpack `debs` in threads of their own, each once it has `come`: who reads them waits for what is left then.
+        What fails is told to who reads them."""
+        new = self._new(debs)
+
+        def unpack() -> None:
+            with suppress(BaseException):
+                self._unpack(new, come)
+
+        if new:
+            threading.Thread(target=unpack, name="unpack", daemon=True).start()
+
+    def _new(self, debs: "Sequence[DebFile]") -> "dict[DebFile, Future[UnpackedPackage]]":
+        """Note down those that nobody unpacks yet."""
         from cogpack.layers.debs.deb.package import UnpackedPackage
 
         with self._lock:
             new = {deb: Future[UnpackedPackage]() for deb in debs if deb.sha256 not in self._found}
             self._found |= {deb.sha256: future for deb, future in new.items()}
-        if new:
-            self._unpack(new)
-        return [self._found[deb.sha256].result() for deb in debs]
+        return new
 
-    def _unpack(self, new: "dict[DebFile, Future[UnpackedPackage]]") -> None:
+    def _unpack(self, new: "dict[DebFile, Future[UnpackedPackage]]", come: "Callable[[DebFile], None]") -> None:
         # The largest first: one begun last would have a core to itself while the others have nothing to do.
         from cogpack.layers.debs.deb.package import read_package
 
         debs = sorted(new, key=lambda deb: -deb.size)
         check = self._cancellation.check
         try:
-            debs[0].locate()  # who supplies packages fetches all of them now: nothing is unpacked meanwhile
             spool, kept = Spool(self._directory, check), self._kept()
             size = sum(deb.size for deb in debs)
             task = self._progress.task(count_text(len(debs), "Debian package"), size, "unpack")
 
             def unpack(deb: "DebFile") -> None:
                 check()
+                come(deb)
                 package = read_package(deb, spool, kept)
                 task.advance(deb.size)
                 new[deb].set_result(package)
