@@ -77,7 +77,12 @@ class Repository:
                     return found
             except CogpackError as error:
                 mirror.failed(Digest(ref), error)
-        return self._manifest(self._requests, ref, accept)
+        try:
+            return self._manifest(self._requests, ref, accept)
+        except UnavailableError as error:
+            if self._mirrors and not ref.startswith("sha256:"):
+                error.next_step += "; or name the image by its digest: no mirror is asked what a tag means"
+            raise
 
     def _manifest(self, requests: Requests, ref: str, accept: str) -> FoundManifest | None:
         answer = requests.request(

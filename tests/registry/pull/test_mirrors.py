@@ -22,7 +22,7 @@ from support.faults import Fault, answer
 from cogpack.commands.pull import pull
 from cogpack.commands.pull_weights import pull_weights
 from cogpack.digest import sha256
-from cogpack.errors import InputError
+from cogpack.errors import InputError, UnavailableError
 from cogpack.images.image import PLATFORM
 from cogpack.images.interface import trying
 from cogpack.notes import Note
@@ -157,6 +157,14 @@ def test_a_tag_is_looked_up_at_the_registry_itself(pulls: Pulls, origin: FakeReg
     pulls(f"{pulls.name}:v1")
     assert set(origin.kinds()) - {"GET ping"} == {"GET manifest"}
     assert set(mirror.kinds()) == {"GET blob"}
+
+
+def test_where_the_registry_is_away_a_tag_is_told_to_be_none_of_a_mirrors(pulls: Pulls) -> None:
+    pulls.mirrors = f"127.0.0.1:9={pulls.name.partition('/')[0]}"
+    for reference, told in (("127.0.0.1:9/a/b:v1", True), (f"127.0.0.1:9/a/c@{sha256(b'')}", False)):
+        with pytest.raises(UnavailableError) as caught:
+            pulls(reference)
+        assert ("no mirror is asked what a tag means" in caught.value.next_step) is told
 
 
 def test_a_mirror_may_keep_them_under_a_path(pulls: Pulls, origin: FakeRegistry, mirror: FakeRegistry) -> None:
