@@ -146,6 +146,11 @@ class Code(enum.StrEnum):
     REQUIREMENT_BROKEN = "requirement-broken", "A command of `build.run` left a package without what it requires."
     RESULTS_UNWRITTEN = "results-unwritten", "What the layers came out as can't be written into the lock."
     SCRIPTS_UNREAD = "scripts-unread", "Packages' maintainer scripts can't be looked at before the layer is made."
+    SEAL_IGNORED = (
+        "seal-ignored",
+        "The key by which this user's own files in the cache are known is open to others: what earlier runs kept is made "
+        "anew.",
+    )
     SETUPTOOLS_MISSING = (
         "setuptools-missing",
         "No setuptools can be had, with which Python comes before 3.12: the image has none.",

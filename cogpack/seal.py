@@ -7,7 +7,7 @@ is not in the cache.
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from blake3 import blake3
 from cogpack.disk import whole_file
 from cogpack.errors import InputError
 from cogpack.home import home
+from cogpack.notes import Code, Note
 
 _KEY = 32
 _TAG = 32
@@ -31,18 +32,18 @@ class Seal:
         self._key = key or secrets.token_bytes(_KEY)
 
     @classmethod
-    def of_this_user(cls, environment: Mapping[str, str]) -> "Seal":
+    def of_this_user(cls, environment: Mapping[str, str], note: Callable[[Note], object] = lambda _: None) -> "Seal":
         """Return the seal whose key is in `$XDG_STATE_HOME/cogpack/seal`, else `~/.local/state/cogpack/seal`; made
         where there is none.
 
-        Where it can't be kept, or others could read it, nothing that an earlier run wrote counts.
+        Where it can't be kept, or others could read it (a `note`), nothing that an earlier run wrote counts.
         """
         state = environment.get("XDG_STATE_HOME", "")
         if not state.startswith("/"):
             if (found := home(environment)) is None:
                 return cls()
             state = f"{found}/.local/state"
-        return cls(_kept(Path(state, "cogpack", "seal")))
+        return cls(_kept(Path(state, "cogpack", "seal"), note))
 
     def close(self, name: str, data: bytes) -> bytes:
         """Put `data` under a seal, to be written down."""
@@ -75,7 +76,7 @@ class Seal:
         return blake3(len(words).to_bytes(8, "big") + words, key=self._key).update(data).digest()
 
 
-def _kept(path: Path) -> bytes | None:
+def _kept(path: Path, note: Callable[[Note], object]) -> bytes | None:
     """Return the key in `path`, which is made if need be; None where that can't be, or where it is not ours alone."""
     with suppress(OSError, InputError):
         if not path.exists():
@@ -87,6 +88,9 @@ def _kept(path: Path) -> bytes | None:
             key = stream.read(_KEY + 1)
         if found.st_uid == os.geteuid() and not found.st_mode & 0o077 and len(key) == _KEY:
             return key
+        why = "has another length" if len(key) != _KEY else f"has mode {found.st_mode & 0o777:o}, or another owner"
+        text = f"{path}: {why}, so that nothing counts that earlier runs kept; remove it, and a new one is made"
+        note(Note(Code.SEAL_IGNORED, text))
     return None
 
 

@@ -199,7 +199,7 @@ class Session:
 
     @_once
     def seal(self) -> Seal:
-        return Seal.of_this_user(self.environment)
+        return Seal.of_this_user(self.environment, self.progress.note)
 
     @_once
     def store(self) -> "Store":

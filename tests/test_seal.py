@@ -3,6 +3,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from cogpack.notes import Code, Note
 from cogpack.seal import Seal
 
 
@@ -37,7 +38,11 @@ def test_a_seal_serves_for_its_bytes_and_its_name_only(tmp_path: Path) -> None:
 def test_a_key_that_others_can_read_proves_nothing(mode: int, tmp_path: Path) -> None:
     sealed = machine(tmp_path).close("a", b"data")
     (tmp_path / "cogpack" / "seal").chmod(mode)
-    assert machine(tmp_path).open("a", sealed) is None
+    notes: list[Note] = []
+    assert Seal.of_this_user({"XDG_STATE_HOME": str(tmp_path)}, notes.append).open("a", sealed) is None
+    assert [(note.code, f"{tmp_path}/cogpack/seal: has mode {mode:o}" in note.text) for note in notes] == [
+        (Code.SEAL_IGNORED, True)
+    ]
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"x" * 33])
