@@ -148,8 +148,7 @@ class Code(enum.StrEnum):
     SCRIPTS_UNREAD = "scripts-unread", "Packages' maintainer scripts can't be looked at before the layer is made."
     SEAL_IGNORED = (
         "seal-ignored",
-        "The key by which this user's own files in the cache are known is open to others: what earlier runs kept is made "
-        "anew.",
+        "The key that tells what this user wrote is open to others: what earlier runs kept is made anew.",
     )
     SETUPTOOLS_MISSING = (
         "setuptools-missing",
