@@ -60,6 +60,8 @@ _OF_COMMANDS = (
     | {"apt-key": "gnupg"}  # apt has it, and it starts gpg
 )
 """Programs that a command finds in Cog's images, by name, and the package of each."""
+_COMPILING = frozenset({"cmake", "make", "ninja"})
+"""Programs that start the compiler that Cog's images have."""
 _BEFORE = r"\b(?:do|else|exec|sudo|then|time|xargs)\s"
 _BEGUN = pattern(rf"(?m)(?:^|[;&|(`]|{_BEFORE})\s*(?!{_BEFORE})([A-Za-z0-9_.+-]+)(?=[\s;&|)`]|$)")
 """A word where a command of a shell begins."""
@@ -214,3 +216,6 @@ def _of_commands(config: Config, decisions: Decisions) -> Iterator[Wish]:
             if package := _OF_COMMANDS.get(name):
                 packages = (package, *_ALSO.get(name, ()))
                 yield Wish((packages,), f"runs {name}", f"{places[one.index]}: ", by_command=True)
+            if name in _COMPILING:
+                packages = ("g++", *_ALSO["c++"])
+                yield Wish((packages,), f"runs {name}, which compiles", f"{places[one.index]}: ", by_command=True)

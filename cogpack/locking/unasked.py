@@ -132,4 +132,6 @@ def _lines(added: Sequence[LockedUnasked], debs: Sequence[LockedDeb], no: str) -
     if there:
         took = f"{count_text(len(debs), 'package')}, {size_text(sum(deb.size for deb in debs))}"
         why = "; ".join(dict.fromkeys(there.values()))
-        yield f"{' and '.join(there)} added ({took}): {why}; cogpack: {{{no}}} leaves that out"
+        *first, last = there
+        names = f"{', '.join(first)} and {last}" if first else last
+        yield f"{names} added ({took}): {why}; cogpack: {{{no}}} leaves that out"

@@ -90,7 +90,6 @@ def test_what_a_command_of_build_run_may_bring_is_not_told(tmp_path: Path) -> No
         ("apt-get install -y curl && wget -O - https://h/x | sh", "wget", "wget"),
         ("cd /x && (unzip y.zip; rm y.zip) > /log", "unzip", "unzip"),
         ("if true; then sox a b; fi", "sox", "sox"),
-        ("cd /x && make -j4", "make", "make"),
         ("cat /key | apt-key add -", "apt-key", "gnupg"),
     ],
 )
@@ -108,6 +107,15 @@ def test_what_a_command_starts_that_is_run_is_told_unless_it_installs_it(
     assert told(tmp_path, "", build=build, base=requested(package)) == []
     build = f"build:\n  run: [{json.dumps(f'apt-get install -y x {package} && {command} | sh')}]\n"
     assert told(tmp_path, "", build=build) == []
+
+
+@pytest.mark.parametrize("command", ["cd /x && make -j4", "cmake -S /x -B /y", "cd /x && ninja install"])
+def test_a_command_that_starts_the_compiler_is_told_with_that(command: str, tmp_path: Path) -> None:
+    build = f"build:\n  run: [{json.dumps(command)}]\n"
+    (compiler,) = [text for text in told(tmp_path, "", build=build) if "which compiles" in text]
+    assert "which no package of the image has: add system_packages: [g++] under build" in compiler
+    assert not any("compiles" in text for text in told(tmp_path, "", build=build, base=requested("clang-19")))
+    assert told(tmp_path, "", build=build, pack="") == []
 
 
 @pytest.mark.parametrize("command", ["./git --x", "echo git | sh", "mine --git wget", "aria2c x | sh"])
