@@ -4,7 +4,8 @@
     python scripts/count_public_projects.py count scripts/public_projects.tsv
 
 `try` copies a project, and runs `cogpack lock --run`, `build` and `exec` there, with the environment that it has: so
-`COGPACK_URL_MAP` may lead to servers of one's own (`--env HF_ENDPOINT=...` says it to the model, which has no map).
+`COGPACK_URL_MAP` may lead to servers of one's own, and a proxy that reads along (`HTTPS_PROXY`, `COG_CA_CERT`) leads
+the model there, too, which has no map; `--env NAME=VALUE` tells it more.
 `--to locks` stops there; `--only` and `--but` choose; `--logs DIR` keeps what was said. A directory OWNER+NAME is told
 as OWNER/NAME. Each image takes its size three times while it is tried, once in the cache: `--forget-trees` removes
 that again; `--layout DIR` keeps all images in one layout, where what they share (torch) is written once. What stopped a
