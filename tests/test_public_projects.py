@@ -22,7 +22,12 @@ def counting() -> ModuleType:
 def test_the_page_has_the_counts_of_the_data(counting: ModuleType) -> None:
     projects = counting.read(ROOT / "scripts/public_projects.tsv")
     assert counting.counted(projects) in (ROOT / "docs/public-projects.md").read_text()
-    for one in projects:
+    others = counting.read(ROOT / "scripts/public_projects_of_others.tsv")
+    _, _, causes = counting.counted(others).partition("\n\n")
+    page = (ROOT / "docs/public-projects.md").read_text()
+    assert causes in page
+    assert f"| with nothing open | {len(others)} | {sum(one.reached == 'locks' for one in others)} |" in page
+    for one in (*projects, *others):
         assert (one.cause == "") == (one.reached == one.tried), one
         assert {one.tried, one.reached} <= {"", *counting.STAGES}, one
 
