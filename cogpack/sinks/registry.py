@@ -8,7 +8,6 @@ import msgspec
 
 from cogpack.digest import Digest
 from cogpack.errors import MismatchError
-from cogpack.images.image import title
 from cogpack.images.registry import RegistryImages
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
@@ -137,13 +136,11 @@ class RegistrySink:
         return made
 
     def put_config(self, image: Image) -> None:
-        """Store the config, once. Where it is known what all layers come out as, it can go beside them.
-
-        It is not asked for: the registry lacks the manifest, so nearly always the config, too."""
+        """Store the config, once. Where it is known what all layers come out as, it can go beside them."""
         blob = image.config_descriptor
         with self._turn(blob.digest):
             if blob.digest not in self._configs:
-                self._repository.upload([image.config], descriptor=blob, finished=lambda: blob.digest, name=title(blob))
+                self._images.put_blob(blob, image.config)
                 self._configs.add(blob.digest)
 
     def put(self, image: Image) -> Descriptor:
