@@ -36,6 +36,10 @@ class Code(enum.StrEnum):
         "build-compiler",
         "A source was compiled with Debian's gcc where it was built: the image has no compiler.",
     )
+    BUILD_TOOLS_KEPT = (
+        "build-tools-kept",
+        "An archive does not answer: the compilers that builds alone have stay as the lock has them.",
+    )
     CACHE_IN_PROJECT = "cache-in-project", "A directory of the project is a cache and was left out, with what it holds."
     CACHE_PLACE_IGNORED = "cache-place-ignored", "A setting names no place that a cache can have."
     CACHE_UNWRITABLE = "cache-unwritable", "The cache can't be written: the next run has to learn the same again."

@@ -12,7 +12,7 @@ from cogpack.locking.asked_base import is_asked_for
 from cogpack.locking.base_question import BaseQuestion
 from cogpack.locking.build_compiler import BuildCompiler
 from cogpack.locking.cuda_toolkit import decide_toolkit
-from cogpack.locking.decide_base import decide_base
+from cogpack.locking.decide_base import decide_base, take_on_beside
 from cogpack.locking.decide_bytecode import wants_release
 from cogpack.locking.decide_interpreter import decide_interpreter
 from cogpack.locking.question import PlatformQuestion
@@ -108,14 +108,18 @@ class _Bases:
             upgrade_system=False,
             building=True,
         )
+
+        def take_on(before: Base) -> Base | None:
+            return take_on_beside(beside, before, kept.base, base) if kept else None
+
         compiler = BuildCompiler(
             base,
             own=self.interpreter is None,
             kept=kept,
-            newer=self._question.upgrade_system,
             snapshot=beside.snapshot,
             compiler=self._unasked.compiler_packages,
             decide=lambda wanted: decide_base(msgspec.structs.replace(beside, compiler=wanted), base),
+            take_on=take_on if self._question.upgrade_system else None,
         )
         return Below(
             kept=kept,

@@ -11,6 +11,7 @@ from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.found import ImagePackages
 from cogpack.resolve.debs.names.renamed import answering
 from cogpack.resolve.debs.over.resolver import resolve_over
+from cogpack.resolve.debs.security import upgrade_security
 
 
 def more_is_of(base: Base, below: Base, snapshot: Snapshot | None) -> bool:
@@ -20,14 +21,9 @@ def more_is_of(base: Base, below: Base, snapshot: Snapshot | None) -> bool:
     return snapshot is None or snapshot.is_that_of(new)
 
 
-def kept_if_same(found: Base, kept: Base) -> Base:
-    """Give `kept` where `found` has the same packages of later Releases: nothing has moved."""
-    packages = msgspec.structs.replace(found.system_packages, releases=kept.system_packages.releases)
-    return kept if msgspec.structs.replace(found, system_packages=packages) == kept else found
-
-
 def lay_beside(question: BaseQuestion, base: DebianBase) -> DebianBase:
-    """Lay over `base` what is asked for and not there. What is there moves only where these need it newer."""
+    """Lay over `base` what is asked for and not there. What is there moves only where these need it newer, and to what
+    the security archive has where it is to be taken on."""
     over = base.system_packages
     releases = (*base.releases, *over.releases)
     versions = {deb.name: deb.version for deb in base.installed}
@@ -35,7 +31,10 @@ def lay_beside(question: BaseQuestion, base: DebianBase) -> DebianBase:
     wanted = [name for name in (*named, *question.compiler) if answering([name], versions) is None]
     if not wanted:  # no archive is read for nothing
         over = msgspec.structs.replace(over, archives=tuple(map(locked_archive, question.archives)))
-        return msgspec.structs.replace(base, system_packages=over)
+        base = msgspec.structs.replace(base, system_packages=over)
+        if not question.upgrade_system:
+            return base
+        return upgrade_security(question.debs(named), question.reader(base.arch), base, question.mirror)
     image = ImagePackages(
         name=f"Debian {base.suite}",
         where=question.config.where("cogpack.base"),

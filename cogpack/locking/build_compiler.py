@@ -3,12 +3,11 @@ requirements were written for, have one. It is decided once a source has failed 
 
 from collections.abc import Callable, Iterable, Sequence
 
-import msgspec
-
 from cogpack.lockfile import Decisions, LockedBuild
 from cogpack.lockfile.base_kinds import Base, DebianBase, SystemPackages
-from cogpack.locking.beside import kept_if_same, more_is_of
+from cogpack.locking.beside import more_is_of
 from cogpack.locking.missing_packages import installed_of
+from cogpack.locking.wheels.building import compiling_base
 from cogpack.resolve.debs.archives.snapshot import Snapshot
 
 _PACKAGES = ("gcc", "g++", "make")
@@ -17,8 +16,8 @@ _PACKAGES = ("gcc", "g++", "make")
 class BuildCompiler:
     """Decides the packages, over a `base` that stays as it is. `own`: the base's Python is the image's, and where it is
     Debian's its headers are a package; `compiler`: what the base has of one unasked; `kept`: a lock that may have
-    both; `newer`: what it has stays only if archives have no newer; `snapshot`: the time that they are of; `decide`:
-    gives `base` with packages beside it."""
+    both; `snapshot`: the time that they are of; `decide`: gives `base` with packages beside it; `take_on`: gives it
+    with those of the lock, taken on to what security archives have, if it can; None where nobody asks for that."""
 
     def __init__(
         self,
@@ -27,17 +26,17 @@ class BuildCompiler:
         own: bool,
         compiler: Sequence[str],
         kept: Decisions | None,
-        newer: bool,
         snapshot: Snapshot | None,
         decide: Callable[[Sequence[str]], Base],
+        take_on: Callable[[Base], Base | None] | None,
     ) -> None:
         self._base = base
         self._own = own
         self._compiler = compiler
         self._kept = kept
-        self._newer = newer
         self._snapshot = snapshot
         self._decide = decide
+        self._take_on = take_on
         self._found: Base | None = None
 
     @property
@@ -57,15 +56,14 @@ class BuildCompiler:
 
     def _decided(self) -> Base:
         kept, base = self._kept, self._base
-        before = None
-        if kept and kept.build_compiler and kept.base == base:
-            before = msgspec.structs.replace(base, system_packages=kept.build_compiler)
-            if not more_is_of(before, base, self._snapshot):
-                before = None
-        if before and not self._newer:
-            return before
-        found = self._decide(tuple(dict.fromkeys((*self._compiler, *self._wanted()))))
-        return kept_if_same(found, before) if before else found
+        if kept and kept.build_compiler:
+            before = compiling_base(kept)
+            if self._take_on:
+                if found := self._take_on(before):
+                    return found
+            elif kept.base == base and more_is_of(before, base, self._snapshot):
+                return before
+        return self._decide(tuple(dict.fromkeys((*self._compiler, *self._wanted()))))
 
     def _wanted(self) -> Sequence[str]:
         python = self._base.own_python if self._own else None

@@ -6,9 +6,11 @@ import msgspec
 
 from cogpack.lockfile import Decisions, Lock
 from cogpack.lockfile.base_kinds import Base, DebianBase, RegistryBase
+from cogpack.locking.wheels.building import compiling_base
 from cogpack.text import count_text, size_text
 
 _PACKAGE = "Debian package"
+_BUILD_PACKAGE = "build-time package"
 _MOST = 20
 """Packages of one kind that are named; of more, Debian's after an upgrade, there is a count."""
 
@@ -40,6 +42,7 @@ def changes(before: Lock, after: Lock, platform: str) -> list[Change]:
         *_moves("base", was.base, held.base),
         *_moves("archive", _archives(old), _archives(new)),
         *_moves(_PACKAGE, *packages),
+        *_moves(_BUILD_PACKAGE, _beside(old), _beside(new)),
         *_moves("interpreter", _interpreter(old), _interpreter(new)),
         *_moves("wheel", _wheels(old, new), _wheels(new, old)),
         *_moves("fetched file", _fetches(old), _fetches(new)),
@@ -50,8 +53,8 @@ def changes(before: Lock, after: Lock, platform: str) -> list[Change]:
 
 
 def package_changes(before: Lock, after: Lock, platform: str) -> list[Change]:
-    """List what changed of Debian's packages."""
-    return [change for change in changes(before, after, platform) if change.kind == _PACKAGE]
+    """List what changed of Debian's packages, those that builds alone have among them."""
+    return [one for one in changes(before, after, platform) if one.kind in (_PACKAGE, _BUILD_PACKAGE)]
 
 
 def change_lines(found: Sequence[Change], *, whole: bool = False) -> list[str]:
@@ -140,6 +143,17 @@ def _in_words(base: Base) -> _BaseInWords:
 def _replaced(one: _BaseInWords, other: _BaseInWords) -> Mapping[str, str]:
     """Give the versions that `one` has of what `other` lays packages over, where both are over the same image."""
     return other.replaced if one.base == other.base else {}
+
+
+def _beside(decisions: Decisions | None) -> dict[str, str]:
+    """Give the versions of packages that builds have and the image has not."""
+    if decisions is None:
+        return {}
+    base = decisions.base
+    own = base.installed if isinstance(base, DebianBase) else base.system_packages.packages
+    there = {(deb.name, deb.version) for deb in own}
+    packages = (*decisions.build_base.system_packages.packages, *compiling_base(decisions).system_packages.packages)
+    return {deb.name: deb.version for deb in packages if (deb.name, deb.version) not in there}
 
 
 def _interpreter(decisions: Decisions | None) -> dict[str, str]:

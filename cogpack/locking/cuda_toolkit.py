@@ -11,8 +11,8 @@ from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.locking.archives import read_archives
 from cogpack.locking.asked_base import is_left, named_packages
 from cogpack.locking.base_question import BaseQuestion
-from cogpack.locking.beside import kept_if_same, more_is_of
-from cogpack.locking.decide_base import decide_base
+from cogpack.locking.beside import more_is_of
+from cogpack.locking.decide_base import decide_base, take_on_beside
 from cogpack.project import Project
 from cogpack.resolve.debs.archives.archive import locked_archive
 from cogpack.resolve.debs.names.renamed import answering
@@ -87,10 +87,10 @@ def decide_toolkit(question: BaseQuestion, project: Project, base: Base, cuda: s
     if in_image:
         with_it = decide_base(question, before)
     else:
-        stays = kept is not None and kept.base == base and _has(before, base, question)
-        with_it = before if stays and not newer else decide_base(question, base)
-        if stays:
-            with_it = kept_if_same(with_it, before)
+        laid = None
+        if kept and (newer or kept.base == base) and _has(before, kept.base, question):
+            laid = take_on_beside(question, before, kept.base, base) if newer else before
+        with_it = laid or decide_base(question, base)
     over = with_it.system_packages
     there = {deb.name for deb in over.packages} | {one.name for one in over.present}
     locked = LockedToolkit(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from cogpack.config import PYTHONS
-from cogpack.errors import InputError
+from cogpack.errors import InputError, UnavailableError
 from cogpack.images.interface import trying
 from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase, SystemPackages
 from cogpack.locking.asked_base import is_left, named_packages
@@ -15,6 +15,7 @@ from cogpack.locking.decide_bytecode import wants_release
 from cogpack.locking.decide_packages import decide_packages
 from cogpack.locking.maintainer_scripts import fetched_control
 from cogpack.locking.shared_base import SharedBase, SharedImage, is_shared
+from cogpack.notes import Code, Note
 from cogpack.reference import Reference
 from cogpack.resolve.base_image import BaseFiles, list_base_image, resolve_base_image
 from cogpack.resolve.debs.archives.archive import locked_archive
@@ -50,6 +51,32 @@ def decide_base(question: BaseQuestion, kept: Base | None) -> Base:
         tools=tuple(deb.name for deb in over.packages if deb.name in alone),
     )
     return found if over == found.system_packages else msgspec.structs.replace(found, system_packages=over)
+
+
+def take_on_beside(question: BaseQuestion, kept: Base, below: Base, base: Base) -> Base | None:
+    """Take `kept`, a base of a lock with what builds had beside it, on to what security archives have newer, as
+    `below`, that base alone, has become `base`. None where it is no more beside that; where an archive is away and
+    nothing has moved below, it stays."""
+    question = msgspec.structs.replace(question, upgrade_system=True)
+    try:
+        found = decide_base(question, kept)
+    except UnavailableError as error:
+        if below != base:
+            raise
+        text = f"{error.message}: what wheels are built with stays as the lock has it"
+        question.session.progress.note(Note(Code.BUILD_TOOLS_KEPT, text))
+        return kept
+    except InputError:  # security updates that do not go with it: the newest of all do
+        return None
+    over = found.system_packages
+    own = {deb.sha256 for deb in base.system_packages.packages}
+    if _alone(found) != _alone(base) or not own.issubset(deb.sha256 for deb in over.packages):
+        return None
+    return msgspec.structs.replace(base, system_packages=over)
+
+
+def _alone(base: Base) -> object:
+    return base.packages if isinstance(base, DebianBase) else base.digest
 
 
 def _check_upgrade(question: BaseQuestion, shared: str = "") -> None:

@@ -141,26 +141,31 @@ def test_the_compiler_for_builds_comes_beside_what_the_lock_pins_and_is_the_same
     assert "cuda-minimal-build-12-4" not in versions(moved.toolkit.packages)
 
 
-def test_an_upgrade_of_the_system_builds_anew_only_what_another_compiler_makes(
+def test_an_upgrade_of_the_system_takes_security_updates_of_the_compiler_and_builds_anew_with_these_alone(
     world: World, archive: Archive, nvidia: Signer, grounds: list[Ground]
 ) -> None:
     project = make(world, archive, nvidia, "build", "torch==2.6.0\n./src\n")
     environment = {"COGPACK_DEBIAN_MIRROR": archive.url}
     ok(project.cogpack("lock", **environment))
     first, built = decided(project), len(grounds)
-    archive.add("unlike", files={"usr/share/unlike": "1"})
-    archive.finish()
-    ok(project.cogpack("lock", "--upgrade-system", **environment))
-    assert (decided(project), len(grounds)) == (first, built), "the Releases alone are others"
     archive.fill()
     for name in ("g++-12", "g++-13", "g++-14", "ninja-build", "libpython3.13-dev"):
         archive.add(name, version="2", files={f"usr/share/{name}": "2"})
     archive.finish()
     ok(project.cogpack("lock", "--upgrade-system", **environment))
-    found = decided(project)
-    assert found.toolkit
-    assert (versions(found.toolkit.packages)["g++-13"], len(grounds) > built) == ("2", True)
-    assert grounds[-1].base == found.build_base
+    assert (decided(project), len(grounds)) == (first, built), "the Releases are others, and what is no security update"
+
+    for security, moved in ((stanza("g++-13", "3"), []), (stanza("g++-13", "3") + stanza("libc6", "9"), ["libc6"])):
+        archive.finish(security)
+        done = ok(project.cogpack("lock", "--upgrade-system", **environment))
+        found = decided(project)
+        assert found.toolkit
+        assert versions(found.toolkit.packages).items() >= {"g++-13": "3", "ninja-build": "1"}.items()
+        assert [deb.name for deb in found.base.installed if deb.version == "9"] == moved
+        assert ("moved    g++-13 1 -> 3" in done.err) == (not moved)
+        assert len(grounds) > built
+        assert grounds[-1].base == found.build_base
+        built = len(grounds)
 
 
 def test_the_compiler_of_cuda_13_comes_in_wheels_and_of_no_archive_of_nvidias(

@@ -1,6 +1,6 @@
 """What is compiled has a compiler where it is built, over the base of the image, and the lock has it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -39,11 +39,11 @@ def decided(
     *,
     own: bool = True,
     kept: Decisions | None = None,
-    newer: bool = False,
+    take_on: Callable[[Base], Base | None] | None = None,
     snapshot: Snapshot | None = None,
 ) -> tuple[BuildCompiler, Asked]:
     asked = Asked()
-    found = BuildCompiler(base, own=own, compiler=("g++",), kept=kept, newer=newer, snapshot=snapshot, decide=asked)
+    found = BuildCompiler(base, own=own, compiler=("g++",), kept=kept, snapshot=snapshot, decide=asked, take_on=take_on)
     return found, asked
 
 
@@ -79,7 +79,7 @@ def test_over_an_image_of_a_registry_it_is_what_that_lacks(
         return WITH
 
     compiler = ("g++",) if wanted else ()
-    found = BuildCompiler(base, own=True, compiler=compiler, kept=None, newer=False, snapshot=None, decide=decide)
+    found = BuildCompiler(base, own=True, compiler=compiler, kept=None, snapshot=None, decide=decide, take_on=None)
     assert found.helps == bool(wanted)
     if wanted:
         assert found.base() == WITH
@@ -99,14 +99,15 @@ def test_the_one_of_the_lock_stays_as_long_as_the_base_does() -> None:
     assert len(asked.wanted) == 1
 
 
-def test_it_is_taken_on_and_stays_as_the_lock_has_it_where_archives_have_no_newer() -> None:
-    release = DebianRelease(archive="debian", suite="trixie", date="old", sha256="0" * 64, signed_by="0" * 40)
-    packages = msgspec.structs.replace(WITH.system_packages, releases=(release,))
+def test_it_is_taken_on_where_that_is_asked_for_and_decided_anew_where_it_can_t_be() -> None:
+    packages = requested("libc6", "make").system_packages
     kept = Decisions(base=BASE, wheels=(WHEEL,), builds=(COMPILED,), build_compiler=packages, clashes=())
-    found, asked = decided(kept=kept, newer=True)
-    assert (found.base().system_packages, len(asked.wanted)) == (packages, 1)
-    older = msgspec.structs.replace(kept, build_compiler=msgspec.structs.replace(packages, packages=()))
-    found, asked = decided(kept=older, newer=True)
+    newer = requested("libc6", "make", "gcc")
+    moved = msgspec.structs.replace(kept, base=requested("libc6", "zlib1g"))
+    for lock in (kept, moved):
+        found, asked = decided(kept=lock, take_on={compiling_base(lock): newer}.get)
+        assert (found.base(), asked.wanted) == (newer, [])
+    found, asked = decided(kept=kept, take_on=lambda _: None)
     assert (found.base(), len(asked.wanted)) == (WITH, 1)
 
 

@@ -4,9 +4,9 @@ import msgspec
 
 from cogpack.digest import sha256
 from cogpack.lockfile import REQUIRES, VERSION, Decisions, Lock, LockedWheel
-from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
+from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase, SystemPackages
 from cogpack.lockfile.clones import LockedClone
-from cogpack.locking.changes import change_lines, changes, holdings
+from cogpack.locking.changes import change_lines, changes, holdings, package_changes
 
 PLATFORM = "linux/amd64"
 IMAGE = RegistryBase(
@@ -52,6 +52,20 @@ def test_packages_and_wheels_that_moved_are_named_and_what_is_as_it_was_is_not()
         "removed  tar 3",
         "added    xz 5",
         "moved    numpy 2.1 -> 2.2",
+    ]
+
+
+def test_packages_that_builds_alone_have_are_named() -> None:
+    def made(git: str, gcc: str) -> Lock:
+        base = debian(git=git)
+        packages = SystemPackages(packages=debian(git=git, gcc=gcc).packages)
+        found = Decisions(base=base, wheels=(WHEEL,), clashes=(), build_compiler=packages)
+        return msgspec.structs.replace(lock(base, WHEEL), platforms={PLATFORM: found})
+
+    found = package_changes(made("1", "1"), made("2", "2"), PLATFORM)
+    assert [(one.kind, str(one)) for one in found] == [
+        ("Debian package", "moved    git 1 -> 2"),
+        ("build-time package", "moved    gcc 1 -> 2"),
     ]
 
 

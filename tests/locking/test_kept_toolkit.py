@@ -8,10 +8,13 @@ import pytest
 from support.locked_bases import IMAGE
 
 from cogpack.config import parse_config
+from cogpack.digest import sha256
+from cogpack.errors import UnavailableError
 from cogpack.lockfile import LockedToolkit
 from cogpack.lockfile.base_kinds import Base, DebianRelease, LockedDeb, Present, SystemPackages
-from cogpack.locking import cuda_toolkit
+from cogpack.locking import cuda_toolkit, decide_base
 from cogpack.locking.base_question import BaseQuestion
+from cogpack.notes import Note
 
 NAMES = (
     *(f"cuda-{name}-12-4" for name in ("minimal-build", "nvrtc-dev", "profiler-api", "nvtx")),
@@ -83,6 +86,41 @@ def test_of_what_the_base_was_made_from_no_time_is_asked(monkeypatch: pytest.Mon
     assert not stays(monkeypatch, "debian_snapshot: 2026-01-01", packages)
 
 
-def test_upgrade_system_takes_it_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("beside", [True, False])
+def test_upgrade_system_takes_it_on_and_anew_where_that_can_t_be(
+    monkeypatch: pytest.MonkeyPatch, *, beside: bool
+) -> None:
+    monkeypatch.setattr(cuda_toolkit, "take_on_beside", lambda _question, kept, *_: kept if beside else None)
     assert stays(monkeypatch, "recommends: true", LAID)
-    assert not stays(monkeypatch, "recommends: true", LAID, upgrade=True)
+    assert stays(monkeypatch, "recommends: true", LAID, upgrade=True) == beside
+
+
+def test_an_archive_that_is_away_holds_up_no_upgrade_that_moves_nothing_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> Base:
+        raise UnavailableError("nvidia.test: Connection refused", next_step="try again")
+
+    monkeypatch.setattr(decide_base, "decide_base", away)
+    notes: list[Note] = []
+    session: Any = SimpleNamespace(environment={}, progress=SimpleNamespace(note=notes.append))
+    question = BaseQuestion(session=session, config=parse_config(b"{}"))
+    kept = msgspec.structs.replace(BASE, system_packages=LAID)
+    assert decide_base.take_on_beside(question, kept, BASE, BASE) == kept
+    assert [note.code for note in notes] == ["build-tools-kept"]
+    with pytest.raises(UnavailableError):
+        decide_base.take_on_beside(question, kept, BASE, msgspec.structs.replace(BASE, glibc="2.0"))
+
+
+def test_what_does_not_lie_over_the_base_any_more_is_not_taken_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found() -> Base | None:
+        return decide_base.take_on_beside(question, kept, BASE, base)
+
+    question: Any = BaseQuestion(session=SimpleNamespace(environment={}), config=parse_config(b"{}"))  # type: ignore[arg-type]
+    kept = msgspec.structs.replace(BASE, system_packages=LAID)
+    monkeypatch.setattr(decide_base, "decide_base", lambda *_: kept)
+    base = BASE
+    assert found() == kept
+    other = msgspec.structs.replace(LAID.packages[0], name="other", sha256="1" * 64)
+    base = msgspec.structs.replace(BASE, system_packages=SystemPackages(packages=(other,)))
+    assert found() is None
+    base = msgspec.structs.replace(BASE, digest=sha256(b"another"))
+    assert found() is None
