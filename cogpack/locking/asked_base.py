@@ -12,15 +12,17 @@ from cogpack.resolve.debs.solving.request import parse_request
 
 
 def is_asked_for(base: Base, config: Config, suite: Suite | None) -> bool:
-    """Tell whether `base` is of the image, or the suite of Debian, that `config` asks for. `suite`: as `decide_base`
+    """Tell whether `base` is of the image, or the suite of Debian, that `config` asks for. `suite`: as `suite_of`
     has it."""
     match base:
         case RegistryBase(reference=reference):
             asked = config.pack.base
             return asked is not None and reference == str(Reference.parse(asked, where=config.where("cogpack.base")))
         case DebianBase():
-            wanted = config.pack.debian.suite or suite or usual_suite(config)
-            return config.pack.base is None and (base.suite, base.slim) == (wanted, config.pack.debian.slim)
+            return config.pack.base is None and (base.suite, base.slim) == (
+                suite_of(config, suite),
+                config.pack.debian.slim,
+            )
 
 
 def has_named(base: Base, config: Config, unasked: Sequence[str]) -> bool:
@@ -52,6 +54,11 @@ def named_packages(config: Config, python: str) -> Sequence[str]:
 def is_left(name: str, requested: Collection[str]) -> bool:
     """Tell whether it is left to wheels."""
     return of_wheels(name) is not None and parse_request(name).name not in requested
+
+
+def suite_of(config: Config, suite: Suite | None) -> Suite:
+    """Give the one that is named, else `suite`, where another than usual has to be, else the usual one."""
+    return config.pack.debian.suite or suite or usual_suite(config)
 
 
 def usual_suite(config: Config) -> Suite:

@@ -8,7 +8,7 @@ import msgspec
 
 from cogpack.config import Config, Suite
 from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease
-from cogpack.locking.asked_base import usual_suite
+from cogpack.locking.asked_base import suite_of
 from cogpack.locking.maintainer_scripts import left_to_dpkg
 from cogpack.locking.shared_base import SharedBase, SharedImage
 from cogpack.oci import Platform
@@ -28,12 +28,15 @@ class BaseQuestion(msgspec.Struct, frozen=True, kw_only=True):
     `archives`: those beside the base's own; `last`: the base of the lock that there was, whatever of it is kept;
     `listed` is given the files of an image that is read for it; `upgrade_system`: what is kept is taken on to what the
     security archive has newer; `compiler` and `tools`: packages of Debian's that nobody asked for, which are left out
-    over an image that can't have them; `instead`: by package, what will do over an image whose archives have none of
+    over an image that can't have them; `snapshot`: the time as of which archives are asked for, if one is; `mirror`: of
+    Debian's; `instead`: by package, what will do over an image whose archives have none of
     that name; `building`: what lacks is for builds alone, beside all that is kept, which stays.
     """
 
     session: Session
     config: Config
+    snapshot: Snapshot | None
+    mirror: DebianMirror
     suite: Suite | None = None
     shared: SharedBase | SharedImage | None = None
     archives: Sequence[Archive] = ()
@@ -45,22 +48,23 @@ class BaseQuestion(msgspec.Struct, frozen=True, kw_only=True):
     instead: Mapping[str, Sequence[str]] = {}
     building: bool = False
 
+    @classmethod
+    def of(cls, session: Session, config: Config) -> "BaseQuestion":
+        """Ask as the config, the environment and this host's apt say. They and the clock are read this once."""
+        return cls(
+            session=session,
+            config=config,
+            snapshot=Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC)),
+            mirror=DebianMirror.choose(config.pack.debian_mirror, session.environment),
+        )
+
     @property
     def platform(self) -> Platform:
         return Platform.parse(self.config.pack.platform)
 
     @property
     def debian_suite(self) -> Suite:
-        return self.config.pack.debian.suite or self.suite or usual_suite(self.config)
-
-    @property
-    def snapshot(self) -> Snapshot | None:
-        """Give the time as of which archives are asked for, if one is."""
-        return Snapshot.choose(self.config.pack.debian_snapshot, self.session.environment, now=datetime.now(UTC))
-
-    @property
-    def mirror(self) -> DebianMirror:
-        return DebianMirror.choose(self.config.pack.debian_mirror, self.session.environment)
+        return suite_of(self.config, self.suite)
 
     @property
     def seen(self) -> Sequence[DebianRelease]:
@@ -86,8 +90,8 @@ class BaseQuestion(msgspec.Struct, frozen=True, kw_only=True):
         }
         return DebQuestion(
             requests=requests,
-            places=dict.fromkeys(unasked, config.where("cogpack.tools"))
-            | dict.fromkeys(self.compiler, config.where("cogpack.compiler"))
+            places=dict.fromkeys(self.compiler, config.where("cogpack.compiler"))
+            | dict.fromkeys(self.tools, config.where("cogpack.tools"))
             | named,
             unasked=unasked,
             recommends=config.pack.recommends,

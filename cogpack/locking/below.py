@@ -64,9 +64,8 @@ class _Bases:
         self._listed: list[BaseFiles] = []
         if config.pack.cuda_toolkit:
             check_torch(project)
-        self._of_base = BaseQuestion(
-            session=session,
-            config=config,
+        self._of_base = msgspec.structs.replace(
+            BaseQuestion.of(session, config),
             suite=suite,
             shared=read_shared_base(project),
             last=question.last.base if question.last else None,

@@ -42,6 +42,11 @@ def test_with_a_compiler_of_cuda_in_the_image_no_release_stays_that_was_asked_fo
                 project=find_project(tmp_path),
                 kept=kept,
                 last=kept,
+                beside=None,
+                building=None,
+                seeds={},
+                same_format=True,
+                upgrade_system=False,
             )
             found = below.decide_below(question, None, Unasked(), None)
         assert (found.base, found.interpreter) == (SILENT, None)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from locking.test_decide_base import config
 from support.debian_archive import Signer
@@ -47,7 +48,7 @@ def decided(tmp_path: Path, archive: Archive, kept: Base | None, *compiler: str,
     environment = {"COGPACK_DEBIAN_MIRROR": archive.url}
     settings = Settings(directory=tmp_path, cache=tmp_path / "cache", environment=environment)
     with Session(settings) as session:
-        question = BaseQuestion(session=session, config=wanted, compiler=compiler, building=bool(compiler))
+        question = msgspec.structs.replace(BaseQuestion.of(session, wanted), compiler=compiler, building=bool(compiler))
         found = decide_base(question, kept)
     assert isinstance(found, DebianBase)
     return found

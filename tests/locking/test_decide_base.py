@@ -1,5 +1,6 @@
 """Which base a project gets: what is kept, and what is refused before anybody is asked."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from cogpack.locking.base_question import BaseQuestion
 from cogpack.locking.decide_base import decide_base
 from cogpack.locking.shared_base import SharedBase, SharedImage
 from cogpack.progress import SILENT
+from cogpack.resolve.debs.names.tools import COG_TOOLS
 
 TRIXIE = DebianBase(suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(), packages=())
 SLIM = msgspec.structs.replace(TRIXIE, slim=True)
@@ -46,7 +48,7 @@ def config(text: str) -> Config:
 def decided(text: str, kept: Base | None, shared: SharedBase | SharedImage | None = None, **environment: str) -> Base:
     session: Any = Nobody()
     session.environment, session.progress = environment, SILENT
-    return decide_base(BaseQuestion(session=session, config=config(text), shared=shared), kept)
+    return decide_base(msgspec.structs.replace(BaseQuestion.of(session, config(text)), shared=shared), kept)
 
 
 def requested(*names: str) -> DebianBase:
@@ -159,6 +161,22 @@ def test_packages_that_are_not_asked_for_any_more_leave_an_image_as_it_was() -> 
     assert decided(OF_IMAGE, with_packages("git")) == IMAGE
 
 
+def test_a_mirror_that_is_none_is_refused_over_an_image_that_is_kept_too() -> None:
+    with pytest.raises(InputError, match="COGPACK_DEBIAN_MIRROR"):
+        decided(OF_IMAGE, IMAGE, COGPACK_DEBIAN_MIRROR="nowhere")
+
+
+def test_a_package_of_tools_and_of_a_compiler_is_told_by_the_place_of_the_tools() -> None:
+    session: Any = SimpleNamespace(environment={})
+    question = BaseQuestion.of(session, config("cogpack: {tools: cog}"))
+    question = msgspec.structs.replace(question, tools=COG_TOOLS, compiler=("g++", "libpython3.13-dev"))
+    places = question.debs(["g++", "libpython3.13-dev"]).places
+    assert (places["g++"], places["libpython3.13-dev"]) == (
+        "cog.yaml:1:18: cogpack.tools",
+        "cog.yaml: cogpack.compiler",
+    )
+
+
 WITH_RELEASE = msgspec.structs.replace(IMAGE, release="3.12.9")
 BYTECODE = "cogpack: {base: 'registry.test/python:1', bytecode: true}\n"
 
@@ -233,4 +251,7 @@ def test_a_base_that_is_somebody_elses_is_not_upgraded_alone() -> None:
     session.environment = {}
     for text, shared in ((OF_A_DAY, None), ("predict: a.py:P", SharedBase("x.lock", kept))):
         with pytest.raises(InputError, match="--upgrade-system: the base is that of"):
-            decide_base(BaseQuestion(session=session, config=config(text), shared=shared, upgrade_system=True), kept)
+            decide_base(
+                msgspec.structs.replace(BaseQuestion.of(session, config(text)), shared=shared, upgrade_system=True),
+                kept,
+            )

@@ -63,7 +63,7 @@ class Session:
 def decided(kept: SystemPackages, *compiler: str, building: bool = False) -> tuple[SystemPackages, list[str]]:
     session: Any = Session()
     base = msgspec.structs.replace(IMAGE, has=("libc6",), system_packages=kept)
-    question = BaseQuestion(session=session, config=config(COG), compiler=compiler, building=building)
+    question = msgspec.structs.replace(BaseQuestion.of(session, config(COG)), compiler=compiler, building=building)
     found = module.decide_packages(question, base, kept, lambda: pytest.fail("read"))
     return found.system_packages, session.notes
 

@@ -57,7 +57,7 @@ def stays(
     project: Any = SimpleNamespace(config=config)
     anew = msgspec.structs.replace(before, glibc="2.0")
     monkeypatch.setattr(cuda_toolkit, "decide_base", lambda *_: anew)
-    question = BaseQuestion(session=session, config=config, upgrade_system=upgrade)
+    question = msgspec.structs.replace(BaseQuestion.of(session, config), upgrade_system=upgrade)
     found = cuda_toolkit.decide_toolkit(question, project, base, "12.4", kept)
     assert found.base in (before, anew)
     return found.base == before
@@ -102,7 +102,7 @@ def test_an_archive_that_is_away_holds_up_no_upgrade_that_moves_nothing_below(mo
     monkeypatch.setattr(decide_base, "decide_base", away)
     notes: list[Note] = []
     session: Any = SimpleNamespace(environment={}, progress=SimpleNamespace(note=notes.append))
-    question = BaseQuestion(session=session, config=parse_config(b"{}"))
+    question = BaseQuestion.of(session, parse_config(b"{}"))
     kept = msgspec.structs.replace(BASE, system_packages=LAID)
     assert decide_base.take_on_beside(question, kept, BASE, BASE) == kept
     assert [note.code for note in notes] == ["build-tools-kept"]
@@ -114,7 +114,8 @@ def test_what_does_not_lie_over_the_base_any_more_is_not_taken_on(monkeypatch: p
     def found() -> Base | None:
         return decide_base.take_on_beside(question, kept, BASE, base)
 
-    question: Any = BaseQuestion(session=SimpleNamespace(environment={}), config=parse_config(b"{}"))  # type: ignore[arg-type]
+    session: Any = SimpleNamespace(environment={})
+    question = BaseQuestion.of(session, parse_config(b"{}"))
     kept = msgspec.structs.replace(BASE, system_packages=LAID)
     monkeypatch.setattr(decide_base, "decide_base", lambda *_: kept)
     base = BASE

@@ -183,8 +183,19 @@ def check_requirements(session: Session, project: Project, building: Building | 
     platform = Platform.parse(project.config.pack.platforms[0])
     target = TargetPython(python=project.config.python_minor, glibc=_NEWEST_GLIBC, arch=platform.architecture)
     further: list[InputError] = []
+    question = PlatformQuestion(
+        session=session,
+        project=project,
+        kept=None,
+        last=None,
+        beside=None,
+        building=building,
+        seeds={},
+        same_format=True,
+        upgrade_system=False,
+    )
     try:
-        resolve_requirements(PlatformQuestion(session=session, project=project, building=building), others, target)
+        resolve_requirements(question, others, target)
     except InputError as error:
         further.append(error)
     except CogpackError:  # no index at hand: then only what is known

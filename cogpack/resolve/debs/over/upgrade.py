@@ -18,8 +18,9 @@ from cogpack.resolve.debs.solving.universe import DebCandidate
 def upgrade_over(
     question: DebQuestion, reader: SuiteReader, image: ImagePackages, kept: SystemPackages
 ) -> SystemPackages:
-    """Give `kept` with newer packages of the image's security archives, those of the image among them. Arguments as
-    `upgrade_security` has them."""
+    """Give `kept` with newer packages of the image's security archives, those of the image among them. What is asked
+    for by a version or a suite stays, and so does all of the archives beside the image's. `InputError` where the image
+    asks no security archive, and where what it has does not go with the rest."""
     if not any(is_security(suite) for archive in image.archives for suite in archive.suites):
         raise InputError(
             f"--upgrade-system: {image.where}: its apt asks no security archive (SUITE-security, SUITE/updates)",
