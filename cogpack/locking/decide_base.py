@@ -57,9 +57,10 @@ def take_on_beside(question: BaseQuestion, kept: Base, below: Base, base: Base) 
     """Take `kept`, a base of a lock with what builds had beside it, on to what security archives have newer, as
     `below`, that base alone, has become `base`. None where it is no more beside that; where an archive is away and
     nothing has moved below, it stays."""
-    question = msgspec.structs.replace(question, upgrade_system=True)
+    if not _of_one(kept, base) or kept.system_packages.archives != tuple(map(locked_archive, question.archives)):
+        return None
     try:
-        found = decide_base(question, kept)
+        found = decide_base(msgspec.structs.replace(question, upgrade_system=True), kept)
     except UnavailableError as error:
         if below != base:
             raise
@@ -69,14 +70,21 @@ def take_on_beside(question: BaseQuestion, kept: Base, below: Base, base: Base) 
     except InputError:  # security updates that do not go with it: the newest of all do
         return None
     over = found.system_packages
-    own = {deb.sha256 for deb in base.system_packages.packages}
-    if _alone(found) != _alone(base) or not own.issubset(deb.sha256 for deb in over.packages):
+    own, there = base.system_packages.packages, over.packages
+    if isinstance(base, DebianBase) and isinstance(found, DebianBase):
+        own, there = (*base.packages, *own), (*found.packages, *there)
+    if not {deb.sha256 for deb in own}.issubset(deb.sha256 for deb in there):
         return None
     return msgspec.structs.replace(base, system_packages=over)
 
 
-def _alone(base: Base) -> object:
-    return base.packages if isinstance(base, DebianBase) else base.digest
+def _of_one(kept: Base, base: Base) -> bool:
+    """Tell whether they are of one image, or of one suite of Debian."""
+    if isinstance(kept, DebianBase) and isinstance(base, DebianBase):
+        return (kept.suite, kept.slim, kept.arch) == (base.suite, base.slim, base.arch)
+    if isinstance(kept, RegistryBase) and isinstance(base, RegistryBase):
+        return (kept.reference, kept.digest) == (base.reference, base.digest)
+    return False
 
 
 def _check_upgrade(question: BaseQuestion, shared: str = "") -> None:

@@ -11,7 +11,15 @@ from cogpack.config import parse_config
 from cogpack.digest import sha256
 from cogpack.errors import UnavailableError
 from cogpack.lockfile import LockedToolkit
-from cogpack.lockfile.base_kinds import Base, DebianRelease, LockedDeb, Present, SystemPackages
+from cogpack.lockfile.base_kinds import (
+    Base,
+    DebianBase,
+    DebianRelease,
+    LockedArchive,
+    LockedDeb,
+    Present,
+    SystemPackages,
+)
 from cogpack.locking import cuda_toolkit, decide_base
 from cogpack.locking.base_question import BaseQuestion
 from cogpack.notes import Note
@@ -38,6 +46,8 @@ LAID = SystemPackages(
     releases=(RELEASE,),
     recommends=True,
 )
+NVIDIAS = LockedArchive(uri="https://nvidia.test/debian", suites=("./",), key="AAAA", fingerprints=("0" * 40,))
+DEBIAN = DebianBase(suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(), packages=())
 THERE = SystemPackages(present=tuple(Present(name, "1") for name in NAMES))
 LATER = msgspec.structs.replace(RELEASE, snapshot="20260201T000000Z")
 
@@ -123,5 +133,19 @@ def test_what_does_not_lie_over_the_base_any_more_is_not_taken_on(monkeypatch: p
     other = msgspec.structs.replace(LAID.packages[0], name="other", sha256="1" * 64)
     base = msgspec.structs.replace(BASE, system_packages=SystemPackages(packages=(other,)))
     assert found() is None
-    base = msgspec.structs.replace(BASE, digest=sha256(b"another"))
+    base = BASE
+    kept = msgspec.structs.replace(kept, system_packages=msgspec.structs.replace(LAID, archives=(NVIDIAS,)))
+    assert found() is None, "whose archives are asked no more"
+    kept = msgspec.structs.replace(BASE, system_packages=LAID)
+    for base in (
+        msgspec.structs.replace(BASE, digest=sha256(b"another")),
+        msgspec.structs.replace(BASE, reference="registry.test/other:1"),
+        DEBIAN,
+    ):
+        monkeypatch.setattr(decide_base, "decide_base", lambda *_, fresh=base: fresh)
+        assert found() is None, "which is decided without what builds have"
+    kept, base = DEBIAN, msgspec.structs.replace(DEBIAN, suite="bookworm")
+    assert found() is None
+    base = msgspec.structs.replace(DEBIAN, packages=LAID.packages[:1])
+    monkeypatch.setattr(decide_base, "decide_base", lambda *_: kept)
     assert found() is None
