@@ -3,10 +3,12 @@
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
+from support.building import FakeBuilder
 from support.debian_archive import Signer, write_suite
 from support.debian_mirror import Archive, mirroring, pooled
 from support.debs import shared_object
@@ -14,7 +16,11 @@ from support.nvidia import nvidias
 from support.wheels import make_wheel
 from support.world import Project, World, ok, push_base
 
+from cogpack.errors import InputError
 from cogpack.lockfile.text import parse_lock
+from cogpack.locking.wheels.building import Built, Ground, Source
+from cogpack.planning import built_wheels
+from cogpack.session import Session
 
 GOOD = "#!/bin/sh\nset -e\nexit 0\n"
 ADDUSER = "#!/bin/sh\nset -e\nadduser --system app\n"
@@ -235,6 +241,49 @@ def test_upgrade_system_takes_what_the_security_archive_has_newer_of_the_lock_an
     ubuntu.push()
     ok(made.cogpack("lock", "--upgrade", **ubuntu.environment))
     assert versions(made) == {}, "those were of another image"
+
+
+def test_upgrade_system_takes_the_compiler_of_builds_on_by_security_alone_over_the_image_as_it_has_become(
+    world: World, ubuntu: Ubuntu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[Ground] = []
+
+    class Builder(FakeBuilder):
+        def __init__(self, session: Session, _: object) -> None:
+            super().__init__(session.store)
+
+        def build(self, sources: Sequence[Source], ground: Ground) -> Sequence[Built | InputError]:
+            found = [one for one in super().build(sources, ground) if isinstance(one, Built)]
+            over = ground.with_compiler()
+            assert over
+            compiled.append(over)
+            return [msgspec.structs.replace(one, compiled=True) for one in found]
+
+    def beside() -> dict[str, str]:
+        found = parse_lock((made.root / "cogpack.lock").read_bytes()).platforms["linux/amd64"]
+        assert found.build_compiler
+        return {deb.name: deb.version for deb in found.build_compiler.packages}
+
+    monkeypatch.setattr(built_wheels, "_Builder", Builder)
+    for name in ("gcc", "g++", "make"):
+        ubuntu.add("noble", name, "1", Depends="libc6")
+    ubuntu.push()
+    made = project(world, "tool")
+    made.write("requirements.txt", "--no-index\n./src\n")
+    made.write("src/pyproject.toml", '[project]\nname = "ops"\nversion = "1.0"\n')
+    ok(made.cogpack("lock", **ubuntu.environment))
+    laid = {"g++": "1", "gcc": "1", "make": "1", "nice": "1", "tool": "2"}
+    assert (beside(), len(compiled)) == (laid, 1)
+    ubuntu.add("noble-updates", "gcc", "2", Depends="libc6")
+    ubuntu.add("noble-security", "make", "1.1", Depends="libc6")
+    ubuntu.push()
+    done = ok(made.cogpack("lock", "--upgrade-system", **ubuntu.environment))
+    assert beside() == laid | {"make": "1.1", "libold": "1.1", "dev": "1.1"}
+    assert "moved    make 1 -> 1.1" in done.err
+    ubuntu.add("noble-security", "g++", "1.1", Depends="libc6")
+    ubuntu.push()
+    ok(made.cogpack("lock", "--upgrade-system", **ubuntu.environment))
+    assert beside() == laid | {"make": "1.1", "g++": "1.1", "libold": "1.1", "dev": "1.1"}
 
 
 def test_buster_and_older_have_their_security_archive_beside_the_suite(world: World, ubuntu: Ubuntu) -> None:
