@@ -36,6 +36,12 @@ def test_a_function_that_is_wrapped_may_be_async_then(tmp_path: Path) -> None:
     (note,) = check_concurrency(found, described, sdk_version=None)
     assert (note.code, "predict.py:5 is none: the server starts only if" in note.text) == ("cog-refuses", True)
     assert described.concurrency == 3
+    named = "class P:\n    def _predict(self, text: str) -> str: ...\n    predict = _predict\n"
+    (tmp_path / "predict.py").write_text(named)
+    found = find_project(tmp_path)
+    described = describe_project(found, sdk_version="", python="3.12")
+    with pytest.raises(InputError, match=r"and that of predict\.py:2 is none"):
+        check_concurrency(found, described, sdk_version=None)
 
 
 def test_what_a_given_schema_leaves_to_the_source_is_read_as_far_as_it_can_be(tmp_path: Path) -> None:

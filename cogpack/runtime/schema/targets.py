@@ -121,7 +121,7 @@ def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[S
                 how = f"makes it of {wrapped.name}" if wrapped.name != name else "wraps it, or chooses one when it runs"
                 text = f"the class {how}: the schema is of {wrapped.name} as written"
                 sources.notes.append(place.note(Code.WRAPPED_METHOD, text))
-                return found.scope.within(names), wrapped, True
+                return found.scope.within(names), wrapped, _calls(found.node)
     for base in found.node.bases if depth < _MAX_BASES else ():
         symbol = sources.resolve(found.scope, base.value if isinstance(base, ast.Subscript) else base)
         if isinstance(symbol, Foreign) and symbol.name in _FRAMEWORK:
@@ -131,6 +131,11 @@ def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[S
             if inherited:
                 return inherited
     return None
+
+
+def _calls(node: ast.ClassDef) -> bool:
+    """Tell whether a class's body makes something by calls, and does more than to give functions other names."""
+    return any(isinstance(one, ast.Assign) and isinstance(one.value, ast.Call) for one in statements(node.body))
 
 
 def _behind(sources: Sources, node: ast.ClassDef, name: str, depth: int = 0) -> Function | None:
