@@ -43,6 +43,8 @@ _UNFINISHED = pattern(
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """Flags of `open`: no link is followed."""
 
+_FILES = Path("/proc/self/fd")
+
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -104,13 +106,14 @@ def whole_file(
 ) -> Iterator["Output"]:
     """Open a file that appears at `path` when the `with` ends without an error: readers see the old one or the new one.
 
-    Until then its name is one that `is_unfinished`, in the same directory. `mode`: before the umask. `stays`: whether a
-    file that has come there meanwhile is left, since somebody may be reading it. Unless `durable`, it may be there and
-    not whole after a power cut.
+    Until then it has no name, so that a process that is killed leaves nothing; where the file system knows no such
+    files, a name that `is_unfinished`, in the same directory. `mode`: before the umask. `stays`: whether a file that
+    has come there meanwhile is left, since somebody may be reading it. Unless `durable`, it may be there and not whole
+    after a power cut.
     """
     beside = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")
     with writing(path):
-        stream = open(beside, "xb", opener=partial(os.open, mode=mode))  # noqa: SIM115 - closed below
+        stream, named = _open_new(beside, mode)
     output = Output(stream, path)
     try:
         yield output
@@ -118,6 +121,8 @@ def whole_file(
             stream.flush()
             if durable:
                 os.fsync(stream.fileno())
+            if not named:
+                _name(stream.fileno(), beside)
             output.stat = os.fstat(stream.fileno())
             if stays is None:
                 beside.replace(path)
@@ -131,6 +136,25 @@ def whole_file(
         with suppress(OSError):  # of a full disk, which was told already
             stream.close()
         beside.unlink(missing_ok=True)
+
+
+def _open_new(path: Path, mode: int) -> tuple[BinaryIO, bool]:
+    """Open a new file for writing, without a name (open(2), `O_TMPFILE`) where the file system of `path` knows that
+    and it can have one later, else at `path`; whether it has one."""
+    if hasattr(os, "O_TMPFILE") and is_directory(_FILES):
+        with suppress(OSError):  # what else is wrong is told of the file with a name
+            return os.fdopen(os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode), "wb"), False
+    return open(path, "xb", opener=partial(os.open, mode=mode)), True
+
+
+def _name(file: int, path: Path) -> None:
+    """Give an open file without a name that of `path`."""
+    # Of a directory, since Python's link without one follows no link.
+    files = os.open(_FILES, DIRECTORY)
+    try:
+        os.link(str(file), path, src_dir_fd=files, follow_symlinks=True)
+    finally:
+        os.close(files)
 
 
 def write_whole(path: Path, blocks: Iterable[bytes], *, mode: int = 0o666) -> None:
