@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Self, TypeVar, cast
 
 from cogpack.errors import CogpackError
-from cogpack.progress import Cancellation
+from cogpack.progress import Cancellation, Cancelled
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -25,17 +25,19 @@ def each(
 
     The first failure stops the others at their next block, and no other begins after it. So does Ctrl-C, whenever it
     comes: threads that nobody told would be waited for. `caught`: the caller goes on after a failure, so that the
-    cancellation, which is of all its work, is left alone then, and those that have begun are waited for.
+    cancellation, which is of all its work, is left alone then, and those that have begun are waited for. What is raised
+    is `Cancelled` where nothing else was: one of many that began others of its own tells why it stopped all when these
+    have ended, long after the rest.
     """
-    failed = threading.Event()
+    failures: list[BaseException] = []
 
     def begin(item: U) -> T:
-        if failed.is_set():  # a thread of the pool may be quicker than we who cancel what has not begun
+        if failures:  # a thread of the pool may be quicker than we who cancel what has not begun
             return cast("T", None)
         try:
             return act(item)
-        except BaseException:
-            failed.set()
+        except BaseException as error:
+            failures.append(error)
             raise
 
     pool = ThreadPoolExecutor(jobs, thread_name_prefix=name)
@@ -51,6 +53,9 @@ def each(
     except BaseException as error:
         if not (caught and isinstance(error, CogpackError)):
             cancellation.cancel()
+        if isinstance(error, Cancelled):
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise next((one for one in failures if not isinstance(one, Cancelled)), error) from None
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

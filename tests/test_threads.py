@@ -1,5 +1,7 @@
 """Many things at once, all of them or none."""
 
+import threading
+
 import pytest
 
 from cogpack.errors import InputError
@@ -49,3 +51,22 @@ def test_ctrl_c_ends_all_even_where_failures_are_caught(signal: type[BaseExcepti
         each(act, range(5), jobs=2, name="test", cancellation=ended, caught=True)
     with pytest.raises(Cancelled):
         ended.check()
+
+
+def test_why_one_stopped_the_others_is_told_although_they_end_before_it() -> None:
+    """A push was told as interrupted: the config's thread ended before that which waited for the refused layer's."""
+    for caught in (False, True):
+        cancellation, others = Cancellation(), threading.Event()
+
+        def layers(cancellation: Cancellation = cancellation, others: threading.Event = others) -> None:
+            cancellation.cancel()
+            others.wait(30)
+            raise InputError("refused", next_step="none")
+
+        def config(cancellation: Cancellation = cancellation, others: threading.Event = others) -> None:
+            threading.Timer(0.2, others.set).start()
+            while True:
+                cancellation.wait(30)
+
+        with pytest.raises(InputError, match="refused"):
+            each(lambda act: act(), [layers, config], jobs=2, name="t", cancellation=cancellation, caught=caught)

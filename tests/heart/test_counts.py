@@ -3,6 +3,7 @@ that are opened, processes that are started. A cost more is seen here before a c
 
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pytest
 from support.wheels import make_wheel
 from support.world import Project, World, noise, ok
 
+from cogpack.errors import DeniedError
 from cogpack.layers.known import Outgoing
 from cogpack.oci import Image, LayerInfo
 from cogpack.sinks.registry import RegistrySink
@@ -117,6 +119,34 @@ def test_the_config_of_a_known_image_goes_beside_its_layers(pushed: Project, mon
     monkeypatch.setattr(RegistrySink, "add_layer", add)
     (pushed.root / "lines.py").write_text("FOUR = 4\n")
     ok(pushed.cogpack("push", pushed.target("four")))
+
+
+def test_a_refused_layer_is_why_a_push_ends_although_the_config_beside_it_ends_first(
+    pushed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was told as interrupted, exit 130."""
+    begun, ended, lock = threading.Event(), threading.Event(), threading.Lock()
+
+    def put(self: RegistrySink, _: Image) -> None:
+        try:
+            self._images.repository.requests.http.cancellation.wait(30)
+        finally:
+            ended.set()
+
+    def add(_: RegistrySink, __: Outgoing, ___: Callable[[int], None]) -> LayerInfo:
+        if lock.acquire(blocking=False):
+            assert begun.wait(30)
+        else:
+            begun.set()
+            assert ended.wait(30)
+            time.sleep(0.3)  # who waits for all sees the config's end first
+        raise DeniedError("refused", next_step="none")
+
+    monkeypatch.setattr(RegistrySink, "put_config", put)
+    monkeypatch.setattr(RegistrySink, "add_layer", add)
+    (pushed.root / "lines.py").write_text("FIVE = 5\n")
+    done = pushed.cogpack("push", pushed.target("five"))
+    assert (done.code, "error: refused" in done.err) == (4, True), done.err
 
 
 def test_a_pull_asks_once_for_each_blob_and_a_verification_for_none_of_a_layer(pushed: Project, tmp_path: Path) -> None:
