@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from cogpack.config.model import PLAIN_TORCH_INDEX
 from cogpack.disk import DiskError
@@ -179,7 +179,12 @@ class _Search:
         if error.missing is None:
             return error
         name, version = error.missing
-        wishes = ((f"{name}<{version}", False), (f"{name}>{version}", True), (name, False))
+        try:
+            asked = Version(version)
+        except InvalidVersion:  # 1.*, or what === takes
+            return error
+        below = "<=" if asked.local else "<"  # which are compared without a local part, and allow none (PEP 440)
+        wishes = ((f"{name}{below}{asked.public}", False), (f"{name}>{asked.public}", True), (name, False))
         found = list(dict.fromkeys(one for wish, oldest in wishes if (one := self._one(wish, oldest=oldest))))
         if not found:
             return error

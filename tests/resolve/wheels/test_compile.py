@@ -103,6 +103,25 @@ def test_of_a_version_that_there_is_not_those_beside_it_and_the_newest_are_told(
     assert told.value.next_step == "name one that there is, such as 1.2 or 1.4 or 2.0"
 
 
+@pytest.mark.parametrize(
+    ("pin", "there"),
+    [
+        ("three==1.2+cu118", "1.2 or 1.4 or 2.0+cpu"),
+        ("three==2.0+cu118", "2.0+cpu"),
+        ("three===1.3", "1.2 or 1.4 or 2.0+cpu"),
+    ],
+)
+def test_a_version_with_a_local_part_that_there_is_not_is_told_with_those_beside_it(
+    pin: str, there: str, tmp_path: Path
+) -> None:
+    """`six<1.16.0+cu118` is no requirement: PEP 440 has local parts beside == alone."""
+    for version in ("1.2", "1.4", "2.0+cpu"):
+        make_wheel(tmp_path / "wheels", "three", version)
+    with pytest.raises(InputError) as told:
+        resolve(tmp_path, pin)
+    assert told.value.next_step == f"name one that there is, such as {there}"
+
+
 def test_a_version_of_a_package_that_has_none_for_this_python_is_told_as_uv_does(tmp_path: Path) -> None:
     make_wheel(tmp_path / "wheels", "three", "1.0", tag="cp38-cp38-linux_x86_64")
     with pytest.raises(InputError) as told:
