@@ -9,30 +9,32 @@ from typing import BinaryIO
 
 from cogpack.layers.weights.gguf import ALIGNMENT, DEFAULT_ALIGNMENT, MAX_HEADER, MAX_RANK, TYPES, WIDTHS
 
-_FIRST = 1 << 24
-"""Bytes: more than nearly all vocabularies take; what is needed of more is read again from the start."""
+_FIRST = 1 << 18
+"""Bytes: what nearly all parts of a split model take but the first. What is needed of more is parsed again from the
+start."""
+_GROWTH = 8
 _STRING, _ARRAY = 8, 9
 
 
 def cut_off(stream: BinaryIO, size: int) -> str | None:
     """Say how a file of `size` bytes ends too early; None where it does not, or that can't be told of it."""
-    data, want = b"", _FIRST
+    data, most = b"", min(size, MAX_HEADER)
+    want = min(_FIRST, most)
     while True:
-        data += stream.read(min(want, size) - len(data))
+        data += stream.read(want - len(data))
         try:
             end = _end(data)
-        except struct.error:  # more of it is needed
-            if want >= size:
-                return "it ends in its header"
-            if want >= MAX_HEADER:
-                return None
-            want *= 4
+        except (struct.error, OverflowError):  # more of it is needed; the latter of a place that is 2**63 bytes away
+            if want == most:
+                return "it ends in its header" if most == size else None
+            want = min(want * _GROWTH, most)
         else:
             return f"{size} bytes, and its tensors take {end}" if end is not None and end > size else None
 
 
 def _end(data: bytes) -> int | None:
-    """Give where the last tensor ends; None of what is not known here. A `struct.error` where `data` ends before."""
+    """Give where the last tensor ends; None of what is not known here. A `struct.error` where `data` ends before, or an
+    `OverflowError`."""
     version, tensors, pairs = struct.unpack_from("<IQQ", data, 4)
     if version not in (2, 3):
         return None
@@ -62,6 +64,8 @@ def _end(data: bytes) -> int | None:
                 return None
         else:
             return None
+    if at > len(data):
+        raise struct.error
     last = 0
     for _ in range(tensors):
         at += 8 + text(data, at)[0]

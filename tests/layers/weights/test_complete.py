@@ -3,10 +3,12 @@
 import io
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support import gguf_files
 from support.safetensors_files import made
 
@@ -128,6 +130,71 @@ def test_a_gguf_file_that_ends_anywhere_before_its_end_is_told() -> None:
     for size in range(4, len(GGUF)):
         assert cut_off(io.BytesIO(GGUF[:size]), size), size
     assert cut_off(io.BytesIO(GGUF), len(GGUF)) is None
+
+
+def _head(tensors: int, pairs: int, *rest: bytes) -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", 3, tensors, pairs) + b"".join(rest)
+
+
+def _long(number: int) -> bytes:
+    return struct.pack("<Q", number)
+
+
+_KEY = _long(1) + b"k"
+
+
+@pytest.mark.parametrize("length", [2**20, 2**62, 2**63 - 1, 2**63, 2**64 - 1])
+@pytest.mark.parametrize(
+    "head",
+    [
+        lambda many: _head(0, 1, _long(many)),
+        lambda many: _head(1, 1, _KEY, struct.pack("<I", 8), _long(many)),
+        lambda many: _head(0, 1, _KEY, struct.pack("<I", 8), _long(many)),
+        lambda many: _head(0, 2, *[_KEY, struct.pack("<IIQ", 9, 12, many)] * 2),
+        lambda many: _head(0, 1, _KEY, struct.pack("<IIQQQ", 9, 8, 2, many, many)),
+        lambda many: _head(0, 1, _KEY, struct.pack("<IIQ", 9, 8, many)),
+        lambda many: _head(1, 0, _long(many)),
+        lambda many: _head(many, 0),
+        lambda many: _head(0, many, *[_KEY, struct.pack("<IB", 0, 0)] * 9),
+    ],
+)
+def test_a_gguf_header_that_claims_more_than_there_is_ends_in_itself(head: Callable[[int], bytes], length: int) -> None:
+    data = head(length)
+    assert cut_off(io.BytesIO(data), len(data)) == "it ends in its header"
+
+
+def test_of_a_gguf_header_no_more_is_read_than_one_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogpack.layers.weights.gguf_end.MAX_HEADER", 1 << 20)
+    stream = io.BytesIO(_head(0, 1, _long(2**64 - 1), bytes(3 << 20)))
+    assert cut_off(stream, 3 << 20) is None
+    assert stream.tell() == 1 << 20
+
+
+_NUMBERS = st.sampled_from([0, 1, 2, 7, 8, 9, 12, 32, 2**31, 2**63 - 1, 2**63, 2**64 - 1])
+_PARTS = st.one_of(
+    st.binary(max_size=12),
+    st.just(_KEY),
+    st.builds(_long, _NUMBERS),
+    _NUMBERS.map(lambda n: struct.pack("<I", n % 2**32)),
+)
+
+
+@given(st.sampled_from([2, 3]), _NUMBERS, _NUMBERS, st.lists(_PARTS, max_size=30), st.integers(0, 9))
+def test_whatever_follows_the_magic_of_gguf_gives_an_answer(
+    version: int, tensors: int, pairs: int, parts: list[bytes], cut: int
+) -> None:
+    data = b"GGUF" + struct.pack("<IQQ", version, tensors, pairs) + b"".join(parts)
+    data = data[: len(data) - cut]
+    told = cut_off(io.BytesIO(data), len(data))
+    assert (
+        told is None or told == "it ends in its header" or told.startswith(f"{len(data)} bytes, and its tensors take ")
+    )
+
+
+def test_a_small_gguf_header_costs_no_long_read() -> None:
+    stream = io.BytesIO(GGUF + bytes(1 << 24))
+    assert cut_off(stream, len(GGUF) + (1 << 24)) is None
+    assert stream.tell() <= 1 << 18
 
 
 def test_a_gguf_header_longer_than_is_read_at_once_is_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
