@@ -28,7 +28,7 @@ def compiler_for(project: Project, decisions: Decisions) -> LockedUnasked | None
     lacking = tuple(
         package
         for package, other in wanted
-        if not (package in asked or fnmatch.filter(asked, other) or is_named(package, config))
+        if not (package in asked or fnmatch.filter(asked, other) or is_named((package,), config))
     )
     why = "" if not lacking else "cog.yaml wants it" if config.pack.compiler else _why(project, decisions)
     return LockedUnasked(packages=lacking, why=why) if why else None

@@ -62,14 +62,17 @@ _OF_COMMANDS = (
 """Programs that a command finds in Cog's images, by name, and the package of each."""
 _COMPILING = frozenset({"cmake", "make", "ninja"})
 """Programs that start the compiler that Cog's images have."""
-_BEFORE = r"\b(?:do|else|exec|sudo|then|time|xargs)\s"
-_BEGUN = pattern(rf"(?m)(?:^|[;&|(`]|{_BEFORE})\s*(?!{_BEFORE})([A-Za-z0-9_.+-]+)(?=[\s;&|)`]|$)")
-"""A word where a command of a shell begins."""
 _NEXT = pattern(r"[;&|]")
 _INSTALLS = pattern(r"\b(?:add|install)\b")
 _OF_GIT = pattern(r"(?<![\w.+-])git\+[a-z]+://")
 """A requirement that pip has git fetch."""
 COMPILERS = ("g++", "clang*", "libpython3*-dev")
+_ANY_COMPILER = (
+    *("g++", "gcc", "clang*", "tcc"),
+    *(f"{name}-{n}" for name in ("g++", "gcc") for n in ("[0-9]", "[0-9][0-9]")),
+)
+"""Any of them will do for a program of `_COMPILING`: who names one has chosen. The first is what Cog's images have."""
+_BY_BUILD_ESSENTIAL = frozenset({"binutils", "bzip2", "g++", "gcc", "make", "patch", "perl", "xz-utils"})
 
 
 def installed_of(base: Base, *, but: Collection[str] = ()) -> frozenset[str] | None:
@@ -107,7 +110,7 @@ def missing_packages(project: Project, decisions: Decisions, *, asked: Collectio
         lacking = tuple(
             one[0]
             for one in wish.packages
-            if not (has_one(installed, one) or is_named(one[0], config, to_install=wish.by_command))
+            if not (has_one(installed, one) or is_named(one, config, to_install=wish.by_command))
         )
         if lacking and (not is_added(lacking, config) or set(lacking) <= {*asked}):
             found.setdefault(lacking, []).append(wish)
@@ -127,7 +130,7 @@ def _not_fetched(project: Project, sources: "Sources") -> Iterator[Note]:
     arch = Platform.parse(project.config.pack.platform).architecture
     for name, addresses in _OF_PROJECTS.items():
         started = next((one for one in sources.programs if one.name == name), None)
-        if started is None or is_named(name, project.config):
+        if started is None or is_named((name,), project.config):
             continue
         if not any(posixpath.basename(file.path) == name for file in project.files()):
             path = f"/usr/local/bin/{name}"
@@ -190,15 +193,22 @@ def has_one(installed: Collection[str], patterns: Sequence[str]) -> bool:
     return any(fnmatch.filter(installed, pattern) for pattern in patterns)
 
 
-def is_named(package: str, config: Config, *, to_install: bool = False) -> bool:
-    """Tell whether a command of `build.run` may bring it: one that names it; with `to_install`, behind a word that
-    installs, since who starts a program names it, too."""
-    word = re.compile(rf"(?<![\w.+-]){re.escape(package)}(?![\w+-])")
+def is_named(packages: Sequence[str], config: Config, *, to_install: bool = False) -> bool:
+    """Tell whether a command of `build.run` may bring one of these names: one that names it, or what depends on it;
+    with `to_install`, behind a word that installs, since who starts a program names it, too."""
+    also = ("build-essential",) if _BY_BUILD_ESSENTIAL.intersection(packages) else ()
+    names = "|".join(_as_pattern(name) for name in (*packages, *also))
+    word = re.compile(rf"(?<![\w.+-])(?:{names})(?![\w+-])")
     texts = [step.command for step in config.run]
     if to_install:
         parts = (part for text in texts for part in _NEXT.split(text))
         texts = [behind for part in parts for behind in _INSTALLS.split(part, 1)[1:]]
     return any(map(word.search, texts))
+
+
+def _as_pattern(name: str) -> str:
+    """Write a name as `fnmatch` has it as a regular expression."""
+    return re.escape(name).replace(r"\*", r"[\w.+-]*").replace(r"\[0\-9\]", "[0-9]")
 
 
 def _of_commands(config: Config, decisions: Decisions) -> Iterator[Wish]:
@@ -207,15 +217,15 @@ def _of_commands(config: Config, decisions: Decisions) -> Iterator[Wish]:
         return
     from cogpack.config.steps import step_places
     from cogpack.locking.lines.read import locked_lines
+    from cogpack.run_lines.begun import begun
 
     places = step_places(config)
     for one in locked_lines(config, decisions).remaining:
         command = one.step.command
-        names = [*_BEGUN.findall(command), *(["git"] if _OF_GIT.search(command) else [])]
+        names = [*begun(command), *(["git"] if _OF_GIT.search(command) else [])]
         for name in dict.fromkeys(names):
             if package := _OF_COMMANDS.get(name):
                 packages = (package, *_ALSO.get(name, ()))
                 yield Wish((packages,), f"runs {name}", f"{places[one.index]}: ", by_command=True)
-            if name in _COMPILING:
-                packages = ("g++", *_ALSO["c++"])
-                yield Wish((packages,), f"runs {name}, which compiles", f"{places[one.index]}: ", by_command=True)
+            if name in _COMPILING and config.pack.compiler is not False:
+                yield Wish((_ANY_COMPILER,), f"runs {name}, which compiles", f"{places[one.index]}: ", by_command=True)

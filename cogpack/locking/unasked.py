@@ -83,8 +83,8 @@ def _tools(project: Project, decisions: Decisions) -> Iterator[LockedUnasked]:
     before = unasked_of(decisions).tool_packages
     found: dict[tuple[str, ...], Wish] = {}
     for wish in wishes(config, decisions, sources_of(project)):
-        lacking = (one[0] for one in wish.packages if one[0] in before or not has_one(installed, one))
-        names = tuple(name for name in lacking if not is_named(name, config, to_install=wish.by_command))
+        lacking = (one for one in wish.packages if one[0] in before or not has_one(installed, one))
+        names = tuple(one[0] for one in lacking if not is_named(one, config, to_install=wish.by_command))
         if names and is_added(names, config):
             found.setdefault(names, wish)
     told: set[str] = set()

@@ -114,11 +114,27 @@ def test_a_command_that_starts_the_compiler_is_told_with_that(command: str, tmp_
     build = f"build:\n  run: [{json.dumps(command)}]\n"
     (compiler,) = [text for text in told(tmp_path, "", build=build) if "which compiles" in text]
     assert "which no package of the image has: add system_packages: [g++] under build" in compiler
-    assert not any("compiles" in text for text in told(tmp_path, "", build=build, base=requested("clang-19")))
+    for name in ("clang-19", "gcc", "gcc-12", "g++-9", "tcc"):
+        assert not any("compiles" in text for text in told(tmp_path, "", build=build, base=requested(name))), name
+    assert any("compiles" in text for text in told(tmp_path, "", build=build, base=requested("gcc-14-base")))
     assert told(tmp_path, "", build=build, pack="") == []
+    without = "cogpack: {tools: none, compiler: false}\n"
+    assert not any("compiles" in text for text in told(tmp_path, "", build=build, pack=without))
+    for name in ("build-essential", "clang", "g++-12"):
+        build = f"build:\n  run: [{json.dumps(f'apt-get install -y {name} && {command}')}]\n"
+        assert not any("compiles" in text for text in told(tmp_path, "", build=build)), name
 
 
-@pytest.mark.parametrize("command", ["./git --x", "echo git | sh", "mine --git wget", "aria2c x | sh"])
+def test_build_essential_brings_what_it_depends_on(tmp_path: Path) -> None:
+    build = "build:\n  run: ['apt-get install -y build-essential && make && patch x && gcc y && cmake z']\n"
+    (text,) = told(tmp_path, "", build=build)
+    assert "runs cmake, which no package" in text
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["./git --x", "echo git | sh", "mine --git wget", "aria2c x | sh", 'python -c "x = 1; make = 2"'],
+)
 def test_what_a_command_does_not_start_or_cogs_images_lack_is_not_told(command: str, tmp_path: Path) -> None:
     assert told(tmp_path, "", build=f"build:\n  run: [{json.dumps(command)}]\n") == []
 

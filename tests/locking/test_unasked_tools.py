@@ -54,6 +54,17 @@ def test_what_a_command_of_build_run_starts_is_added_where_it_has_to_be_run(tmp_
     assert added(project(tmp_path, "", build=known), decisions(*GL)) == {}
 
 
+def test_who_compiles_in_build_run_has_gpp_unless_a_compiler_is_there_or_unwanted(tmp_path: Path) -> None:
+    run = "build:\n  run:\n    - curl x | tar x && make all\n"
+    tools = {"cog.yaml runs curl": ("curl",), "cog.yaml runs make": ("make",)}
+    compiles = {"cog.yaml runs make, which compiles": ("g++",)}
+    made = project(tmp_path, "", build=run)
+    assert added(made, decisions(*GL)) == tools | compiles
+    assert added(made, decisions(*GL, "gcc")) == tools
+    assert added(made, decisions(*GL, "gcc", "make", "curl")) == {}
+    assert added(project(tmp_path, "", build=run, pack="compiler: false"), decisions(*GL)) == tools
+
+
 @pytest.mark.parametrize("pack", ["tools: none", "tools: cog"])
 def test_none_is_looked_for_where_cog_yaml_says_which(tmp_path: Path, pack: str) -> None:
     assert added(project(tmp_path, "import cv2\n", pack="tools: auto"), decisions()) != {}
