@@ -135,20 +135,26 @@ def _check_format(session: Session, lock: Lock) -> None:
     check_format(lock.format, session.formats, where=FILE, requires=lock.requires)
 
 
-def _other_config(project: Project, lock: Lock) -> str | None:
-    """Name the config that the lock was made from, where that is another one of the directory (`-f`)."""
+def _other_config(project: Project, lock: Lock) -> tuple[str | None, bool]:
+    """Name the config that the lock was made from, where that is another one of the directory (`-f`), and tell whether
+    it is there: one that is not was renamed."""
     if project.config_path.name in lock.inputs:
-        return None
-    return next((name for name in lock.inputs if name.endswith((".yaml", ".yml")) and "/" not in name), None)
+        return None, False
+    other = next((name for name in lock.inputs if name.endswith((".yaml", ".yml")) and "/" not in name), None)
+    return other, other is not None and (project.root / other).is_file()
 
 
 def _stale(project: Project, lock: Lock, stale: Sequence[str]) -> MismatchError:
-    if other := _other_config(project, lock):
+    other, there = _other_config(project, lock)
+    if there:
         return MismatchError(
             f"{FILE} was made from {other}, and this is {project.config_path.name}: a directory has one lock",
             next_step="give each of them a directory of its own (docs/how-to/several-models.md)",
         )
-    what = f"another {' and another '.join(stale)}" if stale else f"no {' and no '.join(_lacking(project, lock))}"
+    if other:
+        what = f"{other}, which is not there, and this is {project.config_path.name}"
+    else:
+        what = f"another {' and another '.join(stale)}" if stale else f"no {' and no '.join(_lacking(project, lock))}"
     return MismatchError(
         f"{FILE} was made {'from' if stale else 'for'} {what}", next_step="run cogpack lock and commit cogpack.lock"
     )
@@ -208,8 +214,10 @@ def current_lock(
     if is_pinned(session, project, locked=locked):
         raise _stale(project, found, stale)
     if stale:
-        other = _other_config(project, found)
-        why = f"it was made from {other}, and a directory has one lock" if other else f"{', '.join(stale)} changed"
+        other, there = _other_config(project, found)
+        why = f"{', '.join(stale)} changed"
+        if other:
+            why = f"it was made from {other}, {'and a directory has one lock' if there else 'which is not there'}"
         text = f"{FILE} is stale ({why}): resolving"
         session.progress.note(Note(Code.LOCK_STALE, text))
     else:

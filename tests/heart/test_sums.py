@@ -237,3 +237,15 @@ def test_a_lock_of_another_config_of_the_directory_is_told_as_that(project: Proj
     assert (done.code, told in done.err) == (3, True)
     planned = ok(project.cogpack("plan", "-f", "sharpen.yaml")).err
     assert "cogpack.lock is stale (it was made from blur.yaml, and a directory has one lock): resolving" in planned
+
+
+def test_a_lock_of_a_config_that_was_renamed_is_made_anew(project: Project) -> None:
+    (project.root / "cog.yaml").rename(project.root / "blur.yaml")
+    ok(project.cogpack("lock", "-f", "blur.yaml"))
+    (project.root / "blur.yaml").rename(project.root / "cog.yaml")
+    done = project.cogpack("lock", "--check")
+    told = "cogpack.lock was made from blur.yaml, which is not there, and this is cog.yaml\n"
+    told += "next: run cogpack lock and commit cogpack.lock\n"
+    assert (done.code, told in done.err) == (3, True), done.err
+    planned = ok(project.cogpack("plan")).err
+    assert "cogpack.lock is stale (it was made from blur.yaml, which is not there): resolving" in planned
