@@ -56,6 +56,26 @@ def test_where_pythons_packages_lie_is_told_who_looks_elsewhere(line: str) -> No
     assert "site-packages" not in error(line.replace("-packages/x", "-things/x")).next_step
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sed: can't read /usr/local/lib/python3.13/site-packages/torch/x.py: No such file or directory",
+        "cp: cannot stat '/usr/local/lib/python3.9/site-packages/x': No such file or directory",
+        "FileNotFoundError: [Errno 2] No such file or directory: '/usr/local/lib/python3.13/site-packages/x/y.py'",
+    ],
+)
+def test_who_looks_where_pythons_packages_lie_is_not_sent_there(line: str) -> None:
+    assert error(line).next_step == "correct the command; its own message says what it lacks"
+
+
+def test_pyenv_is_told_of_where_its_directory_was_meant() -> None:
+    line = "sed: can't read {}/lib/python3.11/site-packages/x.py: No such file or directory"
+    assert "pyenv's directories" in error(line.format("/root/.pyenv/versions/3.11.9")).next_step
+    conda = error(line.format("/opt/conda")).next_step
+    assert "in place of /opt/conda/lib/python3.11/site-packages: there" in conda
+    assert "pyenv" not in conda
+
+
 def test_a_program_that_no_package_has_is_told_with_what_helps() -> None:
     assert error("/bin/sh: 1: apt-key: not found", status=127).next_step.startswith("apt-key is gone since Debian 13: ")
     assert error("/bin/sh: 1: uv: not found", status=127).next_step == "add uv to the requirements"

@@ -31,9 +31,9 @@ _NO_FILE = re.compile(
     r"|can't open file '\S+': \[Errno 2\]|Could not open requirements file: \[Errno 2\]",
     re.IGNORECASE,
 )
-_NO_SITE = re.compile(
-    r"(/\S*/(?:site|dist)-packages)/\S*: No such file|No such file or directory: '(/\S*/(?:site|dist)-packages)"
-)
+_SITE = r"(?<![\w./+-])(?!/usr/local/lib/python3[^/\s]*/site-packages)(/\S*/(?:site|dist)-packages)"
+"""Where Python's packages lie elsewhere: who looks into those of the image lacks one of them."""
+_NO_SITE = re.compile(rf"{_SITE}/\S*: No such file|No such file or directory: '{_SITE}/")
 NO_NVCC = re.compile(
     r"CUDA_HOME environment variable is not set|\bnvcc\b.*(?:not found|No such file)|"
     r"No such file or directory: '\S*\bnvcc'|name 'bare_metal_version' is not defined|"
@@ -83,10 +83,11 @@ def failed_step(place: str, command: str, status: int, said: Sequence[str], rung
     elif no_file:
         advice = "make or fetch the file in a command before: files of the project are not there yet, as with Cog"
     elif found := next(filter(None, map(_NO_SITE.search, said)), None):
-        advice = (
-            f"write /usr/local/lib/python3.N/site-packages in place of {found[1] or found[2]}: there lie Python's "
-            "packages in each image, and pyenv's directories in older images of Cog's alone"
-        )
+        place = found[1] or found[2]
+        advice = f"write /usr/local/lib/python3.N/site-packages in place of {place}: there lie Python's packages in "
+        advice += "each image"
+        if "/.pyenv/" in place:
+            advice += ", and pyenv's directories in older images of Cog's alone"
     elif any(map(_NO_FORK.search, said)):
         advice = "have the command start fewer processes at a time: it may have 10,000"
     elif any(map(_NO_SUDO.search, said)):
