@@ -32,6 +32,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 _TRUE = frozenset({"true", "yes", "on", "y"})
 _FALSE = frozenset({"false", "no", "off", "n"})
 _LINE_END = pattern("\r\n|[\r\n\x85\u2028\u2029]")
+_WORD = pattern(r"[\w.+-]{1,40}")
 _INTEGER = pattern(r"[+-]?[0-9]{1,18}")
 _LARGEST = 10**15
 """Bytes that a lock still takes for a size (`lockfile/model`)."""
@@ -298,12 +299,13 @@ class Value:
             for key, node in self._node.value
         ]
 
-    def fields(self, known: Collection[str], *, strict: bool = False) -> Mapping[str, "Value"]:
-        """Read a mapping's known keys that have a value. Others are noted, or refused where `strict`."""
+    def fields(self, known: Collection[str], *, strict: bool = False, meant: str = "") -> Mapping[str, "Value"]:
+        """Read a mapping's known keys that have a value. Others are noted, or refused where `strict`. `meant`: the key
+        below it whose value was written, where a number or a word stands in place of the mapping."""
         if not isinstance(self._node, yaml.MappingNode):
             advice = 'write "key: value" lines'
-            if len(known) == 1 and isinstance(self._node, yaml.ScalarNode):
-                advice = f"write {self.key}: {{{next(iter(known))}: {self._node.value:.40}}}"
+            if meant and self._is_plain and _WORD.fullmatch(self._node.value):
+                advice = f"write {self.key.rpartition('.')[2]}: {{{meant}: {self._node.value}}}"
             self.expected("a mapping", next_step=advice)
         found = {}
         unknown = 0

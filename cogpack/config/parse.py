@@ -181,7 +181,7 @@ def _system_packages(value: Value) -> tuple[str, ...]:
 
 
 def _concurrency(value: Value, python: str | None) -> int | None:
-    fields = value.fields(("max",))
+    fields = value.fields(("max",), meant="max")
     if "max" not in fields:
         return None
     fields["max"].note(Code.DEPRECATED_KEY, "deprecated by Cog; @cog.concurrent(max=N) on run says the same")
@@ -218,7 +218,7 @@ def _environment(value: Value, *, compiles: bool) -> tuple[tuple[str, str], ...]
 
 def _traces(value: Value, sdk: Value | None) -> bool:
     fields = value.fields(("traces",))
-    traces = fields["traces"].fields(("enabled",)) if "traces" in fields else {}
+    traces = fields["traces"].fields(("enabled",), meant="enabled") if "traces" in fields else {}
     wanted = traces["enabled"].boolean() if "enabled" in traces else False
     if wanted and sdk is not None and (asked := _sdk(sdk)) != "prerelease" and Version(asked) < _TRACING_SDK:
         sdk.fail(

@@ -178,6 +178,27 @@ def test_a_key_that_has_one_below_it_is_told_with_that() -> None:
     with pytest.raises(InputError) as told:
         parse("concurrency: 32")
     assert told.value.next_step == "write concurrency: {max: 32}"
+    with pytest.raises(InputError) as told:
+        parse("observability: {traces: true}")
+    assert told.value.next_step == "write traces: {enabled: true}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "observability: true",
+        'concurrency: "a: b}"',
+        'concurrency: ""',
+        "concurrency: '4'",
+        "concurrency: |\n  a\n  b",
+        "concurrency: a b",
+        "concurrency: [4]",
+    ],
+)
+def test_what_is_no_value_of_the_key_below_is_told_without_it(text: str) -> None:
+    with pytest.raises(InputError) as told:
+        parse(text)
+    assert told.value.next_step == 'write "key: value" lines'
 
 
 def test_no_message_is_as_long_as_what_it_is_about() -> None:
