@@ -74,7 +74,6 @@ def read_inputs(root: Path, config: Config, *, config_name: str) -> ProjectInput
 
 _ALONE = ("uv.lock", "pylock.toml", "pyproject.toml", "requirements.txt")
 """What `build.python_requirements` names mostly."""
-_INSIDE = "put a copy into the project, or name a repository or an index that has it (docs/how-to/several-models.md)"
 
 
 class _InputFiles:
@@ -163,9 +162,11 @@ class _InputFiles:
         """Give a path as it is from the project: as pip and uv have it, which are started there; else, since people
         write it so, as it is from the file `beside`."""
         candidates: list[str] = []
+        instead = ", or name a repository or an index that has it (docs/how-to/several-models.md)"
+        instead += f", or write {package}==VERSION" if package else ""
         for base in dict.fromkeys(("", beside)):
             try:
-                candidates.append(_relative(self.root, base, path, where))
+                candidates.append(_relative(self.root, base, path, where, instead))
             except InputError as error:
                 outside = error
         for candidate in candidates:
@@ -173,12 +174,12 @@ class _InputFiles:
                 return candidate
         if candidates:
             return candidates[-1]
-        advice = f", or write {package}==VERSION" if package else ""
-        raise InputError(outside.message, next_step=f"{outside.next_step}{advice}")
+        raise outside
 
 
-def _relative(root: Path, beside: str, path: str, where: str) -> str:
-    """Write `path` as text relative to `root`; a relative one starts in the directory of the file `beside`."""
+def _relative(root: Path, beside: str, path: str, where: str, instead: str = "") -> str:
+    """Write `path` as text relative to `root`; a relative one starts in the directory of the file `beside`. `instead`:
+    what helps, besides a copy, where it is outside."""
     if "\0" in path:
         raise InputError(f"{where}: a NUL character in a path", next_step="take it out")
     asked = root / Path(beside).parent / path
@@ -186,7 +187,7 @@ def _relative(root: Path, beside: str, path: str, where: str) -> str:
         asked = Path(os.path.realpath(asked.parent)) / asked.name
     absolute = os.path.normpath(asked)
     if not Path(absolute).is_relative_to(root) or not Path(os.path.realpath(absolute)).is_relative_to(root):
-        raise InputError(f"{where}: {path} is outside the project", next_step=_INSIDE)
+        raise InputError(f"{where}: {path} is outside the project", next_step=f"put a copy into the project{instead}")
     return Path(absolute).relative_to(root).as_posix()
 
 

@@ -118,6 +118,13 @@ def test_paths_begin_at_the_project_as_with_pip_and_else_beside_the_file_that_na
     assert [str(line) for line in found.sources] == ["./lib", "./lib"]
 
 
+@pytest.mark.parametrize("line", ["-r ../reqs.txt", "-c ../reqs.txt"])
+def test_a_file_outside_of_the_project_that_is_no_package_is_to_be_copied(line: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^requirements.txt:1: ../reqs.txt is outside the project$") as told:
+        project(tmp_path, {"requirements.txt": line}).inputs()
+    assert told.value.next_step == "put a copy into the project"
+
+
 def test_what_conda_writes_of_its_own_machine_is_told_with_what_to_write(tmp_path: Path) -> None:
     lines = "attrs @ file:///home/conda/feedstock_root/build_artifacts/attrs_1/work\n"
     with pytest.raises(InputError, match=r"requirements.txt:1: /home/conda/.* is outside the project") as told:
