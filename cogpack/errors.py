@@ -45,18 +45,24 @@ class InputError(CogpackError):
 
 def together(faults: Sequence[InputError]) -> InputError:
     """Make one error of all, each on a line with its own advice: who has several to mend wants to know them at once.
-    What is told twice is told once."""
+    What is told twice is told once, and so is an advice that is the same for all."""
     parts = tuple({part.message: part for fault in faults for part in fault.parts or (fault,)}.values())
     if len(parts) == 1:
         return parts[0]
-    error = InputError(listed(parts), next_step="change each of them as it says")
+    advice = {part.next_step for part in parts}
+    error = InputError(listed(parts), next_step=advice.pop() if len(advice) == 1 else "change each of them as it says")
     error.parts = parts
     return error
 
 
 def listed(parts: Sequence[InputError], below: Callable[[InputError], Sequence[str]] = lambda _part: ()) -> str:
     """Return the message of one error that stands for several; `below`: lines that are told after one of them."""
-    rows = [row for part in parts[:_SHOWN] for row in (f"{part.message} (next: {part.next_step})", *below(part))]
+    told = len({part.next_step for part in parts}) == 1  # at the end
+    rows, before = [], ""
+    for part in parts[:_SHOWN]:
+        advice = "the same" if part.next_step == before else part.next_step
+        rows += [part.message if told else f"{part.message} (next: {advice})", *below(part)]
+        before = part.next_step
     more = [f"and {len(parts) - _SHOWN} more"] if len(parts) > _SHOWN else []
     return "\n  ".join([f"{len(parts)} things must change:", *rows, *more])
 

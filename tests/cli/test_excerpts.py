@@ -191,8 +191,14 @@ def test_of_several_errors_each_has_its_line(tmp_path: Path) -> None:
         "  requirements.txt:3: wrong (next: mend 3)",
         "      3 | -x",
     ]
+    last = InputError("x: wrong", next_step="mend 4")
+    assert str(together([last, InputError("y: wrong", next_step="mend 4"), *faults])).split("\n")[1:3] == [
+        "  x: wrong (next: mend 4)",
+        "  y: wrong (next: the same)",
+    ]
     many = [InputError(f"requirements.txt:1: wrong {n}", next_step="mend") for n in range(60)]
-    assert illustrated(together(many), tmp_path).endswith("\n      1 | a b\n  and 10 more")
+    assert illustrated(together(many), tmp_path).endswith("wrong 49\n      1 | a b\n  and 10 more")
+    assert together(many).next_step == "mend"
 
 
 def test_a_place_is_looked_for_in_the_project_not_in_the_directory_that_the_command_runs_in(tmp_path: Path) -> None:

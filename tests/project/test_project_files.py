@@ -173,7 +173,8 @@ def test_all_links_that_leave_the_project_are_told_at_once(tmp_path: Path) -> No
         (tmp_path / name).symlink_to("/opt/cache/blob")
     with pytest.raises(InputError, match=r"^2 things must change:\n  b: a symbolic.*\n  sub/a: a symbolic") as caught:
         found.files()
-    assert "have weights of cog.yaml bring them" in caught.value.message
+    assert "next: " not in caught.value.message
+    assert "have weights of cog.yaml bring them" in caught.value.next_step
 
 
 MANAGED = "model: h.io/me/model\nweights: [{name: w, target: /weights/w, source: {uri: hf://a/b}}]\n"
