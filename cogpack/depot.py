@@ -126,7 +126,7 @@ class Depot:
     def _renewed(self) -> str:
         return f"remove it, and run {_filled(self.root)} again where there is a network"
 
-    # TreeFiller it
+    # Filling it
 
     def has(self, file: Descriptor) -> bool:
         return self._layout.has(file)
