@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cogpack.errors import InputError
 from cogpack.home import home
+from cogpack.patterns import pattern
 
 _BUNDLES = (
     "/etc/ssl/cert.pem",  # Alpine, Arch, macOS
@@ -22,6 +23,9 @@ _BUNDLES = (
     "/etc/ssl/ca-bundle.pem",  # SUSE
 )
 """Where systems keep their authorities; a Python not built by the system may look elsewhere."""
+
+_CERTIFICATE = pattern(rb"-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE)-----[^-]*+-----END \1-----")
+"""By all names that OpenSSL reads."""
 
 
 class Authorities:
@@ -107,6 +111,11 @@ def bundle(environment: Mapping[str, str]) -> Path | None:
     if named := environment.get("SSL_CERT_FILE"):
         return path if (path := Path(named)).is_file() else None
     return system_bundle()
+
+
+def certificates(text: bytes) -> bytes:
+    """Return the certificates of a file in PEM format, and nothing that lies beside them there, as private keys do."""
+    return b"".join(found[0] + b"\n" for found in _CERTIFICATE.finditer(text))
 
 
 def system_bundle() -> Path | None:

@@ -17,11 +17,9 @@ import httpx
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.http.addresses import Trust, host_of, redacted
 from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, translated
-from cogpack.http.authorities import Authorities
 from cogpack.http.deadlines import Deadlines, Limits
 from cogpack.http.guard import Guard, Resolver, resolve
 from cogpack.http.netrc_file import netrc_login
-from cogpack.http.proxies import Proxies
 from cogpack.http.request_trace import RequestTrace
 from cogpack.http.retries import ATTEMPTS, Backoff, Retries, Tries, backoff, retry_after
 from cogpack.http.target import Target, authorization, basic, same_origin
@@ -79,7 +77,7 @@ class Http:
         self.progress = progress
         self.limits = limits or Limits()
         self.clock, self._backoff = clock, backoff
-        self._transport = Transport(Guard(resolver), Proxies.from_environment(environment), Authorities(environment))
+        self._transport = Transport(Guard(resolver), environment)
         self._throttles = Throttles(self.cancellation, clock)
 
     def unmapped(self) -> "Http":

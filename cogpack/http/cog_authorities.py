@@ -2,17 +2,16 @@
 and `*.pem` files, their text, or that in base64 (replicate/cog, pkg/dockerfile/cacert.go)."""
 
 import base64
-import binascii
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import certifi
 
 from cogpack.errors import InputError
-from cogpack.http.authorities import bundle
+from cogpack.http.authorities import bundle, certificates
 
 VARIABLE = "COG_CA_CERT"
-_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+_BEGIN = "-----BEGIN CERTIFICATE-----"
 _LIMIT = 4 * 1024 * 1024
 
 
@@ -22,13 +21,13 @@ def merged(environment: Mapping[str, str]) -> dict[str, bytes]:
     files = {"SSL_CERT_FILE": bundle(environment) or Path(certifi.where())}
     if (git := environment.get("GIT_SSL_CAINFO")) and Path(git).is_file():
         files["GIT_SSL_CAINFO"] = Path(git)
-    more = [text.encode() for text in _named(environment[VARIABLE].strip())]
+    more = list(_named(environment[VARIABLE].strip()))
     return {name: b"\n".join([file.read_bytes(), *more]) for name, file in files.items()}
 
 
-def _named(value: str) -> Iterator[str]:
+def _named(value: str) -> Iterator[bytes]:
     if value.startswith("-----BEGIN"):
-        yield _checked(value, "its text")
+        yield _checked(value.encode(errors="surrogateescape"), "its text")
     elif (path := _path(value)) is not None:
         files = [path]
         if path.is_dir():
@@ -39,9 +38,10 @@ def _named(value: str) -> Iterator[str]:
             yield _checked(_read(file), str(file))
     else:
         try:
-            yield _checked(base64.b64decode(value, validate=True).decode(), "its base64")
-        except (binascii.Error, UnicodeDecodeError):
+            text = base64.b64decode(value, validate=True)
+        except ValueError:
             raise _wrong("neither a file, a directory nor a certificate, and none in base64") from None
+        yield _checked(text, "its base64")
 
 
 def _path(value: str) -> Path | None:
@@ -52,18 +52,19 @@ def _path(value: str) -> Path | None:
         return None
 
 
-def _read(file: Path) -> str:
+def _read(file: Path) -> bytes:
     try:
         with file.open("rb") as stream:
-            return stream.read(_LIMIT).decode(errors="replace")
+            return stream.read(_LIMIT)
     except OSError as error:
         raise _wrong(f"{file}: {error.strerror}") from error
 
 
-def _checked(text: str, what: str) -> str:
-    if _BEGIN not in text or _END not in text:
+def _checked(text: bytes, what: str) -> bytes:
+    """Give its certificates alone: mitmproxy has the authority's key in the same file."""
+    if not (found := certificates(text)):
         raise _wrong(f"{what}: no certificate in PEM format")
-    return text if text.endswith("\n") else f"{text}\n"
+    return found
 
 
 def _wrong(why: str) -> InputError:

@@ -6,8 +6,9 @@ It is an `httpx.BaseTransport`, the seam that httpx offers, and nothing above it
 
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import cached_property
 
 import httpx
 import msgspec
@@ -44,11 +45,16 @@ class Transport(httpx.BaseTransport):
     to be sent, byte for byte.
     """
 
-    def __init__(self, guard: Guard, proxies: Proxies, authorities: Authorities) -> None:
+    def __init__(self, guard: Guard, environment: Mapping[str, str]) -> None:
         self.guard = guard
-        self.proxies = proxies
-        self.authorities = authorities
-        self._connections = Connections(guard, authorities)
+        self.authorities = Authorities(environment)
+        self._environment = environment
+        self._connections = Connections(guard, self.authorities)
+
+    @cached_property
+    def proxies(self) -> Proxies:
+        """Read when the first request is sent: a proxy that we can't use hinders nobody who asks for nothing."""
+        return Proxies.from_environment(self._environment)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         deadlines = request.extensions.get("deadlines") or Deadlines(Limits(), Cancellation())

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from cogpack.resolve.wheels.indexes import Indexes
     from cogpack.sandbox.rungs.proot import Proot
 
-_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
+_OUTSIDE = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy", "cog_ca_cert"})
 
 
 def suppliers(
@@ -158,7 +158,7 @@ def runner_of(session: Session, project: Project, base: Base) -> Runner:
         secrets=session.settings.secrets,
         places=step_places(project.config),
         home=_home(session, project),
-        proxies={name: value for name, value in session.environment.items() if name.lower() in _PROXIES},
+        variables={name: value for name, value in session.environment.items() if name.lower() in _OUTSIDE},
         mirrors=mirror.replacements(session.http.url_map.of) | _mapped(session, base),
         authorities=bundle(session.environment),
         proot=partial(_proot, session, project.config),

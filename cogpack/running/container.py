@@ -13,7 +13,6 @@ from cogpack.config import Isolation
 from cogpack.disk import UNFINISHED, write_whole, writing
 from cogpack.errors import InputError
 from cogpack.http.authorities import bundle as authorities
-from cogpack.http.proxies import Proxies
 from cogpack.notes import Code, Note
 from cogpack.planning.proot import find_proot
 from cogpack.progress import Cancellation
@@ -109,7 +108,7 @@ def open_container(
             binds += kept_caches(session, bundle.repository, stored.root, user, bundle.environment, owned=owned)
         binds += more
         network = _outside(session, bundle)
-        environment = {**network.variables, **bundle.environment}
+        environment = network.around(bundle.environment)
         if gpus is not None:
             binds += gpus.binds
             environment = gpus.with_image(environment)
@@ -167,14 +166,10 @@ def gpus_of(session: Session, bundle: Bundle, options: ContainerOptions) -> Gpus
 def _outside(session: Session, bundle: Bundle) -> Outside:
     """Say how programs reach the outside where that takes more than on other machines: by a proxy, or believing
     `COG_CA_CERT`. The password of a proxy is for no image that others may have made."""
-    proxies = Proxies.from_environment(session.environment)
-    named = [proxy for proxy in (proxies.https, proxies.http) if proxy is not None]
-    if not named and not session.environment.get("COG_CA_CERT"):
+    environment = session.environment
+    if not outside(environment, None).variables and not environment.get("COG_CA_CERT"):
         return Outside({})
-    given = session.environment
-    if bundle.project is None and any(proxy.login for proxy in named):
-        given = {}
-    return outside(given, authorities(session.environment))
+    return outside(environment, authorities(environment), logins=bundle.project is not None)
 
 
 def _emulator(session: Session, mirror: str | None, place: Path) -> Path:

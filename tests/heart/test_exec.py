@@ -85,6 +85,19 @@ def test_programs_are_told_of_a_proxy_that_reads_along(project: Project) -> None
     done = ok(project.cogpack(*words, COG_CA_CERT=text, HTTPS_PROXY="http://127.0.0.1:9"))
     assert done.out.startswith("http://127.0.0.1:9 localhost,127.0.0.1,::1\n")
     assert done.out.endswith(text)
+    socks = ok(project.cogpack("exec", "sh", "-c", 'echo "$ALL_PROXY"', ALL_PROXY="socks5://127.0.0.1:9"))
+    assert socks.out == "socks5://127.0.0.1:9\n"
+
+
+def test_what_cog_names_goes_over_the_images_authorities_and_under_those_given(project: Project) -> None:
+    """Distroless images name a file of theirs, which does not have what `COG_CA_CERT` names."""
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", f'{config}\nenvironment: ["SSL_CERT_FILE=/own"]\n')
+    words = ("sh", "-c", 'echo "$SSL_CERT_FILE"')
+    text = "-----BEGIN CERTIFICATE-----\nours\n-----END CERTIFICATE-----\n"
+    assert ok(project.cogpack("exec", *words, HTTPS_PROXY="http://127.0.0.1:9")).out == "/own\n"
+    assert ok(project.cogpack("exec", *words, COG_CA_CERT=text)).out == "/run/cogpack/authorities.pem\n"
+    assert ok(project.cogpack("exec", "-e", "SSL_CERT_FILE=/given", *words, COG_CA_CERT=text)).out == "/given\n"
 
 
 @pytest.mark.slow
@@ -179,9 +192,21 @@ def test_an_image_of_a_registry_or_a_layout_has_its_own_files(world: World, proj
 @pytest.mark.slow
 def test_a_strangers_image_is_told_of_no_proxy_with_a_password(world: World, project: Project) -> None:
     ok(project.cogpack("build", "-o", "../layout"))
-    words = ("exec", "--of", str(world.directory / "layout"), "sh", "-c", 'echo "[$HTTP_PROXY]"')
-    for proxy, told in (("http://user:word@127.0.0.1:9", ""), ("http://127.0.0.1:9", "http://127.0.0.1:9")):
-        assert ok(world.cogpack(*words, HTTP_PROXY=proxy)).out == f"[{told}]\n"
+    words = (
+        "exec",
+        "--of",
+        str(world.directory / "layout"),
+        "sh",
+        "-c",
+        'echo "$HTTP_PROXY, $https_proxy, $ALL_PROXY"',
+    )
+    plain = "http://127.0.0.1:9"
+    told = ok(world.cogpack(*words, HTTP_PROXY=plain, ALL_PROXY="socks5h://me:pw@127.0.0.1:9"))
+    assert told.out == f"{plain}, , \n"
+    told = ok(
+        world.cogpack(*words, http_proxy="http://user:word@127.0.0.1:9", https_proxy="http://:s3cret@127.0.0.1:9")
+    )
+    assert told.out == ", , \n"
 
 
 @pytest.mark.slow

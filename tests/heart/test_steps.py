@@ -458,6 +458,17 @@ def test_a_file_with_a_secret_in_it_is_refused_by_its_path(world: World, steppin
 
 
 @pytest.mark.slow
+def test_a_file_with_a_proxys_password_in_it_is_refused(stepping: Stepping) -> None:
+    """As `git config --system http.proxy $http_proxy` writes one."""
+    project = stepping('echo "proxy = $http_proxy" > /etc/gitconfig')
+    done = project.cogpack("build", "-o", "../out", HTTP_PROXY="http://me:tr0ub4dor@127.0.0.1:9")
+    assert done.code == 2
+    assert "/etc/gitconfig has the password of the proxy in HTTP_PROXY in it (content, as it is)" in done.err
+    assert "tr0ub4dor" not in done.err
+    ok(project.cogpack("build", "-o", "../out", HTTP_PROXY="http://127.0.0.1:9"))
+
+
+@pytest.mark.slow
 def test_verify_runs_them_only_when_told(world: World, stepping: Stepping) -> None:
     project = stepping(MADE)
     ok(project.cogpack("push", project.target()))

@@ -91,8 +91,8 @@ def test_what_no_proxy_names_is_reached_without(name: str, bypass: str, url: str
     ],
 )
 def test_what_is_no_http_proxy_is_refused_without_showing_it(value: str) -> None:
-    with pytest.raises(InputError, match="HTTPS_PROXY") as failed:
-        Http(environment={"HTTPS_PROXY": value})
+    with Http(environment={"HTTPS_PROXY": value}) as http, pytest.raises(InputError, match="HTTPS_PROXY") as failed:
+        http.request("GET", "https://h.example/", origin="https://h.example/")
     assert "hunter2" not in failed.value.message
 
 

@@ -190,11 +190,14 @@ def test_authorities_that_cog_is_told_of_count_beside_the_others(
     directory.mkdir()
     company = CA()
     company.cert_pem.write_to_path(str(directory / "company.crt"))
-    text = (directory / "company.crt").read_text()
+    key = "-----BEGIN RSA PRIVATE KEY-----\nsecret\n-----END RSA PRIVATE KEY-----\n"
+    text = f"{key}{(directory / 'company.crt').read_text()}"
+    (directory / "company.crt").write_text(text)
     forms = {"file": str(directory / "company.crt"), "directory": str(directory), "text": text}
     environment["COG_CA_CERT"] = forms.get(form) or base64.b64encode(text.encode()).decode()
     with Session(Settings(environment=environment)) as session:
         file = Path(session.environment["SSL_CERT_FILE"])
+        assert "PRIVATE KEY" not in file.read_text(), "which mitmproxy has in the same file"
         for own in (authority, company):
             with talking(ok, server_tls(own, "localhost")) as place:
                 assert ask(place, session.environment) == b"ok"

@@ -9,15 +9,13 @@ from support.fake_http import Answer, Hangup, Request, serving
 from support.sockets import answer, head, reset, talking
 
 from cogpack.errors import InputError
-from cogpack.http.authorities import Authorities
 from cogpack.http.guard import Guard
-from cogpack.http.proxies import Proxies
 from cogpack.http.transport import Transport
 
 
 @pytest.fixture
 def client(environment: dict[str, str]) -> Iterator[httpx.Client]:
-    transport = Transport(Guard(), Proxies.from_environment(environment), Authorities(environment))
+    transport = Transport(Guard(), environment)
     with httpx.Client(transport=transport) as found:
         yield found
 

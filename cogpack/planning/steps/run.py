@@ -23,7 +23,7 @@ from cogpack.sandbox.capture.dropped import Dropped
 from cogpack.sandbox.capture.secrets import find_secrets, without_secrets
 from cogpack.sandbox.capture.snapshot import Snapshot
 from cogpack.sandbox.guest import Command, Guest
-from cogpack.sandbox.outside import outside
+from cogpack.sandbox.outside import outside, proxy_secrets
 from cogpack.sandbox.rungs.choice import Findings, Rung, choose_for, probe
 from cogpack.sandbox.rungs.proot import Proot
 from cogpack.sandbox.trees.directories import remove_tree
@@ -104,8 +104,8 @@ def _run_all(
     if steps.python:
         names = _NAMES.format(venv=contract.VENV, launcher=LAUNCHER, python=steps.python)
         numbered.insert(0, (0, RunStep(command=names)))
-    given = outside(runner.proxies, runner.authorities)
-    environment = {**given.variables, **steps.environment, "APT_CONFIG": standins.APT_CONFIG}
+    given = outside(runner.variables, runner.authorities)
+    environment = {**given.around(steps.environment), "APT_CONFIG": standins.APT_CONFIG}
     limits = Limits(seconds=runner.limits.time, idle=runner.limits.idle, size=runner.limits.size, processes=PROCESSES)
     laid = [*standins.debian(given.authorities), *given.standins]
     if steps.debs:
@@ -179,11 +179,15 @@ def _tell_of_dropped(dropped: Sequence[Dropped], steps: Steps, progress: Progres
 
 
 def _check_secrets(captured: Captured, steps: Steps, runner: Runner) -> None:
-    for hit in find_secrets(captured, runner.secrets):
+    """Refuse what they left if a secret is in it: one that they mounted, or what the variables of proxies have."""
+    hidden = {f"secret {name}": secret for name, secret in runner.secrets.items()} | proxy_secrets(runner.variables)
+    for hit in find_secrets(captured, hidden):
         numbered = zip(steps.numbers, steps.commands, strict=True)
-        mounting = [runner.places[at - 1] for at, step in numbered if hit.secret in {one.id for one in step.secrets}]
+        mounting = [
+            runner.places[at - 1] for at, step in numbered if hit.secret in {f"secret {one.id}" for one in step.secrets}
+        ]
         raise InputError(
-            f"{', '.join(mounting) or steps.subject}: /{without_secrets(hit.path, runner.secrets.values())} has the "
-            f"secret {hit.secret} in it ({hit.where}, {hit.form}), and would be in the image",
+            f"{', '.join(mounting) or steps.subject}: /{without_secrets(hit.path, hidden.values())} has the "
+            f"{hit.secret} in it ({hit.where}, {hit.form}), and would be in the image",
             next_step="remove it in the same command that wrote it",
         )

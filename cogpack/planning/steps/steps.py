@@ -148,7 +148,7 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     arm64 in a directory. `network`: whether steps have one; `secrets`: what they are, by id;
     `places`: where each step is written; `home`: None where none is named.
 
-    Of this machine's network, which names no layer: `proxies`, variables; `mirrors` of Debian's addresses;
+    Of this machine's network, which names no layer: `variables`, as of proxies; `mirrors` of Debian's addresses;
     `authorities`, the file of them that its programs use, since whoever reads along there is one.
     """
 
@@ -163,7 +163,7 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Mapping[str, bytes]
     places: Sequence[str]
     home: Home | None
-    proxies: Mapping[str, str]
+    variables: Mapping[str, str]
     mirrors: Mapping[str, str]
     authorities: Path | None
     proot: "Callable[[Path, Path], Proot]"
