@@ -152,7 +152,7 @@ class Code(enum.StrEnum):
     SCRIPTS_UNREAD = "scripts-unread", "Packages' maintainer scripts can't be looked at before the layer is made."
     SEAL_IGNORED = (
         "seal-ignored",
-        "The key that tells what this user wrote is open to others: what earlier runs kept is made anew.",
+        "The key that tells what this user wrote is open to others, or another's: what earlier runs kept is made anew.",
     )
     SETUPTOOLS_MISSING = (
         "setuptools-missing",

@@ -7,6 +7,7 @@ is not in the cache.
 
 import os
 import secrets
+import shlex
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -79,19 +80,38 @@ class Seal:
 def _kept(path: Path, note: Callable[[Note], object]) -> bytes | None:
     """Return the key in `path`, which is made if need be; None where that can't be, or where it is not ours alone."""
     with suppress(OSError, InputError):
-        if not path.exists():
+        try:
+            key, why, advice = _read(path)
+        except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with whole_file(path, mode=0o600, stays=path.exists) as file:  # of two first runs at once, the first counts
                 file.write(secrets.token_bytes(_KEY))
+            key, why, advice = _read(path)
+        if not why:
+            return key
+        text = f"{path}: {why}, so that nothing counts that earlier runs kept; {advice}"
+        note(Note(Code.SEAL_IGNORED, text))
+    return None
+
+
+def _read(path: Path) -> tuple[bytes, str, str]:
+    """Read a key, and say why it proves nothing, if so, and what to do."""
+    user = os.geteuid()
+    try:
         with path.open("rb") as stream:
             found = os.fstat(stream.fileno())
             key = stream.read(_KEY + 1)
-        if found.st_uid == os.geteuid() and not found.st_mode & 0o077 and len(key) == _KEY:
-            return key
-        why = "has another length" if len(key) != _KEY else f"has mode {found.st_mode & 0o777:o}, or another owner"
-        text = f"{path}: {why}, so that nothing counts that earlier runs kept; remove it, and a new one is made"
-        note(Note(Code.SEAL_IGNORED, text))
-    return None
+    except PermissionError:
+        left = f"where it was left in this user's home by a run under sudo, sudo rm -r {shlex.quote(str(path.parent))}"
+        return b"", f"user {user} may not open it", f"{left}; else set HOME or XDG_STATE_HOME to this user's own"
+    remove = "remove it, and a new one is made"
+    if found.st_uid != user:
+        others = f"is of user {found.st_uid}, and not of user {user}"
+        # Root's new one in another's home would be closed to who lives there.
+        return key, others, remove if user else "set HOME or XDG_STATE_HOME to root's own, as sudo -H does"
+    if found.st_mode & 0o077:
+        return key, f"has mode {found.st_mode & 0o777:o}", remove
+    return key, "" if len(key) == _KEY else "has another length", remove
 
 
 THIS_RUN = Seal()

@@ -1,4 +1,7 @@
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,6 +12,12 @@ from cogpack.seal import Seal
 
 def machine(root: Path) -> Seal:
     return Seal.of_this_user({"XDG_STATE_HOME": str(root)})
+
+
+def noted(root: Path) -> list[Note]:
+    notes: list[Note] = []
+    Seal.of_this_user({"XDG_STATE_HOME": str(root)}, notes.append)
+    return notes
 
 
 def test_what_this_user_wrote_is_known_again_in_a_later_run(tmp_path: Path) -> None:
@@ -43,6 +52,40 @@ def test_a_key_that_others_can_read_proves_nothing(mode: int, tmp_path: Path) ->
     assert [(note.code, f"{tmp_path}/cogpack/seal: has mode {mode:o}" in note.text) for note in notes] == [
         (Code.SEAL_IGNORED, True)
     ]
+
+
+@pytest.mark.parametrize(
+    ("user", "advice"),
+    [(0, "; set HOME or XDG_STATE_HOME to root's own, as sudo -H does"), (4321, "; remove it, and a new one is made")],
+)
+def test_a_key_of_another_user_is_told_as_that(
+    user: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(tmp_path)
+    owner = (tmp_path / "cogpack" / "seal").stat().st_uid
+    if owner == user:
+        os.chown(tmp_path / "cogpack" / "seal", owner := 1234, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    (note,) = noted(tmp_path)
+    assert note.text.startswith(f"{tmp_path}/cogpack/seal: is of user {owner}, and not of user {user}, so that ")
+    assert note.text.endswith(advice)
+
+
+def test_a_key_that_this_user_cannot_open_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(tmp_path)
+    opened = Path.open
+
+    def refused(path: Path, *arguments: Any, **others: Any) -> Any:
+        if path.name == "seal":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, *arguments, **others)
+
+    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    (note,) = noted(tmp_path)
+    assert note.code is Code.SEAL_IGNORED
+    assert f"{tmp_path}/cogpack/seal: user 1000 may not open it, so that nothing counts" in note.text
+    assert f"sudo rm -r {tmp_path}/cogpack" in note.text
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"x" * 33])

@@ -8,9 +8,12 @@ from support.locked_bases import IMAGE
 
 from cogpack.digest import sha256
 from cogpack.formats import FORMATS
+from cogpack.layers.compression import Zstd
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import Base, LockedDeb, SystemPackages
+from cogpack.planning.layer_items import _UNREAD_BASE as UNREAD
 from cogpack.planning.layer_items import locked_items
+from cogpack.planning.recipes.base import plan_base
 
 
 def deb(name: str, size: int = 1) -> LockedDeb:
@@ -32,6 +35,14 @@ def layers(base: Base, *names: str, unasked: bool = True) -> dict[str, tuple[str
         key: tuple(item.name for item in items if item.name not in ("python3.13", "cog"))
         for key, items in found.items()
     }
+
+
+def test_whichever_layer_is_asked_for_first_the_largest_packages_of_the_base_come_first() -> None:
+    own = tuple(deb(name, size) for name, size in (("a", 1), ("b", 3), ("c", 2)))
+    over = SystemPackages(packages=(deb("app", 100),))
+    planned = plan_base(msgspec.structs.replace(TRIXIE, packages=own, system_packages=over), UNREAD, Zstd(), FORMATS[2])
+    asked = [[one.size for one in inputs] for inputs in planned.inputs.values()]
+    assert asked == [[3, 2, 1], [3, 2, 1, 100]]
 
 
 @pytest.mark.parametrize("base", [msgspec.structs.replace(TRIXIE, packages=(deb("python3.13"),)), IMAGE])

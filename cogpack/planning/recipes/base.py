@@ -143,8 +143,9 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec, rules: ImageRule
     came = {deb.sha256: package for deb, package in own.items()}
     layer = BuiltLayer(source, codec, begin=lambda: unpacking.begin(debs, lambda deb: came[deb.sha256].come()))
     layers: list[BuiltLayer] = []
-    # The largest first, as they are unpacked: each while others come.
-    inputs = {key_of(layer): tuple(sorted(own.values(), key=lambda package: -package.size))}
+    # The largest first, as they are unpacked, each while others come: of whichever layer is asked for first.
+    largest = sorted(own.values(), key=lambda package: -package.size)
+    inputs = {key_of(layer): tuple(largest)}
     below: list[LockedDeb] = []
     for kind, found, told in _groups(over, ours):
         large = _large(found, rules)
@@ -162,7 +163,7 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec, rules: ImageRule
         layers += [*alone, BuiltLayer(changed, codec)]
         inputs |= {key_of(one): (ours[deb],) for one, deb in zip(alone, large, strict=True)}
         # It is what they change, so that those of the base are unpacked for it, too.
-        inputs[key_of(layers[-1])] = (*own.values(), *(ours[deb] for deb in below))
+        inputs[key_of(layers[-1])] = (*largest, *(ours[deb] for deb in below))
     return PlannedBase(
         layers=(layer,),
         packages=tuple(layers),

@@ -405,3 +405,28 @@ def test_what_never_came_is_told_to_who_reads_it(tmp_path: Path, packages: Path)
     begun.begin([one], come)
     with pytest.raises(UnavailableError, match="nobody has it"):
         begun.read([one])
+
+
+def test_where_no_thread_can_be_had_nobody_waits_for_it(
+    tmp_path: Path, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    one, begun = deb_file(packages, "one", deb("one")), Unpacking(tmp_path / "spool", SILENT, Cancellation())
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError, match="new thread"):
+            begun.begin([one], lambda _: None)
+    found: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            begun.read([one])
+        except RuntimeError as error:
+            found.append(error)
+
+    other = threading.Thread(target=read, daemon=True)
+    other.start()
+    other.join(10)
+    assert [str(error) for error in found] == ["can't start new thread"]

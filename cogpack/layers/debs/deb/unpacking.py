@@ -57,7 +57,11 @@ class Unpacking:
                 self._unpack(new, come)
 
         if new:
-            threading.Thread(target=unpack, name="unpack", daemon=True).start()
+            try:
+                threading.Thread(target=unpack, name="unpack", daemon=True).start()
+            except BaseException as error:  # a limit of processes; another layer may be waiting for them
+                _fail(new, error)
+                raise
 
     def _new(self, debs: "Sequence[DebFile]") -> "dict[DebFile, Future[UnpackedPackage]]":
         """Note down those that nobody unpacks yet."""
@@ -93,7 +97,12 @@ class Unpacking:
                 task.done("")
             check()
         except BaseException as error:
-            for future in new.values():
-                if not future.done():
-                    future.set_exception(error)
+            _fail(new, error)
             raise
+
+
+def _fail(new: "dict[DebFile, Future[UnpackedPackage]]", error: BaseException) -> None:
+    """Tell it to who waits for those that are not done."""
+    for future in new.values():
+        if not future.done():
+            future.set_exception(error)
