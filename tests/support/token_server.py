@@ -3,6 +3,7 @@
 import base64
 import json
 import secrets
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -96,10 +97,10 @@ class TokenServer:
 
 
 @contextmanager
-def token_server(directory: Path) -> Iterator[TokenServer]:
-    """`directory` gets the file of root certificates that a registry wants."""
+def token_server(directory: Path, tls: ssl.SSLContext | None = None) -> Iterator[TokenServer]:
+    """`directory` gets the file of root certificates that a registry wants. `tls`: its own."""
     servers: list[TokenServer] = []
-    with serving(lambda request: servers[0].answer(request)) as fake:
+    with serving(lambda request: servers[0].answer(request), tls) as fake:
         servers.append(TokenServer(fake, pem(directory, ISSUER, ISSUER, authority=True).certificate))
         yield servers[0]
 

@@ -17,6 +17,9 @@ _AGAIN = 10.0
 
 _LONGEST_MARGIN = 600.0
 
+_DOUBTFUL = 400, 403
+"""What some answer to a token of a server that is none of theirs. (404 is what a tag that is new gets.)"""
+
 _TOKENS = 2
 """Tokens that one request is tried with: the second was asked for because the first was refused."""
 
@@ -27,6 +30,8 @@ class _Grant:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.header: str | None = None
+        self.was_refused = False
+        """By the token server that an earlier run met: the registry shall say first whether it wants one."""
         self.fresh_until = 0.0
         self.body_until = 0.0
 
@@ -39,7 +44,7 @@ class _Grant:
 
 
 class Tokens:
-    """Tokens are what one session knows: each registry's last challenge, and grants by (host, account, scopes).
+    """Tokens are what one session knows: each registry's last challenge, and grants by (base, account, scopes).
 
     `remembered`: challenges of earlier runs, which serve until the registry says its own.
     """
@@ -66,8 +71,13 @@ class Tokens:
             return self._challenges[base]
 
     def is_remembered(self, base: str) -> bool:
-        """Tell whether they are of an earlier run, and this one has not heard any yet."""
+        """Tell whether they are of an earlier run, and nothing in this one has borne them out."""
         return base not in self._heard
+
+    def bear_out(self, base: str) -> None:
+        """The registry took what came of its challenges: they are as good as heard."""
+        with self._lock:
+            self._heard.add(base)
 
     def hear(self, base: str, challenges: list[Challenge], *, first: bool) -> None:
         """Take a challenge. One to the `first` request of all is kept for later runs: a registry that gives some
@@ -79,33 +89,47 @@ class Tokens:
             self._remembered.keep(base, challenges)
 
     def forget(self, base: str) -> None:
-        """Forget what an earlier run left: nothing came of it."""
+        """Forget what an earlier run left, and what came of it, unless the registry has said how it wants to be asked
+        meanwhile."""
         with self._lock:
+            if base in self._heard:
+                return
             self._challenges[base] = []
-        if self._remembered:
-            self._remembered.forget(base)
+            self._grants = {key: grant for key, grant in self._grants.items() if key[0] != base}
+            if self._remembered:
+                self._remembered.forget(base)
 
-    def grant(self, host: str, login: Login | None, wanted: Iterable[str]) -> _Grant:
+    def grant(self, base: str, login: Login | None, wanted: Iterable[str]) -> _Grant:
         account = f"{login.user}\n{login.source}" if login else ""
         with self._lock:
-            return self._grants.setdefault((host, account, frozenset(wanted)), _Grant())
+            return self._grants.setdefault((base, account, frozenset(wanted)), _Grant())
 
 
 class Attempt:
-    """One attempt at a request: the `headers` to send with it, and whether its answer is the last."""
+    """One attempt at a request: the `headers` to send with it, and whether its answer is the last.
 
-    def __init__(self, header: str | None, base: str, *, last: bool) -> None:
+    `was_wrong`: they came of a challenge of an earlier run, which nothing has borne out, nor does the answer.
+    """
+
+    def __init__(self, header: str | None, base: str, tokens: Tokens, *, last: bool) -> None:
         self.headers = {"Authorization": header} if header else {}
         self.challenge = ""
+        self.was_wrong = False
         self._base = base
+        self._tokens = tokens
         self._last = last
+        self._by_memory = header is not None and tokens.is_remembered(base)
 
     def ends(self, answer: Response | Stream) -> bool:
         """Tell whether there is no use in another attempt: the registry does not ask for (other) credentials."""
-        if answer.status != 401 or not same_origin(answer.url, self._base) or self._last:
+        if not same_origin(answer.url, self._base) or self._last:
             return True
-        self.challenge = answer.headers.get("www-authenticate", "")
-        return False
+        self.was_wrong = self._by_memory and answer.status in _DOUBTFUL
+        if self._by_memory and answer.status < 400:
+            self._tokens.bear_out(self._base)
+        if answer.status == 401:
+            self.challenge = answer.headers.get("www-authenticate", "")
+        return answer.status != 401 and not self.was_wrong
 
 
 class Authorizer:
@@ -138,7 +162,8 @@ class Authorizer:
         self._tries = tries
 
     def attempts(self, url: str, more: tuple[str, ...] = ()) -> Iterator[Attempt]:
-        """Try a request to `url` as it is, then with a token, then with a fresh one, until an attempt `ends` it.
+        """Try a request to `url` as it is, then with a token, then with a fresh one, until an attempt `ends` it. Where
+        the first was with one that is by an earlier run's challenge, and wrong, the second is without.
 
         `more`: scopes that this request needs besides ours. Credentials go to the registry itself and to nobody else.
         """
@@ -147,9 +172,12 @@ class Authorizer:
         for last in (False, False, True):
             header = self.header(*more) if same_origin(url, self._base) else None
             refused += header is not None
-            attempt = Attempt(header, self._base, last=last or refused == _TOKENS)
+            attempt = Attempt(header, self._base, self._tokens, last=last or refused == _TOKENS)
             yield attempt
-            self.challenged(attempt.challenge, header, more_scopes=more, first=first)
+            if attempt.was_wrong:
+                self._tokens.forget(self._base)
+            else:
+                self.challenged(attempt.challenge, header, more_scopes=more, first=first)
 
     def approach(self) -> None:
         """Connect to the token server, if it is known, before anything is asked."""
@@ -198,7 +226,7 @@ class Authorizer:
         return self._merged.get(more) or scopes.merged(self._wanted, more)
 
     def _grant(self, more: tuple[str, ...]) -> _Grant:
-        return self._tokens.grant(self._registry.host, self._account.login(), self._for(more))
+        return self._tokens.grant(self._base, self._account.login(), self._for(more))
 
     def _current(self, more: tuple[str, ...], *, body: bool) -> str | None:
         if not self._tokens.challenges(self._base):
@@ -206,7 +234,8 @@ class Authorizer:
         grant = self._grant(more)
         with grant.lock:
             if grant.header is None and self._tokens.is_remembered(self._base):
-                self._renew_by_memory(grant, more)
+                if not grant.was_refused:
+                    self._renew_by_memory(grant, more)
             elif grant.header is None:
                 with suppress(DeniedError):  # it may not be wanted here; if it is, `challenged` says so
                     self._renew(grant, more, refused=None)
@@ -219,14 +248,15 @@ class Authorizer:
 
     def _renew_by_memory(self, grant: _Grant, more: tuple[str, ...]) -> None:
         """Try to get a header by the challenge of an earlier run. Where that fails, whatever the reason, the registry
-        is asked as if there had been none."""
+        is asked as if there had been none. A refusal is of these scopes only, and tells nothing of the challenge."""
         started = self._http.clock()
         with suppress(CogpackError):
             login = self._account.login()
             answer = self._ask(login, self._for(more), tries="once")
             if isinstance(answer, Token):
                 grant.take(answer, started, ends=login.ends if login else FOREVER)
-                return
+            grant.was_refused = not isinstance(answer, Token)
+            return
         self._tokens.forget(self._base)
 
     def _renew(self, grant: _Grant, more: tuple[str, ...], *, refused: str | None) -> None:
