@@ -1,8 +1,9 @@
 """What a caller of a run chooses, as one value."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 
@@ -58,17 +59,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine | None = None
 
     def __post_init__(self) -> None:
-        for name in ("directory", "cache", "offline", "openapi_schema"):
-            if (path := getattr(self, name)) is not None:
-                need_path(path, name)
-        for name in self.__struct_fields__:
-            if isinstance(getattr(self, name), str) and name not in ("file", "isolation"):
-                raise TypeError(f"{name}: expected several texts, found the text {getattr(self, name)!r:.200}")
-        if not isinstance(self.environment, Mapping):
-            raise TypeError(f"environment: expected a mapping, as os.environ, found {self.environment!r:.200}")
+        for kind, held, what, names in _KINDS:
+            for name in names:
+                value = getattr(self, name)
+                if value is not None or name not in _OPEN:
+                    _need(value, kind, held, name, what)
         if not 1 <= self.jobs <= _JOBS:
             raise InputError(f"jobs: expected 1 to {_JOBS}, found {self.jobs}", next_step="take 4, the default")
-        rungs = (self.isolation,) if self.isolation else ()
+        rungs = () if self.isolation is None else (self.isolation,)
         for key, values, there in (
             ("platforms", self.platforms, PLATFORMS),
             ("isolation", rungs, get_args(Isolation)),
@@ -77,7 +75,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise InputError(f"{key}: there is no {unknown[0]!r:.100}", next_step=f"choose of {', '.join(there)}")
 
 
+_KINDS: tuple[tuple[type, type, str, tuple[str, ...]], ...] = (
+    (Path, object, "a pathlib.Path", ("directory", "cache", "offline", "openapi_schema")),
+    (str, object, "text", ("file", "isolation")),
+    (int, object, "a whole number", ("jobs",)),
+    (bool, object, "True or False", ("locked", "in_ci", "paranoid", "git")),
+    (tuple, str, "a tuple of texts", ("registry_mirrors", "platforms", "labels", "annotations")),
+    (tuple, Path, "a tuple of pathlib.Path", ("outputs",)),
+    (AbstractSet, str, "a set of texts", ("insecure_registries", "insecure_credentials", "foreign_hosts", "realms")),
+    (Mapping, str, "a mapping of texts, as os.environ", ("environment",)),
+    (Mapping, bytes, "a mapping of bytes", ("secrets",)),
+    (Rules, object, "a cogpack.policy.Rules", ("notes",)),
+    (Machine, object, "a cogpack.machine.Machine", ("machine",)),
+)
+"""A type, that of what it holds, both in words, and the fields that have it."""
+_OPEN = frozenset({"cache", "realms", "offline", "in_ci", "isolation", "openapi_schema", "machine"})
+"""Fields that may be None."""
+
+
 def need_path(value: Path, name: str) -> None:
     """Raise a `TypeError` of a path that is text: what it has no method for would fail somewhere below."""
-    if not isinstance(value, Path):
-        raise TypeError(f"{name}: expected a pathlib.Path, found {value!r:.200}")
+    _need(value, Path, object, name, "a pathlib.Path")
+
+
+def _need(value: Any, kind: type, held: type, name: str, what: str) -> None:
+    """Raise a `TypeError` of a value that is none of `kind`. What a mapping has is not shown: secrets, mostly."""
+    found = type(value).__name__ if isinstance(value, Mapping) else f"{value!r:.200}"
+    fits = isinstance(value, kind)
+    if fits and held is not object:
+        values: Iterable[object] = value.values() if isinstance(value, Mapping) else value
+        if wrong := [type(one).__name__ for one in values if not isinstance(one, held)]:
+            fits, found = False, f"{found} with {wrong[0]} in it"
+    if not fits:
+        raise TypeError(f"{name}: expected {what}, found {found}")
