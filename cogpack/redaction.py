@@ -228,6 +228,8 @@ def learn_environment(environment: Mapping[str, str]) -> None:
             _PROCESS.learn(value)
         if "://" in value:
             learn_url(value)
+        elif name.lower().endswith("_proxy"):  # whose scheme may be left out
+            learn_url(f"//{value}")
 
 
 def redact(text: str) -> str:

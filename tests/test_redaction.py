@@ -166,6 +166,11 @@ def test_variables_are_known_by_their_names_and_logins_of_addresses_in_all() -> 
     )
 
 
+def test_the_login_of_a_proxy_is_known_where_its_scheme_is_left_out() -> None:
+    learn_environment({"https_proxy": ":planted-prox7@proxy:3128"})
+    assert redact("planted-prox7") == "***"
+
+
 def test_the_login_of_an_address_is_known_alone_and_decoded() -> None:
     learn_url("https://me:planted%2Fword@h.io/simple")
     assert redact("planted/word planted%2Fword planted%2fword me") == "*** *** *** me"
