@@ -155,9 +155,9 @@ class Http:
         """Wait as long as is usual before `attempt` + 1, for a caller that counts its attempts itself."""
         self.cancellation.wait(self._backoff(attempt))
 
-    def connect_ahead(self, url: str, *, origin: str) -> None:
-        """Open a connection for a request to `url` that will come; see `Transport.connect_ahead`."""
-        self._transport.connect_ahead(url, origin, self.limits, self.cancellation)
+    def connect_ahead(self, url: str, *, origin: str, count: int = 1) -> None:
+        """Have connections for so many requests to `url` that will come; see `Transport.connect_ahead`."""
+        self._transport.connect_ahead(url, origin, self.limits, self._throttles, count)
 
     def send_and_forget(self, method: str, url: str, *, origin: str, headers: Mapping[str, str] = {}) -> None:
         """Say a last word, for which nobody waits long and whose answer does not matter: said even after Ctrl-C."""

@@ -93,6 +93,18 @@ class Connections:
 
         threading.Thread(target=open_, name="connect", daemon=True).start()
 
+    def unused(self, place: tuple[str, str, int]) -> int:
+        """Count those to `place` that are idle, or are being opened."""
+        now = time.monotonic()
+        with self._lock:
+            coming = sum(not opened.is_set() for opened in self._coming.get(place, ()))
+            return coming + sum(
+                now - since < _IDLE_SECONDS
+                for route, idle in self._idle.items()
+                for since, _ in idle
+                if (route.scheme, route.host, route.port) == place
+            )
+
     def _new(self, route: Route, context: ssl.SSLContext | None, deadlines: Deadlines) -> Connection:
         connection = self._opened(route, context, deadlines)
         with self._lock:

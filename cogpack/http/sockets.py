@@ -222,7 +222,8 @@ class Connection:
     def is_over(self) -> bool:
         """Whether an idle connection has ended: one that is readable has, or what comes of it is no answer to us.
 
-        But with TLS it may be session tickets, which come behind the handshake: they are taken."""
+        But with TLS it may be session tickets, which come behind the handshake: they are taken, and then their end may
+        be next."""
         if not self._has_come():
             return False
         if isinstance(self._socket, TLS):
@@ -230,7 +231,7 @@ class Connection:
                 try:
                     self._socket.recv(1)
                 except _NOT_YET:
-                    return False
+                    return self._has_come()
         return True
 
     def _has_come(self) -> bool:

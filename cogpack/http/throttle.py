@@ -126,6 +126,12 @@ class Throttles:
         with self._lock:
             return self._throttles[host].down(self.clock()) if host in self._throttles else None
 
+    def is_held(self, host: str) -> bool:
+        """Tell whether it asked for time, or for fewer requests at once."""
+        with self._lock:
+            throttle = self._throttles.get(host)
+            return throttle is not None and (throttle.delay(self.clock()) > 0 or throttle.limit is not None)
+
     def is_news(self, host: str) -> bool:
         """Say whether nobody else has told the user that it is down."""
         with self._lock:

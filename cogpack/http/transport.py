@@ -23,10 +23,11 @@ from cogpack.http.guard import Guard
 from cogpack.http.proxies import Proxies
 from cogpack.http.sockets import Connection
 from cogpack.http.target import Target
+from cogpack.http.throttle import Throttles
 from cogpack.progress import Cancellation
 
 _AHEAD = 5.0
-"""Seconds for a connection that nobody asks by yet, and again for its TLS."""
+"""Seconds for a connection that nobody asks by yet, again for its TLS, and for a proxy's answer before that."""
 _SHORT = 100_000
 """Bytes of a body that are read although nobody wants them: its connection can be used again, a closed one can't."""
 
@@ -97,16 +98,21 @@ class Transport(httpx.BaseTransport):
         key, context = self.authorities.context(url.netloc.decode()) if url.scheme == "https" else (None, None)
         return Route(url.scheme, host, url.port or PORTS[url.scheme], origin, proxy, key), context
 
-    def connect_ahead(self, url: str, origin: str, limits: Limits, cancellation: Cancellation) -> None:
-        """Open a connection to the host of `url`, in a thread of its own, for a request that will come on the word of
-        `origin`: that waits for it, and saves the round trips that went before. Nothing is asked, and what fails here
-        fails again for who asks."""
+    def connect_ahead(self, url: str, origin: str, limits: Limits, throttles: Throttles, count: int) -> None:
+        """Have `count` connections to the host of `url` that nobody uses, each opened in a thread of its own, for
+        requests that will come on the word of `origin`: they wait for one, and save the round trips that went before.
+        Nothing is asked, and what fails here fails again for who asks. A host that asked for less gets none."""
         with suppress(InputError):
+            if throttles.is_held(Target.parse(url).authority):
+                return
             there = Target.parse(url).origin
             named_by = None if host_of(origin) == host_of(url) else host_of(origin)
             place = there.scheme, there.raw_host.decode(), there.port or PORTS[there.scheme]
-            deadlines = Deadlines(msgspec.structs.replace(limits, connect=min(limits.connect, _AHEAD)), cancellation)
-            self._connections.open_ahead(place, lambda: self._route(there, named_by), deadlines)
+            connect, answer = min(limits.connect, _AHEAD), min(limits.answer, _AHEAD)
+            brief = msgspec.structs.replace(limits, connect=connect, answer=answer)
+            for _ in range(count - self._connections.unused(place)):
+                deadlines = Deadlines(brief, throttles.cancellation)
+                self._connections.open_ahead(place, lambda: self._route(there, named_by), deadlines)
 
     def close(self) -> None:
         self._connections.close()

@@ -57,9 +57,8 @@ class Requests:
         self._authorizer.approach()
 
     def connect(self, count: int) -> None:
-        """Open connections to the registry for so many requests that will be made beside one another."""
-        for _ in range(count):
-            self.http.connect_ahead(self.base, origin=self.base)
+        """Have connections to the registry for so many requests that will be made beside one another."""
+        self.http.connect_ahead(self.base, origin=self.base, count=count)
 
     def url(self, kind: str, name: str) -> str:
         """The address of something of the `kind` `manifests` or `blobs`."""

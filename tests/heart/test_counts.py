@@ -17,6 +17,7 @@ from support.world import Project, World, noise, ok
 from cogpack.errors import DeniedError
 from cogpack.layers.known import Outgoing
 from cogpack.oci import Image, LayerInfo
+from cogpack.registry.requests import Requests
 from cogpack.sinks.registry import RegistrySink
 
 WEIGHT = "model/w.pt"
@@ -119,6 +120,19 @@ def test_the_config_of_a_known_image_goes_beside_its_layers(pushed: Project, mon
     monkeypatch.setattr(RegistrySink, "add_layer", add)
     (pushed.root / "lines.py").write_text("FOUR = 4\n")
     ok(pushed.cogpack("push", pushed.target("four")))
+
+
+def test_connections_for_layers_are_opened_where_the_image_is_not_there_by_another_name(
+    pushed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+    monkeypatch.setattr(Requests, "connect", lambda _, count: counts.append(count))
+    ok(pushed.cogpack("push", pushed.target("again")))
+    assert counts == [1]
+    (pushed.root / "lines.py").write_text("SIX = 6\n")
+    ok(pushed.cogpack("push", pushed.target("six")))
+    assert counts[:2] == [1, 1]
+    assert counts[2] > 1
 
 
 def test_a_refused_layer_is_why_a_push_ends_although_the_config_beside_it_ends_first(

@@ -125,11 +125,10 @@ class Delivery:
 
     def _bring(self, plan: Plan, known: Known) -> BroughtImage:
         image = known_image(plan, known)
-        if image is None or not self._names(image.descriptor.digest):
-            self.images.repository.requests.connect(min(self._session.settings.jobs, len(plan.layers)))
         if image is not None and self._has(image.descriptor.digest):
             self._leave_wheels(plan, image)
             return BroughtImage(platform=plan.platform, image=image, layers=reused(plan, known), known=known)
+        self.images.repository.requests.connect(min(self._session.settings.jobs, len(plan.layers)))
         done = self._transferred(plan, known, image)
         self._leave_wheels(plan, done.image)
         return BroughtImage(
