@@ -169,7 +169,11 @@ class Session:
 
     @_once
     def tokens(self) -> "Tokens":
+        """Of all registries. A push remembers their challenges; other acts may want no cache."""
         from cogpack.registry.auth.authorizer import Tokens
+
+        if not self.homes:
+            return Tokens()
         from cogpack.registry.auth.remembered import RememberedChallenges
 
         return Tokens(RememberedChallenges(self.cache / "challenges", self.seal, used=self.kept.used))

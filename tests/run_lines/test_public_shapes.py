@@ -19,7 +19,7 @@ SHAPES = json.loads((Path(__file__).parent / "public_shapes.json").read_text(enc
 def named(decision: ReadStep) -> str:
     if isinstance(decision, KnownStep):
         return "+".join(type(effect).__name__ for effect in decision.effects) or "nothing"
-    return type(decision).__name__.lower()
+    return type(decision).__name__.removesuffix("Step").lower()
 
 
 @pytest.mark.slow
