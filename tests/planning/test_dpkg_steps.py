@@ -65,7 +65,7 @@ def changes(steps: Steps, directory: Path) -> StepChanges:
         runner(directory, StepLimits()),
         secrets={},
         places=("cog.yaml:4: build.system_packages",),
-        proxies={},
+        variables={},
         proot=lambda _, __: pytest.skip("namespaces or root are needed"),
     )
     return StepChanges(steps, lambda _, __: Gzip(), Recorded(None, Results()), FORMATS[2], own)
