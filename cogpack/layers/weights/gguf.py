@@ -19,9 +19,9 @@ from cogpack.layers.weights.safetensors import Tensor
 MAX_HEADER = 64 * 1024 * 1024
 """Bytes: vocabularies, merges and chat templates of real models have up to 20 MB."""
 
-_MAX_TENSORS = 100_000
-_MAX_PAIRS = 65_536
-_MAX_TEXTS = 2_000_000
+MAX_TENSORS = 100_000
+MAX_PAIRS = 65_536
+MAX_TEXTS = 2_000_000
 _MAX_ALIGNMENT = 65_536
 DEFAULT_ALIGNMENT = 32
 MAX_RANK = 4
@@ -127,7 +127,7 @@ def read_gguf(stream: BinaryIO, size: int, *, where: str) -> GgufHeader:
     version = cursor.number(4)
     if version not in (2, 3):
         cursor.fail(f"version {version}; 2 and 3 are read, little-endian")
-    count, pairs = cursor.count(_MAX_TENSORS, "tensors"), cursor.count(_MAX_PAIRS, "pairs")
+    count, pairs = cursor.count(MAX_TENSORS, "tensors"), cursor.count(MAX_PAIRS, "pairs")
     values: dict[str, bytes] = {}
     for _ in range(pairs):
         key = cursor.text()
@@ -234,8 +234,8 @@ class _Cursor:
         if items != _STRING:
             self.fail(f"the key {key[:100]!r} has an array of type {items}")
         self._texts += length
-        if self._texts > _MAX_TEXTS:
-            self.fail(f"{self._texts} texts up to the key {key[:100]!r}; {_MAX_TEXTS} are read at most")
+        if self._texts > MAX_TEXTS:
+            self.fail(f"{self._texts} texts up to the key {key[:100]!r}; {MAX_TEXTS} are read at most")
         strings = bytearray(head)
         for _ in range(length):
             strings += self._string()
