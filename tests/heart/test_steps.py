@@ -469,6 +469,16 @@ def test_a_file_with_a_proxys_password_in_it_is_refused(stepping: Stepping) -> N
 
 
 @pytest.mark.slow
+def test_what_cog_names_goes_over_the_images_authorities(stepping: Stepping) -> None:
+    project = stepping(f'{MADE}; echo "believes $SSL_CERT_FILE"')
+    project.write("cog.yaml", f'{(project.root / "cog.yaml").read_text()}environment: ["SSL_CERT_FILE=/own"]\n')
+    text = "-----BEGIN CERTIFICATE-----\nours\n-----END CERTIFICATE-----\n"
+    done = ok(project.cogpack("build", "-o", "../out", COG_CA_CERT=text))
+    assert "] believes /run/cogpack/authorities.pem\n" in done.err
+    assert "] believes /own\n" in ok(project.cogpack("build", "-o", "../other", "--cache-dir", "../other-cache")).err
+
+
+@pytest.mark.slow
 def test_verify_runs_them_only_when_told(world: World, stepping: Stepping) -> None:
     project = stepping(MADE)
     ok(project.cogpack("push", project.target()))
