@@ -30,6 +30,8 @@ def run_steps(build: Mapping[str, Value]) -> tuple[RunStep, ...]:
 def _run_step(value: Value) -> RunStep:
     if not value.is_mapping:
         return RunStep(command=_command(value))
+    if any(" " in name for name, _ in value.pairs()):
+        value.fail('read as a key and a value, because of the ": " in it', next_step="write it on the line after - >-")
     fields = value.fields(("command", "mounts"))
     if "command" not in fields:
         value.fail("command is missing", next_step="write command: and the shell command")

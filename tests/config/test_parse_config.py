@@ -125,6 +125,10 @@ def test_gpu_takes_the_words_of_yaml_1_1(word: str, value: bool) -> None:
         ),
         (build('run: ["a\\nb"]'), "build.run[0]: the command has more than one line"),
         (build("run: [{mounts: []}]"), "build.run[0]: command is missing"),
+        (
+            build("run:\n  - jq -n '{a: 1}' > /a"),
+            'cog.yaml:4:5: build.run[0]: read as a key and a value, because of the ": "',
+        ),
         (build("run: [{command: a, mounts: [{type: secret, id: x}]}]"), "build.run[0].mounts[0]: target is missing"),
         (build("python_requirements: a.txt\n  python_packages: [b]"), "stands beside python_requirements"),
         ("build: 3", "cog.yaml:1:8: build: expected a mapping, found 3"),
