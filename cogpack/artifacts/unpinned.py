@@ -131,9 +131,9 @@ class _Download:
         if stream.status in (401, 403):
             return DeniedError(where, next_step="make the file public, or have the project bring it")
         if stream.status in (404, 410):
-            return NoSuchFileError(f"{where}, there is no such file", next_step="correct the address in the command")
+            return NoSuchFileError(f"{where}, there is no such file", next_step="correct the address")
         if stream.status < 500 and stream.status not in (408, 425, 429):
-            return InputError(f"{where}, it can't be fetched", next_step="correct the address in the command")
+            return InputError(f"{where}, it can't be fetched", next_step="correct the address")
         return UnavailableError(where, next_step="run it again later")
 
     def address(self) -> str | None:
