@@ -72,11 +72,13 @@ class Http:
     ) -> None:
         self.trust = trust or Trust()
         self.url_map = url_map
-        self._offline, self._environment = offline, environment
+        self._offline = offline
+        self._environment = environment
         self.cancellation = cancellation or Cancellation()
         self.progress = progress
         self.limits = limits or Limits()
-        self.clock, self._backoff = clock, backoff
+        self.clock = clock
+        self._backoff = backoff
         self._transport = Transport(Guard(resolver), environment)
         self._throttles = Throttles(self.cancellation, clock)
 
@@ -85,7 +87,8 @@ class Http:
         if not self.url_map.rules and not self._offline:
             return self
         found = copy.copy(self)
-        found.url_map, found._offline = NO_MAP, False  # noqa: SLF001
+        found.url_map = NO_MAP
+        found._offline = False  # noqa: SLF001
         return found
 
     def shown(self, url: str) -> str:

@@ -7,10 +7,11 @@ import msgspec
 import pytest
 from locking.test_decide_base import IMAGE, requested
 from locking.test_deviations import wheel
+from support.locked_bases import RELEASE
 
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild
-from cogpack.lockfile.base_kinds import Base, DebianRelease
+from cogpack.lockfile.base_kinds import Base
 from cogpack.locking.build_compiler import BuildCompiler
 from cogpack.locking.wheels.building import compiling_base
 from cogpack.resolve.debs.archives.snapshot import Snapshot
@@ -113,15 +114,7 @@ def test_it_is_taken_on_where_that_is_asked_for_and_decided_anew_where_it_can_t_
 
 @pytest.mark.parametrize(("day", "stays"), [(1, True), (2, False)])
 def test_the_one_of_the_lock_is_of_the_time_that_is_asked_for(day: int, *, stays: bool) -> None:
-    release = DebianRelease(
-        archive="debian",
-        suite="trixie",
-        date="2026-01-01T00:00:00Z",
-        sha256="0" * 64,
-        signed_by="0" * 40,
-        snapshot="20260101T000000Z",
-    )
-    packages = msgspec.structs.replace(WITH.system_packages, releases=(release,))
+    packages = msgspec.structs.replace(WITH.system_packages, releases=(RELEASE,))
     kept = Decisions(base=IMAGE, wheels=(WHEEL,), builds=(COMPILED,), build_compiler=packages, clashes=())
     found, asked = decided(IMAGE, kept=kept, snapshot=Snapshot(datetime(2026, 1, day, tzinfo=UTC)))
     assert (found.base().system_packages == packages, asked.wanted == []) == (stays, stays)

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.locked_bases import IMAGE
+from support.locked_bases import IMAGE, RELEASE
 
 from cogpack.config import parse_config
 from cogpack.digest import sha256
@@ -14,7 +14,6 @@ from cogpack.lockfile import LockedToolkit
 from cogpack.lockfile.base_kinds import (
     Base,
     DebianBase,
-    DebianRelease,
     LockedArchive,
     LockedDeb,
     Present,
@@ -30,14 +29,6 @@ NAMES = (
     *("g++-13", "ninja-build"),
 )
 BASE = msgspec.structs.replace(IMAGE, config=IMAGE.config.replace("{", '{"architecture": "amd64", ', 1))
-RELEASE = DebianRelease(
-    archive="debian",
-    suite="trixie",
-    date="2026-01-01T00:00:00Z",
-    sha256="0" * 64,
-    signed_by="0" * 40,
-    snapshot="20260101T000000Z",
-)
 LAID = SystemPackages(
     packages=tuple(
         LockedDeb(name=name, version="1", arch="amd64", archive="a", path="p", size=1, sha256="0" * 64, requested=True)

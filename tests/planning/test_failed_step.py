@@ -47,7 +47,7 @@ def test_a_program_that_is_not_there_is_told_with_its_debian_package(line: str, 
 @pytest.mark.parametrize(
     "line",
     [
-        "sed: can't read /root/.pyenv/versions/3.11.9/lib/python3.11/site-packages/x.py: No such file or directory",
+        "sed: can't read /home/me/.pyenv/versions/3.11.9/lib/python3.11/site-packages/x.py: No such file or directory",
         "FileNotFoundError: [Errno 2] No such file or directory: '/usr/lib/python3/dist-packages/x/y.py'",
     ],
 )
@@ -70,7 +70,7 @@ def test_who_looks_where_pythons_packages_lie_is_not_sent_there(line: str) -> No
 
 def test_pyenv_is_told_of_where_its_directory_was_meant() -> None:
     line = "sed: can't read {}/lib/python3.11/site-packages/x.py: No such file or directory"
-    assert "pyenv's directories" in error(line.format("/root/.pyenv/versions/3.11.9")).next_step
+    assert "pyenv's directories" in error(line.format("/home/me/.pyenv/versions/3.11.9")).next_step
     conda = error(line.format("/opt/conda")).next_step
     assert "in place of /opt/conda/lib/python3.11/site-packages: there" in conda
     assert "pyenv" not in conda

@@ -165,11 +165,7 @@ class Delivery:
 
     def _has(self, digest: Digest) -> bool:
         """Tell whether this very image is there: the registry would not have it without its blobs."""
-        return self._names(digest) or self.images.manifest(digest) is not None
-
-    def _names(self, digest: Digest) -> bool:
-        """Tell whether one of the tags names it."""
-        return any(one.digest == digest for one in self.present.values())
+        return any(one.digest == digest for one in self.present.values()) or self.images.manifest(digest) is not None
 
     def give_names(self, brought: BroughtImages, done: list[str], *, waited: bool) -> None:
         """Move the tags, one after the other; `done` gets the name of each that names the image now.
