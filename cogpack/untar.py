@@ -16,6 +16,7 @@ _EXTENDED_LIMIT = 1024 * 1024
 """Bytes of PAX headers and long names before one entry that are believed."""
 
 _XATTR = "SCHILY.xattr."
+_SPARSE = "GNU.sparse."
 
 _KINDS = {
     b"0": "file",
@@ -106,7 +107,7 @@ class Untar:
         if ".." in parts or b"\0" in name or b"\0" in link:
             self._refuse(f"the path {name!r:.200} leaves the root, or holds a NUL")
         kind = _KINDS.get(flag)
-        if kind is None or "GNU.sparse.major" in pax:
+        if kind is None or any(key.startswith(_SPARSE) for key in pax):
             self._refuse(f"/{'/'.join(parts)!a:.200}: an entry of unknown type {flag!r}")
         if flag == b"\0" and name.endswith(b"/"):  # how tar said directory before POSIX.1-1988
             kind = "directory"

@@ -134,8 +134,10 @@ def test_a_size_of_eight_exbibytes_allocates_nothing() -> None:
 
 
 def test_sparse_files_are_refused() -> None:
-    """P21: old GNU's and PAX's; their maps can lie."""
+    """P21: old GNU's and PAX's, of all three versions; their maps can lie."""
     refused(header(flag=b"S"))
+    refused(pax(GNU__sparse__size="9", GNU__sparse__numblocks="1"), header())
+    refused(pax(GNU__sparse__map="0,3", GNU__sparse__name="a"), header())
     refused(pax(GNU__sparse__major="1", GNU__sparse__minor="0"), header())
 
 

@@ -87,7 +87,15 @@ def _take_out(root: Path, place: Path, parts: int) -> None:
             raise InputError(f"it left no {name}: {error.strerror}", next_step="take another Python") from error
         with file:
             found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode) or found.st_blocks * 512 < found.st_size or found.st_size > _MOST:
+            if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST or _has_holes(file.fileno(), found.st_size):
                 raise InputError(f"its {name} is no plain file, or too large", next_step="take another Python")
             with writing(place), (place / name).open("xb") as copy:
                 shutil.copyfileobj(file, copy, MiB)
+
+
+def _has_holes(file: int, size: int) -> bool:
+    """Tell whether it would take more room as a copy. How many blocks it has tells nothing where a file system
+    compresses, or counts them later (ZFS)."""
+    found = size > 0 and os.lseek(file, 0, os.SEEK_HOLE) < size
+    os.lseek(file, 0, os.SEEK_SET)
+    return found

@@ -74,6 +74,14 @@ def test_what_is_no_certificate_is_named(data: bytes) -> None:
         subject_hash(data, "x.crt")
 
 
+def test_a_certificate_of_an_administrator_is_named_where_it_lies() -> None:
+    tree = Tree()
+    tree.write("usr/local/share/ca-certificates/own.crt", "none")
+    with pytest.raises(InputError, match=r"^/usr/local/share/ca-certificates/own\.crt: not an X\.509") as caught:
+        install_certificates(tree)
+    assert caught.value.next_step == "choose another base"
+
+
 def test_links_to_directories_among_an_administrators_certificates_are_left() -> None:
     tree = Tree()
     tree.link("usr/local/share/ca-certificates/a", ".")

@@ -54,6 +54,12 @@ def test_numbers_sort_as_numbers_and_from_high_to_low(tree: Tree) -> None:
     assert names(tree) == ["libb.so.1", "liba.so.10", "liba.so.2"]
 
 
+def test_only_digits_of_ascii_are_numbers(tree: Tree) -> None:
+    for name in ("liba².so", "liba٣.so", "liba3.so"):
+        tree.write(f"{DIRECTORY}/{name}", shared_object(name))
+    assert names(tree) == ["liba3.so", "liba٣.so", "liba².so"]
+
+
 def test_a_library_without_a_soname_goes_by_its_file_name(tree: Tree) -> None:
     tree.write(f"{DIRECTORY}/libplain.so", shared_object(None))
     assert names(tree) == ["libplain.so"]

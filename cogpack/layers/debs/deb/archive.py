@@ -44,7 +44,7 @@ def read_deb(
     version = False
     for name, blocks in _members(file, where):
         if not version:
-            if name != "debian-binary" or not b"".join(blocks).startswith(b"2."):
+            if name != "debian-binary" or not next(blocks, b"").startswith(b"2."):
                 _refuse(where, "it does not begin with the version of its format, 2.0")
             version = True
         elif name.startswith("_"):

@@ -45,7 +45,7 @@ def install_certificates(tree: Tree) -> None:
         link = name.rpartition("/")[2].removesuffix(".crt").translate(str.maketrans(" (),", "_==_")) + ".pem"
         tree.link(f"{_CERTS}/{link}", f"/{store}/{name}")
         bundle += data if data.endswith(b"\n") else data + b"\n"
-        hashes.setdefault(subject_hash(data, name), []).append(link)
+        hashes.setdefault(subject_hash(data, f"/{store}/{name}"), []).append(link)
     for digest, links in sorted(hashes.items()):
         for number, link in enumerate(sorted(links)):
             tree.link(f"{_CERTS}/{digest}.{number}", link)
@@ -62,7 +62,7 @@ def _names(tree: Tree, directory: str, prefix: str = "") -> Iterator[str]:
             yield from _names(tree, path, f"{prefix}{child}/")
 
 
-def subject_hash(pem: bytes, name: str) -> str:
+def subject_hash(pem: bytes, where: str) -> str:
     """Compute OpenSSL's `X509_NAME_hash`: four bytes of SHA-1 over the subject in its canonical encoding."""
     try:
         found = _PEM.search(pem)
@@ -74,9 +74,8 @@ def subject_hash(pem: bytes, name: str) -> str:
         subject = fields[5 if fields[0][0] == 0xA0 else 4][1]
         canonical = b"".join(_wrap(tag, b"".join(map(_attribute, _items(rdn)))) for tag, rdn in _items(subject))
     except (IndexError, ValueError, binascii.Error):
-        raise InputError(
-            f"/{_STORE}/{name}: not an X.509 certificate in PEM", next_step="run cogpack lock --upgrade"
-        ) from None
+        advice = "choose another base" if where.startswith(f"/{_LOCAL}/") else "run cogpack lock --upgrade"
+        raise InputError(f"{where}: not an X.509 certificate in PEM", next_step=advice) from None
     digest = hashlib.sha1(canonical, usedforsecurity=False).digest()
     return f"{int.from_bytes(digest[:4], 'little'):08x}"
 

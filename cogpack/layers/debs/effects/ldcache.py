@@ -176,6 +176,5 @@ def read_shared_object(stream: BinaryIO) -> SharedObject | None:
 
 def _order(name: str) -> Order:
     """Sort as glibc's `_dl_cache_libcmp`: runs of digits as numbers, and numbers after everything else."""
-    return tuple(
-        (1, int(part)) if part.isdigit() else (0, ord(part)) for part in re.findall(r"[0-9]{1,18}|[^0-9]", name)
-    )
+    parts = re.findall(r"([0-9]{1,18})|([^0-9])", name)
+    return tuple((1, int(digits)) if digits else (0, ord(letter)) for digits, letter in parts)
