@@ -77,11 +77,14 @@ def shortened(text: str, width: int) -> str:
     """Return `text` in `width` columns at most: what is too much is left out of its middle."""
     if cells(text) <= width:
         return text
-    head, tail = text[: len(text) // 2], text[len(text) // 2 :]
-    left, right = cells(head), cells(tail)
-    while head and tail and left + right + 1 > width:
+    # What is left ends here and begins there: numbers, since each cut would copy what may be very long.
+    end = begin = len(text) // 2
+    left, right = cells(text[:end]), cells(text[begin:])
+    while end and begin < len(text) and left + right + 1 > width:
         if left >= right:
-            left, head = left - cells(head[-1]), head[:-1]
+            end -= 1
+            left -= cells(text[end])
         else:
-            right, tail = right - cells(tail[0]), tail[1:]
-    return f"{head}…{tail}" if width > 2 else ""
+            right -= cells(text[begin])
+            begin += 1
+    return f"{text[:end]}…{text[begin:]}" if width > 2 else ""

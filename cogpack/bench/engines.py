@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import threading
 import time
 import zlib
 from collections.abc import Generator, Iterator
@@ -34,6 +35,8 @@ _SIZE = 64 * MiB
 """Of a layer that an engine is given."""
 _SECONDS = 300.0
 _ASKED = 30
+_LAST_WORDS = 1.0
+"""Seconds in which is read what a program said that has ended; one that it started may hold its output open."""
 _MEDIA_TYPES: dict[Form, str] = {"tar": OCI_LAYER, "gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD}
 
 
@@ -101,20 +104,24 @@ def run(engine: Engine, arguments: tuple[str, ...], image: str = "", *, seconds:
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
-    assert process.stdout is not None
-    try:
+
+    def hear() -> None:
+        assert process.stdout is not None
         with process.stdout as lines:
-            for line in lines:
-                said.append((time.monotonic() - began, line.strip()))
-                if said[-1][0] > seconds:
-                    break
-        status = process.wait(max(1.0, seconds - (time.monotonic() - began)))
+            said.extend((time.monotonic() - began, line.strip()) for line in lines)
+
+    hearing = threading.Thread(target=hear, daemon=True)  # by itself: who says nothing is not waited for either
+    hearing.start()
+    try:
+        status = process.wait(seconds)
     except subprocess.TimeoutExpired:
         status = -1
     finally:
         process.kill()
         process.wait()
-    return Ran(status, time.monotonic() - began, tuple(said))
+    ended = time.monotonic() - began
+    hearing.join(_LAST_WORDS)
+    return Ran(status, ended, tuple(said))
 
 
 def measure_unpack(engine: Engine, cancellation: Cancellation) -> dict[Form, float]:

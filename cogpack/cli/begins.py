@@ -35,8 +35,11 @@ def init(arguments: argparse.Namespace) -> None:
 
 
 def _unnamed(ignored: Path, begun: "Begun") -> list[str]:
-    """Give what was written that no line of a .dockerignore is for."""
-    lines = ignored.read_text(encoding="utf-8", errors="replace").split()
+    """Give what was written that no line of a .dockerignore is for; nothing where that is no file that can be read."""
+    try:
+        lines = ignored.read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return []
     return [name for name in begun.written if name.partition("/")[0] not in lines]
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from cogpack.cli.image_drawn import DrawnLayer, draw_changes, draw_moved, list_layers
 from cogpack.comparing.packages import frozen_packages
+from cogpack.images.address import Address
 from cogpack.pages.elements import Html
 from cogpack.pages.form import read_form
 from cogpack.pages.model_page import PORT, ModelShown, model_page
@@ -125,7 +126,7 @@ def _how(found: "Inspected") -> str:
     """Write how it is started, here and by Docker; GPUs as its config label asks for them."""
     name = found.reference
     lines = [f"cogpack serve {name} -p {PORT} --playground"]
-    if names_registry(name):
+    if names_registry(name) and Address.parse(name).reference:  # a layout's begins as one, too: ./DIR
         gpus = " --gpus all" if wants_gpu(found.labels.get(CONFIG_LABEL)) else ""
         lines.append(f"docker run --rm -p {PORT}:5000{gpus} {name}")
     return "\n".join(lines)

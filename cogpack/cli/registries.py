@@ -98,8 +98,6 @@ def login(arguments: argparse.Namespace) -> None:
 
 def _asked_token(arguments: argparse.Namespace, session: "Session", host: str) -> str:
     """Read it from standard input, or show a person where it is to be found, and ask for it."""
-    import getpass
-
     from cogpack.registry.credentials.replicate import TOKENS, token_page
 
     if arguments.token_stdin:
@@ -110,16 +108,11 @@ def _asked_token(arguments: argparse.Namespace, session: "Session", host: str) -
             next_step=f"give --token-stdin, and the token of {TOKENS} on standard input",
         )
     session.progress.summary(f"the token is at {token_page(session.http.unmapped(), host)}")
-    try:
-        return getpass.getpass(f"token for {host}: ", sys.stderr).strip()
-    except EOFError:
-        raise InputError(f"{host}: no token was given", next_step="give one") from None
+    return _typed("token", host, f"token for {host}").strip()
 
 
 def _asked_for(arguments: argparse.Namespace, host: str) -> tuple[str, str]:
     """Ask for user and password, never as an argument: every process on the machine can read those."""
-    import getpass
-
     asks = sys.stdin is not None and sys.stdin.isatty()
     user: str | None = arguments.username
     if (user is None or not arguments.password_stdin) and not asks:
@@ -132,10 +125,17 @@ def _asked_for(arguments: argparse.Namespace, host: str) -> tuple[str, str]:
         user = _from_stdin(_PASSWORD_LIMIT, line=True).strip()
     if arguments.password_stdin:
         return user, _from_stdin(_PASSWORD_LIMIT).rstrip("\r\n")
+    return user, _typed("password", host, f"password for {user} at {host}")
+
+
+def _typed(what: str, where: str, prompt: str) -> str:
+    """Ask for a secret at the terminal, which does not show it."""
+    import getpass
+
     try:
-        return user, getpass.getpass(f"password for {user} at {host}: ", sys.stderr)
+        return getpass.getpass(f"{prompt}: ", sys.stderr)
     except EOFError:
-        raise InputError(f"{host}: no password was given", next_step="give one") from None
+        raise InputError(f"{where}: no {what} was given", next_step="give one") from None
 
 
 def _from_stdin(limit: int, *, line: bool = False) -> str:
@@ -173,14 +173,12 @@ def explain_auth(arguments: argparse.Namespace) -> None:
 
 
 def serve(arguments: argparse.Namespace) -> None:
-    import getpass
-
     from cogpack.registry.server import Server, User
     from cogpack.text import printable
 
     def password() -> str:
         if sys.stdin is not None and sys.stdin.isatty():
-            return getpass.getpass(f"password for {arguments.user}: ")
+            return _typed("password", f"user {arguments.user}", f"password for {arguments.user}")
         return _from_stdin(4096, line=True).rstrip("\r\n")
 
     def log(method: str, path: str, received: int, sent: int) -> None:

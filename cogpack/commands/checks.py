@@ -63,8 +63,15 @@ def check_project(session: Session, *, isolation: str | None, fix: bool, asking:
     else:
         yield Check(name="cog.yaml", verdict="ok", said=said)
     yield from (_advice("keys", note) for note in project.config.notes)
-    yield from _check_model(project)
-    yield from check_sources(project)
+    of_model = list(_check_model(project))
+    yield from of_model
+    try:
+        yield from check_sources(project)
+        are_here = True
+    except InputError as error:
+        are_here = False
+        if all(check.verdict != "failed" for check in of_model):
+            yield _failed("sources", error)
     lock = None
     try:
         project.requirements()
@@ -74,7 +81,7 @@ def check_project(session: Session, *, isolation: str | None, fix: bool, asking:
         lock, told = _check_lock(session, project)
         yield told
     yield _check_python(session, project, _first(project, lock))
-    if lock is not None:
+    if lock is not None and are_here:
         yield from _check_imports(session, project, lock)
     yield from check_gpus(session, project, _first(project, lock))
     if project.config.run and isolation is None:
@@ -210,7 +217,7 @@ def clock_check(date: str, now: float) -> Check | None:
     """Compare the clock with that of a server (RFC 9110, 6.6.1); None where it tells none."""
     try:
         theirs = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     skew = (datetime.fromtimestamp(now, UTC) - theirs.replace(tzinfo=theirs.tzinfo or UTC)).total_seconds()
     if abs(skew) < _SKEW:

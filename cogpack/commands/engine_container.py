@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from cogpack.commands.build import load_project
 from cogpack.commands.pull_into_engine import DOCKER, PODMAN, pull_into
 from cogpack.digest import sha256
+from cogpack.images.address import Address
 from cogpack.images.image import FoundImage
 from cogpack.images.pulled_archive import pieces
 from cogpack.oci import encode
 from cogpack.opening import open_image, open_registry_image
 from cogpack.progress import shown
-from cogpack.reference import names_registry
 from cogpack.running.bundle import Bundle
 from cogpack.running.container import files_for_engine, gpus_of
 from cogpack.running.engine import EngineContainer
@@ -53,11 +53,16 @@ def open_engine_container(
 
 def _in_engine(session: Session, image: str | None, bundle: Bundle, runtime: Runtime) -> str:
     """Let the engine have the image, if it has it not; return how it calls it."""
-    if image is not None and names_registry(image):
+    if image is not None and Address.parse(image).reference:
         pull_into(session, image, DOCKER if runtime == "docker" else PODMAN)
         return open_registry_image(session, image).with_tag
     weights = bundle.source.weights if bundle.source is not None else ()
-    parts = [*(name for name, _ in (*bundle.layers, *weights)), *bundle.environment.items(), *bundle.command]
+    parts = [
+        *(name for name, _ in (*bundle.layers, *weights)),
+        *bundle.environment.items(),
+        *bundle.command,
+        bundle.user,
+    ]
     name = f"{_NAME}:{sha256(encode(parts)).removeprefix('sha256:')[:32]}"
     asked = subprocess.run([runtime, "image", "inspect", name], capture_output=True, check=False)
     if asked.returncode == 0:

@@ -13,13 +13,14 @@ _OLD = {"BasePredictor": "BaseRunner"}
 
 
 def check_sources(project: Project) -> Iterator[Check]:
-    """Look at the files that cog.yaml names; one that can't be read is told of elsewhere."""
-    config = project.config
+    """Look at the files that cog.yaml names; `InputError` where one is not there, or left out. One that can't be parsed
+    is told of elsewhere."""
+    config, source = project.config, project.source
     trees = {}
     for reference in filter(None, (config.predict, config.train)):
         path, _, name = reference.partition(":")
         path = posixpath.normpath(path)
-        tree = parsed(project.source.read(path), path)
+        tree = parsed(source.read(path), path)
         if tree is not None:
             trees[path] = tree
             if reference == config.predict:

@@ -38,8 +38,8 @@ def dpkg_packages(text: str) -> dict[str, str]:
     """Read dpkg's status file (deb-control(5)): versions of what is installed, by name."""
     found: dict[str, str] = {}
     for stanza in re.split(r"\n[ \t]*\n", text):
-        fields = dict(re.findall(r"^(Package|Version|Status):[ \t]*(.*?)[ \t]*$", stanza, re.MULTILINE))
+        fields = dict(re.findall(r"^(Package|Version|Status):[ \t]*(.*)$", stanza, re.MULTILINE))
         # Where each package has a file of its own, it has no Status.
         if fields.get("Status", "ok installed").split()[-1:] == ["installed"] and "Version" in fields:
-            found[fields.get("Package", "")] = fields["Version"]
+            found[fields.get("Package", "").rstrip()] = fields["Version"].rstrip()
     return found

@@ -132,10 +132,20 @@ def _choices(old: Spec, new: Spec, *, gone: str, come: str, fewer: bool) -> Iter
         if isinstance(before, list) != isinstance(after, list):
             yield ("any value -> choices", fewer) if isinstance(after, list) else ("choices -> any value", not fewer)
         return
-    if removed := [value for value in before if value not in after]:
+    if removed := _apart(before, after):
         yield f"{gone}: {', '.join(map(_shown, removed))}", fewer
-    if added := [value for value in after if value not in before]:
+    if added := _apart(after, before):
         yield f"{come}: {', '.join(map(_shown, added))}", not fewer
+
+
+def _apart(values: list[Any], others: list[Any]) -> list[Any]:
+    known = set(map(_comparable, others))
+    return [value for value in values if _comparable(value) not in known]
+
+
+def _comparable(value: Any) -> object:
+    """Give what a set can hold in its place: JSON's true is not 1, as Python's is."""
+    return json.dumps(value, sort_keys=True) if isinstance(value, list | dict) else (isinstance(value, bool), value)
 
 
 def kinds(spec: Spec) -> frozenset[str]:

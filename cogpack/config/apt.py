@@ -8,7 +8,7 @@ from cogpack.config.model import AptArchive
 from cogpack.config.steps import filled
 
 _URI = re.compile(r"https?://[^\s/@?#]+(?:/[^\s?#]*)?")
-_SUITE = re.compile(r"\.?/|(?:[A-Za-z0-9][A-Za-z0-9._+~-]*/?)(?:[A-Za-z0-9][A-Za-z0-9._+~-]*/?)*", re.ASCII)
+_SUITE = re.compile(r"\.?/|[A-Za-z0-9][A-Za-z0-9._+~-]*(?:/[A-Za-z0-9][A-Za-z0-9._+~-]*)*/?", re.ASCII)
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*", re.ASCII)
 _FINGERPRINT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 _EXAMPLE = "such as trixie, or ./ for an archive without suites"

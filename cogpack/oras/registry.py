@@ -76,7 +76,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
         """End all connections. It can be used again."""
         with self._lock:
             for session in self._sessions.values():
-                session.http.close()
+                session.__exit__(None, None, None)
             self._sessions.clear()
             self._repositories.clear()
 

@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -260,11 +261,12 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     def _weights_below(self, path: str) -> list[str]:
         found = []
         for directory, _, names in os.walk(self.root / path):
-            for name in names:
-                place = Path(directory, name)
-                if place.is_file():
-                    relative = place.relative_to(self.root).as_posix()
-                    found.append(ProjectFile(path=relative, kind="file", size=place.stat().st_size))
+            for place in (Path(directory, name) for name in names):
+                with suppress(OSError):  # it may be gone, or not be for us to look at
+                    status = place.stat()
+                    if stat.S_ISREG(status.st_mode):
+                        relative = place.relative_to(self.root).as_posix()
+                        found.append(ProjectFile(path=relative, kind="file", size=status.st_size))
         return sorted(file.path for file in found if self._rules.is_weight(file))
 
     @property

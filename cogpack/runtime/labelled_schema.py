@@ -9,6 +9,8 @@ from cogpack.oci import decode
 from cogpack.runtime.contract import CONFIG_LABEL, SCHEMA_LABEL
 
 _PART = "#/components/schemas/"
+_LEVELS = 100
+"""Of a document that is read: who made it may have nested it deeper than what is below can follow."""
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +68,12 @@ def schemas_of(text: str | None) -> dict[str, Any]:
         document = decode((text or "{}").encode(), dict, where=SCHEMA_LABEL)
     except InputError:
         return {}
-    return mapping(mapping(document, "components"), "schemas")
+    return mapping(mapping(document, "components"), "schemas") if _is_flat(document, _LEVELS) else {}
+
+
+def _is_flat(value: object, levels: int) -> bool:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_is_flat(one, levels - 1) for one in inside)
 
 
 def followed(schemas: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """An engine and a disk are measured with bytes of ours, of which nothing is left."""
 
+import time
 from pathlib import Path
 
 import pytest
 
-from cogpack.bench.engines import ENGINES, measure_unpack
+from cogpack.bench.engines import ENGINES, measure_unpack, run
 from cogpack.bench.machine import measure_reading, measure_writing
 from cogpack.progress import Cancellation
 
@@ -26,6 +27,20 @@ def test_an_engine_unpacks_what_it_pulls_and_is_asked_to_remove_it(
     assert rates.keys() == {"tar", "gzip"}
     assert rates["tar"] == pytest.approx(4 * 2**20 / 0.2, rel=0.3)
     assert (tmp_path / "asked").read_text().split() == ["pull", "rmi"] * 3
+
+
+def test_an_engine_that_says_nothing_is_not_waited_for_longer_than_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is a program of its own, which holds its output open."""
+    program = tmp_path / "docker"
+    program.write_text("#!/bin/sh\necho begun\nsleep 30\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    began = time.monotonic()
+    ran = run(ENGINES[0], ("version",), seconds=0.5)
+    assert time.monotonic() - began < 10
+    assert (ran.status, [line for _, line in ran.said]) == (-1, ["begun"])
 
 
 def test_the_disk_is_left_as_it_was(tmp_path: Path) -> None:

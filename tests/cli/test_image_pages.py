@@ -225,7 +225,7 @@ def test_an_image_of_others_without_a_schema_has_no_form_no_script_and_no_order_
 ) -> None:
     layers = tuple(msgspec.structs.replace(layer, name="") for layer in inspected.layers)
     bare = msgspec.structs.replace(
-        inspected, labels={}, reference="layout", environment=(), layers=layers, referrers=None
+        inspected, labels={}, reference="./layout", environment=(), layers=layers, referrers=None
     )
     monkeypatch.setattr("cogpack.commands.inspect.inspect", lambda *_, **__: bare)
     page = drawn(capsys, tmp_path / "page.html", "inspect", "./layout")

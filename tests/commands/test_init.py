@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,15 @@ def test_what_is_written_is_left_out_of_the_image_whose_digest_it_may_name(
     told = capsys.readouterr().err
     assert "deployment.yaml goes into the image unless .dockerignore names it" in told
     assert "then kubectl apply -f deployment.yaml" in told
+
+
+@pytest.mark.parametrize("lay", [Path.mkdir, lambda place: place.symlink_to("nowhere")])
+def test_a_dockerignore_that_can_not_be_read_stays_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lay: Callable[[Path], object]
+) -> None:
+    lay(tmp_path / ".dockerignore")
+    assert run(["init", str(tmp_path)]) == 0
+    assert ".dockerignore is there already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("image", ["registry.test/me/model:v1", "a b", "https://x/y"])

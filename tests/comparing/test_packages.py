@@ -1,3 +1,5 @@
+import time
+
 from cogpack.comparing.packages import compare_packages, dpkg_packages, frozen_packages
 
 
@@ -14,6 +16,14 @@ def test_packages_that_dpkg_has_and_only_these_are_read() -> None:
     )
     assert dpkg_packages(text) == {"a": "1:2-3", "c": "4"}
     assert dpkg_packages("") == dpkg_packages("\0" * 99) == {}
+    assert dpkg_packages("Package: a \t\nVersion:  1 \n") == {"a": "1"}
+
+
+def test_blanks_without_end_in_a_file_of_dpkg_hold_nothing_up() -> None:
+    began = time.process_time()
+    version = f"1{' ' * 100_000}2"
+    assert dpkg_packages(f"Package: a\nVersion: {version}\n") == {"a": version}
+    assert time.process_time() - began < 2  # it was twenty
 
 
 def test_only_what_differs_is_told() -> None:

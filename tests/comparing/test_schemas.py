@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogpack.comparing.schemas import ComparedSchema, compare_schemas
+from cogpack.runtime.labelled_schema import read_signature
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "integer", "minimum": 1, "maximum": 5}
@@ -157,3 +158,20 @@ def test_schemas_of_anybody_are_compared_and_equal_ones_are_equal(before: Any, a
     ]
     assert all(isinstance(one, ComparedSchema) for one in compare_schemas(*texts))
     assert compare_schemas(texts[0], texts[0]) == ()
+
+
+def test_choices_are_told_apart_by_value_however_many_and_of_what_kind() -> None:
+    many = list(range(100_000))
+    assert of_input({"enum": many}, {"enum": [*many[1:], -1]}) == ("choices removed: 0; choices added: -1", True)
+    assert of_input({"enum": [1, {"a": 1}]}, {"enum": [True, {"a": 2}]})[0] == (
+        'choices removed: 1, {"a": 1}; choices added: true, {"a": 2}'
+    )
+    assert not compare_schemas(document({"x": {"enum": [1, 2]}}), document({"x": {"enum": [2.0, 1.0]}}))
+
+
+def test_a_schema_nested_deeper_than_anybody_writes_tells_nothing() -> None:
+    deep: dict[str, Any] = {"type": "string"}
+    for _ in range(400):
+        deep = {"anyOf": [deep]}
+    assert compare_schemas(document({"x": deep}), None) == ()
+    assert read_signature(document({"x": deep})).inputs == {}

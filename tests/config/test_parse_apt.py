@@ -48,6 +48,7 @@ def test_a_key_may_be_an_address_with_its_fingerprint() -> None:
         ("uri: 'http://h', suites: ['../a/'], key: k", "cogpack.apt[0].suites[0]: expected a suite"),
         ("uri: 'http://h', suites: ['a/../b/'], key: k", "expected a suite"),
         ("uri: 'http://h', suites: ['a b'], key: k", "expected a suite"),
+        ("uri: 'http://h', suites: ['bookworm-updates-of-that-one-and-others!'], key: k", "expected a suite"),
         ("uri: 'http://h', suites: ['./'], components: [main], key: k", "stands beside a suite with a slash"),
         ("uri: 'http://h', suites: [a], components: ['-'], key: k", "components[0]: expected a component"),
         ("uri: 'ftp://h', suites: ['./'], key: k", "cogpack.apt[0].uri: expected the http or https address"),

@@ -431,6 +431,12 @@ def test_names_are_shortened_in_their_middle_by_columns() -> None:
     assert shortened("abc", 0) == ""
 
 
+def test_a_text_of_a_megabyte_that_an_image_has_is_shortened_at_once() -> None:
+    began = time.process_time()
+    assert shortened("a" * 2**20, 9) == "aaaa…aaaa"
+    assert time.process_time() - began < 10  # by pieces, each copied, it took a minute
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

@@ -322,6 +322,11 @@ def test_what_is_wrong_is_told_with_its_remedy_and_the_command_ends_with_2(world
     done = project.cogpack("doctor", "--json")
     assert done.code == 2
     assert checks(done)["model"][0] == "failed"
+    project.write("cog.yaml", "run: gone.py:Runner\n")
+    done = project.cogpack("doctor", "--json")
+    assert done.code == 2
+    assert checks(done)["model"][1].startswith("cog.yaml:1:6: run: gone.py: no such file in the project")
+    assert "lock" in checks(done)  # the rest is told all the same
     project.write("cog.yaml", "build: [1]\n")
     done = project.cogpack("doctor", "--json")
     assert done.code == 2
@@ -386,6 +391,7 @@ def test_a_full_disk_and_a_helper_that_is_not_installed_are_told_with_what_helps
         ("Sun, 29 Nov 2026 06:30:00 -0000", "it is 30 min 30 s ahead of the registry's"),
         ("Thu, 28 Nov 2030 07:00:00 GMT", "it is 1459 days behind the registry's"),
         ("tomorrow", None),
+        ("Sun, 29 Nov 99999999999999999999 07:00:00 GMT", None),
         ("", None),
     ],
 )

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 from support.bundles import make_bundle
 
+from cogpack.commands.engine_container import open_engine_container
 from cogpack.errors import InputError
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.running.engine import EngineContainer
-from cogpack.running.options import Port, Runtime
+from cogpack.running.options import ContainerOptions, Port, Runtime
 from cogpack.running.server import Server
 from cogpack.sandbox.guest import Bind
 from cogpack.sandbox.run import Streams
+from cogpack.session import Session, Settings
 
 BUNDLE = make_bundle()
 
@@ -94,3 +96,25 @@ def test_a_server_that_can_not_listen_says_which_of_both_to_change(host: str, he
         with pytest.raises(InputError) as caught:
             server.__enter__()
     assert helps in caught.value.next_step
+
+
+def test_an_image_that_differs_by_its_user_alone_is_another_one_in_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that has all images: what it is asked for is the name that ours would have."""
+    program = tmp_path / "docker"
+    program.write_text(f"#!/bin/sh\necho $3 >> {tmp_path}/asked\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    for user in ("", "1000", "1000"):
+        with open_engine_container(
+            Session(Settings(environment={}, cache=tmp_path / "cache")),
+            "./layout",
+            make_bundle(user=user),
+            ContainerOptions(),
+            "docker",
+            (),
+        ):
+            pass
+    asked = [line for line in (tmp_path / "asked").read_text().split() if line.startswith("localhost/")]
+    assert asked[0] != asked[1] == asked[2]

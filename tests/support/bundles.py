@@ -3,7 +3,7 @@
 from cogpack.running.bundle import Bundle
 
 
-def make_bundle(*, name: str = "model", schema: str | None = None) -> Bundle:
+def make_bundle(*, name: str = "model", schema: str | None = None, user: str = "") -> Bundle:
     return Bundle(
         platform="linux/amd64",
         name=name,
@@ -11,7 +11,7 @@ def make_bundle(*, name: str = "model", schema: str | None = None) -> Bundle:
         environment={},
         directory="/src",
         command=("python",),
-        user="",
+        user=user,
         schema=schema,
         gpu=False,
         repository="model",
