@@ -1,11 +1,10 @@
 """`cogpack.apt` of a cog.yaml names archives of Debian packages beside Debian's own, as sources.list(5) does."""
 
 import re
-from urllib.parse import urlsplit
 
 from cogpack.config.document import Value
 from cogpack.config.model import AptArchive
-from cogpack.config.steps import filled
+from cogpack.config.steps import filled, has_host
 
 _URI = re.compile(r"https?://[^\s/@?#]+(?:/[^\s?#]*)?")
 _SUITE = re.compile(r"\.?/|[A-Za-z0-9][A-Za-z0-9._+~-]*(?:/[A-Za-z0-9][A-Za-z0-9._+~-]*)*/?", re.ASCII)
@@ -58,15 +57,6 @@ def _uri(value: Value) -> str:
     if not _URI.fullmatch(text) or not has_host(text):
         value.expected("the http or https address of an archive, without a password")
     return text.rstrip("/")
-
-
-def has_host(uri: str) -> bool:
-    """Tell whether it can be taken apart (RFC 3986)."""
-    try:
-        parts = urlsplit(uri)
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _suites(value: Value) -> tuple[str, ...]:

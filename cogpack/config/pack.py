@@ -23,7 +23,7 @@ from cogpack.config.model import (
     StepLimits,
     Suite,
 )
-from cogpack.config.steps import filled, kept_paths
+from cogpack.config.steps import filled, has_host, kept_paths
 from cogpack.notes import Code
 from cogpack.policy import ALL, Rules, unknown
 from cogpack.reference import Reference
@@ -196,7 +196,7 @@ def _time(value: Value) -> str:
 
 def _mirror(value: Value) -> str:
     text = filled(value)
-    if not re.fullmatch(r"https?://[^\s/@]+(?:/\S*)?", text):
+    if not re.fullmatch(r"https?://[^\s/@]+(?:/\S*)?", text) or not has_host(text):
         value.expected("the http or https address of a Debian mirror, without a password")
     return text.rstrip("/")
 

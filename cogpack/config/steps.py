@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from cogpack.config.document import Value
 from cogpack.config.model import Config, RunStep, SecretMount
@@ -16,6 +17,15 @@ def filled(value: Value) -> str:
     if not text or "\n" in text:
         value.expected("one line of text")
     return text
+
+
+def has_host(address: str) -> bool:
+    """Tell whether an address can be taken apart, and names a host (RFC 3986)."""
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def run_steps(build: Mapping[str, Value]) -> tuple[RunStep, ...]:

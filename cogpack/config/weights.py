@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from cogpack.config.document import Value
 from cogpack.config.model import ManagedWeight, WeightSource
+from cogpack.symlinks import PATH_MAX
 
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
 
@@ -48,7 +49,7 @@ def _weight(value: Value) -> ManagedWeight:
         fields["name"].expected("lowercase letters and digits, joined by '.', '_' or '-'")
     target = fields["target"].text()
     clean = posixpath.normpath(target)
-    if not target.startswith("/") or clean.strip("/") == "":
+    if not target.startswith("/") or clean.strip("/") == "" or len(target) > PATH_MAX:
         fields["target"].expected("an absolute path of the image such as /src/weights")
     source = fields["source"]
     sources = tuple(_source(item) for item in (source.items() if source.is_list else [source]))

@@ -332,6 +332,7 @@ def test_the_cogpack_mapping_is_read() -> None:
         ("debian_snapshot: yesterday", "expected a date such as 2026-01-31, or a time such as 2026-01-31T00:00:00Z"),
         ("debian_base_from: ''", "cogpack.debian_base_from"),
         ("debian_mirror: ftp://x", "expected the http or https address"),
+        ("debian_mirror: 'http://[::1'", "expected the http or https address"),
         ("debian_mirror: https://me:secret@x/debian", "without a password"),
         ("limits: {time: 1h}", "cogpack.limits.time: expected a whole number"),
         ("limits: {size: 0}", "cogpack.limits.size: expected a whole number of at least 1, found 0"),

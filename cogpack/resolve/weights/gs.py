@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from cogpack.config import WeightSource
+from cogpack.config.steps import has_host
 from cogpack.errors import CogpackError, InputError
 from cogpack.http import Http, Response, Stream, redacted
 from cogpack.oci import decode
@@ -59,6 +60,11 @@ class Gcs:
         base = (
             emulator or environment.get("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE") or "https://storage.googleapis.com"
         )
+        if not has_host(base):
+            raise InputError(
+                f"STORAGE_EMULATOR_HOST or CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE: no address: {base!r:.200}",
+                next_step="write it like https://storage.googleapis.com",
+            )
         self._base = f"{base.rstrip('/').removesuffix('/storage/v1')}/storage/v1/b"
 
     def find(self, source: WeightSource, kept: Mapping[str, str]) -> list[FoundFile]:

@@ -5,6 +5,7 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import quote
 
 from cogpack.config import WeightSource
+from cogpack.config.steps import has_host
 from cogpack.digest import parse_digest
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
 from cogpack.http import Http, redacted
@@ -28,7 +29,13 @@ class Hub:
     def __init__(self, http: Http, environment: Mapping[str, str]) -> None:
         self._http = http
         self._environment = environment
-        self._endpoint = (environment.get("HF_ENDPOINT") or _HUB).rstrip("/")
+
+    @property
+    def _endpoint(self) -> str:
+        named = self._environment.get("HF_ENDPOINT") or _HUB
+        if not has_host(named):
+            raise InputError(f"HF_ENDPOINT: no address of a hub: {named!r:.200}", next_step=f"write it like {_HUB}")
+        return named.rstrip("/")
 
     def find(self, source: WeightSource, kept: Mapping[str, str]) -> list[FoundFile]:
         repository, revision = _repository(source.uri)

@@ -27,7 +27,7 @@ def test_both_archives_can_be_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["ftp://x/debian", "debian", "http://user:secret@x/debian", "http://a/debian,"[:-1] + ",no"]
+    "value", ["http://[::1", "ftp://x/debian", "debian", "http://user:secret@x/debian", "http://a/debian,"[:-1] + ",no"]
 )
 def test_what_is_no_web_address_is_refused(value: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a URL"):

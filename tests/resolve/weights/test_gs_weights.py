@@ -198,3 +198,8 @@ def test_a_listing_can_not_lead_out_of_the_target(http: Http, bucket: Bucket) ->
 def test_what_is_no_bucket_is_refused(http: Http, uri: str) -> None:
     with pytest.raises(InputError, match="expected gs://BUCKET/PREFIX"):
         Gcs(http, {}).find(WeightSource(uri=uri), {})
+
+
+def test_an_endpoint_that_is_no_address_is_told_as_that() -> None:
+    with Http() as http, pytest.raises(InputError, match="no address: 'http://\\[::1'"):
+        Gcs(http, {"CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE": "http://[::1"})

@@ -1,8 +1,10 @@
 """Hugging Face's hub behind a map of addresses: the user's token is for the hub, and stays here."""
 
+import pytest
 from support.hub import hub
 
 from cogpack.config import WeightSource
+from cogpack.errors import InputError
 from cogpack.http import Http, UrlMap
 from cogpack.resolve.weights.hub import Hub
 
@@ -21,3 +23,9 @@ def test_a_mapped_hub_is_listed_and_read_without_the_users_token() -> None:
                 f"https://hub.test/owner/name/resolve/{found.revision}/model.safetensors "
                 f"(through {found.endpoint}/owner/name/resolve/{found.revision}/model.safetensors)"
             )
+
+
+@pytest.mark.parametrize("endpoint", ["http://[::1", "hub.test", "https://hub.test:x"])
+def test_an_endpoint_that_is_no_address_is_told_as_that(endpoint: str) -> None:
+    with Http() as http, pytest.raises(InputError, match="HF_ENDPOINT: no address of a hub"):
+        Hub(http, {"HF_ENDPOINT": endpoint}).find(WeightSource(uri="hf://owner/name"), {})

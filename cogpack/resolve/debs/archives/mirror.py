@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from cogpack.config.steps import has_host
 from cogpack.errors import InputError
 from cogpack.patterns import pattern
 
@@ -63,7 +64,7 @@ class DebianMirror(msgspec.Struct, frozen=True, kw_only=True):
 def _parse(value: str, where: str) -> DebianMirror:
     main, _, security = (part.strip().rstrip("/") for part in value.partition(","))
     for url in (main, security or main):
-        if not _URL.fullmatch(url):
+        if not _URL.fullmatch(url) or not has_host(url):
             raise InputError(
                 f"{where}: expected a URL, or two with a comma between, found {value!r:.200}",
                 next_step=f"write it like {_OFFICIAL[MAIN]},{_OFFICIAL[SECURITY]}",
@@ -83,7 +84,7 @@ def _host_sources(directory: Path) -> Iterator[tuple[str, str]]:
         entries = _deb822(text) if file.suffix == ".sources" else _one_line(text)
         for url, suite, components in entries:
             plain = url.rstrip("/")
-            if "main" in components and _URL.fullmatch(plain):
+            if "main" in components and _URL.fullmatch(plain) and has_host(plain):
                 if plain.endswith("/debian-security") and suite.endswith("-security"):
                     yield SECURITY, plain
                 elif plain.endswith("/debian") and not suite.endswith("-security"):

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from cogpack.config.apt import has_host
+from cogpack.config.steps import has_host
 from cogpack.errors import InputError
 from cogpack.resolve.debs.archives.archive import Archive
 from cogpack.resolve.debs.archives.keyring import Keyring, read_keyring
