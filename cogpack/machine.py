@@ -19,6 +19,7 @@ from cogpack.errors import InputError
 from cogpack.patterns import pattern
 from cogpack.policy import Rules, rules
 from cogpack.reference import Reference
+from cogpack.text import nearest
 
 if TYPE_CHECKING:
     from cogpack.http import UrlMap
@@ -155,8 +156,6 @@ def _parsed(data: bytes, name: str) -> Machine:
 def _check_keys(table: Mapping[str, object], known: Collection[str], where: str) -> None:
     for key in table:
         if key not in known:
-            import difflib
-
-            near = difflib.get_close_matches(key[:80], sorted(known), n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = nearest(key, sorted(known))
+            hint = f"; did you mean {near}?" if near else ""
             raise InputError(f"{where}: unknown key {key!r:.80}{hint}", next_step=f"use one of {', '.join(known)}")

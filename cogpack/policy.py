@@ -12,6 +12,7 @@ import msgspec
 from cogpack.errors import InputError, together
 from cogpack.notes import Code, Note
 from cogpack.progress import Progress, Task
+from cogpack.text import nearest
 
 
 def in_ci(environment: Mapping[str, str]) -> bool:
@@ -166,7 +167,5 @@ def rules(deny: Sequence[str], allow: Sequence[str], *, where: str) -> Rules:
 
 def unknown(code: str) -> str:
     """Return what is said of a code that there is not, with the nearest one."""
-    import difflib
-
-    near = difflib.get_close_matches(code[:80], [*Code, ALL], n=1)
-    return f"no note has the code {code!r:.80}" + (f"; did you mean {near[0]}?" if near else "")
+    near = nearest(code, [*Code, ALL])
+    return f"no note has the code {code!r:.80}" + (f"; did you mean {near}?" if near else "")

@@ -292,10 +292,6 @@ class Session:
         ]
         return Repository(self.http, reference, self.credentials, tokens=self.tokens, mirrors=mirrors, patient=patient)
 
-    def approach(self, reference: Reference) -> None:
-        """Connect to a repository that will be pushed to, while the project is read; it is asked nothing yet."""
-        self.repository(reference, push=True).requests.approach()
-
     def images(self, reference: Reference, *, push: bool = False) -> "RegistryImages":
         """The images of a repository, opened likewise."""
         from cogpack.images.registry import RegistryImages

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from cogpack.redaction import redact
 
@@ -37,6 +38,11 @@ def time_text(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min" if whole % 3600 >= 60 else f"{whole // 3600} h"
 
 
+def utc(seconds: int) -> str:
+    """Write a time, in seconds since 1970, as documents have it (RFC 3339)."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def count_text(count: int, noun: str) -> str:
     """Write `1 file`, `2 files`: a noun whose plural is an s."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
@@ -66,6 +72,13 @@ def lines(rows: Iterable[str]) -> str:
 def harmless(text: str) -> str:
     """Show what commands a terminal as question marks, and leave the joiners of emoji and the marks of direction."""
     return "".join("?" if unicodedata.category(sign) in ("Cc", "Cs") and sign not in "\n\t" else sign for sign in text)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Give the one of `known` that is most like a word that is wrong; "" where none is."""
+    import difflib  # few runs have such a word
+
+    return next(iter(difflib.get_close_matches(word[:80], list(known), n=1)), "")
 
 
 def cells(text: str) -> int:

@@ -12,6 +12,7 @@ import msgspec
 
 from cogpack.errors import CogpackError
 from cogpack.progress import Cancellation
+from cogpack.text import size_text
 
 SECONDS = 2.0
 """Of each number of connections, from the first byte on."""
@@ -28,6 +29,9 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
 
     connections: int
     rate: float
+
+    def __str__(self) -> str:
+        return f"{self.connections:2d} connections: {size_text(self.rate)}/s"
 
 
 class Lanes(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,16 +33,14 @@ def diff(arguments: argparse.Namespace) -> None:
         found = diff(
             session, arguments.before, arguments.after, platform=arguments.platform, files=arguments.files or None
         )
-        if arguments.exit_code and not found.same:
-            arguments.differs = MismatchError(
-                f"{found.before.reference} and {found.after.reference} are not the same",
-                next_step="see above; without --exit-code this is no error",
-            )
-        return Answer(found, lines(rows(found, all_files=arguments.files)))
+        differs = MismatchError(
+            f"{found.before.reference} and {found.after.reference} are not the same",
+            next_step="see above; without --exit-code this is no error",
+        )
+        failed = differs if arguments.exit_code and not found.same else None
+        return Answer(found, lines(rows(found, all_files=arguments.files)), failed=failed)
 
     with_session(arguments, act)
-    if differs := getattr(arguments, "differs", None):
-        raise differs
 
 
 def rows(found: "Difference", *, all_files: bool) -> Iterator[str]:

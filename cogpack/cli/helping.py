@@ -7,6 +7,7 @@ from cogpack.cli.grammar import Grammar, table, topic_page
 from cogpack.cli.options import TOPICS as OPTIONS
 from cogpack.cli.streams import put
 from cogpack.errors import InputError
+from cogpack.text import nearest
 
 CONFIG = "cog.yaml"
 TOPICS = ("exit-codes", "variables", CONFIG)
@@ -64,12 +65,10 @@ def _show_config(keys: list[str], *, as_schema: bool) -> None:
     told = config_keys()
     for wanted in keys:
         if as_schema or wanted not in told:
-            import difflib
-
-            near = difflib.get_close_matches(wanted, told, n=1)
+            near = nearest(wanted, told)
             raise InputError(
                 f"cogpack help {CONFIG} {wanted:.80}: " + ("--schema is of all keys" if as_schema else "no such key"),
-                next_step=f"see cogpack help {CONFIG}" + (f" {near[0]}" if near else ""),
+                next_step=f"see cogpack help {CONFIG}" + (f" {near}" if near else ""),
             )
     shown = [key for key in told if not keys or any(f"{key}.".startswith(f"{wanted}.") for wanted in keys)]
     put("\n".join(table((key, told[key]) for key in shown)) + "\n")

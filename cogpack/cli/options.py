@@ -6,6 +6,7 @@ A `Topic` has those that mean the same in many commands; a function adds those o
 import argparse
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from cogpack.cli.grammar import Add, Grammar, Topic
@@ -237,28 +238,23 @@ def hosts(add: Add, option: str, text: str) -> None:
     add(option, action="append", type=host, default=[], metavar="HOST", help=f"{text}; repeatable")
 
 
-def jobs(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 64:
-        raise argparse.ArgumentTypeError(f"expected 1 to 64, found {text!r}")
-    return int(text)
+def _number(least: int, most: int, what: str) -> Callable[[str], int]:
+    """Make what reads a whole number within bounds; `what` is expected, in words."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"expected {what}, found {text!r}")
+        return int(text)
+
+    return read
 
 
-def step(text: str) -> int:
-    if not text.isdecimal() or int(text) > 10_000:
-        raise argparse.ArgumentTypeError(f"expected the N of build.run[N], found {text!r}")
-    return int(text)
-
-
-def port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"expected 0 to 65535, found {text!r}")
-    return int(text)
-
-
-def seconds(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"expected a number of seconds, found {text!r}")
-    return int(text)
+jobs = _number(1, 64, "1 to 64")
+step = _number(0, 10_000, "the N of build.run[N]")
+port = _number(0, 65535, "0 to 65535")
+seconds = _number(1, 1_000_000, "a number of seconds")
+size = _number(1, 2**50, "a number of bytes")
+days = _number(0, 36500, "a number of days")
 
 
 def host(text: str) -> str:
@@ -266,12 +262,6 @@ def host(text: str) -> str:
     if not text or "/" in text or "@" in text:
         raise argparse.ArgumentTypeError(f"expected HOST or HOST:PORT, found {text!r}")
     return text
-
-
-def size(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 2**50:
-        raise argparse.ArgumentTypeError(f"expected a number of bytes, found {text!r}")
-    return int(text)
 
 
 def docker_size(text: str) -> int:
@@ -291,12 +281,6 @@ def published(text: str) -> tuple[str, int]:
     """Read a port of a container as cog does: PORT, or ADDRESS:PORT."""
     address, _, number = text.rpartition(":")
     return address.strip("[]") or "127.0.0.1", port(number)
-
-
-def days(text: str) -> int:
-    if not text.isdecimal() or int(text) > 36500:
-        raise argparse.ArgumentTypeError(f"expected a number of days, found {text!r}")
-    return int(text)
 
 
 def room(text: str) -> int:

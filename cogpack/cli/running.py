@@ -23,11 +23,13 @@ _ARENA_MAX = -8
 class Answer(NamedTuple):
     """What a command came to: the whole `result` for programs, `line` for people; None where `line` is all of it.
 
-    Without a `line` nothing is printed. `status`: the exit code of a command that hands on another program's."""
+    Without a `line` nothing is printed. `status`: the exit code of a command that hands on another program's; `failed`:
+    raised when all is told."""
 
     result: Any
     line: str | None
     status: int = 0
+    failed: CogpackError | None = None
 
 
 class Terminated(KeyboardInterrupt):
@@ -120,8 +122,8 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
         except CogpackError as error:  # what is done is done, and told
             late = error
     _tell(arguments, answer, late)
-    if late is not None:
-        raise late
+    if failed := late or answer.failed:
+        raise failed
     if answer.status:
         raise SystemExit(answer.status)
 
@@ -149,7 +151,7 @@ def _tell(arguments: argparse.Namespace, answer: Answer, late: CogpackError | No
     from cogpack.redaction import redact_result
     from cogpack.text import visible
 
-    result, line, _ = answer
+    result, line = answer.result, answer.line
     if _made_image(arguments, answer):
         text = json_output.document(result, arguments.noted)
         json_output.write_files(result, arguments.digest_file, arguments.metadata_file, text)

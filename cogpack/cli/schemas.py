@@ -38,14 +38,13 @@ def _check(arguments: argparse.Namespace) -> None:
 
     def act(session: "Session") -> Answer:
         found = check_schema(session, arguments.check)
-        if found.breaking:
-            arguments.breaks = MismatchError(
-                f"who calls the model by {arguments.check} may fail, or understand it otherwise",
-                next_step="see above; give the old names and kinds back, or tell callers",
-            )
-        told = lines(model_lines(found.changes))
-        return Answer(found, told or f"calls by {arguments.check} go on working: nothing changed for them")
+        breaks = MismatchError(
+            f"who calls the model by {arguments.check} may fail, or understand it otherwise",
+            next_step="see above; give the old names and kinds back, or tell callers",
+        )
+        told = (
+            lines(model_lines(found.changes)) or f"calls by {arguments.check} go on working: nothing changed for them"
+        )
+        return Answer(found, told, failed=breaks if found.breaking else None)
 
     with_session(arguments, act)
-    if breaks := getattr(arguments, "breaks", None):
-        raise breaks

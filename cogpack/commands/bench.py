@@ -9,7 +9,7 @@ import msgspec
 
 from cogpack.bench.clients import CONTAINERD, DOCKER, PODMAN, STOCK, ours
 from cogpack.bench.engines import ENGINES, Engine, find_engine, measure_unpack, run
-from cogpack.bench.lanes import SECONDS, Lane
+from cogpack.bench.lanes import SECONDS
 from cogpack.bench.layouts import others
 from cogpack.bench.machine import measure_writing
 from cogpack.bench.model import Client, Form, Host, Layer, Pull, Wall, calculate, layers_of, limit
@@ -110,9 +110,6 @@ def bench_pull(
     found = None if engine == NO_ENGINE else find_engine(engine)
     progress = session.progress
 
-    def told(lane: Lane) -> None:
-        progress.summary(f"{lane.connections:2d} connections: {size_text(lane.rate)}/s")
-
     with shown(progress, f"rates of {image.reference.registry}", "fetch"):
         network = measure_network(
             all_blobs(session, image),
@@ -120,7 +117,7 @@ def bench_pull(
             host=image.images.repository.requests.host,
             room=room // 2,
             cancellation=session.cancellation,
-            told=told,
+            told=lambda lane: progress.summary(str(lane)),
             seconds=measures.seconds,
         )
     unpack: dict[Form, float] = {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.bench.lanes import SECONDS, Lane
+from cogpack.bench.lanes import SECONDS
 from cogpack.bench.machine import Processor, measure_processor, measure_reading
 from cogpack.bench.model import FILE_RATIOS, WEIGHT_RATIOS, Form
 from cogpack.bench.push_model import Making, Push, PushLayer, PushWall, Sender, calculate_push, push_limit
@@ -131,9 +131,6 @@ def bench_push(
     place = Place(repository.requests, Shapes(profile(repository.requests.host)))
     progress = session.progress
 
-    def told(lane: Lane) -> None:
-        progress.summary(f"{lane.connections:2d} connections: {size_text(lane.rate)}/s")
-
     try:
         with shown(progress, f"rates of {reference.registry}", "send"):
             uploads = measure_uploads(
@@ -141,7 +138,7 @@ def bench_push(
                 room=room // 2,
                 commit=commit,
                 cancellation=session.cancellation,
-                told=told,
+                told=lambda lane: progress.summary(str(lane)),
                 seconds=measures.seconds,
             )
         with shown(progress, "processor and disk", "read"):

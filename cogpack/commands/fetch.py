@@ -102,9 +102,9 @@ class _Filling:
         for digest, one in wanted.items():
             path = there[digest] or Path(one.file().path)
             file = described(one.artifact.name, digest, path.stat().st_size)
-            if one in missing:
+            if there[digest] is None:
                 self._depot.share(path, file)
-            self._list(file, one.artifact.title or one.artifact.name, added=one in missing)
+            self._list(file, one.artifact.title or one.artifact.name, added=there[digest] is None)
 
     def take_signed(self, archive: Signed) -> None:
         """Take the files by which an archive has signed for its packages."""
@@ -114,7 +114,7 @@ class _Filling:
             self._session.progress.summary(text)
         self.take_streamed(
             [
-                Streamed(what=file.file.what, file=file.descriptor, name=file.name, blocks=partial(_whole, file.data))
+                Streamed(what=file.file.what, file=file.descriptor, name=file.name, blocks=partial(iter, [file.data]))
                 for file in archive.files
             ]
         )
@@ -168,7 +168,3 @@ class _Filling:
     def _list(self, file: Descriptor, what: str, *, added: bool) -> None:
         if self._files.setdefault(file.digest, file) is file:
             self.told.append(FetchedFile(what=what, digest=file.digest, size=file.size, added=added))
-
-
-def _whole(data: bytes) -> Iterator[bytes]:
-    yield data

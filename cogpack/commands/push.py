@@ -78,7 +78,7 @@ def push(
         publisher = Publisher(session, project)
     session.homes = tuple(target.repository for target in named)
     for home in dict.fromkeys(session.homes):
-        session.approach(home)
+        session.repository(home, push=True).requests.approach()  # connected to while the project is read
     each = prepare_each(session, project, writes=True)
     if weights_only:
         each = tuple(msgspec.structs.replace(one, plan=weights_plan(one.plan)) for one in each)

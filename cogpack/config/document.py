@@ -15,7 +15,7 @@ from cogpack.encodings import decode_text
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
 from cogpack.patterns import pattern
-from cogpack.text import count_text
+from cogpack.text import count_text, nearest
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
@@ -322,12 +322,10 @@ class Value:
             unknown += 1
             if unknown > _MOST_UNKNOWN:
                 continue
-            import difflib
-
-            near = difflib.get_close_matches(name[:80], sorted(known), n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = nearest(name, sorted(known))
+            hint = f"; did you mean {near}?" if near else ""
             if strict:
-                advice = f"write {near[0]}" if near else f"use one of {', '.join(sorted(known))}"
+                advice = f"write {near}" if near else f"use one of {', '.join(sorted(known))}"
                 self.document.fail(spot, f"{key:.120}: unknown key{hint}", next_step=advice)
             code = Code.MISSPELT_KEY if near else Code.UNKNOWN_KEY
             self.document.note(code, spot, f"{key:.120}: unknown key, ignored{hint}")

@@ -88,27 +88,21 @@ def _choices(schema: Schema) -> str:
     return f" [{'; '.join(told)}]" if told else ""
 
 
-def _text(description: str, *, pattern: str | None = None, default: str | None = None) -> Schema:
+def _text(description: str, **more: str) -> Schema:
     """A scalar: numbers and the like count as the text they are written with."""
-    schema: Schema = {"description": description, "type": ["string", "number", "boolean"]}
-    if pattern is not None:
-        schema["pattern"] = pattern
-    return schema if default is None else schema | {"default": default}
+    return {"description": description, "type": ["string", "number", "boolean"], **more}
 
 
-def _words(description: str, words: Sequence[str], *, default: str | None = None) -> Schema:
-    schema: Schema = {"description": description, "enum": list(words)}
-    return schema if default is None else schema | {"default": default}
+def _words(description: str, words: Sequence[str], **more: str) -> Schema:
+    return {"description": description, "enum": list(words), **more}
 
 
-def _switch(description: str, *, default: bool | None = None) -> Schema:
-    schema: Schema = {"description": description, "type": "boolean"}
-    return schema if default is None else schema | {"default": default}
+def _switch(description: str, **more: bool) -> Schema:
+    return {"description": description, "type": "boolean", **more}
 
 
-def _whole(description: str, *, minimum: int, default: int | None = None) -> Schema:
-    schema: Schema = {"description": description, "type": "integer", "minimum": minimum}
-    return schema if default is None else schema | {"default": default}
+def _whole(description: str, **more: int) -> Schema:
+    return {"description": description, "type": "integer", **more}
 
 
 def _list(description: str, items: Schema) -> Schema:

@@ -1,7 +1,6 @@
 """Layers and settings become an image: the same input gives the same bytes (image-spec config.md, manifest.md)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -27,6 +26,7 @@ from cogpack.oci import (
     encode_manifest,
     oci_layer_type,
 )
+from cogpack.text import utc
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What engines give to an image that has none."""
@@ -144,7 +144,7 @@ def _layer(part: NamedLayer, *, own: bool) -> Descriptor:
 def _config(
     parts: Sequence[NamedLayer], run: Run, platform: Platform, base: BaseImage | None, base_layers: int, created: int
 ) -> dict[str, Any]:
-    time = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    time = utc(created)
     document = inherited_config(base.config if base else {}, base_layers)
     inherited = document["config"]
     environment = environment_of(base, run.path, run.environment)

@@ -14,6 +14,7 @@ from cogpack.lockfile import FILE, Lock, parse_lock
 from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.session import Session
+from cogpack.text import utc
 
 if TYPE_CHECKING:
     from cogpack.project.git import Commit
@@ -53,8 +54,6 @@ def _wants_commit(session: Session, project: Project) -> bool:
 
 def _words(commit: "Commit") -> dict[str, str]:
     """What the image-spec calls it. Of a changed tree, the revision says so, and there is no version."""
-    from cogpack.project.git import utc
-
     words = {
         "created": utc(commit.created),
         "revision": f"{commit.revision}-dirty" if commit.changed else commit.revision,

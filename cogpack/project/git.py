@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -83,11 +82,6 @@ def committed(root: Path, path: str, environment: Mapping[str, str]) -> bytes | 
         return os.fsencode(_Git(root, environment)("cat-file", "blob", f"HEAD:./{path}"))
     except InputError:
         return None
-
-
-def utc(seconds: int) -> str:
-    """Write a time as the image-spec does: RFC 3339."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class _Git:

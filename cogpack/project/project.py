@@ -27,6 +27,7 @@ from cogpack.project.links import Links
 from cogpack.project.secrets import secret_notes
 from cogpack.project.weights import WeightRules
 from cogpack.requirements.model import LocalPath, Requirements, SourceLine
+from cogpack.text import nearest
 
 if TYPE_CHECKING:
     from cogpack.project.weight_splits import SplitRules
@@ -135,9 +136,8 @@ class Project(msgspec.Struct, frozen=True, dict=True):
             raise together(self._inputs.faults)
 
     @property
-    def source(self) -> "ProjectSource":
-        """Give the files as the image will have them; a predictor that is not there or left out is an
-        `InputError`."""
+    def source(self) -> "Project":
+        """Give itself, to who reads sources; a predictor that is not there or left out is an `InputError`."""
         predict = "run" if "run" in self.config.places else "predict"  # its new name
         for key, reference in ((predict, self.config.predict), ("train", self.config.train)):
             path = reference.partition(":")[0] if reference else None
@@ -145,17 +145,15 @@ class Project(msgspec.Struct, frozen=True, dict=True):
                 raise self._missing(key, path)
             if path and not self._source(path):
                 raise self._why_not(key, path)
-        return ProjectSource(self)
+        return self
 
     def _missing(self, key: str, path: str) -> InputError:
         directory, _, name = path.rpartition("/")
         beside: list[str] = []
         with suppress(OSError):
             beside = [found.name for found in (self.root / directory).iterdir() if found.suffix == ".py"]
-        import difflib
-
-        near = difflib.get_close_matches(name, sorted(beside), n=1)
-        meant = f"; did you mean {posixpath.join(directory, near[0])}?" if near else ""
+        near = nearest(name, sorted(beside))
+        meant = f"; did you mean {posixpath.join(directory, near)}?" if near else ""
         where = f"{self.config.where(key)}: {path:.200}"
         return InputError(f"{where}: no such file in the project{meant}", next_step="correct the name, or add the file")
 
@@ -312,16 +310,6 @@ class Project(msgspec.Struct, frozen=True, dict=True):
             return parse_ignore(decode_text(data), path=_IGNORE_FILE)
         except UnicodeDecodeError:
             raise InputError(f"{_IGNORE_FILE}: not UTF-8 text", next_step="save the file as UTF-8") from None
-
-
-class ProjectSource:
-    """Gives the project's Python sources by path to who must read but not touch the disk."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
-
-    def read(self, path: str) -> bytes | None:
-        return self._project.read(path)
 
 
 def read_small(path: Path) -> bytes:

@@ -1,6 +1,5 @@
 """A CycloneDX 1.5 document of an image, as JSON (cyclonedx.org/docs/1.5/json)."""
 
-import time
 import uuid
 from typing import Any
 
@@ -20,7 +19,7 @@ def cyclonedx_document(name: str, lock: Lock) -> bytes:
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, contents_text(name, parts))}",
         "version": 1,
         "metadata": {
-            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created_of(lock))),
+            "timestamp": created_of(lock),
             "tools": {"components": [{"type": "application", "name": "cogpack", "version": __version__}]},
             "component": {"type": "container", "bom-ref": "image", "name": name},
         },

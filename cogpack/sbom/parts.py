@@ -12,6 +12,7 @@ import msgspec
 from cogpack.lockfile import NO_HOST, Decisions, Lock, LockedWheel, RemoteWeight
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb, RegistryBase
 from cogpack.reference import Reference
+from cogpack.text import utc
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,9 +39,9 @@ def parts_of(lock: Lock) -> tuple[Part, ...]:
     return tuple(found[purl] for purl in sorted(found))
 
 
-def created_of(lock: Lock) -> int:
-    """Tell the time that the lock gives its images, in seconds since 1970."""
-    return max((one.created or 0 for one in lock.platforms.values()), default=0)
+def created_of(lock: Lock) -> str:
+    """Tell the time that the lock gives its images."""
+    return utc(max((one.created or 0 for one in lock.platforms.values()), default=0))
 
 
 def contents_text(name: str, parts: Sequence[Part]) -> str:
@@ -64,14 +65,12 @@ def _base(decisions: Decisions) -> Iterator[Part]:
 
 
 def _deb(deb: LockedDeb, suite: str) -> Part:
-    more = {"arch": deb.arch} | (
-        {"repository_url": deb.archive} if deb.is_foreign else {"distro": suite} if suite else {}
-    )
+    where = {"repository_url": deb.archive} if deb.is_foreign else {"distro": suite} if suite else {}
     name = deb.name if deb.is_foreign else f"debian/{deb.name}"
     return Part(
         name=deb.name,
         version=deb.version,
-        purl=_purl("deb", name, deb.version, {"arch": deb.arch} | more),
+        purl=_purl("deb", name, deb.version, {"arch": deb.arch} | where),
         sha256=deb.sha256,
     )
 

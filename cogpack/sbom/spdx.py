@@ -1,7 +1,6 @@
 """An SPDX 2.3 document of an image, as JSON (spdx.github.io/spdx-spec/v2.3)."""
 
 import hashlib
-import time
 from typing import Any
 
 import msgspec
@@ -30,7 +29,7 @@ def spdx_document(name: str, lock: Lock) -> bytes:
         "name": name,
         "documentNamespace": f"https://spdx.org/spdxdocs/cogpack-{digest}",
         "creationInfo": {
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created_of(lock))),
+            "created": created_of(lock),
             "creators": [f"Tool: cogpack-{__version__}"],
         },
         "packages": [_common(_IMAGE, name) | {"primaryPackagePurpose": "CONTAINER"}, *packages],
