@@ -1,5 +1,6 @@
 """The compiler of CUDA is written down: of which version, and its packages where the image does not have them."""
 
+import re
 from typing import Annotated
 
 import msgspec
@@ -8,6 +9,7 @@ from cogpack.lockfile.base_kinds import SystemPackages
 from cogpack.lockfile.table import LockTable
 
 CUDA_HOME = "/usr/local/cuda"
+_NUMBER = re.compile(r"(\d+)\.(\d[a-z]?)(\+PTX)?")
 
 
 class LockedToolkit(LockTable, frozen=True, kw_only=True, omit_defaults=True):
@@ -28,8 +30,19 @@ class LockedToolkit(LockTable, frozen=True, kw_only=True, omit_defaults=True):
         it runs is for the GPU that is there."""
         cxx = f"/usr/bin/{self.compiler}"
         cc = cxx.replace("g++", "gcc")
-        return {"CUDA_HOME": CUDA_HOME, "CC": cc, "CXX": cxx, "NVCC_PREPEND_FLAGS": f"-ccbin {cxx}"}
+        return {
+            "CUDA_HOME": CUDA_HOME,
+            "CC": cc,
+            "CXX": cxx,
+            "NVCC_PREPEND_FLAGS": f"-ccbin {cxx}",
+            "LIBRARY_PATH": f"{CUDA_HOME}/lib64/stubs",  # -lcuda, which the driver has; as NVIDIA's images
+        }
 
     @property
     def build_variables(self) -> dict[str, str]:
-        return {**self.variables, "TORCH_CUDA_ARCH_LIST": self.architectures}
+        """Give those of builds, which have no GPU to ask, and are to compile for one all the same."""
+        found = {**self.variables, "TORCH_CUDA_ARCH_LIST": self.architectures, "FORCE_CUDA": "1"}
+        if numbers := _NUMBER.findall(self.architectures):  # none in "Ampere"
+            found["CUDAARCHS"] = ";".join(f"{one}{minor}{'' if ptx else '-real'}" for one, minor, ptx in numbers)
+            found["TCNN_CUDA_ARCHITECTURES"] = ";".join(f"{one}{minor}" for one, minor, _ in numbers)
+        return found

@@ -29,7 +29,7 @@ _LIBRARIES = ("cublas", "cufft", "curand", "cusolver", "cusparse")
 _FIRST_OF_WHEELS = 13
 """The CUDA whose wheels have nvcc: those of 12 have no more of it than ptxas, libnvvm and libdevice (cuda-toolkit
 13.0.2, nvidia-cuda-nvcc-cu12 12.9.86, read 2026-11-29)."""
-_WHEELS = ("cccl", "crt", *_LIBRARIES, "cudart", "nvcc", "nvrtc", "nvtx", "nvvm", "profiler")
+_WHEELS = ("cccl", "crt", *_LIBRARIES, "cudart", "nvcc", "nvml", "nvrtc", "nvtx", "nvvm", "profiler")
 """Extras of cuda-toolkit: what the packages below have."""
 
 _COMPILERS: tuple[tuple[tuple[int, int], int], ...] = (
@@ -137,7 +137,7 @@ def _with_toolkit(config: Config, base: Base, cuda: str, compiler: str) -> Confi
     wanted = [compiler, "ninja-build"]
     if cuda:
         names = ["cuda-minimal-build", *(f"lib{name}-dev" for name in _LIBRARIES)]
-        names += ["cuda-nvrtc-dev", "cuda-profiler-api", "cuda-nvtx"]
+        names += ["cuda-nvrtc-dev", "cuda-profiler-api", "cuda-nvtx", "cuda-nvml-dev"]
         wanted = [*(f"{name}-{version}" for name in names), *wanted]
     if isinstance(base, DebianBase):
         wanted.append(f"libpython{base.python}-dev")

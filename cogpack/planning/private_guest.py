@@ -40,11 +40,12 @@ class Way(msgspec.Struct, frozen=True):
         hear: Callable[[bytes], None],
         *,
         recipes: Sequence[Recipe] = (),
+        between: Sequence[Path] = (),
         files: Sequence[StandIn],
         limits: Limits,
     ) -> tuple[int, Path]:
         """Run `command` over `lower`, which stays as it is, with `recipes` laid above and `files` for the time of the
-        run.
+        run. `between`: trees that lie between, where it `overlays`; they stay as they are, too.
 
         Give its status, and the root of the tree in `place`, where nothing runs any more; it is the caller's to remove.
         """
@@ -66,7 +67,7 @@ class Way(msgspec.Struct, frozen=True):
             standins=files,
             proot=runner.proot(tree.root, place / "proot") if self.rung is Rung.PROOT else None,
             emulator=runner.emulator(place / "emulator") if self.emulated else None,
-            lower=[lower.root] if self.overlays else [],
+            lower=[*between, lower.root] if self.overlays else [],
         ) as guest:
             return guest.run(command, hear, cancellation=runner.cancellation, limits=limits), tree.root
 

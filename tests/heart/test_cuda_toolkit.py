@@ -184,7 +184,7 @@ def test_the_compiler_of_cuda_13_comes_in_wheels_and_of_no_archive_of_nvidias(
     assert found.toolkit
     assert (found.toolkit.cuda, found.toolkit.compiler) == ("13.0", "g++-14")
     assert found.toolkit.wheels.startswith("cuda-toolkit[cccl,crt,cublas,cudart,")
-    assert found.toolkit.wheels.endswith(",nvcc,nvrtc,nvtx,nvvm,profiler]==13.0.*")
+    assert found.toolkit.wheels.endswith(",nvcc,nvml,nvrtc,nvtx,nvvm,profiler]==13.0.*")
     assert grounds[-1].toolkit == found.toolkit
     assert {deb.name for deb in grounds[-1].base.system_packages.packages} == {
         "g++-14",
@@ -213,6 +213,7 @@ def test_the_compiler_in_the_image_is_found_by_torch_and_the_shell(
     digest = world.manifest("me/model", "v1")["config"]["digest"]
     variables = plain.get(f"http://{world.registry}/v2/me/model/blobs/{digest}").json()["config"]["Env"]
     assert {"CUDA_HOME=/usr/local/cuda", "CXX=/usr/bin/g++-13", "TORCH_CUDA_ARCH_LIST=9.0"} <= set(variables)
+    assert "LIBRARY_PATH=/usr/local/cuda/lib64/stubs" in variables, "by which -lcuda is found, which the driver has"
     (path,) = (one for one in variables if one.startswith("PATH="))
     assert path.startswith("PATH=/opt/venv/bin:/usr/local/cuda/bin:")
     before = (project.root / "cogpack.lock").read_bytes()

@@ -68,7 +68,7 @@ PARTS = {
     "nvvm": "nvidia-nvvm==13.0.88",
 }
 """What cuda-toolkit 13.0.2 requires for these extras; for the libraries' it is a GB that nothing here wants."""
-OTHERS = ("cublas", "cufft", "curand", "cusolver", "cusparse", "nvrtc", "nvtx", "profiler")
+OTHERS = ("cublas", "cufft", "curand", "cusolver", "cusparse", "nvml", "nvrtc", "nvtx", "profiler")
 
 
 def test_a_source_is_compiled_by_nvcc_of_wheels_and_what_comes_of_it_runs(hello: Project, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from cogpack.locking.base_question import BaseQuestion
 from cogpack.notes import Note
 
 NAMES = (
-    *(f"cuda-{name}-12-4" for name in ("minimal-build", "nvrtc-dev", "profiler-api", "nvtx")),
+    *(f"cuda-{name}-12-4" for name in ("minimal-build", "nvrtc-dev", "profiler-api", "nvtx", "nvml-dev")),
     *(f"lib{name}-dev-12-4" for name in ("cublas", "cufft", "curand", "cusolver", "cusparse")),
     *("g++-13", "ninja-build"),
 )

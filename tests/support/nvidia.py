@@ -13,7 +13,7 @@ def nvidias(archive: Archive) -> Signer:
     index = ""
     for cuda in ("12.4", "12.6"):
         dashed, home = cuda.replace(".", "-"), f"usr/local/cuda-{cuda}"
-        names = [f"cuda-{name}-{dashed}" for name in ("nvrtc-dev", "profiler-api", "nvtx")]
+        names = [f"cuda-{name}-{dashed}" for name in ("nvrtc-dev", "profiler-api", "nvtx", "nvml-dev")]
         names += [f"lib{name}-dev-{dashed}" for name in _DEV]
         index += pooled(
             root, f"cuda-minimal-build-{dashed}", files={f"{home}/bin/nvcc": "#!/bin/sh\n"}, Depends=names[0]

@@ -39,7 +39,8 @@ def undefined_symbols(
     (`WheelLibraries.of`); `machine`: one of `elf.MACHINES`.
 
     Of a library that is linked with one that is in no wheel, and not any system's, nothing is told. As many others are
-    read as it takes, the nearest first, each to its end: of torch with CUDA 6 s of one core.
+    read as it takes, the nearest first but NVIDIA's last, which have C alone and are ten times torch's size, each to
+    its end: of torch with CUDA 6 s of one core.
     """
     known = {name: one for wheel in reversed(others) for name, one in _named(wheel, libraries, machine)}
     own = dict(_named(extension, libraries, machine))
@@ -48,7 +49,7 @@ def undefined_symbols(
     for one in own.values():
         linked = _linked(one, own, known)
         wanted = {name for name in one.symbols().wanted if _OF_CPP.fullmatch(name)} if linked else set[str]()
-        for other in linked:
+        for other in sorted(linked, key=_is_of_nvidia):
             if not wanted:
                 break
             wanted -= other.symbols().defined
@@ -59,6 +60,10 @@ def undefined_symbols(
 class _Linked(msgspec.Struct, frozen=True, eq=False):
     library: WheelLibrary
     symbols: Callable[[], Symbols]
+
+
+def _is_of_nvidia(one: _Linked) -> bool:
+    return one.library.path.startswith(f"{SITE}/nvidia/")
 
 
 def _named(

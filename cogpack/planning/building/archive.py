@@ -3,6 +3,7 @@
 import bz2
 import lzma
 import os
+import re
 import stat
 import tarfile
 import tomllib
@@ -27,7 +28,7 @@ EPOCH = 315532800
 """1980-01-01, UTC: the first moment that a zip archive can name."""
 
 _LIMIT = 4 * 1024 * 1024
-"""Bytes of a pyproject.toml."""
+"""Bytes of a pyproject.toml, or a setup.py."""
 _FEW = 64
 """Files of that name, of which one may be the project's."""
 _OTHERS: dict[bytes, Callable[[], "bz2.BZ2Decompressor | lzma.LZMADecompressor"]] = {
@@ -50,6 +51,8 @@ _MEMORY = 256 * 1024 * 1024
 """Bytes that xz may take: ten times what its highest level wants."""
 _BOMB, _RATIO = 256 * 1024 * 1024, 64
 """Bytes that any archive may unpack to before its pyproject.toml is found; beyond, so many times its own."""
+
+_TORCH = re.compile(rb"^([ \t]*)(?:import|from) +torch\b", re.MULTILINE)
 
 _Path: TypeAlias = tuple[str, ...]
 
@@ -149,8 +152,25 @@ def _unreadable(where: str, why: str) -> InputError:
     return InputError(f"{where}: {why}", next_step=ANOTHER)
 
 
+def imports_torch(source: Source, *, at_once: bool) -> bool:
+    """Tell whether its setup.py does; `at_once`: so that it can't run without, whatever it says that it is built
+    with."""
+    if source.path.is_dir():
+        path = source.path / source.subdirectory / "setup.py"
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > _LIMIT:
+            return False
+        text = path.read_bytes()
+    else:
+        text = _member(source.path, source, "setup.py") or b""
+    return any(at_once <= (not indent) for indent in _TORCH.findall(text))
+
+
 def _pyproject(archive: Path, source: Source) -> bytes | None:
-    wanted = (*(part for part in source.subdirectory.split("/") if part not in ("", ".")), "pyproject.toml")
+    return _member(archive, source, "pyproject.toml")
+
+
+def _member(archive: Path, source: Source, name: str) -> bytes | None:
+    wanted = (*(part for part in source.subdirectory.split("/") if part not in ("", ".")), name)
     try:
         with archive.open("rb") as stream:
             is_zip = stream.read(4) == b"PK\3\4"  # zipfile.is_zipfile also says so of a tar with a zip at its end
@@ -220,5 +240,5 @@ def _unpacked(
 
 def _limited(data: bytes) -> bytes:
     if len(data) > _LIMIT:
-        raise EOFError(f"its pyproject.toml has more than {_LIMIT} bytes")
+        raise EOFError(f"a file of its project has more than {_LIMIT} bytes")
     return data

@@ -16,9 +16,9 @@ from cogpack.layers.wheels.source import WheelFile
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.building import ANOTHER, Built, Ground, Source, WantsCompilerError, WantsWheelsError
 from cogpack.notes import Code, Note
-from cogpack.planning.building.archive import checked_requirements, pack, read_build_system
+from cogpack.planning.building.archive import checked_requirements, imports_torch, pack, read_build_system
 from cogpack.planning.building.compiled_code import check_device_code, check_symbols
-from cogpack.planning.building.failures import Repair, failed, find_repair, stopped
+from cogpack.planning.building.failures import UNISOLATED, Repair, failed, find_repair, stopped
 from cogpack.planning.building.guest import NoRungError, guest_environment
 from cogpack.planning.building.host import Host, find_python
 from cogpack.planning.building.job import Done, Environment, Job
@@ -50,7 +50,9 @@ class SourceBuilder:
             return []
         if self._project.config.pack.build_wheels == "never":
             return [_never(source) for source in sources]
-        answers = self._built(sources, ground)
+        told = [_wants_wheels(source) for source in sources]
+        made = iter(self._built([one for one, late in zip(sources, told, strict=True) if late is None], ground))
+        answers = [late or next(made) for late in told]
         wanting = [index for index, answer in enumerate(answers) if isinstance(answer, WantsCompilerError)]
         if wanting and (compiling := ground.with_compiler()):
             for index, answer in zip(wanting, self._built([sources[i] for i in wanting], compiling), strict=True):
@@ -58,6 +60,8 @@ class SourceBuilder:
         return answers
 
     def _built(self, sources: Sequence[Source], ground: Ground) -> list[Built | InputError]:
+        if not sources:
+            return []
         requirements = BuildRequirements(self._session, self._project, ground.target)
         with self._environment(ground) as environment:
 
@@ -138,6 +142,17 @@ class SourceBuilder:
         )
 
 
+def _wants_wheels(source: Source) -> WantsWheelsError | None:
+    """Tell of one that can't be built yet before a tree is laid for it, which with CUDA has gigabytes."""
+    if not source.isolated or source.neighbours is not None:
+        return None
+    try:
+        wants = imports_torch(source, at_once=True)
+    except InputError:  # its build says what is wrong with it
+        return None
+    return WantsWheelsError(f"{source.title}: its setup.py imports torch, which is not known yet") if wants else None
+
+
 class _Tries:
     """Builds a source again and again, with what was found to be missing. `wheels`: what it was built with in the end,
     `repairs`: what of that was not asked for."""
@@ -174,6 +189,7 @@ class _Tries:
                 subdirectory=source.subdirectory,
                 system=system,
                 wheels=self.files,
+                beside=() if self._isolated else self._of_image(),
                 installed=tuple(one.name for one in self.wheels),
                 known=tuple(lines) if pinned is None else None,
                 python=self._ground.target.python,
@@ -191,6 +207,8 @@ class _Tries:
                 lines += checked_requirements(done.requires, where=f"{source.title}: what its backend requires")
                 continue
             repair = find_repair(done.said, self.repairs, job.python, isolated=self._isolated)
+            if repair is None and self._isolated and imports_torch(source, at_once=False):
+                repair = UNISOLATED  # it says in words of its own what it lacks
             if repair is None or (pinned is not None and not repair.exec_into_locals):
                 raise failed(job, done, self.repairs)
             if repair.unisolated and source.neighbours is None:
@@ -206,6 +224,11 @@ class _Tries:
             f"{source.title}: can't be built: its backend requires more each time it is asked",
             next_step=ANOTHER,
         )
+
+    def _of_image(self) -> tuple[WheelFile, ...]:
+        assert self._source.neighbours is not None
+        there = {one.sha256 for one in self._source.neighbours.wheels}
+        return tuple(one for one in self.files if one.sha256 in there)
 
     def _resolved(self, lines: Sequence[str]) -> tuple[LockedWheel, ...]:
         lines = [*lines, *(line for repair in self.repairs for line in repair.requires)]

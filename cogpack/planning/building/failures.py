@@ -58,7 +58,7 @@ _REPAIRS: Sequence[tuple[re.Pattern[str], Repair]] = [
 ]
 """By what such a source says: the last setuptools that has what it wants, and modules that it does not ask for."""
 
-_UNISOLATED = Repair(unisolated=True, why="its setup.py imports torch")
+UNISOLATED = Repair(unisolated=True, why="its setup.py imports torch")
 _NO_TORCH = re.compile(r"No module named '(?:torch|torchvision)(?:\.\w+)*'")
 _COMPILERS = frozenset({"gcc", "g++", "cc", "c++"})
 _NO_PKG_CONFIG = re.compile(r"pkg-config is required|pkg-config.*not found|[Cc]ould not find pkg-config")
@@ -88,6 +88,9 @@ _OF_PYTHON_2 = re.compile(
     r"No module named '(?:ConfigParser|Queue|StringIO|__builtin__|cPickle|urllib2|urlparse)'|"
     r"Missing parentheses in call to 'print'|NameError: name '(?:execfile|raw_input|unicode)' is not defined"
 )
+_NO_ARCHITECTURE = re.compile(r"nvcc fatal\s*: Unsupported gpu architecture '(\w+)'")
+_KILLED = re.compile(r"Killed signal terminated program|died due to signal 9\b|^Killed$", re.MULTILINE)
+"""What g++, nvcc and the shell say."""
 _NO_VERSION = re.compile(r"setuptools-scm was unable to detect version|Versioning for this project requires either")
 
 _HEADERS = {
@@ -139,7 +142,7 @@ def find_repair(said: Sequence[str], done: Sequence[Repair], python: str, *, iso
     if _minor(python) >= _OWN_LOCALS and _OLD_EXEC not in done and _VERSION_LOST.search(text):
         found.append(_OLD_EXEC)
     if isolated and _NO_TORCH.search(text):
-        found.append(_UNISOLATED)
+        found.append(UNISOLATED)
     return found[0] if found else None
 
 
@@ -183,6 +186,11 @@ def _reason(said: Sequence[str], job: Job, repairs: Sequence[Repair]) -> tuple[s
     if old and _minor(job.python) >= _NO_DISTUTILS:
         why = f"it wants a setuptools that is older than Python {job.python}"
         return why, "set build.python_version to 3.11, or pin another version"
+    if _KILLED.search(text):
+        return "a compiler took more memory than the machine has", "give the machine more memory; or give a wheel of it"
+    if found := _NO_ARCHITECTURE.search(text):
+        advice = "take a torch for another CUDA, or a version of it for this one"
+        return f"the nvcc that is there makes no code for {found[1]}", advice
     if NO_NVCC.search(text):
         return "it is compiled for CUDA, and there is no nvcc", "set cogpack: {cuda_toolkit: build} in cog.yaml"
     if (programs := missing_programs(said)) and not _NO_MODULE.search(text):

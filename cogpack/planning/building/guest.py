@@ -1,7 +1,7 @@
 """Wheels are built over the tree of the image as it is below its own wheels, in the strongest rung, without network.
 
 Each job has a tree of its own: what one source changes in it, the next one does not see. Where a rung has overlays,
-that costs nothing, and elsewhere a copy.
+that costs nothing, nor do the image's wheels, which are laid once; elsewhere it is a copy.
 """
 
 import secrets
@@ -9,19 +9,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 
 from cogpack.artifacts import Input
-from cogpack.disk import UNFINISHED, open_regular
+from cogpack.disk import UNFINISHED, open_regular, writing
 from cogpack.errors import InputError
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.layer import Form
-from cogpack.layers.wheels.source import WheelsSource
+from cogpack.layers.wheels.source import WheelFile, WheelsSource
 from cogpack.layers.wheels.venv import VenvSource
 from cogpack.locking.wheels.building import Ground
 from cogpack.planning.building.job import ARCHIVE, FRONT_END, Done, Job, collected
-from cogpack.planning.building.toolkit_links import toolkit_links
+from cogpack.planning.building.toolkit_links import library_links, toolkit_links
 from cogpack.planning.private_guest import Way, way_of
 from cogpack.planning.recipes.base import plan_base
 from cogpack.planning.recipes.maker import LayerMaker
@@ -90,10 +91,12 @@ def guest_environment(session: Session, project: Project, ground: Ground, runner
     session.supply.wait(lower.inputs)
     place = runner.scratch / f"{UNFINISHED}{secrets.token_hex(8)}"
     session.kept.used(place)
+    shared = SharedWheels(way, lower.venv, place.with_name(f"{place.name}w"))
     try:
-        yield Guests(way, _laid(lower, way, place), lower.venv)
+        yield Guests(way, _laid(lower, way, place), lower.venv, shared)
     finally:
         remove_tree(place)
+        remove_tree(shared.place)
 
 
 def _laid(lower: LayersBelow, way: Way, place: Path) -> StoredTree:
@@ -126,15 +129,45 @@ def _laid(lower: LayersBelow, way: Way, place: Path) -> StoredTree:
     return kept
 
 
+class SharedWheels:
+    """Lays the image's wheels once for all jobs that are built among the same: with torch they have gigabytes. `place`:
+    the directory that it makes for them, and does not remove."""
+
+    def __init__(self, way: Way, venv: Recipe, place: Path) -> None:
+        self._way = way
+        self._venv = venv
+        self.place = place
+        self._made: dict[tuple[str, ...], Path] = {}
+        self._making = Lock()
+
+    def of(self, wheels: Sequence[WheelFile]) -> list[Path]:
+        """Give the tree of the environment with `wheels`; none where each job is to lay its own."""
+        if not wheels or not self._way.overlays:
+            return []
+        key = tuple(wheel.sha256 for wheel in wheels)
+        with self._making:
+            if key not in self._made:
+                runner, place = self._way.runner, self.place / str(len(self._made))
+                with writing(self.place):
+                    self.place.mkdir(exist_ok=True)
+                recipes = [self._venv, Recipe(WheelsSource(wheels), self._venv.inherited)]
+                owned, stop = self._way.owned, runner.cancellation
+                tree = lay(place, recipes, owned=owned, readable=True, jobs=runner.jobs, cancellation=stop)
+                tree.root.chmod(0o755)
+                self._made[key] = tree.root
+            return [self._made[key]]
+
+
 class Guests:
     """Does jobs over the tree `lower`, which stays as it is."""
 
     pure = False
 
-    def __init__(self, way: Way, lower: StoredTree, venv: Recipe) -> None:
+    def __init__(self, way: Way, lower: StoredTree, venv: Recipe, shared: SharedWheels) -> None:
         self._way = way
         self._lower = lower
         self._venv = venv
+        self._shared = shared
 
     def run(self, job: Job) -> Done:
         place = job.place / secrets.token_hex(4)
@@ -144,9 +177,16 @@ class Guests:
             remove_tree(place)
 
     def _run(self, job: Job, place: Path) -> Done:
-        recipes = [self._venv, *([Recipe(WheelsSource(job.wheels), self._venv.inherited)] if job.wheels else [])]
+        between = self._shared.of(job.beside)
+        there = {wheel.sha256 for wheel in job.beside} if between else set()
+        own = [wheel for wheel in job.wheels if wheel.sha256 not in there]
+        recipes = [] if between else [self._venv]
+        if own:
+            recipes.append(Recipe(WheelsSource(own), self._venv.inherited))
         if job.toolkit_of_wheels:
             recipes.append(Recipe(toolkit_links(job.wheels), self._venv.inherited))
+        if job.compiles_for_cuda:
+            recipes.append(Recipe(library_links(job.wheels), self._venv.inherited))
         archive = f"{standins.RUNTIME}/{ARCHIVE}"
         request = job.request(f"/{archive}", f"/{_PLACE}", dies=False)
         told = Said(partial(tell, job.title), of_a_source=True)
@@ -156,6 +196,7 @@ class Guests:
             Command((f"/{contract.VENV}/bin/python3", f"/{_PROGRAM}", f"/{_REQUEST}"), job.environment),
             told.hear,
             recipes=recipes,
+            between=between,
             files=[
                 standins.File(_PROGRAM, FRONT_END.read_bytes()),
                 standins.File(_REQUEST, request),

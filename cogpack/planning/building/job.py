@@ -44,15 +44,19 @@ ENVIRONMENT = {
 }
 """All variables that a build has: none of this machine's."""
 
+_OF_A_COMPILER = 4 * 1024**3
+"""Bytes that nvcc takes for a source with many templates, as those of flash-attn."""
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Is a source with what it is built with.
 
     `place`: a directory that is the job's own, for trees, and for the wheel in the end; `wheels`: of the build
-    requirements, `installed`: their names; `known`: the requirements that they fulfil, None where no others are to be
-    asked for; `python`: the minor version; `python_headers`: the Debian package of its headers, "" where they are
-    there; `variables`: more than all builds have; `exec_into_locals`: exec is as it was before Python 3.13; not
-    `isolated`: the image's wheels are there; `toolkit_of_wheels`: CUDA's compiler is among the wheels.
+    requirements, `beside`: those of them that are the image's, as other jobs have them, `installed`: the names of all;
+    `known`: the requirements that they fulfil, None where no others are to be asked for; `python`: the minor version;
+    `python_headers`: the Debian package of its headers, "" where they are there; `variables`: more than all builds
+    have; `exec_into_locals`: exec is as it was before Python 3.13; not `isolated`: the image's wheels are there;
+    `toolkit_of_wheels`: CUDA's compiler is among the wheels.
     """
 
     title: str
@@ -60,6 +64,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     subdirectory: str
     system: BuildSystem
     wheels: tuple[WheelFile, ...]
+    beside: tuple[WheelFile, ...] = ()
     installed: tuple[str, ...]
     known: tuple[str, ...] | None
     python: str
@@ -71,10 +76,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     place: Path
 
     @property
+    def compiles_for_cuda(self) -> bool:
+        return "CUDA_HOME" in self.variables
+
+    @property
     def environment(self) -> dict[str, str]:
         path = ENVIRONMENT["PATH"]
         return {**ENVIRONMENT, **self.variables} | (
-            {"PATH": f"{path}:{self.variables['CUDA_HOME']}/bin"} if "CUDA_HOME" in self.variables else {}
+            {"PATH": f"{path}:{self.variables['CUDA_HOME']}/bin", "MAX_JOBS": str(_jobs())}
+            if self.compiles_for_cuda
+            else {}
         )
 
     def request(self, archive: str, place: str, *, dies: bool) -> bytes:
@@ -92,6 +103,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             "dies": dies,
         }
         return json.dumps(asked).encode()
+
+
+def _jobs() -> int:
+    """Tell how many compilers of CUDA this machine has memory for: torch starts two more than there are cores."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(os.cpu_count() or 1, memory // _OF_A_COMPILER))
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,8 @@ from support.wheels import make_wheel, wheel_file
 
 from cogpack.elf.file import MACHINES
 from cogpack.elf.linking import read_elf
+from cogpack.elf.symbols import read_symbols
+from cogpack.layers.wheels import undefined
 from cogpack.layers.wheels.libraries import WheelLibraries
 from cogpack.layers.wheels.source import WheelFile
 from cogpack.layers.wheels.undefined import UndefinedSymbol, undefined_symbols
@@ -63,3 +65,20 @@ def test_nothing_is_told_of_an_extension_that_is_linked_with_what_nobody_can_rea
     compiled(tmp_path, "libopencv.so", "")
     extension, torch = made(tmp_path, "namespace at { void sum(int) {} }", "-lopencv")
     assert undefined_symbols(extension, [torch], WheelLibraries().of, machine()) == ()
+
+
+def test_nvidias_libraries_are_not_read_where_torch_has_what_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = compiled(tmp_path, "libcublas.so", 'extern "C" void cublasCreate() {}')
+    _, torch = made(tmp_path, "namespace at { void sum(int) {} void mean(int) {} }", "-lcublas")
+    cublas = wheel_file(
+        make_wheel(tmp_path, "nvidia-cublas-cu12", files={"nvidia/cublas/lib/libcublas.so": library}, tag=TAG)
+    )
+    read: list[object] = []
+    monkeypatch.setattr(undefined, "read_symbols", lambda one: read.append(one) or read_symbols(one))
+    libraries = ["-Wl,--no-as-needed", "-lcublas", "-ltorch_cpu"]
+    first = compiled(tmp_path, "ext.so", "namespace at { void sum(int); }\nvoid run() { at::sum(1); }", *libraries)
+    extension = wheel_file(make_wheel(tmp_path, "ext", files={"ext/ext.so": first}, tag=TAG))
+    assert undefined_symbols(extension, [torch, cublas], WheelLibraries().of, machine()) == ()
+    assert len(read) == 2

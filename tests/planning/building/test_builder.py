@@ -113,8 +113,10 @@ def test_a_build_has_nothing_of_this_machines_environment(
 
 
 def test_a_build_with_the_compiler_of_cuda_is_told_where_it_is_and_for_which_gpus(
-    opened: Session, tmp_path: Path
+    opened: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sysconf", lambda name: 24 * 1024**3 // 4096 if name == "SC_PHYS_PAGES" else 4096)
     toolkit = LockedToolkit(cuda="12.4", architectures="8.0;9.0+PTX", compiler="g++-13")
     backend = 'FILES = {"demo.txt": "\\n".join(f"{k}={v}" for k, v in sorted(os.environ.items())).encode()}'
     one = source(make_sdist(tmp_path / "a.gz", source_files(backend)))
@@ -124,6 +126,14 @@ def test_a_build_with_the_compiler_of_cuda_is_told_where_it_is_and_for_which_gpu
     lines = found.path.read_bytes().split(b"\n")
     assert {b"CUDA_HOME=/usr/local/cuda", b"CXX=/usr/bin/g++-13", b"TORCH_CUDA_ARCH_LIST=8.0;9.0+PTX"} <= set(lines)
     assert any(line.startswith(b"PATH=") and line.endswith(b":/usr/local/cuda/bin") for line in lines)
+    assert {b"FORCE_CUDA=1", b"CUDAARCHS=80-real;90", b"TCNN_CUDA_ARCHITECTURES=80;90"} <= set(lines)
+    assert b"MAX_JOBS=6" in lines, "as many compilers as there is memory for"
+
+
+def test_where_gpus_are_named_by_words_only_torch_is_told() -> None:
+    toolkit = LockedToolkit(cuda="12.4", architectures="Ampere;Hopper", compiler="g++-13")
+    assert toolkit.build_variables["TORCH_CUDA_ARCH_LIST"] == "Ampere;Hopper"
+    assert "CUDAARCHS" not in toolkit.build_variables
 
 
 @pytest.mark.parametrize("isolated", [True, False])
@@ -336,6 +346,25 @@ def test_a_source_that_imports_torch_without_asking_is_built_beside_the_images_o
     assert isinstance(fault(opened, one), WantsWheelsError)
 
 
+def test_a_source_that_says_in_its_own_words_that_it_has_no_torch_is_built_beside_the_images_own(
+    opened: Session, tmp_path: Path
+) -> None:
+    catching = """
+    try:
+        import torch
+    except ImportError:
+        print("You have to install PyTorch first")
+        raise SystemExit(1) from None
+    """
+    files = source_files(catching) | {"setup.py": b"try:\n    import torch\nexcept ImportError:\n    exit(1)\n"}
+    one = source(make_sdist(tmp_path / "a.gz", files))
+    assert isinstance(fault(opened, one), WantsWheelsError)
+    found = built(opened, msgspec.structs.replace(one, neighbours=neighbours(opened, tmp_path, "torch")))
+    assert [wheel.name for wheel in found.requires] == ["torch"]
+    unsaid = source(make_sdist(tmp_path / "b.gz", source_files(catching)))
+    assert "ended with 1" in fault(opened, unsaid).message, "whose setup.py tells of no torch"
+
+
 def test_without_isolation_a_source_sees_the_images_wheels_and_what_it_asks_for_besides(
     opened: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -417,3 +446,27 @@ def test_never_says_so_of_each(project: Path, tmp_path: Path) -> None:
         assert [type(error) for error in found] == [InputError] * 2
         with pytest.raises(InputError, match=r"cogpack\.build_wheels is never"):
             SourceBuilder(session, find_described(session)).rebuild(one, (), GROUND)
+
+
+@pytest.mark.parametrize("line", ["from torch.utils import cpp_extension", "import torch"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_no_tree_is_laid_for_a_source_whose_setup_py_imports_torch_before_that_is_known(
+    opened: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, packed: bool
+) -> None:
+    def laid(*_: object) -> NoReturn:
+        pytest.fail("a tree is laid")
+
+    files = {"setup.py": f"import os\n{line}\n".encode()}
+    if packed:
+        one = source(make_sdist(tmp_path / "a.gz", files))
+    else:
+        (tmp_path / "source").mkdir()
+        (tmp_path / "source/setup.py").write_bytes(files["setup.py"])
+        one = source(tmp_path / "source")
+    monkeypatch.setattr(builder, "guest_environment", laid)
+    assert isinstance(fault(opened, one), WantsWheelsError)
+
+
+def test_a_setup_py_that_may_do_without_torch_is_tried_without(opened: Session, tmp_path: Path) -> None:
+    files = source_files() | {"setup.py": b"try:\n    import torch\nexcept ImportError:\n    pass\nimport torchish\n"}
+    assert built(opened, source(make_sdist(tmp_path / "a.gz", files))).filename == NAME

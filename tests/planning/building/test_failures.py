@@ -80,6 +80,13 @@ def test_an_old_source_is_given_what_it_was_written_for_once(said: str, built_wi
         ("pkg-config is required for building Other", "there is no pkg-config", "add pkgconf to build.system_packages"),
         ("OSError: CUDA_HOME environment variable is not set. Please", "there is no nvcc", "{cuda_toolkit: build}"),
         ("FileNotFoundError: No such file: '/usr/local/cuda/bin/nvcc' not found", "no nvcc", "{cuda_toolkit: build}"),
+        (
+            "nvcc error   : 'cicc' died due to signal 9 (Kill signal)",
+            "took more memory than the machine",
+            "more memory",
+        ),
+        ("nvcc fatal   : Unsupported gpu architecture 'compute_120'", "no code for compute_120", "for another CUDA"),
+        ("c++: fatal error: Killed signal terminated program cc1plus", "took more memory than the", "more memory"),
         ("ModuleNotFoundError: No module named 'torch'", "its setup.py wants torch", "add torch"),
         ("ModuleNotFoundError: No module named 'imp'", "gone since Python 3.12", "build.python_version to 3.11"),
         ("ModuleNotFoundError: No module named 'youtube_dl'", "its setup.py imports youtube_dl", "another version"),

@@ -10,16 +10,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.guests import EVERY_RUNG, found, need
 from support.private_guests import runner
 from support.python_tree import PYTHON, PythonSource
 from support.sources import make_sdist, source_files
+from support.wheels import make_wheel
 
 from cogpack.config import StepLimits
+from cogpack.layers.content import LocalFile
+from cogpack.layers.wheels.source import WheelFile
 from cogpack.layers.wheels.venv import VenvSource
 from cogpack.planning.building.archive import BuildSystem
-from cogpack.planning.building.guest import Guests
+from cogpack.planning.building.guest import Guests, SharedWheels
 from cogpack.planning.building.host import Host
 from cogpack.planning.building.job import Done, Job
 from cogpack.planning.private_guest import Way
@@ -100,7 +104,7 @@ def guests(rung: Rung, lowers: dict[bool, StoredTree], tmp_path: Path, request: 
     venv = Recipe(VenvSource(python=MINOR, interpreter=str(PYTHON)))
     overlays = rung in found(tmp_path).overlays
     way = Way(runner(tmp_path, limits), rung, emulated=False, overlays=overlays)
-    return Guests(way, lowers[owned], venv)
+    return Guests(way, lowers[owned], venv, SharedWheels(way, venv, tmp_path / "shared"))
 
 
 def job(place: Path, files: Mapping[str, bytes]) -> Job:
@@ -183,6 +187,37 @@ def test_a_poisoned_source_finds_nothing_and_leaves_nothing(
     assert not left(LIVES_ON)
     again = report(guests.run(job(tmp_path / "second", poison(True))))
     assert again["before"] is None  # what the first one wrote
+
+
+BESIDE = """
+import beside, json, own
+FILES["report.json"] = json.dumps({"beside": vars(beside).get("POISON"), "own": own.X}).encode()
+
+
+def build_wheel(directory, settings=None, metadata=None):
+    with open(beside.__file__, "a") as stream:
+        stream.write("POISON = 1\\n")
+    return make(directory)
+"""
+
+
+@EVERY_RUNG
+def test_the_images_wheels_are_laid_once_and_no_source_sees_what_another_made_of_them(
+    rung: Rung, guests: Guests, tmp_path: Path
+) -> None:
+    wheels = []
+    for name in ("beside", "own"):
+        path = make_wheel(tmp_path, name, files={f"{name}.py": b"X = 1\n"})
+        wheels.append(WheelFile(path.name, name[0] * 64, lambda path=path: LocalFile.of(path)))
+    for name in ("first", "second"):
+        one = job(tmp_path / name, source_files(BESIDE))
+        one = msgspec.structs.replace(one, wheels=tuple(wheels), beside=(wheels[0],), installed=("beside", "own"))
+        assert report(guests.run(one)) == {"beside": None, "own": 1}, rung
+    shared = tmp_path / "shared"
+    if rung in found(tmp_path).overlays:
+        assert [path.name for path in shared.iterdir()] == ["0"]
+    else:
+        assert not shared.exists()
 
 
 def test_by_this_machines_python_it_finds_all_but_variables_as_the_docs_say(
