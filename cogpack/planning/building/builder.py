@@ -189,7 +189,7 @@ class _Tries:
                 subdirectory=source.subdirectory,
                 system=system,
                 wheels=self.files,
-                beside=() if self._isolated else self._of_image(),
+                beside=self._of_image(),
                 installed=tuple(one.name for one in self.wheels),
                 known=tuple(lines) if pinned is None else None,
                 python=self._ground.target.python,
@@ -226,9 +226,11 @@ class _Tries:
         )
 
     def _of_image(self) -> tuple[WheelFile, ...]:
-        assert self._source.neighbours is not None
-        there = {one.sha256 for one in self._source.neighbours.wheels}
-        return tuple(one for one in self.files if one.sha256 in there)
+        """Give those that are worth laying once: all that are the image's, where torch is one of them."""
+        neighbours = self._source.neighbours
+        there = {one.sha256: one.name for one in neighbours.wheels} if neighbours else {}
+        found = tuple(one for one in self.files if one.sha256 in there)
+        return found if any(there[one.sha256] in BUILT for one in found) else ()
 
     def _resolved(self, lines: Sequence[str]) -> tuple[LockedWheel, ...]:
         lines = [*lines, *(line for repair in self.repairs for line in repair.requires)]
