@@ -95,6 +95,15 @@ def writing(where: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def reading(where: object, advice: str) -> Iterator[None]:
+    """Turn what the disk refuses of a user's file into an `InputError` of `where`, with what helps."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{where}: {error.strerror}", next_step=advice) from error
+
+
 def is_unfinished(name: str) -> bool:
     """Whether cogpack gives such a name to what it writes until that is whole, and a killed process leaves there."""
     return name.startswith(".") and _UNFINISHED.fullmatch(name) is not None

@@ -93,20 +93,17 @@ def train(arguments: argparse.Namespace) -> None:
 
 def _typed(text: str) -> dict[str, Any]:
     """Read the inputs of a JSON object: itself, @FILE, or standard input."""
+    from cogpack.disk import reading
     from cogpack.running.inputs import REQUEST_LIMIT, inputs_of_json
 
     name = text.removeprefix("@")
     if name == text and name != "-":
         return inputs_of_json(os.fsencode(text), "--inputs")
-    try:
+    with reading(f"--inputs {text:.200}", "name a file with a JSON object"):
         if name == "-":
             return inputs_of_json(sys.stdin.buffer.read(REQUEST_LIMIT + 1), "standard input")
         with Path(name).open("rb") as file:
             return inputs_of_json(file.read(REQUEST_LIMIT + 1), name)
-    except OSError as error:
-        raise InputError(
-            f"--inputs {text:.200}: {error.strerror}", next_step="name a file with a JSON object"
-        ) from error
 
 
 def _context() -> dict[str, str]:

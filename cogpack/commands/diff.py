@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from cogpack.comparing.files import Blob, ComparedFile, ComparedTrees, Trees
-from cogpack.comparing.layers import ComparedLayer, SideLayer, compare_layers, fetched, fetched_in_order, same
+from cogpack.comparing.layers import ComparedLayer, SideLayer, among, compare_layers, fetched, fetched_in_order
 from cogpack.comparing.packages import ComparedPackage, Kind, compare_packages, frozen_packages
 from cogpack.comparing.schemas import ComparedSchema, compare_schemas
 from cogpack.comparing.settings import ComparedText, compare_texts, settings, texts, variables
@@ -224,7 +224,8 @@ def _trees(session: Session, old: _Side, new: _Side, *, files: bool | None) -> t
 
 
 def _own(side: _Side, other: _Side) -> list[SideLayer]:
-    return [layer for layer in side.layers if not any(same(layer, theirs) for theirs in other.layers)]
+    is_there = among(other.layers)
+    return [layer for layer in side.layers if not is_there(layer)]
 
 
 def _blobs(side: _Side, layers: Sequence[SideLayer]) -> list[Blob]:

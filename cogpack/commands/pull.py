@@ -24,15 +24,13 @@ from cogpack.opening import open_registry_image
 from cogpack.progress import Task
 from cogpack.registry.pull.connections import BlobRequests, Fetcher
 from cogpack.registry.pull.foreign import WithForeign
-from cogpack.registry.pull.partial import Partial
+from cogpack.registry.pull.partial import Partial, growing
 from cogpack.result_files import check_result, is_stream
 from cogpack.session import Session
 from cogpack.settings import need_path
 from cogpack.sinks.archive import names_archive
 from cogpack.threads import each
 
-_NAME = 200
-"""Bytes of an archive's name that its unfinished file bears."""
 _SPARE = 20
 """One part in so many of the disk is left free."""
 
@@ -134,8 +132,11 @@ def _into_layout(session: Session, image: RegistryImage, fetcher: Fetcher, layou
             partial.keep(layout.blob_path(blob.digest), blob.size)
         return fetched
 
+    lacking = {blob.digest for blob in missing}
     present = [
-        PulledBlob(digest=blob.digest, size=blob.size, fetched=0) for blob in image.graph.blobs if blob not in missing
+        PulledBlob(digest=blob.digest, size=blob.size, fetched=0)
+        for blob in image.graph.blobs
+        if blob.digest not in lacking
     ]
     if present:
         tell_present(session.progress, [blob.size for blob in present])
@@ -153,7 +154,7 @@ def _into_archive(session: Session, image: RegistryImage, fetcher: Fetcher, outp
     places = {piece.content.digest: piece.offset for piece in layout if isinstance(piece.content, Descriptor)}
     blobs = {blob.digest: blob.size for blob in image.graph.blobs}
     real = real_path(output)
-    path = real.with_name(f".{os.fsdecode(os.fsencode(real.name)[:_NAME])}.partial")
+    path = growing(real)
     _check_room(real.parent, max(0, layout[-1].end - _size_of(path)))
     with Partial.open(path, blobs, session.cancellation) as partial:
 

@@ -42,23 +42,39 @@ class SideLayer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare_layers(before: Sequence[SideLayer], after: Sequence[SideLayer]) -> tuple[ComparedLayer, ...]:
-    """Pair them: those of `after` in their order, then those that are left of `before`."""
-    left = list(before)
+    """Pair them: those of `after` in their order, then those that are left of `before`. Who made an image may have
+    given it very many."""
+    left = dict(enumerate(before))
     pairs: dict[int, SideLayer] = {}
-    for alike in (_same_blob, _same_recipe, _same_name, _same_but_for_numbers):
+    for word_of in (_digest, _recipe, _name, _name_but_for_numbers):
+        places: dict[str, list[int]] = {}
+        for place, layer in left.items():
+            if word := word_of(layer):
+                places.setdefault(word, []).append(place)
         for index, layer in enumerate(after):
-            if index not in pairs and (found := _first(left, layer, alike)) is not None:
-                left.remove(found)
-                pairs[index] = found
+            if index in pairs or not (word := word_of(layer)):
+                continue
+            for place in places.get(word, ()):
+                if word_of is not _recipe or same(left[place], layer):
+                    pairs[index] = left.pop(place)
+                    places[word].remove(place)
+                    break
     compared = [_compared(pairs.get(index), layer) for index, layer in enumerate(after)]
-    return (*compared, *(_compared(layer, None) for layer in left))
+    return (*compared, *(_compared(layer, None) for layer in left.values()))
+
+
+def among(layers: Sequence[SideLayer]) -> Callable[[SideLayer], bool]:
+    """Make what tells whether a layer is the `same` as one of these."""
+    digests = {one.digest for one in layers if one.digest is not None}
+    recipes = {one.key for one in layers if one.key is not None}
+    unmade = {one.key for one in layers if one.key is not None and one.digest is None}
+    return lambda layer: layer.digest in digests or layer.key in (recipes if layer.digest is None else unmade)
 
 
 def fetched(before: Sequence[SideLayer], after: Sequence[SideLayer]) -> int | None:
     """Sum up the layers of `after` whose blobs `before` has not; None where building has to tell."""
-    there = {layer.digest for layer in before if layer.digest is not None}
-    needed = [layer for layer in after if not any(same(layer, other) for other in before)]
-    sizes = {layer.digest or index: layer.size for index, layer in enumerate(needed) if layer.digest not in there}
+    is_there = among(before)
+    sizes = {layer.digest or index: layer.size for index, layer in enumerate(after) if not is_there(layer)}
     known = [size for size in sizes.values() if size is not None]
     return sum(known) if len(known) == len(sizes) else None
 
@@ -73,31 +89,27 @@ def fetched_in_order(before: Sequence[SideLayer], after: Sequence[SideLayer]) ->
 
 def same(one: SideLayer, other: SideLayer) -> bool:
     """Tell whether both are one layer: of one blob, or of one recipe where a blob is not made yet."""
-    return _same_blob(one, other) or _same_recipe(one, other)
+    if None in (one.digest, other.digest):
+        return one.key is not None and one.key == other.key
+    return one.digest == other.digest
 
 
-def _same_blob(one: SideLayer, other: SideLayer) -> bool:
-    return one.digest is not None and one.digest == other.digest
+def _digest(layer: SideLayer) -> str | None:
+    return layer.digest
 
 
-def _same_recipe(one: SideLayer, other: SideLayer) -> bool:
-    return one.key is not None and one.key == other.key and None in (one.digest, other.digest)
+def _recipe(layer: SideLayer) -> str | None:
+    return layer.key
 
 
-def _same_name(one: SideLayer, other: SideLayer) -> bool:
-    return bool(one.name) and one.name == other.name
+def _name(layer: SideLayer) -> str:
+    return layer.name
 
 
-def _same_but_for_numbers(one: SideLayer, other: SideLayer) -> bool:
-    """Tell whether one has another version, or another number of things: numbers of weights are names."""
-    plain = [_NUMBER.sub("", layer.name) for layer in (one, other)]
-    return bool(one.name) and plain[0] == plain[1] and not one.name.startswith(_WEIGHTS)
-
-
-def _first(
-    among: Sequence[SideLayer], layer: SideLayer, alike: Callable[[SideLayer, SideLayer], bool]
-) -> SideLayer | None:
-    return next((one for one in among if alike(one, layer)), None)
+def _name_but_for_numbers(layer: SideLayer) -> str:
+    """Take off its version, or its number of things: numbers of weights are names. Of each other name something
+    stays."""
+    return f"{_NUMBER.sub('', layer.name)}\n" if layer.name and not layer.name.startswith(_WEIGHTS) else ""
 
 
 def _compared(before: SideLayer | None, after: SideLayer | None) -> ComparedLayer:

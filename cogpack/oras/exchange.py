@@ -14,7 +14,7 @@ from cogpack.images.registry import RegistryImages
 from cogpack.oci import MANIFEST_TYPES, Descriptor, read_manifest
 from cogpack.oras.responses import Address, Body, answered, blob_blocks
 from cogpack.registry.pull.connections import Fetcher
-from cogpack.registry.pull.partial import Partial
+from cogpack.registry.pull.partial import Partial, growing
 from cogpack.registry.repository import Repository
 from cogpack.sizes import BLOCK
 
@@ -53,9 +53,8 @@ def fetch_blob(repository: Repository, blob: Descriptor, path: Path) -> None:
     """Fetch a blob into `path`, over several connections; what a call that failed has left beside it is not fetched
     again."""
     cancellation = repository.requests.http.cancellation
-    beside = path.with_name(f".{path.name[:200]}.partial")
     with (
-        Partial.open(beside, {blob.digest: blob.size}, cancellation) as partial,
+        Partial.open(growing(path), {blob.digest: blob.size}, cancellation) as partial,
         Fetcher(repository, connections=_CONNECTIONS, cancellation=cancellation) as fetcher,
     ):
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from cogpack.config import Config, DebianChoice, PackWeights
-from cogpack.disk import open_regular
+from cogpack.disk import open_regular, reading
 from cogpack.encodings import decode_text
 from cogpack.errors import InputError
 from cogpack.requirements.model import LocalLinks, LocalPath, LocalWheel, Requirements, Selection, SourceLine
@@ -214,21 +214,15 @@ def _read_text(root: Path, name: str, where: str, instead: Sequence[str]) -> str
 def read_key(root: Path, file: str, where: str) -> tuple[str, bytes]:
     """Read a key that `where` names, a `file` of the project; with its path there."""
     name = _relative(root, "", file, where)
-    try:
-        with open_regular(root / name) as opened:
-            return name, opened.read(_MAX_KEY)
-    except OSError as error:
-        raise InputError(f"{where}: {name}: {error.strerror}", next_step="correct the name, or add the file") from error
+    with reading(f"{where}: {name}", "correct the name, or add the file"), open_regular(root / name) as opened:
+        return name, opened.read(_MAX_KEY)
 
 
 def _sha256(root: Path, file: str, where: str) -> str:
     digest = hashlib.sha256()
-    try:
-        with open_regular(root / file) as opened:
-            while block := opened.read(BLOCK):
-                digest.update(block)
-    except OSError as error:
-        raise InputError(f"{where}: {file}: {error.strerror}", next_step="correct the path, or add the file") from error
+    with reading(f"{where}: {file}", "correct the path, or add the file"), open_regular(root / file) as opened:
+        while block := opened.read(BLOCK):
+            digest.update(block)
     return "sha256:" + digest.hexdigest()
 
 

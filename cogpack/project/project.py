@@ -14,7 +14,7 @@ import msgspec
 from cogpack.cache import TAG, foreign
 from cogpack.config import Config
 from cogpack.config.document import MAX_BYTES as MAX_CONFIG_BYTES
-from cogpack.disk import open_regular
+from cogpack.disk import open_regular, reading
 from cogpack.encodings import decode_text
 from cogpack.errors import InputError, together
 from cogpack.notes import Code, Note
@@ -191,11 +191,8 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         source = self._source(path)
         if source is None:
             return None
-        try:
-            with open_regular(self.root / source) as opened:
-                data = opened.read(_MAX_SOURCE + 1)
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror}", next_step="make it readable") from error
+        with reading(path, "make it readable"), open_regular(self.root / source) as opened:
+            data = opened.read(_MAX_SOURCE + 1)
         if len(data) > _MAX_SOURCE:
             raise InputError(
                 f"{path}: more than {_MAX_SOURCE} bytes are too many for source code", next_step="shorten the file"

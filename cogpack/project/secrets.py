@@ -9,8 +9,7 @@ from functools import cache
 
 import msgspec
 
-from cogpack.disk import open_regular
-from cogpack.errors import InputError
+from cogpack.disk import open_regular, reading
 from cogpack.notes import Code, Note
 from cogpack.project.files import ProjectFile
 
@@ -153,10 +152,5 @@ def _suspects(ends: Mapping[str, Sequence[ProjectFile]]) -> Iterator[ProjectFile
 
 
 def _head(root: str, path: str) -> bytes:
-    try:
-        with open_regular(f"{root}/{path}") as opened:
-            return opened.read(MAX_LOOKED_AT)
-    except OSError as error:
-        raise InputError(
-            f"{path}: {error.strerror}", next_step="make it readable, or list it in .dockerignore"
-        ) from error
+    with reading(path, "make it readable, or list it in .dockerignore"), open_regular(f"{root}/{path}") as opened:
+        return opened.read(MAX_LOOKED_AT)

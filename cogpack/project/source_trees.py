@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cogpack.disk import open_regular, writing
+from cogpack.disk import open_regular, reading, writing
 from cogpack.errors import InputError
 from cogpack.project.files import ProjectFile
 from cogpack.requirements.model import LocalPath, SourceLine
@@ -70,9 +70,6 @@ def copy_tree(root: Path, files: Iterable[tuple[str, ProjectFile]], into: Path) 
 
 
 def _blocks(root: Path, file: ProjectFile) -> Iterator[bytes]:
-    try:
-        with open_regular(Path(os.path.join(root, file.path))) as opened:  # noqa: PTH118
-            while block := opened.read(BLOCK):
-                yield block
-    except OSError as error:
-        raise InputError(f"{file.path}: {error.strerror}", next_step="make it readable") from error
+    with reading(file.path, "make it readable"), open_regular(os.path.join(root, file.path)) as opened:  # noqa: PTH118
+        while block := opened.read(BLOCK):
+            yield block

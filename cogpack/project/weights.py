@@ -6,7 +6,7 @@ from functools import lru_cache
 import msgspec
 
 from cogpack.config import Config
-from cogpack.disk import open_regular
+from cogpack.disk import open_regular, reading
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
 from cogpack.patterns import pattern
@@ -80,11 +80,8 @@ class WeightRules:
         named = is_named(file.path) or (self._asked and self._include.matches(file.path))
         if not named or self._exclude.matches(file.path):
             return file
-        try:
-            with open_regular(f"{root}/{file.path}") as opened:
-                pointer = lfs_pointer(opened.read(MAX_POINTER))
-        except OSError as error:
-            raise InputError(f"{file.path}: {error.strerror}", next_step="make it readable") from error
+        with reading(file.path, "make it readable"), open_regular(f"{root}/{file.path}") as opened:
+            pointer = lfs_pointer(opened.read(MAX_POINTER))
         if pointer is None:
             return file
         found = msgspec.structs.replace(file, size=pointer.size, pointer=pointer)

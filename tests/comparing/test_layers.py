@@ -1,5 +1,7 @@
 """Layers of two images are paired, and what one who has the first fetches for the second."""
 
+import time
+
 from cogpack.comparing.layers import SideLayer, compare_layers, fetched, fetched_in_order
 from cogpack.digest import sha256
 
@@ -49,3 +51,11 @@ def test_what_is_not_built_is_known_by_its_recipe_alone() -> None:
     assert fetched((made,), (layer("project", key="k", size=None),)) == 0
     assert compare_layers((made,), (layer("project", key="l", size=None),))[0].status == "changed"
     assert fetched((made,), (layer("project", key="l", size=None),)) is None
+
+
+def test_an_image_that_somebody_gave_ten_thousand_layers_is_compared_at_once() -> None:
+    before, after = ([layer(f"run: {at} {side}", f"{side}{at}") for at in range(10_000)] for side in "ab")
+    began = time.process_time()
+    assert {one.status for one in compare_layers(before, after)} == {"added", "removed"}
+    assert fetched(before, after) == 100_000
+    assert time.process_time() - began < 10  # each with each took minutes

@@ -22,8 +22,15 @@ from cogpack.registry.pull.ranges import Span, decode_journal, encode_journal
 from cogpack.sizes import BLOCK
 
 _JOURNAL_LIMIT = 4 * 1024 * 1024
+_NAME = 200
+"""Bytes of a file's name that its unfinished one bears: names have 255 at most."""
 _sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 """macOS has no fdatasync(2)."""
+
+
+def growing(path: Path) -> Path:
+    """Say where a file that has this name in the end grows until then, for all who want the same one."""
+    return path.with_name(f".{os.fsdecode(os.fsencode(path.name)[:_NAME])}.partial")
 
 
 class Partial:

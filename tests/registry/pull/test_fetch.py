@@ -29,7 +29,7 @@ from cogpack.registry.credentials import Credentials
 from cogpack.registry.pull import blob as blob_fetch
 from cogpack.registry.pull import ranges
 from cogpack.registry.pull.connections import Fetcher
-from cogpack.registry.pull.partial import Partial
+from cogpack.registry.pull.partial import Partial, growing
 from cogpack.registry.pull.tuning import Tuning
 from cogpack.registry.repository import Repository
 
@@ -770,3 +770,11 @@ def test_two_connections_that_bring_the_same_bytes_never_write_at_once() -> None
     other.join()
     assert written == [(0, b"a" * 100)]
     assert decider.prefix == 100
+
+
+@pytest.mark.parametrize("name", ["\u6a21" * 85, "a" * 255, os.fsdecode(b"\xff" * 255)])
+def test_what_grows_beside_a_file_of_the_longest_name_may_have_its_own(tmp_path: Path, name: str) -> None:
+    place = growing(tmp_path / name)
+    place.touch()
+    place.with_suffix(".journal").touch()
+    assert place == growing(tmp_path / name) != tmp_path / name
