@@ -12,6 +12,7 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 from urllib.parse import quote, quote_plus, unquote
 
 from cogpack.patterns import pattern
@@ -62,13 +63,22 @@ _HEADER = pattern(r"(?:basic|bearer) +", re.IGNORECASE)
 _SCHEME = pattern(r"\b(basic|bearer)(\s+|%20|\+)([A-Za-z0-9+/_.~=-]{8,})", re.IGNORECASE)
 
 
+class _Form(NamedTuple):
+    """Is a way in which a secret is written: the `text` by which it is found, and an expression for all of it. `cut`:
+    it may be only the beginning."""
+
+    text: str
+    whole: str
+    cut: bool = False
+
+
 class Redactor:
     """Knows what is secret. Thread-safe."""
 
     def __init__(self) -> None:
-        self._known: dict[str, None] = {}
+        self._known: dict[str, tuple[_Form, ...]] = {}
+        """Each with its forms, which are made when something is first to be shown: most runs show little."""
         self._lock = threading.Lock()
-        self._patterns: dict[int, re.Pattern[str] | None] = {}
 
     def learn(self, *secrets: str) -> None:
         """Take each for a secret from now on, what follows `Basic` and `Bearer`, and of several lines each."""
@@ -80,10 +90,9 @@ class Redactor:
         ]
         if fresh:
             with self._lock:
-                self._known |= dict.fromkeys(fresh)
+                self._known |= dict.fromkeys(fresh, ())
                 for old in list(self._known)[:-_MOST]:
                     del self._known[old]
-                self._patterns = {}
 
     def redact(self, text: str) -> str:
         """Return `text` without what is known to be secret, and without what looks like it."""
@@ -94,19 +103,21 @@ class Redactor:
 
     def redact_result(self, text: str, *, least: int = _LONG) -> str:
         """Redact what programs read: only secrets of `least` characters or more, and users of addresses."""
-        if pattern := self._pattern(least):
-            text = pattern.sub(HIDDEN, text)
+        if found := self._forms_in(text, least):
+            # Of two that begin at one place, the longer one; whole ones before those that are cut.
+            found.sort(key=lambda form: (form.cut, -len(form.whole)))
+            text = re.sub("|".join(form.whole for form in found), HIDDEN, text)
         return _USER.sub(rf"\1{HIDDEN}@", text)
 
-    def _pattern(self, least: int) -> re.Pattern[str] | None:
+    def _forms_in(self, text: str, least: int) -> list[_Form]:
+        """Give the forms that are in `text`: one expression of all that there are would be made anew, of megabytes,
+        with each token that a long transfer gets."""
         with self._lock:
-            if least not in self._patterns:
-                forms = [form for secret in self._known if len(secret) >= least for form in _forms(secret)]
-                # Of two that begin at one place, the longer one; whole ones before those that are cut.
-                ordered = sorted(dict.fromkeys(forms), key=lambda form: (form[0], -len(form[1])))
-                joined = "|".join(form for _, form in ordered)
-                self._patterns[least] = re.compile(joined) if joined else None
-            return self._patterns[least]
+            for secret, forms in self._known.items():
+                if not forms:
+                    self._known[secret] = tuple(dict.fromkeys(_forms(secret)))
+            known = [forms for secret, forms in self._known.items() if len(secret) >= least]
+        return [form for forms in known for form in forms if form.text in text]
 
 
 def _lines(secret: str) -> Iterable[str]:
@@ -115,8 +126,7 @@ def _lines(secret: str) -> Iterable[str]:
     return [line.strip() for line in lines if len(line.strip()) >= _ANYWHERE] if len(lines) > 1 else []
 
 
-def _forms(secret: str) -> Iterable[tuple[bool, str]]:
-    """Return expressions for the ways in which a secret is written; whether it is cut off."""
+def _forms(secret: str) -> Iterable[_Form]:
     data = secret.encode("utf-8", "surrogateescape")  # a variable may hold bytes that are no text
     percent = quote(data, safe="")
     lower = re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), percent)
@@ -127,12 +137,12 @@ def _forms(secret: str) -> Iterable[tuple[bool, str]]:
     written |= {html.escape(secret), as_json.replace("<", "\\u003c")}  # as pages have it
     for text in written:
         escaped = re.escape(text)
-        yield False, escaped if len(text) >= _ANYWHERE else rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])"
+        yield _Form(text, escaped if len(text) >= _ANYWHERE else rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])")
     if len(secret) > _CUT:
-        yield True, re.escape(secret[:_CUT]) + r"[^\s\"'<>&]*"
+        yield _Form(secret[:_CUT], re.escape(secret[:_CUT]) + r"[^\s\"'<>&]*", cut=True)
     for inside in inside_base64(data):
         # What comes before it is read from the word's beginning alone: from each letter on, it takes quadratic time.
-        yield False, rf"(?:(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]*)?{re.escape(inside)}[A-Za-z0-9+/_-]*=*"
+        yield _Form(inside, rf"(?:(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]*)?{re.escape(inside)}[A-Za-z0-9+/_-]*=*")
 
 
 def inside_base64(data: bytes) -> Iterable[str]:
