@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -26,7 +26,7 @@ from cogpack.locking.deviations import check_cuda, check_left_to_wheels
 from cogpack.locking.executable_stacks import find_executable_stacks, refuses_executable_stacks
 from cogpack.locking.fitting import decide_fitting
 from cogpack.locking.lines.decide import decide_lines
-from cogpack.locking.lines.renewals import NO_KEY, check_step, without_lines, without_step
+from cogpack.locking.lines.renewals import check_step, renewed
 from cogpack.locking.lines.versions_as_files import versions_as_files
 from cogpack.locking.missing_imports import look_at_imports, read_modules
 from cogpack.locking.missing_packages import missing_packages
@@ -46,27 +46,6 @@ from cogpack.locking.wheels.torch_cuda import cuda_of_torch
 from cogpack.notes import Code, Note
 from cogpack.project import Project, each_platform, for_platforms
 from cogpack.session import Session
-
-
-def _without(kept: Decisions, wanted: Collection[str]) -> Decisions:
-    """Take the pins of these wheels out of `kept`. Pip lines that laid one are to be resolved anew."""
-    wheels = tuple(wheel for wheel in kept.wheels if wheel.name not in wanted)
-    replaced = tuple(wheel for wheel in kept.replaced if wheel.name not in wanted)
-    left = {wheel.filename for wheel in (*wheels, *replaced)}
-    return msgspec.structs.replace(
-        kept,
-        wheels=wheels,
-        replaced=replaced,
-        builds=kept.builds_of((*wheels, *replaced)),
-        executable_stacks=tuple(one for one in kept.executable_stacks if one.wheel in {w.filename for w in wheels}),
-        clashes=tuple(clash for clash in kept.clashes if left.issuperset((clash.wheel, *clash.over))),
-        pip_lines=tuple(
-            line
-            if left.issuperset(line.wheels)
-            else msgspec.structs.replace(line, key=NO_KEY, wheels=tuple(name for name in line.wheels if name in left))
-            for line in kept.pip_lines
-        ),
-    )
 
 
 def named_wheels(names: Sequence[str], decisions: Iterable[Decisions]) -> dict[str, str]:
@@ -119,7 +98,11 @@ def resolve_lock(
             session.progress.note(Note(Code.PLATFORM_STALE, text))
         others = {}
     known = {} if upgrade.all else pinned | others
-    pins = {name: _renewed(known[name], for_platforms(project, [name]), upgrade) for name in PLATFORMS if name in known}
+    pins = {
+        name: renewed(known[name], for_platforms(project, [name]).config, upgrade)
+        for name in PLATFORMS
+        if name in known
+    }
     decided: dict[str, Decisions] = {}
     for one in each_platform(project):
         platform = one.config.pack.platform
@@ -148,14 +131,6 @@ def resolve_lock(
         weights=pin_weights(session, project, previous.weights if previous and not upgrade.all else (), rules),
         results=previous.results if previous else Results(),
     )
-
-
-def _renewed(kept: Decisions, project: Project, upgrade: Upgrade) -> Decisions:
-    """Take out the pins of what is to be decided anew: of wheels, and of lines."""
-    kept = _without(kept, {canonicalize_name(name) for name in upgrade.wheels})
-    if upgrade.run:
-        return without_lines(kept)
-    return kept if upgrade.step is None else without_step(kept, project.config, upgrade.step)
 
 
 def _decide(

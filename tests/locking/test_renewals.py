@@ -2,6 +2,7 @@
 
 from unittest.mock import Mock
 
+import msgspec
 import pytest
 
 from cogpack.config import Config, parse_config
@@ -10,6 +11,7 @@ from cogpack.errors import InputError
 from cogpack.lockfile import (
     Decisions,
     LockedClone,
+    LockedExecutableStack,
     LockedFetch,
     LockedHubChoice,
     LockedHubFile,
@@ -18,7 +20,8 @@ from cogpack.lockfile import (
     LockedWheel,
 )
 from cogpack.lockfile.base_kinds import DebianBase
-from cogpack.locking.lines.renewals import check_step, without_step
+from cogpack.locking.lines.renewals import check_step, renewed, without_step
+from cogpack.locking.upgrade import Upgrade
 
 HEX = "ab" * 32
 COMMIT = "a" * 40
@@ -86,6 +89,16 @@ def test_the_pins_of_one_step_go_and_all_others_stay(config: Config, step: int, 
     lines = [line for line, was in zip(after.pip_lines, before.pip_lines, strict=True) if line != was]
     assert [(line.step, line.wheels) for line in lines] == ([(step, ())] if step > 3 else [])
     assert [one.name for one in after.required] == ["cog"]
+
+
+def test_what_is_said_of_a_wheel_goes_with_it(config: Config) -> None:
+    """A lock that names a library of a wheel which it has not is refused as damaged."""
+    stacks = tuple(LockedExecutableStack(wheel=name, library="x.so") for name in files("cog", "x", "y"))
+    before = msgspec.structs.replace(decisions(), executable_stacks=stacks)
+    assert [one.wheel for one in without_step(before, config, 4).executable_stacks] == [*files("cog", "y")]
+    after = renewed(before, config, Upgrade(wheels=("Y",)))
+    assert [one.wheel for one in after.executable_stacks] == [*files("cog", "x")]
+    assert [line.wheels for line in after.pip_lines] == [files("both", "x"), files("both", "cog")]
 
 
 def test_a_step_that_there_is_not_is_told_with_those_that_there_are(config: Config) -> None:
