@@ -169,18 +169,14 @@ def _json(data: bytes, base: str, where: str) -> Iterator[Offer]:
 
 
 def _html(data: bytes, base: str) -> Iterator[Offer]:
-    from cogpack.resolve.pip.anchors import Anchors  # the standard library's parser, which few projects need
+    from cogpack.resolve.wheels.links import links  # few projects need it
 
-    anchors = Anchors()
-    anchors.feed(data.decode(errors="replace"))
-    anchors.close()
-    base = (anchors.base and _joined(base, anchors.base)) or base
-    for attributes in anchors.found:
-        if (url := _joined(base, attributes["href"] or "")) is not None:
+    for relative_to, attributes in links(data.decode(errors="replace"), base):
+        if attributes["href"] and (url := _joined(relative_to, attributes["href"])) is not None:
             yield _offer(
                 url,
-                attributes.get("data-requires-python") or "",
-                yanked=attributes.get("data-yanked") is not None,  # pip wants a value, if an empty one
+                attributes.get("data-requires-python", ""),
+                yanked="data-yanked" in attributes,  # pip wants a value, if an empty one
                 metadata=_metadata(attributes),
             )
 
@@ -195,11 +191,11 @@ def _joined(base: str, link: str) -> str | None:
     return url
 
 
-def _metadata(attributes: Mapping[str, str | None]) -> Hashes | None:
+def _metadata(attributes: Mapping[str, str]) -> Hashes | None:
     """Read `sha256=HEX` (PEP 714); "true" says that the file is there, and no hash."""
     for name in ("data-core-metadata", "data-dist-info-metadata"):
         if name in attributes:
-            kind, equals, value = (attributes[name] or "").partition("=")
+            kind, equals, value = attributes[name].partition("=")
             return ((kind, value),) if equals else ()
     return None
 

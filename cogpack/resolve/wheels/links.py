@@ -1,4 +1,4 @@
-"""Links of a page of HTML are written anew, and all else stays byte for byte.
+"""Links of a page of HTML are read, or written anew, while all else stays byte for byte.
 
 Tags are told as HTML says (13.2.5, "Tokenization"): a `>` between quotes ends none, values need no quotes, and
 comments, scripts and styles have no tags. Each character is looked at a bounded number of times, whatever a page
@@ -6,7 +6,8 @@ holds: the standard library's parser of Python 3.11 takes the square of a page's
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from html import escape, unescape
 from urllib.parse import urljoin
 
@@ -25,18 +26,26 @@ _ATTRIBUTE = re.compile(
     re.ASCII,
 )
 _COMMENT_END = re.compile(r"(?<=<!--)-?>|--!?>")
-_NOWHERE = (0, 0)
 _TEXT_END = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE | re.ASCII) for name in ("script", "style")}
 
 
 class _Tag(msgspec.Struct, frozen=True):
-    """`start`, `end`: of the tag in its page. `href`: where the first attribute of that name that has a value has it;
-    `_NOWHERE` where none has."""
+    """`start`, `end`: of the tag in its page; `values`: where those of its attributes are, by name in small letters, of
+    each name the first that has one."""
 
     name: str
     start: int
     end: int
-    href: tuple[int, int]
+    values: Mapping[str, tuple[int, int]]
+
+
+def links(page: str, base: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Give the attributes of each link that have a value, `href` among them, after what that is relative to. `base`:
+    of the page."""
+    base, _ = _based(page, base)
+    for tag in _tags(page):
+        if tag.name == "a":
+            yield base, {name: _value(page, place) for name, place in tag.values.items()}
 
 
 def rewritten(page: str, base: str, asked: Callable[[str, str], str]) -> str:
@@ -44,17 +53,12 @@ def rewritten(page: str, base: str, asked: Callable[[str, str], str]) -> str:
     goes before and is left out, unless it can't be read: who reads the page may complain of it."""
     pieces: list[str] = []
     done = length = 0
-    own = next((tag for tag in _tags(page) if tag.name == "base"), None) if _WITH_BASE.search(page) else None
-    if own:
-        try:
-            base = _joined(base, _value(page, own.href))
-        except ValueError:
-            own = None
+    base, own = _based(page, base)
     for tag in _tags(page):
-        start, end = tag.href
+        start, end = tag.values["href"]
         text = ""
         if tag.name == "a":
-            text = f'"{escape(asked(_value(page, tag.href), base))}"'
+            text = f'"{escape(asked(_value(page, (start, end)), base))}"'
         elif tag == own:
             start, end = tag.start, tag.end
         else:
@@ -65,6 +69,15 @@ def rewritten(page: str, base: str, asked: Callable[[str, str], str]) -> str:
         if length > _MOST:
             raise UnavailableError(f"{base}: its links are longer than {_MOST} bytes", next_step="check the index")
     return "".join((*pieces, page[done:]))
+
+
+def _based(page: str, base: str) -> tuple[str, _Tag | None]:
+    """Give what links are relative to, and the tag that says so, if one does."""
+    own = next((tag for tag in _tags(page) if tag.name == "base"), None) if _WITH_BASE.search(page) else None
+    if own:
+        with suppress(ValueError):
+            return _joined(base, _value(page, own.values["href"])), own
+    return base, None
 
 
 def _joined(base: str, link: str) -> str:
@@ -88,7 +101,7 @@ def _tags(page: str) -> Iterator[_Tag]:
             tag = _tag(page, name, markup.start(), markup.end())
             if tag is None:
                 return
-            if name in ("a", "base") and tag.href != _NOWHERE:
+            if name in ("a", "base") and "href" in tag.values:
                 yield tag
             place = tag.end
             if name in _TEXT_END:
@@ -103,13 +116,13 @@ def _tags(page: str) -> Iterator[_Tag]:
 
 def _tag(page: str, name: str, start: int, place: int) -> _Tag | None:
     """Read the attributes at `place`, to the end of the tag; None where there is none."""
-    href = _NOWHERE
+    values: dict[str, tuple[int, int]] = {}
     while place < len(page):
         attribute = _ATTRIBUTE.match(page, place)
         assert attribute is not None  # all of it may be empty
         place = attribute.end()
-        if href == _NOWHERE and attribute["value"] and attribute["name"].lower() == "href":
-            href = attribute.span("value")
+        if attribute["value"]:
+            values.setdefault(attribute["name"].lower(), attribute.span("value"))
         if page.startswith(">", place):
-            return _Tag(name, start, place + 1, href)
+            return _Tag(name, start, place + 1, values)
     return None

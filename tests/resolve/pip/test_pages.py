@@ -1,6 +1,7 @@
 """Pages of indexes, as JSON and HTML, and directories of wheels."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import pytest
 from support.fake_http import Answer, Fake, Request, serving
 
 from cogpack.errors import DeniedError, MismatchError, UnavailableError
-from cogpack.http import Http
+from cogpack.http import Http, Response
 from cogpack.requirements.model import Options, Requirements
 from cogpack.resolve.pip import Offer, Pages
+from cogpack.resolve.pip.pages import read_page
 from cogpack.resolve.wheels.indexes import Indexes
 
 WHEEL = "pkg-1.0-py3-none-any.whl"
@@ -175,3 +177,12 @@ def test_a_file_is_found_by_name_and_hash_and_another_of_its_name_is_an_error(fa
         assert found.find("pkg", "pkg-2.0-py3-none-any.whl", "ab" * 32) is None
         with pytest.raises(MismatchError, match="pins"):
             found.find("pkg", WHEEL, "cd" * 32)
+
+
+@pytest.mark.parametrize("piece", ["<a ", '<a href="', "<a =", "<!--", "<![CDATA["])
+def test_a_page_of_tags_that_never_end_is_read_in_the_time_of_its_length(piece: str) -> None:
+    """The standard library's parser of Python 3.11 takes half a minute for it, and hours for a megabyte."""
+    began = time.process_time()
+    answer = Response(200, {"content-type": "text/html"}, (piece * 20_000).encode(), "https://h.example/")
+    assert read_page(answer, "h.example") == ()
+    assert time.process_time() - began < 2
