@@ -1,9 +1,32 @@
-"""This module writes TOML 1.0, with one line per item of a list: what changed is what a diff shows."""
+"""TOML 1.0 is written with one line per item of a list, so that what changed is what a diff shows; and read in bounded
+time."""
 
 import json
 import re
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from cogpack.patterns import pattern
+
+_PARTS = 16
+"""Of a dotted key, as people write them."""
+_QUOTED = pattern(
+    r'"""(?:[^"\\]|\\.?|"(?!""))*+(?:"{3,5}|\Z)|"(?:[^"\\\n]|\\[^\n]?)*+"?'
+    r"|'''(?:[^']|'(?!''))*+(?:'{3,5}|\Z)|'[^'\n]*+'?|#[^\n]*+",
+    re.DOTALL,
+)
+"""Strings, which may end in two quotes of their own, and comments. One that nobody closes is one, too: what follows it
+is not read, and each character is looked at once."""
+
+
+def decode(text: str, *, most_parts: int = _PARTS) -> dict[str, Any]:
+    """Read it; `ValueError` of what is none, and of a key with more parts than `most_parts`: for those, tomllib takes
+    more than the time of a text's length."""
+    bare = _QUOTED.sub("s", text)
+    if re.search(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{most_parts}}}", bare):
+        raise ValueError(f"a key of more than {most_parts} parts")
+    return tomllib.loads(text)
 
 
 def encode(document: Mapping[str, Any]) -> bytes:

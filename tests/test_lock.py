@@ -329,13 +329,17 @@ def deep(parts: int, key: str = "a") -> bytes:
         b"x = {" + deep(20_000) + b" = 1}",
         b'x = {k = """ " """, ' + deep(20_000) + b' = 1, z = "x"}',
         b"x = {k = ''' ' ''', " + deep(20_000) + b" = 1, z = 'x'}",
+        b'x = {k = """a"""", ' + deep(20_000) + b' = 1, z = "x"}',
+        b"x = {k = '''a''''', " + deep(20_000) + b" = 1, z = 'x'}",
         b'x = """\n' + deep(20_000) + b' = 1"""',
         b"# it's\n" + b" \t. ".join([b"a"] * 20_000) + b" = 1",
         b"\n".join(deep(500, f"k{n}") + b" = 1" for n in range(2_000)),
         b"a = 1\n" * 2_000_000,
+        b'x = "' + b'\\"' * 2_000_000,
+        b'x = """\n' + b'\\"""\n' * 500_000,
         b"x = " + b"[" * 100_000,
     ],
-    ids=range(12),
+    ids=range(16),
 )
 def test_a_lock_that_would_be_read_for_minutes_is_refused_at_once(data: bytes) -> None:
     """M9: 40 kB of one dotted key took ten seconds, and 2 MB of them half a minute."""

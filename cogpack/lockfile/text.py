@@ -1,7 +1,6 @@
 """The text of `cogpack.lock`: TOML, one file for all platforms, sorted for readable diffs."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -26,10 +25,6 @@ LIMIT = 4 * 1024 * 1024
 """Bytes; one of a large model with 10,000 parts of weights has two million."""
 _PARTS = 8
 """Of a dotted key; ours have four."""
-_LONG = ('"""', "'''")
-_QUOTED = pattern(r'"""|"(?:[^"\\\n]|\\.)*+"|' + r"'''|'[^'\n]*+'|#[^\n]*+")
-_DEEP = pattern(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{_PARTS}}}")
-
 _UNKNOWN = pattern(r"contains unknown field `(.*?)`(?: - at `\$\.?(.*)`)?\Z", re.DOTALL)
 """What msgspec says of a key that is in no struct, and of its place."""
 _KIND = pattern(r"Invalid value '(.*)' - at `\$\..*\.(base|source)\.kind`\Z", re.DOTALL)
@@ -37,7 +32,7 @@ _KIND = pattern(r"Invalid value '(.*)' - at `\$\..*\.(base|source)\.kind`\Z", re
 
 
 def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
-    """What we could not have written is an `InputError`, also where only reading it would cost minutes (`_check`)."""
+    """What we could not have written is an `InputError`, also where only reading it would cost minutes."""
     document = read_document(data, path)
     if REMOVED in document:
         raise InputError(
@@ -58,9 +53,7 @@ def read_document(data: bytes, path: str) -> dict[str, Any]:
     try:
         if len(data) > LIMIT:
             raise ValueError(f"more than {LIMIT} bytes")
-        text = data.decode()
-        _check(text)
-        document = tomllib.loads(text)
+        document = toml.decode(data.decode(), most_parts=_PARTS)
     except (ValueError, RecursionError) as error:
         raise _damaged(path, error) from error
     return document
@@ -119,16 +112,6 @@ def _renamed(decisions: Mapping[str, Any]) -> dict[str, Any]:
         found["base"] = {"kind": "registry", **image, "inherited_directories": image.get("ground", ())}
         found["base"].pop("ground", None)
     return found
-
-
-def _check(text: str) -> None:
-    """`ValueError` of a lock that tomllib would need minutes for: its time is more than that of the length where keys
-    have many parts, and strings of several lines could hide them."""
-    bare = _QUOTED.sub(lambda found: found[0] if found[0] in _LONG else "s", text)
-    if any(sign in bare for sign in _LONG):
-        raise ValueError("a string of several lines, which cogpack does not write")
-    if _DEEP.search(bare):
-        raise ValueError(f"a key of more than {_PARTS} parts")
 
 
 def read_lock(root: Path) -> Lock | None:

@@ -4,8 +4,9 @@ from typing import Literal
 
 import msgspec
 
+from cogpack.disk import open_regular
 from cogpack.errors import InputError
-from cogpack.lockfile import Decisions, parse_lock
+from cogpack.lockfile import LOCK_LIMIT, Decisions, parse_lock
 from cogpack.lockfile.base_kinds import Base, DebianBase, RegistryBase
 from cogpack.project import Project
 
@@ -40,15 +41,18 @@ def is_shared(base: Base, shared: SharedBase | SharedImage) -> bool:
     return not shared.wanted
 
 
-def read_other(project: Project, key: Literal["debian_base_from", "constraints_from"]) -> tuple[str, Decisions] | None:
-    """Read the lock that a key of `cogpack` names, and give that name and what it has for the platform."""
+def read_other(
+    project: Project, key: Literal["debian_base_from", "constraints_from"]
+) -> tuple[str, bytes, Decisions] | None:
+    """Read the lock that a key of `cogpack` names, and give that name, its text, and what it has for the platform."""
     config = project.config
     name = getattr(config.pack, key)
     if name is None:
         return None
     where = f"{config.where(f'cogpack.{key}')}: {name}"
     try:
-        data = (project.root / name).read_bytes()
+        with open_regular(project.root / name) as stream:
+            data = stream.read(LOCK_LIMIT + 1)
     except OSError as error:
         raise InputError(
             f"{where}: {error.strerror}", next_step="name a cogpack.lock, as seen from cog.yaml"
@@ -59,7 +63,7 @@ def read_other(project: Project, key: Literal["debian_base_from", "constraints_f
             f"{where}: has nothing for {config.pack.platform}",
             next_step=f"run cogpack lock --platform {config.pack.platform} there",
         )
-    return name, decisions
+    return name, data, decisions
 
 
 def read_shared_base(project: Project) -> SharedBase | SharedImage | None:
@@ -69,7 +73,7 @@ def read_shared_base(project: Project) -> SharedBase | SharedImage | None:
     wanted = read_other(project, "debian_base_from")
     if (found := wanted or read_other(project, "constraints_from")) is None:
         return None
-    name, decisions = found
+    name, _, decisions = found
     match decisions.base:
         case DebianBase() if config.pack.base is None:
             return SharedBase(name, decisions.base, wanted=wanted is not None)

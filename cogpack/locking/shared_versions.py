@@ -6,11 +6,13 @@ from packaging.version import Version
 
 from cogpack.lockfile import Decisions
 from cogpack.locking.shared_base import is_shared, read_other, read_shared_base
+from cogpack.patterns import pattern
 from cogpack.project import Project
 from cogpack.requirements.model import RequirementLine
 
 _OF_SDK = frozenset({"cog", "coglet"})
 """Of which build.sdk_version decides, where it is written."""
+_WHEEL = pattern(r'\s*\{ name = "([^"]+)"')
 
 
 def shared_versions(project: Project) -> tuple[RequirementLine, ...]:
@@ -18,13 +20,15 @@ def shared_versions(project: Project) -> tuple[RequirementLine, ...]:
     found = read_other(project, "constraints_from")
     if found is None:
         return ()
-    name, decisions = found
-    data = (project.root / name).read_text(encoding="utf-8")
-    lines = {text.strip(): number for number, text in enumerate(data.splitlines(), 1)}
+    name, data, decisions = found
+    lines: dict[str, int] = {}
+    for number, text in enumerate(data.decode().splitlines(), 1):
+        if wheel_line := _WHEEL.match(text):
+            lines.setdefault(wheel_line[1], number)
     path = PurePosixPath(name).as_posix()
     return tuple(
         RequirementLine(
-            name=wheel.name, text=f"{wheel.name}=={wheel.version}", path=path, line=_line(lines, wheel.name)
+            name=wheel.name, text=f"{wheel.name}=={wheel.version}", path=path, line=lines.get(wheel.name, 1)
         )
         for wheel in decisions.wheels
         if not (project.config.sdk_version and wheel.name in _OF_SDK)
@@ -48,7 +52,3 @@ def moved_locks(project: Project, decisions: Decisions) -> list[str]:
 
 def _public(version: str) -> str:
     return Version(version).public
-
-
-def _line(lines: dict[str, int], name: str) -> int:
-    return next((number for text, number in lines.items() if text.startswith(f'{{ name = "{name}"')), 1)

@@ -118,19 +118,16 @@ class _InputFiles:
             raise InputError(
                 f"{sources[0].place}: source code is no constraint", next_step="name it in a requirements file"
             )
-        before = self.merged
-        notes = (*before.notes, *found.notes)
-        self.merged = Requirements(
-            required=before.required if constraint else (*before.required, *found.required),
-            constrained=(*before.constrained, *found.required) if constraint else before.constrained,
-            local_wheels=(*before.local_wheels, *wheels),
-            sources=(*before.sources, *sources),
-            options=before.options.merged(found.options),
-            local_links=(*before.local_links, *(self._linked(links, name) for links in found.local_links)),
-            addresses=(*before.addresses, *found.addresses),
-            unisolated=tuple(dict.fromkeys((*before.unisolated, *found.unisolated))),
-            notes=tuple(dict.fromkeys(notes)),
+        placed = msgspec.structs.replace(
+            found,
+            required=() if constraint else found.required,
+            constrained=found.required if constraint else (),
+            local_wheels=wheels,
+            sources=sources,
+            includes=(),
+            local_links=tuple(self._linked(links, name) for links in found.local_links),
         )
+        self.merged = Requirements.of([self.merged, placed])
         for include in found.includes:
             where = f"{include.path}:{include.line}"
             target = _relative(self.root, name, include.file, where)

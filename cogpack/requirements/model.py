@@ -1,8 +1,8 @@
 """What a requirements file says is held in these values."""
 
 import re
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
@@ -216,15 +216,16 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     pre: bool = False
     require_hashes: bool = False
 
-    def merged(self, other: "Options") -> "Options":
-        """Put both together; of two index URLs the other's counts, as pip takes the last."""
-        return Options(
-            index_url=other.index_url or self.index_url,
-            extra_index_urls=tuple(dict.fromkeys(self.extra_index_urls + other.extra_index_urls)),
-            find_links=tuple(dict.fromkeys(self.find_links + other.find_links)),
-            no_index=self.no_index or other.no_index,
-            pre=self.pre or other.pre,
-            require_hashes=self.require_hashes or other.require_hashes,
+    @classmethod
+    def of(cls, parts: Sequence["Options"]) -> "Options":
+        """Put them together; of index URLs the last counts, as with pip."""
+        return cls(
+            index_url=next((part.index_url for part in reversed(parts) if part.index_url), None),
+            extra_index_urls=tuple(dict.fromkeys(url for part in parts for url in part.extra_index_urls)),
+            find_links=tuple(dict.fromkeys(url for part in parts for url in part.find_links)),
+            no_index=any(part.no_index for part in parts),
+            pre=any(part.pre for part in parts),
+            require_hashes=any(part.require_hashes for part in parts),
         )
 
 
@@ -242,6 +243,16 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     addresses: tuple[UnexpandedAddress, ...] = ()
     unisolated: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
+
+    @classmethod
+    def of(cls, parts: Sequence["Requirements"]) -> "Requirements":
+        """Put lines or files together, in their order."""
+        lists: dict[str, Any] = {
+            name: tuple(dict.fromkeys(one for part in parts for one in getattr(part, name)))
+            for name in cls.__struct_fields__
+            if name != "options"
+        }
+        return cls(**lists, options=Options.of([part.options for part in parts]))
 
     def isolates(self, name: str) -> bool:
         """Tell whether the source of a package is built with nothing but what it asks for."""

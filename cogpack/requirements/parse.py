@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -66,18 +66,18 @@ def parse_requirements(
     """
     if len(text) > MAX_BYTES:
         raise InputError(f"{path}: more than {MAX_BYTES} characters", next_step="name the file that lists packages")
-    found = Requirements()
+    found: list[Requirements] = []
     bad: list[InputError] = []
     for line, content in _logical_lines(text):
         try:
-            found = _Line(path, lines[line - 1] if lines else line).add(content, found)
+            found += list(_Line(path, lines[line - 1] if lines else line).read(content))
         except InputError as error:
             bad.append(error)
     if bad and faults is None:
         raise together(bad)
     if faults is not None:
         faults += bad
-    return found
+    return Requirements.of(found)
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -108,33 +108,38 @@ class _Line:
     def fail(self, problem: str, next_step: str) -> InputError:
         return InputError(f"{self.path}:{self.line}: {problem}", next_step=next_step)
 
-    def add(self, content: str, found: Requirements) -> Requirements:
-        """Add to `found` what this line says."""
+    def read(self, content: str) -> Iterator[Requirements]:
+        """Give what this line says, in parts."""
         if len(content) > MAX_LINE:
             raise self.fail(f"more than {MAX_LINE} characters in one line", "break the line")
         if content.endswith("\\"):
             raise self.fail("there is a space behind the backslash at its end", "take the space out, and it continues")
         if (wheel := self._local_wheel(content)) is not None:
-            if canonicalize_name(wheel.name) in _PROVIDED:
-                return self._dropped(found, wheel.name)
-            return msgspec.structs.replace(found, local_wheels=(*found.local_wheels, wheel))
+            dropped = canonicalize_name(wheel.name) in _PROVIDED
+            yield self._dropped(wheel.name) if dropped else Requirements(local_wheels=(wheel,))
+            return
         option = _OPTION.search(content)
         required = (content[: option.start()] if option else content).strip().removesuffix(";").rstrip()
         options = list(self._options(content[option.start() :])) if option else []
-        if not required:
-            return self._add_options(found, options)
-        for name, _ in options:
-            if name not in _WITH_REQUIREMENT:
-                raise self.fail(f"{name} can't follow a requirement", "write it on a line of its own")
-        hashes = tuple(self._hash(value) for name, value in options if name == "--hash")
-        isolated = (NO_ISOLATION, "") not in options
-        options = [(name, value) for name, value in options if name not in _OF_REQUIREMENT]
-        if (source := self._source(required)) is not None:
-            found = self._sourced(found, msgspec.structs.replace(source, isolated=isolated), hashes)
-            return self._add_options(found, options)
-        requirement = self._requirement(required)
-        if canonicalize_name(requirement.name) in _PROVIDED:
-            return self._dropped(found, canonicalize_name(requirement.name))
+        if required:
+            for name, _ in options:
+                if name not in _WITH_REQUIREMENT:
+                    raise self.fail(f"{name} can't follow a requirement", "write it on a line of its own")
+            hashes = tuple(self._hash(value) for name, value in options if name == "--hash")
+            isolated = (NO_ISOLATION, "") not in options
+            options = [(name, value) for name, value in options if name not in _OF_REQUIREMENT]
+            if (source := self._source(required)) is not None:
+                yield from self._sourced(msgspec.structs.replace(source, isolated=isolated), hashes)
+            else:
+                requirement = self._requirement(required)
+                if canonicalize_name(requirement.name) in _PROVIDED:
+                    yield self._dropped(canonicalize_name(requirement.name))
+                    return
+                yield from self._required(requirement, hashes, isolated=isolated)
+        for name, value in options:
+            yield from self._of_option(name, value)
+
+    def _required(self, requirement: Requirement, hashes: Iterable[str], *, isolated: bool) -> Iterator[Requirements]:
         line = RequirementLine(
             name=canonicalize_name(requirement.name),
             text=_canonical(requirement),
@@ -143,12 +148,9 @@ class _Line:
             path=self.path,
             line=self.line,
         )
-        found = msgspec.structs.replace(found, required=(*found.required, line))
-        if requirement.url and VARIABLE.search(requirement.url):
-            found = self._addressed(found, line.name, requirement.url)
-        if not isolated:
-            found = _unisolated(found, line.name)
-        return self._add_options(found, options)
+        yield Requirements(required=(line,), unisolated=() if isolated else (line.name,))
+        if VARIABLE.search(line.url):
+            yield self._addressed(line.name, line.url)
 
     def _source(self, text: str, *, editable: bool = False) -> SourceLine | None:
         try:
@@ -159,31 +161,28 @@ class _Line:
             raise self.fail(f"{text:.120} is the project itself, or what lies around it", _ITSELF)
         return found
 
-    def _sourced(self, found: Requirements, line: SourceLine, hashes: tuple[str, ...]) -> Requirements:
+    def _sourced(self, line: SourceLine, hashes: tuple[str, ...]) -> Iterator[Requirements]:
         if line.name in _PROVIDED:
-            return self._dropped(found, line.name)
+            yield self._dropped(line.name)
+            return
         source = line.source
         allowed = tuple(sorted({*line.hashes, *(value.removeprefix("sha256:") for value in hashes)}))
         if allowed and (isinstance(source, GitAddress) or (isinstance(source, LocalPath) and not source.is_archive)):
             raise self.fail(f"{line.title:.120}: --hash is of a file", "leave it out")
         if any(not value.startswith("sha256:") for value in hashes):
             raise self.fail(f"{line.title:.120}: only sha256 is compared of source code", "name its sha256")
-        line = msgspec.structs.replace(line, hashes=allowed)
-        found = msgspec.structs.replace(found, sources=(*found.sources, line))
+        yield Requirements(sources=(msgspec.structs.replace(line, hashes=allowed),))
         if not isinstance(source, LocalPath) and VARIABLE.search(source.url) and not source.url.startswith("ssh:"):
-            found = self._addressed(found, line.title, source.url)
-        return found
+            yield self._addressed(line.title, source.url)
 
-    def _dropped(self, found: Requirements, name: str) -> Requirements:
-        return self._noted(found, f"{name} left out; build.sdk_version chooses the SDK")
+    def _dropped(self, name: str) -> Requirements:
+        return self._noted(f"{name} left out; build.sdk_version chooses the SDK")
 
-    def _addressed(self, found: Requirements, what: str, text: str) -> Requirements:
-        address = UnexpandedAddress(what=what, text=text, path=self.path, line=self.line)
-        return msgspec.structs.replace(found, addresses=(*found.addresses, address))
+    def _addressed(self, what: str, text: str) -> Requirements:
+        return Requirements(addresses=(UnexpandedAddress(what=what, text=text, path=self.path, line=self.line),))
 
-    def _noted(self, found: Requirements, message: str) -> Requirements:
-        note = Note(Code.IGNORED_REQUIREMENT, f"{self.path}:{self.line}: {message}")
-        return msgspec.structs.replace(found, notes=(*found.notes, note))
+    def _noted(self, message: str) -> Requirements:
+        return Requirements(notes=(Note(Code.IGNORED_REQUIREMENT, f"{self.path}:{self.line}: {message}"),))
 
     def _options(self, text: str) -> Iterator[tuple[str, str]]:
         """Give long name and value (or "") of each option, in both spellings of pip: `--a=b` and `--a b`."""
@@ -213,12 +212,7 @@ class _Line:
                     "write it on a line of its own, or put quotes around a value",
                 )
 
-    def _add_options(self, found: Requirements, options: list[tuple[str, str]]) -> Requirements:
-        for name, value in options:
-            found = self._add_option(found, name, value)
-        return found
-
-    def _add_option(self, found: Requirements, name: str, value: str) -> Requirements:
+    def _of_option(self, name: str, value: str) -> Iterator[Requirements]:
         match name:
             case "--requirement" | "--constraint":
                 if _SCHEME.match(value):
@@ -226,48 +220,46 @@ class _Line:
                 if variable := VARIABLE.search(value):
                     raise self.fail(f"{name}: {variable[0]} is not read in a path", "write its value")
                 include = Include(file=value, constraint=name == "--constraint", path=self.path, line=self.line)
-                return msgspec.structs.replace(found, includes=(*found.includes, include))
+                yield Requirements(includes=(include,))
+            case "--editable" if value in (".", "./"):
+                yield self._noted("-e . left out; the project is on Python's path in the image")
             case "--editable":
-                if value in (".", "./"):
-                    return self._noted(found, "-e . left out; the project is on Python's path in the image")
                 source = self._source(value, editable=True)
                 assert source is not None
-                return self._sourced(found, source, ())
-            case "--no-binary":
-                if value == ":none:":
-                    return found
+                yield from self._sourced(source, ())
+            case "--no-binary" if value != ":none:":
                 raise self.fail("--no-binary asks for a build from source", _BUILD)
             case "--trusted-host":
-                return self._noted(found, "--trusted-host ignored; the index's certificate is checked")
+                yield self._noted("--trusted-host ignored; the index's certificate is checked")
             case "--use-feature":
-                return self._noted(found, "--use-feature ignored; it is for pip alone")
+                yield self._noted("--use-feature ignored; it is for pip alone")
             case "--hash":
                 raise self.fail("--hash without a requirement", "write it behind the requirement")
             case "--no-build-isolation":
-                return _unisolated(found, ALL)
+                yield Requirements(unisolated=(ALL,))
             case "--no-build-isolation-package":
-                return _unisolated(found, canonicalize_name(value))
+                yield Requirements(unisolated=(canonicalize_name(value),))
             case "--index-url":
-                added = Options(index_url=self._url(name, value))
+                yield from self._looked_at(name, value, Options(index_url=self._url(name, value)))
             case "--extra-index-url":
-                added = Options(extra_index_urls=(self._url(name, value),))
+                yield from self._looked_at(name, value, Options(extra_index_urls=(self._url(name, value),)))
             case "--find-links" if not (VARIABLE.search(value) or _SCHEME.match(value.removeprefix("file://"))):
                 directory = unquote(value.removeprefix("file://")) if value.startswith("file://") else value
-                links = LocalLinks(directory=directory, path=self.path, line=self.line)
-                return msgspec.structs.replace(found, local_links=(*found.local_links, links))
+                yield Requirements(local_links=(LocalLinks(directory=directory, path=self.path, line=self.line),))
             case "--find-links":
-                added = Options(find_links=(self._url(name, value),))
+                yield from self._looked_at(name, value, Options(find_links=(self._url(name, value),)))
             case "--no-index":
-                added = Options(no_index=True)
+                yield Requirements(options=Options(no_index=True))
             case "--pre":
-                added = Options(pre=True)
+                yield Requirements(options=Options(pre=True))
             case "--require-hashes":
-                added = Options(require_hashes=True)
-            case _:  # --only-binary and --prefer-binary ask for what is always so
-                return found
+                yield Requirements(options=Options(require_hashes=True))
+        # --only-binary, --no-binary of nothing and --prefer-binary ask for what is always so
+
+    def _looked_at(self, name: str, value: str, options: Options) -> Iterator[Requirements]:
+        yield Requirements(options=options)
         if VARIABLE.search(value):
-            found = self._addressed(found, name, value)
-        return msgspec.structs.replace(found, options=found.options.merged(added))
+            yield self._addressed(name, value)
 
     def _url(self, name: str, value: str) -> str:
         if VARIABLE.search(value):  # checked when the environment is known
@@ -333,10 +325,6 @@ class _Line:
             return wheel_name(filename)[0]
         except LineFaultError as fault:
             raise self.fail(*fault.args) from None
-
-
-def _unisolated(found: Requirements, name: str) -> Requirements:
-    return msgspec.structs.replace(found, unisolated=tuple(dict.fromkeys((*found.unisolated, name))))
 
 
 def _canonical(requirement: Requirement) -> str:

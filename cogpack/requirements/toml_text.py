@@ -1,12 +1,12 @@
 """TOML is read with the lines where things stand, which the parser does not tell."""
 
 import re
-import tomllib
 from typing import Any, NoReturn
 
 import msgspec
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from cogpack import toml
 from cogpack.errors import InputError
 from cogpack.requirements.model import Selection
 
@@ -26,7 +26,7 @@ class TomlText:
         self._text = text
         self._counted = (0, 1)
         try:
-            self.document: dict[str, Any] = tomllib.loads(text)
+            self.document: dict[str, Any] = toml.decode(text)
         except (ValueError, RecursionError) as error:  # of TOML, or of a number with thousands of digits
             raise InputError(f"{path}: not valid TOML: {error!s:.200}", next_step="correct the file") from error
 

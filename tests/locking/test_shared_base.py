@@ -1,5 +1,6 @@
 """The base of another lock is read by the path that cog.yaml has, and what can't be one is refused with its line."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -52,6 +53,14 @@ def test_what_is_no_lock_with_a_base_is_refused(tmp_path: Path, config: str, loc
     with pytest.raises(InputError, match=message) as caught:
         read(tmp_path, config, lock)
     assert "../base/cogpack.lock" in caught.value.message
+
+
+def test_a_pipe_or_a_device_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "cogpack.lock")
+    for place in (tmp_path / "cogpack.lock", Path("/dev/zero")):
+        (tmp_path / place.stem).mkdir()
+        with pytest.raises(InputError, match=f"{place}: not a regular file"):
+            read(tmp_path / place.stem, NAMED.replace("../base/cogpack.lock", str(place)), None)
 
 
 def test_a_lock_whose_versions_are_held_gives_its_base_too_where_that_fits(tmp_path: Path) -> None:

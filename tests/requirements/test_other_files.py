@@ -320,3 +320,9 @@ def test_what_is_no_address_or_requirement_is_a_fault_of_its_line(text: str, old
 
 def test_any_other_name_is_a_requirements_file(tmp_path: Path) -> None:
     assert [line.text for line in read("six==1\n", "requirements.toml").required] == ["six==1"]
+
+
+def test_a_key_of_many_parts_is_refused_at_once() -> None:
+    """40 kB of one took ten seconds, and a file may have 16 MB."""
+    with pytest.raises(InputError, match=r"uv\.lock: not valid TOML: a key of more than 16 parts"):
+        read("uv.lock", ".".join(["a"] * 20_000) + " = 1")

@@ -6,7 +6,6 @@ import os
 import re
 import stat
 import tarfile
-import tomllib
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import IO, TypeAlias
 import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 
+from cogpack import toml
 from cogpack.decompress import decompressed
 from cogpack.disk import writing
 from cogpack.errors import InputError
@@ -112,7 +112,7 @@ def read_build_system(archive: Path, source: Source) -> BuildSystem:
         return LEGACY
     where = f"{source.title}: pyproject.toml"
     try:
-        table = tomllib.loads(data.decode()).get("build-system")
+        table = toml.decode(data.decode()).get("build-system")
     except (ValueError, RecursionError) as error:  # of text, of TOML, or of a number with thousands of digits
         raise _unreadable(where, str(error)) from error
     if table is None:

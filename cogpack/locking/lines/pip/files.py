@@ -54,7 +54,7 @@ def with_files(effect: PipInstall, read: ReadFile) -> Said:
             requirements=(*effect.requirements, *map(_wanted, reading.required)),
             files=(),
             constraints=(),
-            options=effect.options.merged(options),
+            options=Options.of([effect.options, options]),
         ),
         constraints=tuple(Requirement(line.text) for line in reading.limits),
         indexed=bool(addresses),
@@ -102,7 +102,7 @@ class _Reading:
             raise UnforeseenError(f"{path} has hashes, which pip holds files to")
         if constraint and found.sources:
             raise UnforeseenError(f"{path} is of constraints, and names {found.sources[0].source}")
-        self.options = self.options.merged(found.options)
+        self.options = Options.of([self.options, found.options])
         both: list[RequirementLine | SourceLine | Include] = [*found.required, *found.sources, *found.includes]
         for one in sorted(both, key=lambda one: one.line):
             if isinstance(one, SourceLine):
