@@ -337,9 +337,10 @@ def deep(parts: int, key: str = "a") -> bytes:
         b"a = 1\n" * 2_000_000,
         b'x = "' + b'\\"' * 2_000_000,
         b'x = """\n' + b'\\"""\n' * 500_000,
+        b'version = 2\nresults = { weights = [ { rule = "' + b"Invalid value '" * 200_000 + b'" } ] }',
         b"x = " + b"[" * 100_000,
     ],
-    ids=range(16),
+    ids=range(17),
 )
 def test_a_lock_that_would_be_read_for_minutes_is_refused_at_once(data: bytes) -> None:
     """M9: 40 kB of one dotted key took ten seconds, and 2 MB of them half a minute."""

@@ -63,7 +63,7 @@ def parse_commit(data: bytes) -> Commit:
         if not line.startswith(b"parent "):
             break
         parents.append(line.removeprefix(b"parent "))
-    found = re.search(rb"^committer .*> (-?[0-9]+)", b"\n".join(header), re.MULTILINE)
+    found = re.search(rb"^committer .*> (-?[0-9]{1,18})\b", b"\n".join(header), re.MULTILINE)
     if not header[0].startswith(b"tree ") or not all(_OID.fullmatch(oid) for oid in (tree, *parents)):
         raise NotExactError("a commit of the history is damaged")
     return Commit(tree.decode(), tuple(oid.decode() for oid in parents), int(found[1]) if found else 0)

@@ -144,6 +144,12 @@ class SystemPackages(LockTable, frozen=True, kw_only=True, omit_defaults=True):
         if not names.issuperset(self.tools):
             raise InputError(f"{FILE}: tools of packages that are not in it", next_step=DAMAGED)
 
+    @property
+    def requested(self) -> dict[str, str]:
+        """Give the versions of what was asked for, whether it came or was there."""
+        came = {deb.name: deb.version for deb in self.packages if deb.requested}
+        return came | {one.name: one.version for one in self.present}
+
 
 class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="debian", omit_defaults=True):
     """Is a root file system assembled from Debian's packages, with its own python3 among them.
@@ -171,6 +177,15 @@ class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="de
         """Give all packages that the image has, by name."""
         found = {deb.name: deb for deb in (*self.packages, *self.system_packages.packages)}
         return tuple(found[name] for name in sorted(found))
+
+    @property
+    def requested(self) -> dict[str, str]:
+        """Give the versions of what was asked for."""
+        return {deb.name: deb.version for deb in self.installed if deb.requested}
+
+    @property
+    def all_releases(self) -> tuple[DebianRelease, ...]:
+        return (*self.releases, *self.system_packages.releases)
 
     @property
     def init(self) -> str | None:
@@ -240,6 +255,20 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
     @property
     def title(self) -> str:
         return self.reference
+
+    @property
+    def installed(self) -> tuple[LockedDeb, ...]:
+        """Give the packages over the image: what it has itself, no lock says."""
+        return self.system_packages.packages
+
+    @property
+    def requested(self) -> dict[str, str]:
+        """Give the versions of what was asked for, whether it came or was there."""
+        return self.system_packages.requested
+
+    @property
+    def all_releases(self) -> tuple[DebianRelease, ...]:
+        return self.system_packages.releases
 
     @property
     def versions(self) -> SystemVersions:

@@ -208,6 +208,11 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
         later = {name for line in self.pip_lines for name in line.wheels if name not in line.again}
         return tuple(wheel for wheel in (*self.wheels, *self.replaced) if wheel.filename not in later)
 
+    @property
+    def known_wheels(self) -> dict[str, LockedWheel]:
+        """Give those of the image and those that pip lines have taken away, by file name."""
+        return {wheel.filename: wheel for wheel in (*self.replaced, *self.wheels)}
+
     def before_pip_lines(self) -> "Decisions":
         """Give the same without what pip lines did."""
         if not self.pip_lines:

@@ -14,7 +14,6 @@ from cogpack.errors import InputError
 from cogpack.lockfile.model import REQUIREMENT, VERSION, Lock, Results
 from cogpack.lockfile.shared import with_shared, without_shared
 from cogpack.lockfile.table import DAMAGED, FILE
-from cogpack.patterns import pattern
 
 _HEADER = b"# Made by cogpack from cog.yaml and the files named under [inputs]. Commit it; do not edit it.\n\n"
 
@@ -25,10 +24,6 @@ LIMIT = 4 * 1024 * 1024
 """Bytes; one of a large model with 10,000 parts of weights has two million."""
 _PARTS = 8
 """Of a dotted key; ours have four."""
-_UNKNOWN = pattern(r"contains unknown field `(.*?)`(?: - at `\$\.?(.*)`)?\Z", re.DOTALL)
-"""What msgspec says of a key that is in no struct, and of its place."""
-_KIND = pattern(r"Invalid value '(.*)' - at `\$\..*\.(base|source)\.kind`\Z", re.DOTALL)
-"""What it says of a base that is of no class of `Base`, and of such a source of a wheel."""
 
 
 def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
@@ -68,12 +63,25 @@ def lock_of(document: dict[str, Any], path: str) -> Lock:
     try:
         return msgspec.convert(without_shared(document), Lock)
     except (ValueError, msgspec.ValidationError, RecursionError) as error:
-        if kind := _KIND.search(str(error)):
-            raise _from_newer(path, f"a {kind[2]} of the kind {kind[1]:.200}", document) from error
-        if found := _UNKNOWN.search(str(error)):
-            key = ".".join(part for part in (found[2], found[1]) if part)
-            raise _from_newer(path, f"the key {key:.200}", document) from error
+        if what := _unknown_to_us(str(error)):
+            raise _from_newer(path, what, document) from error
         raise _damaged(path, error) from error
+
+
+def _unknown_to_us(said: str) -> str:
+    """Name what no struct of ours has, by the words of msgspec: a key, a base that is of no class of `Base`, such a
+    source of a wheel; "" of an error of another kind."""
+    what, at, place = said.rpartition(" - at `$")
+    what, place = (what, place.removesuffix("`").removeprefix(".")) if at else (said, "")
+    _, unknown, key = what.partition("contains unknown field `")
+    if unknown:
+        whole = ".".join(filter(None, (place, key.removesuffix("`"))))
+        return f"the key {whole:.200}"
+    above, tag, _ = place.rpartition(".kind")
+    _, invalid, kind = what.partition("Invalid value '")
+    if tag and invalid and above.endswith((".base", ".source")):
+        return f"a {above.rpartition('.')[2]} of the kind {kind[:-1]:.200}"
+    return ""
 
 
 def _damaged(path: str, error: Exception) -> InputError:

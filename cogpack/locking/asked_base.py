@@ -28,11 +28,8 @@ def is_asked_for(base: Base, config: Config, suite: Suite | None) -> bool:
 def has_named(base: Base, config: Config, unasked: Sequence[str]) -> bool:
     """Tell whether `base` has, beside what is there `unasked` as far as it could be had, the packages that `config`
     names, and no others but a CUDA toolkit's."""
-    over = base.system_packages
-    packages = base.installed if isinstance(base, DebianBase) else over.packages
-    requested = {one.name: one.version for one in over.present}
-    requested |= {deb.name: deb.version for deb in packages if deb.requested}
-    if (added := answering([name for name in unasked if name not in over.lacking], requested)) is None:
+    requested, lacking = base.requested, base.system_packages.lacking
+    if (added := answering([name for name in unasked if name not in lacking], requested)) is None:
         return False
     others = {name: version for name, version in requested.items() if name not in added}
     own = base.own_python

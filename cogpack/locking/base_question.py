@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 
 from cogpack.config import Config, Suite
-from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease
+from cogpack.lockfile.base_kinds import Base, DebianRelease
 from cogpack.locking.asked_base import suite_of
 from cogpack.locking.maintainer_scripts import left_to_dpkg
 from cogpack.locking.shared_base import SharedBase, SharedImage
@@ -69,9 +69,7 @@ class BaseQuestion(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def seen(self) -> Sequence[DebianRelease]:
         """Give the Releases of the lock that there was."""
-        if self.last is None:
-            return ()
-        return (*(self.last.releases if isinstance(self.last, DebianBase) else ()), *self.last.system_packages.releases)
+        return self.last.all_releases if self.last else ()
 
     def reader(self, arch: str, more: Sequence[DebianRelease] = ()) -> SuiteReader:
         """Read suites, of which `more` Releases have been seen."""

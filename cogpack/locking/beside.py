@@ -16,8 +16,7 @@ from cogpack.resolve.debs.security import upgrade_security
 
 def more_is_of(base: Base, below: Base, snapshot: Snapshot | None) -> bool:
     """Tell whether what `base` has more than `below` is of the time that is asked for, if one is."""
-    before = (*(below.releases if isinstance(below, DebianBase) else ()), *below.system_packages.releases)
-    new = [release for release in base.system_packages.releases if release not in before]
+    new = [release for release in base.system_packages.releases if release not in below.all_releases]
     return snapshot is None or snapshot.is_that_of(new)
 
 
@@ -25,7 +24,6 @@ def lay_beside(question: BaseQuestion, base: DebianBase) -> DebianBase:
     """Lay over `base` what is asked for and not there. What is there moves only where these need it newer, and to what
     the security archive has where it is to be taken on."""
     over = base.system_packages
-    releases = (*base.releases, *over.releases)
     versions = {deb.name: deb.version for deb in base.installed}
     named = named_packages(question.config, base.python)
     wanted = [name for name in (*named, *question.compiler) if answering([name], versions) is None]
@@ -41,8 +39,8 @@ def lay_beside(question: BaseQuestion, base: DebianBase) -> DebianBase:
         archives=debian_archives(base.suite, question.mirror, question.snapshot),
         installed={},
     )
-    kept = msgspec.structs.replace(over, packages=base.installed, releases=releases)
-    found = resolve_over(question.debs(wanted), question.reader(base.arch, releases), image, kept=kept)
+    kept = msgspec.structs.replace(over, packages=base.installed, releases=base.all_releases)
+    found = resolve_over(question.debs(wanted), question.reader(base.arch, base.all_releases), image, kept=kept)
     own, there = {deb.sha256 for deb in base.packages}, set(versions)
     packages = tuple(deb for deb in found.packages if deb.sha256 not in own)
     names = {deb.name for deb in packages}

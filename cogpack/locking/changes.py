@@ -149,9 +149,7 @@ def _beside(decisions: Decisions | None) -> dict[str, str]:
     """Give the versions of packages that builds have and the image has not."""
     if decisions is None:
         return {}
-    base = decisions.base
-    own = base.installed if isinstance(base, DebianBase) else base.system_packages.packages
-    there = {(deb.name, deb.version) for deb in own}
+    there = {(deb.name, deb.version) for deb in decisions.base.installed}
     packages = (*decisions.build_base.system_packages.packages, *compiling_base(decisions).system_packages.packages)
     return {deb.name: deb.version for deb in packages if (deb.name, deb.version) not in there}
 

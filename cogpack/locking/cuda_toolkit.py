@@ -108,8 +108,7 @@ def _has(base: Base, below: Base, question: BaseQuestion) -> bool:
     that time and with what is recommended, where that is asked for."""
     config = question.config
     over, own = base.system_packages, base.own_python
-    packages = base.installed if isinstance(base, DebianBase) else over.packages
-    there = {deb.name: deb.version for deb in packages} | {one.name: one.version for one in over.present}
+    there = {deb.name: deb.version for deb in base.installed} | {one.name: one.version for one in over.present}
     named = named_packages(config, own.minor if own else config.python_minor)
     named = [name for name in named if not is_left(name, there)]
     if answering(named, there) is None or over.archives != tuple(map(locked_archive, question.archives)):

@@ -144,7 +144,7 @@ def _decide(
     kept, ground = below.kept, below.ground
     over = msgspec.structs.replace(question, kept=kept)
     direct = DirectWheels(session, Sources(session, project), question.building, ground, kept)
-    resolved = resolve_requirements(over, project.requirements(), ground.target, direct, ground)
+    resolved = resolve_requirements(over, project.requirements(), ground.target, direct)
     for note in resolved.notes:
         session.progress.note(note)
     lines = decide_lines(over, below, resolved, direct)

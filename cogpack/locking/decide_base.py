@@ -169,7 +169,7 @@ def _debian(question: BaseQuestion, kept: DebianBase | None, asked: Sequence[str
         kept = None
     named = named_packages(config, PYTHONS[suite]) if asked is None else asked
     wanted = list(dict.fromkeys([*named, *question.tools, *question.compiler]))
-    requested = {deb.name: deb.version for deb in kept.installed if deb.requested} if kept else {}
+    requested = kept.requested if kept else {}
     answered = [name for name in wanted if not is_left(name, requested)]
     mirror = question.mirror
     _check_upgrade(question, shared.name if shared else "")

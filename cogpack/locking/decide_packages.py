@@ -74,19 +74,13 @@ def decide_packages(
 
 
 def _answers(kept: SystemPackages, wanted: Sequence[str], *, recommends: bool) -> bool:
-    there = _requested(kept)
+    there = kept.requested
     answered = [name for name in wanted if not of_wheels(name) or parse_request(name).name in there]
     return kept.recommends == (recommends and bool(answered)) and is_answered(answered, there)
 
 
 def _answered(request: str, packages: SystemPackages) -> bool:
-    return answering([request], _requested(packages)) is not None
-
-
-def _requested(packages: SystemPackages) -> dict[str, str]:
-    """Give the versions of what was asked for, whether it came or was there."""
-    requested = {deb.name: deb.version for deb in packages.packages if deb.requested}
-    return requested | {one.name: one.version for one in packages.present}
+    return answering([request], packages.requested) is not None
 
 
 class _Image:

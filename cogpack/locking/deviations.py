@@ -111,9 +111,7 @@ def check_left_to_wheels(config: Config, decisions: Decisions) -> None:
 def _left_to_wheels(config: Config, decisions: Decisions) -> "Iterator[tuple[str, str, NvidiaLibrary]]":
     """Give place and name of each package that wheels stand for, and no archive has."""
     base = decisions.base
-    over = base.system_packages
-    below = base.packages if isinstance(base, DebianBase) else over.present
-    installed = {one.name for one in (*below, *over.packages)}
+    installed = {deb.name for deb in base.installed} | {one.name for one in base.system_packages.present}
     for index, name in enumerate(config.system_packages):
         from cogpack.resolve.debs.names.elsewhere import of_wheels
         from cogpack.resolve.debs.solving.request import parse_request

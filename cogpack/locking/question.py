@@ -21,10 +21,10 @@ class PlatformQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
     session: Session
     project: Project
-    kept: Decisions | None
-    last: Decisions | None
-    beside: Decisions | None
-    building: Building | None
-    seeds: Mapping[str, str]
-    same_format: bool
-    upgrade_system: bool
+    kept: Decisions | None = None
+    last: Decisions | None = None
+    beside: Decisions | None = None
+    building: Building | None = None
+    seeds: Mapping[str, str] = {}
+    same_format: bool = True
+    upgrade_system: bool = False

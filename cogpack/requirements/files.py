@@ -1,5 +1,6 @@
 """A file that lists packages is read by what its name says: pip's own form, `pyproject.toml`, or a lock of others."""
 
+import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,11 @@ def parse_file(text: str, *, path: str, selection: Selection, faults: list[Input
     if not has_sets(path):
         return parse_requirements(text, path=path, faults=faults)
     lines = _lines(text, path, selection)
+    for line in lines:
+        if re.search(r"[\r\n]|\\\Z", line.text):  # which the next would be part of, or options of its own
+            raise InputError(
+                f"{path}:{line.number}: {line.text!r:.120} is no line of requirements", next_step="make the file anew"
+            )
     written = "\n".join(line.text for line in lines)
     return parse_requirements(written, path=path, lines=[line.number for line in lines], faults=faults)
 

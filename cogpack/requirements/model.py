@@ -77,7 +77,7 @@ class GitAddress(msgspec.Struct, frozen=True, kw_only=True, tag="git"):
 
     def __str__(self) -> str:
         at = f"@{self.revision}" if self.revision else ""
-        return f"git+{self.bare}{at}{_within(self.subdirectory)}"
+        return f"git+{self.bare}{at}{within(self.subdirectory)}"
 
 
 class ArchiveAddress(msgspec.Struct, frozen=True, kw_only=True, tag="archive"):
@@ -91,7 +91,7 @@ class ArchiveAddress(msgspec.Struct, frozen=True, kw_only=True, tag="archive"):
         return anonymous(self.url)
 
     def __str__(self) -> str:
-        return f"{self.bare}{_within(self.subdirectory)}"
+        return f"{self.bare}{within(self.subdirectory)}"
 
 
 class LocalPath(msgspec.Struct, frozen=True, kw_only=True, tag="local"):
@@ -312,5 +312,5 @@ def anonymous(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _within(subdirectory: str) -> str:
+def within(subdirectory: str | None) -> str:
     return f"#subdirectory={subdirectory}" if subdirectory else ""

@@ -94,8 +94,8 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
         joined = ""
         if content:
             yield first, content
-    if joined.strip():
-        yield first, joined.strip()
+    if content := _COMMENT.sub("", joined).strip():
+        yield first, content
 
 
 class _Line:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
+from cogpack.requirements.model import within
+
 _PYPI = re.compile(r"https?://pypi\.org(?:[:/]|\Z)")
 
 
@@ -13,16 +15,12 @@ def pinned(name: str, version: str, hashes: Iterable[str]) -> str:
 
 def at_address(name: str, url: str, digest: str | None, directory: str | None = None) -> str:
     """Name a file by its address, and its hash where the lock has one."""
-    address = f"{name} @ {quote(url, safe=':/?=&%+~@#')}{_within(directory)}"
+    address = f"{name} @ {quote(url, safe=':/?=&%+~@#')}{within(directory)}"
     return address + (f" --hash={digest}" if digest else "")
 
 
 def at_commit(name: str, url: str, commit: str, directory: str | None) -> str:
-    return f"{name} @ git+{url}@{commit}{_within(directory)}"
-
-
-def _within(directory: str | None) -> str:
-    return f"#subdirectory={directory}" if directory else ""
+    return f"{name} @ git+{url}@{commit}{within(directory)}"
 
 
 def in_project(path: str) -> str:

@@ -50,7 +50,7 @@ def resolve_base_image(
             media_type=layer.media_type,
             digest=layer.digest,
             size=layer.size,
-            diff_id=_diff_id(diff_id, reference),
+            diff_id=DiffID(parse_digest(diff_id, where=f"{reference}: diff ID")),
         )
         for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
     )
@@ -91,10 +91,6 @@ def list_base_image(
 def _counted(images: Images, layer: Descriptor, advance: Callable[[int], object]) -> Iterator[Iterator[bytes]]:
     with images.blob(layer) as blocks:
         yield counted(blocks, advance)
-
-
-def _diff_id(text: str, reference: Reference) -> DiffID:
-    return DiffID(parse_digest(text, where=f"{reference}: diff ID"))
 
 
 def _manifest(reference: Reference, platform: Platform, images: Images) -> tuple[Manifest, Digest, bytes]:

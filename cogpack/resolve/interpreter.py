@@ -6,7 +6,6 @@ import io
 import re
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from cogpack.cache.scratch import scratch_directory
 from cogpack.disk import writing
 from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.http import Http
@@ -187,14 +187,12 @@ def _sha256_of(build: _Listed, scratch: Path) -> str:
     published = next((place for place in _PUBLISHED if build.url.startswith(place)), None)
     if published is None:
         raise InputError(f"{LIST}: {build.key} has no sha256", next_step="write it into the list")
-    with writing(scratch):
-        scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="interpreter-", dir=scratch) as directory:
-            archive = Path(directory, "mirror", unquote(build.url.removeprefix(published)))
-            archive.parent.mkdir(parents=True)
-            archive.write_bytes(_empty_archive())
-            mirror, installed = Path(directory, "mirror").as_uri(), f"{directory}/installed"
-            said = _run("python", "install", "--no-bin", "--install-dir", installed, "--mirror", mirror, build.key)
+    with scratch_directory(scratch, "interpreter-") as directory, writing(directory):
+        archive = directory / "mirror" / unquote(build.url.removeprefix(published))
+        archive.parent.mkdir(parents=True)
+        archive.write_bytes(_empty_archive())
+        mirror, installed = (directory / "mirror").absolute().as_uri(), f"{directory}/installed"
+        said = _run("python", "install", "--no-bin", "--install-dir", installed, "--mirror", mirror, build.key)
     found = _EXPECTED.search(said.stderr)
     if found is None:
         raise _uv_fails(said.stderr)

@@ -162,8 +162,9 @@ class PipUninstall(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     files: tuple[str, ...] = ()
 
 
-_OfFiles: TypeAlias = Fetch | MakeDirectories | WriteText | SetMode | Link
-Effect: TypeAlias = _OfFiles | Clone | HubDownload | PipInstall | PipUninstall
+Effect: TypeAlias = (
+    Fetch | MakeDirectories | WriteText | SetMode | Link | Clone | HubDownload | PipInstall | PipUninstall
+)
 
 
 class StepEffect(msgspec.Struct, frozen=True):

@@ -66,7 +66,6 @@ def command_line(command: Command, site: Site) -> tuple[Effect, ...]:
             site,
             {
                 "repo_id": options.operands[0],
-                "files": files if len(files) == 1 else (),
                 "allow_patterns": options.all("--include") or (files if len(files) > 1 else ()),
                 "ignore_patterns": options.all("--exclude"),
                 "revision": options.last("--revision") or None,
@@ -74,6 +73,7 @@ def command_line(command: Command, site: Site) -> tuple[Effect, ...]:
                 "local_dir": options.last("--local-dir") or None,
                 "cache_dir": options.last("--cache-dir") or None,
             },
+            files if len(files) == 1 else (),
         ),
     )
 
@@ -100,7 +100,7 @@ def _effects(tree: ast.Module, command: Command, site: Site) -> Iterator[Effect]
                 called = names.get(ast.unparse(inner.func), "")
                 if called not in _ARGUMENTS:
                     raise NotKnownError(f"Python that calls {ast.unparse(inner.func):.60}")
-                yield _download(command, site, _constants(inner, called))
+                yield _download(command, site, *_constants(inner, called))
             case _:
                 raise NotKnownError(f"Python that does more than download from the hub: {ast.unparse(node):.60}")
 
@@ -113,8 +113,8 @@ def _printed(call: ast.Call) -> ast.Call:
     return call
 
 
-def _constants(call: ast.Call, called: str) -> dict[str, object]:
-    """Give a call's arguments by name."""
+def _constants(call: ast.Call, called: str) -> tuple[dict[str, object], tuple[str, ...]]:
+    """Give a call's arguments by name, and the file that it is for, if it is for one."""
     names = _ARGUMENTS[called]
     if len(call.args) > len(names):
         raise NotKnownError(f"{called} with arguments whose names are not written")
@@ -127,15 +127,15 @@ def _constants(call: ast.Call, called: str) -> dict[str, object]:
             found[name] = ast.literal_eval(value)
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             raise NotKnownError(f"{name} of {called} is no constant") from None
-    if called == "hf_hub_download":
-        file, folder = found.pop("filename", None), found.pop("subfolder", None) or ""
-        if not isinstance(file, str) or not isinstance(folder, str):
-            raise NotKnownError("hf_hub_download without the name of a file")
-        found["files"] = (posixpath.join(folder, file),)
-    return found
+    if called != "hf_hub_download":
+        return found, ()
+    file, folder = found.pop("filename", None), found.pop("subfolder", None) or ""
+    if not isinstance(file, str) or not isinstance(folder, str):
+        raise NotKnownError("hf_hub_download without the name of a file")
+    return found, (posixpath.join(folder, file),)
 
 
-def _download(command: Command, site: Site, arguments: Mapping[str, object]) -> HubDownload:
+def _download(command: Command, site: Site, arguments: Mapping[str, object], files: tuple[str, ...]) -> HubDownload:
     for name in _OF_ANOTHER_HUB:
         if name in command.environment:
             raise NotKnownError(f"{name} is set, which changes what the hub answers")
@@ -149,7 +149,6 @@ def _download(command: Command, site: Site, arguments: Mapping[str, object]) -> 
     kind = _text(left, "repo_type") or "model"
     if kind not in _KINDS:
         raise NotKnownError(f"a repository of type {kind}")
-    files = _texts(left, "files")
     if any(name.startswith("/") or {"..", ".", ""} & set(name.split("/")) for name in files):
         raise NotKnownError("a file's name that leads elsewhere")
     directory, cache = _text(left, "local_dir"), _text(left, "cache_dir")

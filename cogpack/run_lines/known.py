@@ -3,7 +3,6 @@
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
 
 from cogpack.run_lines import downloads, files, git, hub
 from cogpack.run_lines.arguments import NotKnownError
@@ -12,8 +11,6 @@ from cogpack.run_lines.expansion import Command, commands
 from cogpack.run_lines.pip import pip
 from cogpack.run_lines.shell import Refusal, RefusedError, parse
 from cogpack.run_lines.site import Reader, Site
-
-Meaning: TypeAlias = KnownStep | UnknownStep
 
 _BINARIES = ("/bin", "/usr/bin", "/usr/local/bin", "/opt/venv/bin")
 _PYTHON = re.compile(r"python(?:3(?:\.[0-9]+)?)?")
@@ -58,7 +55,7 @@ def without_cache_mounts(command: str) -> str:
     return command
 
 
-def meaning(command: str, site: Site) -> Meaning:
+def meaning(command: str, site: Site) -> KnownStep | UnknownStep:
     """Say what one line does at `site`."""
     line = without_cache_mounts(command)
     if line.lstrip().startswith("--"):

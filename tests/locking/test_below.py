@@ -37,16 +37,6 @@ def test_with_a_compiler_of_cuda_in_the_image_no_release_stays_that_was_asked_fo
         before = msgspec.structs.replace(SILENT, release=release)
         kept = Decisions(base=before, wheels=(), clashes=(), toolkit=TOOLKIT)
         with Session(Settings(environment={}, cache=tmp_path / "cache")) as session:
-            question = PlatformQuestion(
-                session=session,
-                project=find_project(tmp_path),
-                kept=kept,
-                last=kept,
-                beside=None,
-                building=None,
-                seeds={},
-                same_format=True,
-                upgrade_system=False,
-            )
+            question = PlatformQuestion(session=session, project=find_project(tmp_path), kept=kept, last=kept)
             found = below.decide_below(question, None, Unasked(), None)
         assert (found.base, found.interpreter) == (SILENT, None)

@@ -1,5 +1,7 @@
 """Files that a pip line names are read as pip reads them, or not at all."""
 
+import time
+
 import pytest
 
 from cogpack.locking.lines.pip.files import all_names, with_files
@@ -83,3 +85,11 @@ def test_a_constraints_file_that_requires_is_left_to_pip() -> None:
             PipInstall(requirements=(PipRequirement("z"),), constraints=("/c/k.txt",)),
             lambda path: b"-r r.txt" if path == "/c/k.txt" else b"a",
         )
+
+
+def test_a_file_of_empty_lines_takes_the_time_of_its_length() -> None:
+    began = time.process_time()
+    effect = PipInstall(files=("/n/r.txt",))
+    found = with_files(effect, lambda _: b"a==1\n" + b"\n" * 200_000)
+    assert found.effect.requirements == (PipRequirement("a==1"),)
+    assert time.process_time() - began < 3

@@ -117,17 +117,7 @@ class Place:
         return hashlib.sha256(data).hexdigest()
 
     def question(self, kept: Decisions | None = None) -> PlatformQuestion:
-        return PlatformQuestion(
-            session=self.session,
-            project=self.project,
-            kept=kept,
-            last=None,
-            beside=None,
-            building=self.building,
-            seeds={},
-            same_format=True,
-            upgrade_system=False,
-        )
+        return PlatformQuestion(session=self.session, project=self.project, kept=kept, building=self.building)
 
     def resolve(self, *lines: str, kept: Decisions | None = None) -> Resolved:
         requirements = Mock(lines=lines, constraints=(), isolates=lambda _: True)

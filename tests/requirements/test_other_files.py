@@ -322,7 +322,15 @@ def test_any_other_name_is_a_requirements_file(tmp_path: Path) -> None:
     assert [line.text for line in read("six==1\n", "requirements.toml").required] == ["six==1"]
 
 
+@pytest.mark.parametrize("name", ["a\\n--index-url https://h.example/", "a\\r", "a\\\\"])
+def test_what_would_be_lines_of_its_own_is_none(name: str) -> None:
+    """It was options that the file does not have, or an error within."""
+    text = f'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "d"\ndirectory = {{ path = "{name}" }}\n'
+    assert "pylock.toml:4: " in failure(text, "pylock.toml")
+    assert "is no line of requirements" in failure(text, "pylock.toml")
+
+
 def test_a_key_of_many_parts_is_refused_at_once() -> None:
     """40 kB of one took ten seconds, and a file may have 16 MB."""
     with pytest.raises(InputError, match=r"uv\.lock: not valid TOML: a key of more than 16 parts"):
-        read("uv.lock", ".".join(["a"] * 20_000) + " = 1")
+        read(".".join(["a"] * 20_000) + " = 1", "uv.lock")

@@ -366,6 +366,11 @@ def test_hostile_lines_take_bounded_time(text: str) -> None:
     assert time.process_time() - start < 5
 
 
+def test_a_comment_is_one_in_a_last_line_that_is_continued_by_none_too() -> None:
+    assert lines("a==1  # newest \\") == ("a==1",)
+    assert lines("# nothing \\") == ()
+
+
 def test_a_file_of_many_lines_takes_the_time_of_its_length() -> None:
     """Each line took that of all before it, half a minute for 80,000."""
     began = time.process_time()

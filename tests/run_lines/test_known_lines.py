@@ -271,6 +271,9 @@ UNKNOWN = {
     "python -c \"from huggingface_hub import snapshot_download as s; s('o/m', token='t')\"": (
         "token of a download from the hub is not known here"
     ),
+    "python -c \"from huggingface_hub import snapshot_download as s; s('o/m', files=['f'])\"": (
+        "files of a download from the hub is not known here"
+    ),
     "python -c \"from huggingface_hub import snapshot_download as s; s('o/m', local_dir='/src/x')\"": (
         "/src/x lies in /src, where the project comes"
     ),

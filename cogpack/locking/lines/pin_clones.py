@@ -7,7 +7,7 @@ fetch` away. What would not be exactly what git writes in the image is left to g
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cogpack.config import Config, step_places
 from cogpack.errors import CogpackError
@@ -55,7 +55,8 @@ def pin_clones(
     pins: list[LockedClone] = []
     sandboxed: list[LockedSandboxed] = []
     places = step_places(config)
-    pinner = _Pinner(make_git(session), make_mirrors(session), large_files=_may_have_lfs(base))
+    may_have_lfs = not isinstance(base, DebianBase) or any(deb.name == "git-lfs" for deb in base.installed)
+    pinner = _Pinner(make_git(session), make_mirrors(session), large_files=may_have_lfs)
     for one in made:
         step, effect = one.step, one.effect
         try:
@@ -76,11 +77,8 @@ def lacks_clones(lines: Lines, kept: Sequence[LockedClone]) -> bool:
 
 def pin_of(effect: Clone, kept: Sequence[LockedClone]) -> LockedClone | None:
     """Find the pin of what a line clones."""
-    return next((pin for pin in kept if _says(pin) == _wants(effect)), None)
-
-
-def _may_have_lfs(base: Base) -> bool:
-    return not isinstance(base, DebianBase) or any(package.name == "git-lfs" for package in base.installed)
+    asked = _asked(effect)
+    return next((pin for pin in kept if all(getattr(pin, name) == said for name, said in asked.items())), None)
 
 
 def _check_others(path: str, config: Config, lines: Lines, places: Sequence[str]) -> None:
@@ -94,34 +92,20 @@ def _check_others(path: str, config: Config, lines: Lines, places: Sequence[str]
             raise NotExactError(f"a command that is run may look for its other branches ({places[one.index]})")
 
 
-def _wants(effect: Clone) -> tuple[object, ...]:
-    return (
-        effect.url,
-        effect.directory.lstrip("/"),
-        effect.branch,
-        effect.revision,
-        effect.moved,
-        effect.depth,
-        effect.single_branch,
-        effect.submodules,
-        effect.shallow_submodules,
-        effect.large_files,
-    )
-
-
-def _says(pin: LockedClone) -> tuple[object, ...]:
-    return (
-        pin.url,
-        pin.directory,
-        pin.wanted,
-        pin.revision,
-        pin.moved,
-        pin.depth,
-        pin.single_branch,
-        pin.recursive,
-        pin.shallow_submodules,
-        pin.large_files,
-    )
+def _asked(effect: Clone) -> dict[str, Any]:
+    """Give what a line says of its clone, by the names that a pin has for it."""
+    return {
+        "url": effect.url,
+        "directory": effect.directory.lstrip("/"),
+        "wanted": effect.branch,
+        "revision": effect.revision,
+        "moved": effect.moved,
+        "depth": effect.depth,
+        "single_branch": effect.single_branch,
+        "recursive": effect.submodules,
+        "shallow_submodules": effect.shallow_submodules,
+        "large_files": effect.large_files,
+    }
 
 
 class _Pinner:
@@ -144,16 +128,7 @@ class _Pinner:
         tags = self._tags(effect.url, refs, newest, effect.depth)
         submodules = self._look(effect, effect.url, newest, commit, effect.depth, 0)
         return LockedClone(
-            url=effect.url,
-            directory=effect.directory.lstrip("/"),
-            wanted=effect.branch,
-            revision=effect.revision,
-            moved=effect.moved,
-            depth=effect.depth,
-            single_branch=effect.single_branch,
-            recursive=effect.submodules,
-            shallow_submodules=effect.shallow_submodules,
-            large_files=effect.large_files,
+            **_asked(effect),
             commit=commit,
             branch=branch,
             default=bool(branch) and branch == refs.default,

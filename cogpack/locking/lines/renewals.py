@@ -8,10 +8,10 @@ from packaging.utils import canonicalize_name
 from cogpack.config import Config, step_places
 from cogpack.digest import sha256
 from cogpack.errors import InputError
-from cogpack.lockfile import Decisions, LockedHubRevision
+from cogpack.lockfile import Decisions
 from cogpack.locking.lines.pin_clones import pin_of
 from cogpack.locking.lines.pin_hub_downloads import HubPins
-from cogpack.locking.lines.read import Lines, locked_lines
+from cogpack.locking.lines.read import locked_lines
 from cogpack.locking.upgrade import Upgrade
 from cogpack.run_lines import Clone, Fetch, HubDownload
 
@@ -34,10 +34,12 @@ def without_step(kept: Decisions, config: Config, step: int) -> Decisions:
     lines = locked_lines(config, kept)
     urls = {effect.url for index, effect in lines.of(Fetch) if index == step}
     clones = [pin_of(effect, kept.clones) for index, effect in lines.of(Clone) if index == step]
+    hub = HubPins.locked(kept)
+    revisions = [hub.revision(effect) for index, effect in lines.of(HubDownload) if index == step]
     return msgspec.structs.replace(
         _without_pip_line(kept, step),
         fetches=tuple(pin for pin in kept.fetches if pin.url not in urls),
-        hub_revisions=_other_revisions(kept, lines, step),
+        hub_revisions=tuple(revision for revision in kept.hub_revisions if revision not in revisions),
         clones=tuple(pin for pin in kept.clones if pin not in clones),
     )
 
@@ -51,12 +53,6 @@ def check_step(config: Config, step: int) -> None:
             f"--upgrade-run {step}: cog.yaml has no such command; it has {there}",
             next_step="count the commands of build.run, then those of build.pre_install, from 0",
         )
-
-
-def _other_revisions(kept: Decisions, lines: Lines, step: int) -> tuple[LockedHubRevision, ...]:
-    hub = HubPins.locked(kept)
-    own = [hub.revision(effect) for index, effect in lines.of(HubDownload) if index == step]
-    return tuple(revision for revision in kept.hub_revisions if revision not in own)
 
 
 def _without_pip_line(kept: Decisions, step: int) -> Decisions:

@@ -17,9 +17,10 @@ def told_of(effect: run_lines.Effect, decisions: Decisions, pip_lines: Iterator[
     pinned = ""
     if isinstance(effect, run_lines.PipInstall | run_lines.PipUninstall):
         line = next(pip_lines)
-        wheels = {wheel.filename: f"{wheel.name} {wheel.version}" for wheel in (*decisions.wheels, *decisions.replaced)}
+        wheels = decisions.known_wheels
         more = f" and {len(line.wheels) - _WHEELS_TOLD} more" if len(line.wheels) > _WHEELS_TOLD else ""
-        laid = ", ".join(wheels[filename] for filename in line.wheels[:_WHEELS_TOLD]) + more
+        first = (wheels[filename] for filename in line.wheels[:_WHEELS_TOLD])
+        laid = ", ".join(f"{wheel.name} {wheel.version}" for wheel in first) + more
         pinned = f", which lays {laid}" if laid else "" if line.removed else ", which changes nothing"
     if isinstance(effect, run_lines.Fetch):
         pin = next(pin for pin in decisions.fetches if pin.url == effect.url)

@@ -5,10 +5,10 @@ the wheels of these sources require by its address (PEP 508, "URL"), which pip f
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
 
+from cogpack.cache.scratch import scratch_directory
 from cogpack.disk import DiskError, writing
 from cogpack.errors import InputError, together
 from cogpack.layers.wheels.outline import Outline
@@ -129,12 +129,10 @@ def beside(
 @contextmanager
 def named_files(wheels: Iterable[DirectWheel], scratch: Path) -> Iterator[tuple[str, ...]]:
     """Give lines that require these wheels, which have their own names there for as long."""
-    with writing(scratch):
-        directory = TemporaryDirectory(prefix="wheels-", dir=scratch)
-    with directory as place:
+    with scratch_directory(scratch, "wheels-") as place:
         found = []
         for one in wheels:
-            link = Path(place) / one.wheel.filename
+            link = place / one.wheel.filename
             with writing(link), suppress(FileExistsError):
                 link.symlink_to(one.path)
             found.append(f"{one.wheel.name}{one.extras} @ {link.absolute().as_uri()}")

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeAlias, TypeVar
 
 import msgspec
 from packaging.utils import parse_wheel_filename
 
-from cogpack.disk import DiskError, writing
+from cogpack.cache.scratch import scratch_directory
+from cogpack.disk import DiskError
 from cogpack.errors import CogpackError, InputError
 from cogpack.lockfile import BuildSource, Decisions, GitSource, IndexSource, LockedBuild, LockedWheel, ProjectSource
 from cogpack.locking.sources.bring import Sources
@@ -99,7 +99,7 @@ class DirectWheels:
         build = next((build for build in kept.builds if build.source == pin), None) if kept else None
         if kept is None or build is None:
             return None
-        wheel = {one.filename: one for one in (*kept.replaced, *kept.wheels)}[build.wheel]
+        wheel = kept.known_wheels[build.wheel]
         requires, path = self._requires(build), self._had(wheel)
         if path is None or not self.ground.still_fits(wheel, kept) or not _fits(wheel, requires, source):
             return None
@@ -124,7 +124,7 @@ class DirectWheels:
         """Give what the lock has of it: had, or built again as it was, never with the build requirements of today."""
         if (build := self._kept_build(line)) is None or self._kept is None:
             return None
-        wheel = {one.filename: one for one in (*self._kept.replaced, *self._kept.wheels)}[build.wheel]
+        wheel = self._kept.known_wheels[build.wheel]
         if not self.ground.still_fits(wheel, self._kept):
             return None
         requires = self._requires(build)
@@ -208,8 +208,8 @@ class DirectWheels:
         there = {(wheel.filename, wheel.sha256) for wheel in wheels}
         found: dict[str, LockedBuild] = {}
         if kept := self._kept:
-            before = {wheel.filename: wheel.sha256 for wheel in (*kept.replaced, *kept.wheels)}
-            found |= {one.wheel: one for one in kept.builds if (one.wheel, before[one.wheel]) in there}
+            before = kept.known_wheels
+            found |= {one.wheel: one for one in kept.builds if (one.wheel, before[one.wheel].sha256) in there}
         for one in self._wheels():
             if (one.wheel.filename, one.wheel.sha256) in there:
                 found[one.wheel.filename] = one.build
@@ -247,9 +247,8 @@ class DirectWheels:
         return kept.source if kept else self._sources.pin(line)
 
     def _brought(self, stack: ExitStack, pin: BuildSource, name: str) -> Source:
-        with writing(self._session.cache):
-            scratch = stack.enter_context(TemporaryDirectory(prefix="source-", dir=self._session.cache))
-        return source_of(pin, self._sources.bring(pin, Path(scratch) / "tree"), name=name)
+        scratch = stack.enter_context(scratch_directory(self._session.cache, "source-"))
+        return source_of(pin, self._sources.bring(pin, scratch / "tree"), name=name)
 
     def _brought_of(
         self, stack: ExitStack, pin: BuildSource, neighbours: Neighbours | None, line: SourceLine

@@ -105,7 +105,8 @@ def _zipped(files: Mapping[str, bytes | Path], record: str, scratch: Path) -> It
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, content in sorted(files.items()):
                 data = content.read_bytes() if isinstance(content, Path) else content
-                mode = 0o100755 if isinstance(content, Path) and os.access(content, os.X_OK) else 0o100644
+                executable = isinstance(content, Path) and content.stat().st_mode & 0o100
+                mode = 0o100755 if executable else 0o100644
                 _add(archive, name, data, mode)
                 digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
                 rows.append((name, f"sha256={digest}", str(len(data))))

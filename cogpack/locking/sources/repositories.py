@@ -36,6 +36,8 @@ _SHORT = 9
 """Digits of a commit's name that are said of it."""
 _DEEPEST = 8
 """Submodules within submodules."""
+_LATEST = 253402300799
+"""The last second with a year of four digits: commits may say any time."""
 
 
 LargeFiles: TypeAlias = Callable[[str, Iterable[LfsPointer]], Mapping[LfsPointer, Path]]
@@ -205,5 +207,5 @@ def _write_archival(place: Path, pin: GitSource, time: int) -> None:
         if place.is_symlink() or (place.exists() and b"$Format" not in place.read_bytes()):
             return
         place.unlink(missing_ok=True)
-        date = datetime.fromtimestamp(time, UTC).isoformat()
+        date = datetime.fromtimestamp(min(max(time, 0), _LATEST), UTC).isoformat()
         place.write_text(f"node: {pin.commit}\nnode-date: {date}\ndescribe-name: {pin.describe}\nref-names: \n")

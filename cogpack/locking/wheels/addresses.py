@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.locking.lines.pip.wheels import PipWheels
+from cogpack.locking.wheels.building import Ground
 from cogpack.locking.wheels.indexes import uv_of
 from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.resolve.wheels.addresses import wheel_urls
 from cogpack.resolve.wheels.indexes import Indexes
-from cogpack.resolve.wheels.target import TargetPython
 from cogpack.session import Session
 
 
@@ -18,11 +18,7 @@ def wheel_addresses(
 ) -> dict[str, list[str]]:
     """Give addresses by sha256, of `wheels` of the lock that have none in it and are not of the project; what no index
     has is missing. They may hold credentials: not to be shown or kept."""
-    target = TargetPython(
-        python=decisions.python.minor,
-        glibc=decisions.base.glibc,
-        arch=Platform.parse(project.config.pack.platform).architecture,
-    )
+    target = Ground.of(decisions, Platform.parse(project.config.pack.platform)).target
     of_lines = PipWheels(session, project, decisions)
     own = {wheel.sha256: of_lines.address(wheel) for wheel in wheels if of_lines.has(wheel)}
     return {sha256: [address] for sha256, address in own.items() if address is not None} | wheel_urls(

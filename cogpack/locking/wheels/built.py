@@ -1,17 +1,14 @@
 """A wheel that was built of a source is had again: of the cache, the registry, or built anew of what the lock pins."""
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from cogpack.artifacts import Artifact, Input, NotAFileError, bring
+from cogpack.cache.scratch import scratch_directory
 from cogpack.digest import Digest
-from cogpack.disk import writing
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
 from cogpack.locking.sources.bring import Sources
@@ -22,7 +19,6 @@ from cogpack.session import Session
 
 if TYPE_CHECKING:
     from cogpack.resolve.pip import Offer, Pages
-    from cogpack.resolve.wheels.indexes import Indexes
 
 
 class BuiltWheels:
@@ -64,7 +60,7 @@ class BuiltWheels:
         for one in filter(self.has, requires):
             self.bring(one)
         pin, name, version = build.source, wheel.name, wheel.version
-        with scratch_directory(self._session, "source-") as scratch:
+        with scratch_directory(self._session.cache, "source-") as scratch:
             if isinstance(pin, IndexSource):
                 path = fetch_source(self._session, self._pages(), name, pin)
                 source = Source(title=f"{name} {version}", path=path, name=name, version=version)
@@ -75,21 +71,8 @@ class BuiltWheels:
             return finished(self._session, pin, source, self._building.builder.rebuild(source, requires, ground))
 
 
-@contextmanager
-def scratch_directory(session: Session, prefix: str) -> Iterator[Path]:
-    """Give an empty directory in the cache, which is gone afterwards."""
-    with writing(session.cache):
-        session.cache.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix=prefix, dir=session.cache))
-    try:
-        yield place
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def first_fetch(session: Session, indexes: "Indexes", title: str, offer: "Offer") -> tuple[IndexSource, Path]:
-    """Bring a source archive that an index offers; one of which nobody says the hash is what comes now."""
-    address = indexes.authorised(offer.url)
+def first_fetch(session: Session, title: str, offer: "Offer", address: str) -> tuple[IndexSource, Path]:
+    """Bring a source archive that an index offers at `address`; one of which nobody says the hash is what comes now."""
     if offer.sha256 is not None:
         artifact = Artifact(offer.filename, Digest(f"sha256:{offer.sha256}"), offer.size, f"source of {title}")
     elif urlsplit(address).scheme == "file":

@@ -55,7 +55,8 @@ class ElsewhereWheels:
         self._project = project
         self._target = target
         self._tags = target.tags()
-        self._kept = {wheel.url: wheel for wheel in kept if wheel.url and _lies_elsewhere(wheel)}
+        own = (wheel for wheel in kept if wheel.url and is_elsewhere(wheel.name, Version(wheel.version)))
+        self._kept = {wheel.url: wheel for wheel in own}
         self._pages = Pages(session.http, Indexes())
         self._known: dict[tuple[str, str, str], FoundWheel | InputError] = {}
         self.missed: dict[str, InputError] = {}
@@ -197,10 +198,6 @@ class ElsewhereWheels:
             except NoRangesError:
                 reader = local_reader(store.fetch(artifact, lambda: [url]))
         return Outline(wheel.filename, *reader).metadata()
-
-
-def _lies_elsewhere(wheel: LockedWheel) -> bool:
-    return is_elsewhere(wheel.name, Version(wheel.version))
 
 
 def _cuda(config: Config) -> str:

@@ -11,7 +11,7 @@ from cogpack.config import Config
 from cogpack.errors import CogpackError, InputError, together
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.question import PlatformQuestion
-from cogpack.locking.wheels.building import Building, Ground
+from cogpack.locking.wheels.building import Building
 from cogpack.locking.wheels.indexes import indexes_of, uv_of
 from cogpack.notes import Code, Note
 from cogpack.oci import Platform
@@ -50,13 +50,11 @@ def resolve_requirements(
     requirements: Requirements,
     target: TargetPython,
     direct: "DirectWheels | None" = None,
-    ground: Ground | None = None,
 ) -> "Resolved":
     """Resolve them, with those that every image has. What one should know of the choice is in the notes.
 
-    `direct`: makes the wheels of those that name their source; without it, these are passed over. What indexes only
-    have as source is built over `ground`; without it nothing is, and what is answered only tells that there are
-    sources.
+    `direct`: makes the wheels of those that name their source, and has the ground over which what indexes only have as
+    source is built; without it, these are passed over, and what is answered only tells that there are sources.
     """
     from cogpack.locking.missing_imports import imported_at
     from cogpack.locking.shared_versions import shared_versions
@@ -78,7 +76,7 @@ def resolve_requirements(
     environment = target.environment()
     with (
         beside(direct, named_sources(requirements, target), requirements, environment, session.cache) as named,
-        open_sources(question, requirements, indexes, target, ground) as sources,
+        open_sources(question, requirements, indexes, target, direct.ground if direct else None) as sources,
         ExitStack() as stack,
     ):
         preferences = kept.required if kept else ()
@@ -183,19 +181,8 @@ def check_requirements(session: Session, project: Project, building: Building | 
     platform = Platform.parse(project.config.pack.platforms[0])
     target = TargetPython(python=project.config.python_minor, glibc=_NEWEST_GLIBC, arch=platform.architecture)
     further: list[InputError] = []
-    question = PlatformQuestion(
-        session=session,
-        project=project,
-        kept=None,
-        last=None,
-        beside=None,
-        building=building,
-        seeds={},
-        same_format=True,
-        upgrade_system=False,
-    )
     try:
-        resolve_requirements(question, others, target)
+        resolve_requirements(PlatformQuestion(session=session, project=project, building=building), others, target)
     except InputError as error:
         further.append(error)
     except CogpackError:  # no index at hand: then only what is known

@@ -8,13 +8,14 @@ from pathlib import Path
 import msgspec
 from packaging.version import Version
 
+from cogpack.cache.scratch import scratch_directory
 from cogpack.disk import DiskError, writing
 from cogpack.errors import InputError
 from cogpack.layers.wheels.outline import Outline
 from cogpack.lockfile import IndexSource, LockedBuild, LockedWheel
 from cogpack.locking.question import PlatformQuestion
 from cogpack.locking.wheels.building import ANOTHER, Built, Ground, Source
-from cogpack.locking.wheels.built import BuiltWheels, fetch_source, first_fetch, scratch_directory
+from cogpack.locking.wheels.built import BuiltWheels, fetch_source, first_fetch
 from cogpack.locking.wheels.elsewhere import ElsewhereWheels, FoundWheel
 from cogpack.locking.wheels.members import member_marks
 from cogpack.locking.wheels.outlines import local_reader
@@ -146,7 +147,10 @@ class SourceArchives:
         found = self._own.chosen(chosen)
         if not found or self._ground is None:
             return None
-        there = self._without_stand_ins(neighbours())
+        there = neighbours()
+        stand_ins = self._own.hashes
+        real = tuple(wheel for wheel in there.wheels if wheel.sha256 not in stand_ins)
+        there = msgspec.structs.replace(there, wheels=real)
         failed: dict[str, InputError] = {}
         sources: list[tuple[StandIn, IndexSource, Source]] = []
         for one in found:
@@ -235,11 +239,6 @@ class SourceArchives:
         found = candidates(stand_in.name, offers, tags=target.tags(), python=full, taste=Taste())
         return any(one.is_wheel and one.version == stand_in.version for one in found)
 
-    def _without_stand_ins(self, neighbours: Neighbours) -> Neighbours:
-        own = self._own.hashes
-        wheels = tuple(wheel for wheel in neighbours.wheels if wheel.sha256 not in own)
-        return msgspec.structs.replace(neighbours, wheels=wheels)
-
     def _take(self, stand_in: StandIn, made: _Made, path: Path) -> None:
         """Put the wheel in place of its stand-in, and let the package's others require the same: uv would prefer any
         version of which it knows nothing to one that does not fit with the newest of all others."""
@@ -274,7 +273,8 @@ class SourceArchives:
             pin = build.source
             assert isinstance(pin, IndexSource)
             return pin, fetch_source(self._session, self._pages, stand_in.name, pin)
-        pin, path = first_fetch(self._session, self._indexes, stand_in.title, stand_in.origin)
+        address = self._indexes.authorised(stand_in.origin.url)
+        pin, path = first_fetch(self._session, stand_in.title, stand_in.origin, address)
         if not self._may_be(stand_in.name, pin.sha256):
             raise InputError(
                 f"{stand_in.title}: {pin.filename} has sha256:{pin.sha256}, which is none of the hashes named for it",
@@ -336,7 +336,7 @@ def open_sources(
         yield None
         return
     required = question.kept.required if question.kept else ()
-    with scratch_directory(question.session, "sources-") as place:
+    with scratch_directory(question.session.cache, "sources-") as place:
         elsewhere = ElsewhereWheels(question.session, question.project, target, required)
         sources = SourceArchives(question, requirements, indexes, target, ground, place=place, elsewhere=elsewhere)
         sources.keep()

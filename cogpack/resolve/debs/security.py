@@ -27,7 +27,7 @@ def upgrade_security(question: DebQuestion, reader: SuiteReader, kept: DebianBas
     does all of the archives beside Debian's."""
     over = kept.system_packages
     task = reader.task(f"Debian {kept.suite}-security")
-    reader = msgspec.structs.replace(reader, seen=(*kept.releases, *over.releases))
+    reader = msgspec.structs.replace(reader, seen=kept.all_releases)
     debians = reader.read(debian_archives(kept.suite, mirror), task)
     suites = [*debians, *reader.read(question.archives, task)]
     try:

@@ -56,8 +56,7 @@ def choose(
 ) -> ChosenDebs:
     """Choose what `requests` need over a base with all of `names`, which is of `debian` alone, and may be `slim`.
     `security`: the number of that archive's index."""
-    # By itself: it must be the same whatever is asked for.
-    fresh = solve_base(debian, names, slim=slim)
+    base: Sequence[DebCandidate] = ()
     if kept is not None and (kept.shared or not outdated(debian, kept.base.packages, security)):
         base = [_found(debian, deb) or _read(deb, kept.read) for deb in kept.base.packages]
         try:
@@ -66,9 +65,10 @@ def choose(
                 return _chosen(base, base, found.packages, found.left_out, kept=True)
         except InputError:
             pass  # of newer packages, that need others of the base
-        newer = _over(universe, fresh, requests, slim=slim, recommends=recommends)
-        return msgspec.structs.replace(newer, base=base, kept=True) if kept.shared else newer
-    return _over(universe, fresh, requests, slim=slim, recommends=recommends)
+    # By itself: it must be the same whatever is asked for.
+    fresh = solve_base(debian, names, slim=slim)
+    newer = _over(universe, fresh, requests, slim=slim, recommends=recommends)
+    return msgspec.structs.replace(newer, base=base, kept=True) if kept is not None and kept.shared else newer
 
 
 def outdated(universe: Universe, base: Iterable[LockedDeb], security: int) -> list[LockedDeb]:

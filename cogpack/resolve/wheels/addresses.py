@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cogpack.disk import DiskError
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.lockfile import FILE, LockedWheel
-from cogpack.resolve.wheels.choice import filename_of, sha256_of
+from cogpack.resolve.wheels.choice import filename_of
 from cogpack.resolve.wheels.compile import Uv, WheelQuestion
 
 
@@ -33,7 +33,7 @@ def wheel_urls(wheels: Sequence[LockedWheel], uv: Uv) -> dict[str, list[str]]:
     for wheel in wheels:
         if (there := listed.get(wheel.filename)) is None:
             continue
-        if (found := sha256_of(there.hashes)) != wheel.sha256:
+        if (found := there.hashes.get("sha256")) != wheel.sha256:
             raise MismatchError(
                 f"{FILE} pins {wheel.filename} to sha256:{wheel.sha256}, the index has sha256:{found}",
                 next_step="restore the lock from git; if the file was replaced, ask its publisher",

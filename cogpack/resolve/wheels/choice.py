@@ -42,10 +42,6 @@ def filename_of(file: "PackageWheel | PackageArchive") -> str:
     )
 
 
-def sha256_of(hashes: Mapping[str, str]) -> str | None:
-    return hashes.get("sha256")
-
-
 def best_wheel(
     wheels: "Iterable[PackageWheel]", tags: Mapping[Tag, int], allowed: frozenset[str] | None
 ) -> "PackageWheel | None":
@@ -55,7 +51,7 @@ def best_wheel(
     """
     candidates: list[tuple[int, tuple[int, str] | tuple[()], str, PackageWheel]] = []
     for wheel in wheels:
-        filename, sha256 = filename_of(wheel), sha256_of(wheel.hashes)
+        filename, sha256 = filename_of(wheel), wheel.hashes.get("sha256")
         if sha256 is None or (allowed is not None and sha256 not in allowed):
             continue
         try:

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedWheel
 from cogpack.requirements.model import anonymous
-from cogpack.resolve.wheels.choice import best_wheel, filename_of, named_hashes, no_wheel, sha256_of
+from cogpack.resolve.wheels.choice import best_wheel, filename_of, named_hashes, no_wheel
 from cogpack.resolve.wheels.compile import Uv, WheelQuestion
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.local import local_path
@@ -53,10 +53,9 @@ class ChosenWheels:
         best = best_wheel(package.wheels or (), self._tags, allowed)
         if best is None:
             if allowed is not None and (other := best_wheel(package.wheels or (), self._tags, None)):
-                raise _wrong_hash(filename_of(other), sha256_of(other.hashes))
+                raise _wrong_hash(filename_of(other), other.hashes.get("sha256"))
             raise no_wheel(name, version, self._target)
-        sha256 = sha256_of(best.hashes)
-        assert sha256 is not None
+        sha256 = best.hashes["sha256"]
         wheel = LockedWheel(name=name, version=version, filename=filename_of(best), sha256=sha256, size=_size(best))
         return wheel, best.url
 
@@ -85,7 +84,7 @@ class ChosenWheels:
                 f"requirements: {name} is required as a file of this machine, by a wheel",
                 next_step="name its wheel in the requirements, or take another version of what requires it",
             )
-        sha256 = sha256_of(archive.hashes)
+        sha256 = archive.hashes.get("sha256")
         if sha256 is None or (allowed is not None and sha256 not in allowed):
             raise _wrong_hash(filename, sha256)
         address = self._written.get(filename, archive.url) if archive.url else None
@@ -104,7 +103,7 @@ class ChosenWheels:
 
 def hashes_of(packages: "Sequence[Package]") -> frozenset[str]:
     """Give the sha256 of all their wheels."""
-    found = (sha256_of(wheel.hashes) for package in packages for wheel in package.wheels or ())
+    found = (wheel.hashes.get("sha256") for package in packages for wheel in package.wheels or ())
     return frozenset(filter(None, found))
 
 

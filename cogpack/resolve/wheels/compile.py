@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import msgspec
 import uv
 
 from cogpack import toml
+from cogpack.cache.scratch import scratch_directory
 from cogpack.disk import writing
 from cogpack.errors import InputError, UnavailableError
 from cogpack.lockfile import LockedWheel
@@ -105,11 +105,7 @@ class Uv(msgspec.Struct, frozen=True, kw_only=True):
         """Write the question into a directory; give the command that reads it there, but for what it writes."""
         indexes = self.indexes
         torch = indexes.torch if question.of_torch else None
-        with writing(self.cache):
-            self.cache.mkdir(parents=True, exist_ok=True)
-            scratch = tempfile.TemporaryDirectory(prefix="resolve-", dir=self.cache)
-        with scratch as directory:
-            work = Path(directory)
+        with scratch_directory(self.cache, "resolve-") as work:
             with writing(work):
                 _write_lines(work / "requirements.in", map(indexes.asked_line, question.requirements))
                 _write_lines(work / "constraints.txt", map(indexes.asked_line, question.constraints))

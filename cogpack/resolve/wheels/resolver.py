@@ -110,7 +110,8 @@ class _Search:
             except DiskError:
                 raise
             except InputError as error:
-                if not self._relax() and not self._leave_out(tuple(self._optional)):
+                relaxed = self._sources is not None and self._sources.relax()
+                if not relaxed and not self._leave_out(tuple(self._optional)):
                     raise together([*self._faults, self._at(error)]) from error
             except (AddressError, AddressDeniedError) as error:
                 raise type(error)(self._placed(error.message), next_step=error.next_step) from error
@@ -203,9 +204,6 @@ class _Search:
             packages, _ = self._asked().compile(question)
             return next((str(one.version) for one in packages if one.version), None)
         return None
-
-    def _relax(self) -> bool:
-        return self._sources is not None and self._sources.relax()
 
     def _leave_out(self, names: Iterable[str]) -> bool:
         found = [self._optional.pop(name) for name in names if name in self._optional]

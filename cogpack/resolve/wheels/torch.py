@@ -108,7 +108,8 @@ def choose_torch(config: Config, requirements: Requirements, arch: str) -> Torch
     `build.cuda`."""
     named = tuple(filter(None, map(_label, _addresses(requirements))))
     own = [line for line in (*requirements.required, *requirements.constrained) if line.name in _HOSTED]
-    written = [found[1] for line in sorted(own, key=_by_weight) if (found := _local(line))]
+    torch_first = sorted(own, key=lambda line: line.name != "torch")
+    written = [found[1] for line in torch_first if (found := _local(line))]
     index, why = _index(config, requirements, own, written, named, arch)
     notes = tuple(_restated(own, index, why))
     bare = without_torch_indexes(requirements)
@@ -227,11 +228,6 @@ def _local(line: RequirementLine) -> re.Match[str] | None:
 def _version(line: RequirementLine) -> str | None:
     found = None if line.url else _PINNED.search(line.text.partition(";")[0])
     return found[1] if found else None
-
-
-def _by_weight(line: RequirementLine) -> bool:
-    """Put torch itself first."""
-    return line.name != "torch"
 
 
 def _numbers(version: str) -> tuple[int, ...]:

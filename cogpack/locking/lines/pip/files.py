@@ -20,7 +20,7 @@ from cogpack.run_lines import PipInstall, PipRequirement, PipUninstall
 ReadFile = Callable[[str], bytes | None]
 """Reads a file, by its absolute path, as it lies in the image when a line is resolved; None where there is none."""
 
-_OTHERWISE = re.compile(r"(?m)^\s*[^\s#-][^#\n]*\s--(?!hash\b)|--(?:only|prefer|no)-binary\b|\$\{")
+_OTHERWISE = re.compile(r"(?m)^[^\S\n]*+[^\s#-][^#\n]*\s--(?!hash\b)|--(?:only|prefer|no)-binary\b|\$\{")
 """What pip reads otherwise than `requirements`: options of one requirement, choices of files, variables."""
 _DEEPEST = 20
 """Files within files."""

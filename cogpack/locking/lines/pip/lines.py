@@ -188,7 +188,7 @@ class PipLines:
                 return msgspec.structs.replace(line, step=step)
         if self._kept is None:
             return None
-        there = {wheel.filename: wheel for wheel in (*self._kept.replaced, *self._kept.wheels)}
+        there = self._kept.known_wheels
         for line in self._kept.pip_lines:
             if line.key == key and there.keys() >= set(line.wheels) and self._still_fit(line, there, self._kept):
                 self._taken |= {filename: there[filename] for filename in line.wheels}
@@ -322,7 +322,7 @@ class PipLines:
         """Give what the lock has for a step, by name."""
         if self._kept is None:
             return {}
-        there = {wheel.filename: wheel for wheel in (*self._kept.replaced, *self._kept.wheels)}
+        there = self._kept.known_wheels
         found = (there[n] for line in self._kept.pip_lines if line.step == step for n in line.wheels if n in there)
         return {wheel.name: wheel for wheel in found}
 

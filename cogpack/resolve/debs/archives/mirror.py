@@ -4,7 +4,6 @@ Every byte is checked against Debian's signature, so any mirror will do; the nea
 own apt uses.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ import msgspec
 from cogpack.config.steps import has_host
 from cogpack.errors import InputError
 from cogpack.patterns import pattern
+from cogpack.resolve.debs.archives.apt_sources import entries
 
 ENVIRONMENT = "COGPACK_DEBIAN_MIRROR"
 MAIN: Final = "debian"
@@ -25,8 +25,6 @@ _OFFICIAL = {
 }
 _OTHERS = ("http://deb.debian.org/debian", "https://deb.debian.org/debian")
 _URL = pattern(r"https?://[^\s,@]+")
-# deb [options] URI SUITE COMPONENT...
-_LINE = pattern(r"deb\s+(?:\[[^\]]*\]\s+)?(https?://\S+)\s+(\S+)\s+(.+)")
 
 
 class DebianMirror(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,46 +70,28 @@ def _parse(value: str, where: str) -> DebianMirror:
     return DebianMirror(main=main, security=security or _OFFICIAL[SECURITY])
 
 
+class _ThisMachine:
+    """Reads its files."""
+
+    def read(self, path: str) -> bytes | None:
+        try:
+            return Path(path).read_bytes()
+        except OSError:
+            return None
+
+    def children(self, path: str) -> list[str]:
+        try:
+            return [entry.name for entry in Path(path).iterdir()]
+        except OSError:
+            return []
+
+
 def _host_sources(directory: Path) -> Iterator[tuple[str, str]]:
     """Give archive and URL of each entry for Debian's own archive, in apt's order."""
-    parts = directory / "sources.list.d"
-    files = [directory / "sources.list", *sorted(parts.glob("*.list")), *sorted(parts.glob("*.sources"))]
-    for file in files:
-        try:
-            text = file.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-        entries = _deb822(text) if file.suffix == ".sources" else _one_line(text)
-        for url, suite, components in entries:
-            plain = url.rstrip("/")
-            if "main" in components and _URL.fullmatch(plain) and has_host(plain):
-                if plain.endswith("/debian-security") and suite.endswith("-security"):
-                    yield SECURITY, plain
-                elif plain.endswith("/debian") and not suite.endswith("-security"):
-                    yield MAIN, plain
-
-
-def _one_line(text: str) -> Iterator[tuple[str, str, list[str]]]:
-    for line in text.splitlines():
-        matched = _LINE.fullmatch(line.partition("#")[0].strip())
-        if matched:
-            yield matched[1], matched[2], matched[3].split()
-
-
-def _deb822(text: str) -> Iterator[tuple[str, str, list[str]]]:
-    for stanza in re.split(r"\n\s*\n", text):
-        fields: dict[str, str] = {}
-        key = ""
-        for line in stanza.splitlines():
-            if line.startswith("#"):
-                continue
-            if line[:1].isspace():
-                fields[key] = fields.get(key, "") + " " + line.strip()
-            else:
-                key, _, value = line.partition(":")
-                key = key.strip().lower()
-                fields[key] = value.strip()
-        if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() not in ("no", "false"):
-            for url in fields.get("uris", "").split():
-                for suite in fields.get("suites", "").split():
-                    yield url, suite, fields.get("components", "").split()
+    for entry in entries(_ThisMachine(), str(directory)):
+        plain = entry.uri.rstrip("/")
+        if "main" in entry.components and _URL.fullmatch(plain) and has_host(plain):
+            if plain.endswith("/debian-security") and entry.suite.endswith("-security"):
+                yield SECURITY, plain
+            elif plain.endswith("/debian") and not entry.suite.endswith("-security"):
+                yield MAIN, plain

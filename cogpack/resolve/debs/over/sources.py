@@ -1,13 +1,13 @@
 """An image's own apt says which archives it asks, and whose keys sign them (sources.list(5), apt-secure(8))."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from cogpack.config.steps import has_host
 from cogpack.errors import InputError
+from cogpack.resolve.debs.archives.apt_sources import Entry, Files, entries
 from cogpack.resolve.debs.archives.archive import Archive
 from cogpack.resolve.debs.archives.keyring import Keyring, read_keyring
 from cogpack.resolve.debs.archives.mirror import MAIN, SECURITY, DebianMirror
@@ -17,30 +17,9 @@ from cogpack.resolve.debs.archives.urls import snapshot_url
 _APT = "etc/apt"
 _MOST = 200
 """Entries, each a suite of an archive, that are asked; Ubuntu's images have four."""
-_ONE_LINE = re.compile(r"deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)((?:\s+\S+)*)\s*")
 _DEBIANS = re.compile(r"https?://(?:deb|ftp|(?:ftp\.)?[a-z]{2}|httpredir|cdn-fastly\.deb|security)\.debian\.org/(.+)")
 """What Debian's mirrors are called by images of it (https://www.debian.org/mirror/list)."""
-_NO = frozenset({"no", "false", "without", "off", "disable"})
 _FINGERPRINT = re.compile(r"(?:0x)?([0-9A-Fa-f]{16,64})!?")
-
-
-class Files(Protocol):
-    """Reads the files of an image, links followed."""
-
-    def read(self, path: str) -> bytes | None: ...
-
-    def children(self, path: str) -> list[str]: ...
-
-
-class _Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """Is what one entry says. `signed_by`: words of Signed-By, or a certificate; "" of what says nothing."""
-
-    file: str
-    uri: str
-    suite: str
-    components: tuple[str, ...]
-    architectures: tuple[str, ...]
-    signed_by: str
 
 
 def read_archives(
@@ -50,7 +29,7 @@ def read_archives(
     snapshot service keeps as it was at `snapshot`, if that is given; `where` begins what is said of the image."""
     found: dict[Archive, None] = {}
     keys: dict[str, Keyring] = {}
-    for number, entry in enumerate(_entries(files)):
+    for number, entry in enumerate(entries(files, _APT)):
         if number == _MOST:
             raise InputError(
                 f"{where}: its apt asks more than {_MOST} archives (/etc/apt/sources.list, /etc/apt/sources.list.d)",
@@ -106,63 +85,7 @@ def _name(uri: str) -> str:
     return {"debian": MAIN, "debian-security": SECURITY}.get(matched[1], uri)
 
 
-def _entries(files: Files) -> Iterator[_Entry]:
-    """Give the entries in apt's order."""
-    directory = f"{_APT}/sources.list.d"
-    names = [name for name in files.children(directory) if re.fullmatch(r"[A-Za-z0-9_.-]+\.(?:list|sources)", name)]
-    for file in (f"{_APT}/sources.list", *(f"{directory}/{name}" for name in sorted(names))):
-        text = (files.read(file) or b"").decode("utf-8", "replace")
-        yield from _deb822(text, file) if file.endswith(".sources") else _one_line(text, file)
-
-
-def _one_line(text: str, file: str) -> Iterator[_Entry]:
-    for line in text.splitlines():
-        if matched := _ONE_LINE.fullmatch(line.partition("#")[0].strip()):
-            options = dict(word.partition("=")[::2] for word in (matched[1] or "").split())
-            yield _Entry(
-                file=file,
-                uri=matched[2],
-                suite=matched[3],
-                components=tuple(matched[4].split()),
-                architectures=tuple(options.get("arch", "").replace(",", " ").split()),
-                signed_by=options.get("signed-by", ""),
-            )
-
-
-def _deb822(text: str, file: str) -> Iterator[_Entry]:
-    for fields in _stanzas(text):
-        if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").strip().lower() not in _NO:
-            for uri in fields.get("uris", "").split():
-                for suite in fields.get("suites", "").split():
-                    yield _Entry(
-                        file=file,
-                        uri=uri,
-                        suite=suite,
-                        components=tuple(fields.get("components", "").split()),
-                        architectures=tuple(fields.get("architectures", "").split()),
-                        signed_by=fields.get("signed-by", ""),
-                    )
-
-
-def _stanzas(text: str) -> Iterator[Mapping[str, str]]:
-    """Read fields by their names in small letters; lines of a value stay lines, without their first blank."""
-    for stanza in re.split(r"\n[ \t]*\n", text):
-        fields: dict[str, str] = {}
-        key = ""
-        for line in stanza.splitlines():
-            if line.startswith("#"):
-                continue
-            if line[:1] in (" ", "\t"):
-                fields[key] = f"{fields.get(key, '')}\n{line[1:]}"
-            elif ":" in line:
-                key, _, value = line.partition(":")
-                key = key.strip().lower()
-                fields[key] = value.strip()
-        if fields:
-            yield fields
-
-
-def _keyring(files: Files, entry: _Entry, where: str) -> Keyring:
+def _keyring(files: Files, entry: Entry, where: str) -> Keyring:
     """Read the keys of an entry: a certificate that stands in it, the files that it names, or those that apt trusts."""
     if "-----BEGIN PGP PUBLIC KEY BLOCK-----" in entry.signed_by:
         text = "\n".join("" if line.strip() == "." else line.strip() for line in entry.signed_by.splitlines())
@@ -188,6 +111,6 @@ def _keyring(files: Files, entry: _Entry, where: str) -> Keyring:
     return Keyring(b"".join(map(bytes, chosen)), keys.whose)
 
 
-def _read(found: Sequence[bytes], entry: _Entry, where: str) -> Keyring:
+def _read(found: Sequence[bytes], entry: Entry, where: str) -> Keyring:
     whose = f"a key that the base trusts for {entry.uri}"
     return Keyring(b"".join(read_keyring(data, where=where, whose=whose).data for data in found), whose)

@@ -11,7 +11,8 @@ from cogpack.debian_version import version_key
 from cogpack.errors import InputError
 
 _RELATION = re.compile(
-    r"\s*([A-Za-z0-9][A-Za-z0-9+.-]*)(?::[a-z0-9-]+)?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([0-9A-Za-z.+:~-]+)\s*\))?\s*"
+    r"\s*+([A-Za-z0-9][A-Za-z0-9+.-]*+)(?::[a-z0-9-]++)?\s*+"
+    r"(?:\(\s*+(<<|<=|=|>=|>>|<|>)\s*+([0-9A-Za-z.+:~-]++)\s*+\))?\s*+"
 )
 # A lone < or > means <= or >= (Policy 7.1, obsolete but legal).
 _COMPARE = {
