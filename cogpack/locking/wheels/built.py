@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from cogpack.artifacts import Artifact, Input, NotAFileError, bring
-from cogpack.cache.scratch import scratch_directory
 from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
@@ -54,6 +53,7 @@ class BuiltWheels:
         return built_again(wheel, build, partial(self._built_again, wheel, build))
 
     def _built_again(self, wheel: LockedWheel, build: LockedBuild) -> Built:
+        from cogpack.cache.scratch import scratch_directory
         from cogpack.locking.sources.direct import finished, source_of
 
         requires = [self._requirements[name] for name in build.requires]

@@ -13,7 +13,6 @@ import msgspec
 from cogpack.config.steps import has_host
 from cogpack.errors import InputError
 from cogpack.patterns import pattern
-from cogpack.resolve.debs.archives.apt_sources import entries
 
 ENVIRONMENT = "COGPACK_DEBIAN_MIRROR"
 MAIN: Final = "debian"
@@ -88,6 +87,8 @@ class _ThisMachine:
 
 def _host_sources(directory: Path) -> Iterator[tuple[str, str]]:
     """Give archive and URL of each entry for Debian's own archive, in apt's order."""
+    from cogpack.resolve.debs.archives.apt_sources import entries  # of who names no mirror
+
     for entry in entries(_ThisMachine(), str(directory)):
         plain = entry.uri.rstrip("/")
         if "main" in entry.components and _URL.fullmatch(plain) and has_host(plain):
