@@ -1,6 +1,7 @@
 """This module gives the plain bytes of layers that others made: gzip, zstd or none, in bounded memory."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from cogpack import inflate, zstd
 from cogpack.errors import InputError
@@ -47,19 +48,13 @@ def _plain(source: Iterator[bytes]) -> Iterator[bytes]:
         head += block
         if len(head) >= 4:
             break
-    stream = _chain(head, source)
+    stream = chain((head,), source)
     if head.startswith(b"\x1f\x8b"):
         yield from _gunzip(stream)
     elif head.startswith(b"\x28\xb5\x2f\xfd") or (head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50):
         yield from _unzstd(stream)
     else:
         yield from stream
-
-
-def _chain(head: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
-    if head:
-        yield head
-    yield from rest
 
 
 def _slices(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:

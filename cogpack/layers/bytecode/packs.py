@@ -11,6 +11,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeAlias
 
@@ -135,7 +136,7 @@ class Packs:
         with suppress(CogpackError), writing(path):  # it is compiled again, then
             path.parent.mkdir(parents=True, exist_ok=True)
             blocks = (block for one in compiled.values() for block in read(one))
-            write_whole(path, _chained([len(head).to_bytes(4, "big"), head], blocks), mode=0o600)
+            write_whole(path, chain((len(head).to_bytes(4, "big"), head), blocks), mode=0o600)
 
     def _made(self, units: Sequence[Unit], spool: Spool) -> Mapping[str, Compiled]:
         place = self._cache / "trees" / f"{UNFINISHED}{secrets.token_hex(8)}"
@@ -188,11 +189,6 @@ def _hashed(stream: BinaryIO, size: int, hasher: blake3) -> Iterator[bytes]:
         raise OSError("it ends too soon")
     hasher.update(block)
     yield block
-
-
-def _chained(first: Sequence[bytes], rest: Iterable[bytes]) -> Iterator[bytes]:
-    yield from first
-    yield from rest
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -8,6 +8,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from cogpack.git.objects import Kind
 from cogpack.git.reader import Objects
@@ -96,7 +97,7 @@ class PackWriter:
 
     def _entry(self, oid: bytes, head: bytes, size: int, blocks: Iterable[bytes]) -> Iterator[bytes]:
         start, crc = self._size, 0
-        for block in (head, *_stored(blocks, size)) if size <= LARGE else _led(head, _stored(blocks, size)):
+        for block in chain((head,), _stored(blocks, size)):
             crc = zlib.crc32(block, crc)
             yield self._out(block)
         self._found.append((oid, crc, start))
@@ -105,11 +106,6 @@ class PackWriter:
         self._sha1.update(block)
         self._size += len(block)
         return block
-
-
-def _led(head: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
-    yield head
-    yield from blocks
 
 
 def _stored(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:

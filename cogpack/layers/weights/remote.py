@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import BinaryIO, Protocol, cast
 
 from blake3 import blake3
@@ -110,17 +111,11 @@ class RemoteContent:
 
     def open(self) -> BinaryIO:
         reader, piece = self._reader(), self._piece()
-        blocks = _with_head(piece.head, _blocks(reader, piece))
+        blocks = chain((piece.head,) if piece.head else (), _blocks(reader, piece))
         return cast("BinaryIO", Blocks(_checked(blocks, self._digest, reader)))
 
     def deflated(self) -> None:
         return None
-
-
-def _with_head(head: bytes, blocks: Iterable[bytes]) -> Iterator[bytes]:
-    if head:
-        yield head
-    yield from blocks
 
 
 def _checked(blocks: Iterable[bytes], digest: str, reader: Reader) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 import lzma
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import BinaryIO, NoReturn
 
 import msgspec
@@ -103,7 +104,7 @@ def _read(file: BinaryIO, size: int, where: str) -> Iterator[bytes]:
 def _plain(blocks: Iterator[bytes], where: str, limit: int) -> Iterator[bytes]:
     """Unpack the tar from xz, gzip, zstd or nothing; more than `limit` bytes are an error."""
     head = next(blocks, b"")
-    stream = _chain(head, blocks)
+    stream = chain((head,), blocks)
     total = 0
     try:
         for block in _unxz(stream, where) if head.startswith(_XZ) else _other(stream, where):
@@ -113,11 +114,6 @@ def _plain(blocks: Iterator[bytes], where: str, limit: int) -> Iterator[bytes]:
             yield block
     except lzma.LZMAError as error:
         _refuse(where, f"its xz data can't be unpacked ({error})")
-
-
-def _chain(head: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
-    yield head
-    yield from rest
 
 
 def _other(blocks: Iterable[bytes], where: str) -> Iterator[bytes]:
