@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import msgspec
 from blake3 import blake3
@@ -21,6 +21,8 @@ from cogpack.disk import write_hint
 from cogpack.file_stat import LENGTH, Stat, touched_ns
 from cogpack.layers.content import AtOnce, Bytes, Content, LocalFile, RawDeflate, Slices, places
 from cogpack.layers.hashes import Hashes, Rows
+from cogpack.layers.tar import read
+from cogpack.layers.watched import watched
 from cogpack.notes import Note
 from cogpack.oci import encode
 from cogpack.seal import THIS_RUN, Seal
@@ -83,7 +85,7 @@ class Fingerprinted(AtOnce):
         if (data := self.at_once()) is not None:
             return io.BytesIO(data)
         stream = self._content.open()
-        return stream if self.blake3 is not None else cast("BinaryIO", _Watched(stream, self.size, self._learn))
+        return stream if self.blake3 is not None else watched(stream, self.size, _Hashing(self.size, self._learn))
 
     def deflated(self) -> RawDeflate | None:
         return self._content.deflated()
@@ -119,31 +121,16 @@ def _sample(content: LocalFile | Slices) -> str:
     return digest.hexdigest()
 
 
-class _Watched(io.RawIOBase):
-    """Hashes a stream that is read once from end to end; whoever stops early learns nothing."""
+class _Hashing:
+    """Is the `Watch` that learns the hash of what is read whole."""
 
-    def __init__(self, stream: BinaryIO, size: int, learn: Callable[[str], None]) -> None:
-        self._stream = stream
-        self._left = size
-        self._learn = learn
+    def __init__(self, size: int, learn: Callable[[str], None]) -> None:
         self._hasher = hasher(size)
+        self._learn = learn
+        self.see = self._hasher.update
 
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        block = self._stream.read(size)
-        self._left -= len(block)
-        self._hasher.update(block)
-        return block
-
-    def close(self) -> None:
-        if self.closed:
-            return
-        super().close()
-        self._stream.close()  # raises if the file was changed meanwhile
-        if self._left == 0:
-            self._learn(self._hasher.hexdigest())
+    def end(self) -> None:
+        self._learn(self._hasher.hexdigest())
 
 
 class Fingerprints:
@@ -234,22 +221,20 @@ class Fingerprints:
         """Take the file as it is now; it is read here and at once if it is not remembered: for small files."""
         found = self.when_read(LocalFile.of(path))
         if found.blake3 is None:
-            with found.open() as stream:
-                while stream.read(BLOCK):
-                    pass
+            for _ in read(found):
+                pass
         return found
 
     def sha256(self, file: LocalFile) -> Digest:
         """Give the digest of its bytes, by which git-lfs knows it; they are read if it is not remembered."""
 
-        def read() -> str:
-            digest = Hasher()
-            with file.open() as stream:
-                while block := stream.read(BLOCK):
-                    digest.update(block)
-            return digest.digest
+        def find() -> str:
+            hasher = Hasher()
+            for block in read(file):
+                hasher.update(block)
+            return hasher.digest
 
-        return parse_digest(self.remember(file, "sha256", read), where=str(self._store))
+        return parse_digest(self.remember(file, "sha256", find), where=str(self._store))
 
     def remember(self, content: LocalFile | Slices, what: str, find: Callable[[], str]) -> str:
         """Answer the question `what` about `content`; `find` is asked only where that is not remembered."""

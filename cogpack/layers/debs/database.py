@@ -1,13 +1,14 @@
 """dpkg's database is written: a container's apt and dpkg work on it, and scanners read it (dpkg(1), FILES)."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from cogpack.layers.debs.deb.control import format_control
 from cogpack.layers.debs.deb.package import UnpackedPackage
 from cogpack.layers.debs.merge import EXCLUDE, INCLUDE
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import File
+from cogpack.layers.tar import read
 
 _DATABASE = "var/lib/dpkg"
 _SCRIPTS = frozenset({"preinst", "postinst", "prerm", "postrm", "config"})
@@ -69,7 +70,7 @@ def write_policy(tree: Tree, suite: str, *, slim: bool) -> None:
 def _status(tree: Tree, package: UnpackedPackage) -> str:
     fields = {"Package": package.name, "Status": "install ok installed"}
     fields |= {key: value for key, value in package.fields.items() if key not in fields}
-    settled = (line for path in package.conffiles() if (line := _conffile(tree, path)) is not None)
+    settled = (f" /{path} {md5}" for path, md5 in _hashes(tree, package.conffiles()))
     conffiles = [*leaving_lines(package), *settled]
     if conffiles:
         fields["Conffiles"] = "\n" + "\n".join(conffiles)
@@ -81,20 +82,18 @@ def leaving_lines(package: UnpackedPackage) -> list[str]:
     return [f" /{path} newconffile remove-on-upgrade" for path in package.leaving_conffiles()]
 
 
-def _conffile(tree: Tree, path: str) -> str | None:
-    found = _md5(tree, path)
-    return f" /{path} {found}" if found else None
+def _hashes(tree: Tree, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Give those of the paths that are files, each with its hash."""
+    for path in paths:
+        if isinstance(entry := tree.follow(path), File):
+            yield path, md5_of(entry)
 
 
-def _md5(tree: Tree, path: str) -> str | None:
-    """Give the hash of a file, if there is one."""
-    entry = tree.follow(path)
-    if not isinstance(entry, File):
-        return None
+def md5_of(file: File) -> str:
+    """Give the hash by which dpkg knows a file."""
     found = hashlib.md5(usedforsecurity=False)
-    with entry.content.open() as stream:
-        while block := stream.read(1024 * 1024):
-            found.update(block)
+    for block in read(file.content):
+        found.update(block)
     return found.hexdigest()
 
 
@@ -133,7 +132,7 @@ def _md5sums(tree: Tree, package: UnpackedPackage) -> str:
     """Write what dpkg does for a package that brings none, without which it calls it broken (dpkg --audit)."""
     apart = package.conffiles()
     files = [member.path for member, content in package.data if content is not None and member.path not in apart]
-    return "".join(f"{found}  {path}\n" for path in files if (found := _md5(tree, path)) is not None)
+    return "".join(f"{md5}  {path}\n" for path, md5 in _hashes(tree, files))
 
 
 def interests(package: UnpackedPackage, files: list[str], named: dict[str, list[str]]) -> None:

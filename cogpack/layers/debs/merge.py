@@ -99,14 +99,13 @@ def entry_of(member: Member, content: Spooled | None, package: str, files: Files
         return Symlink(member.path, member.link, member.uid, member.gid)
     first = member
     if member.kind == "hardlink":
-        target = "/".join(part for part in member.link.split("/") if part not in ("", "."))
-        if target not in files:
+        if member.target not in files:
             raise InputError(
-                f"package {package}: /{member.path} is a hard link to /{target}, which is no file before it",
+                f"package {package}: /{member.path} is a hard link to /{member.target}, which is no file before it",
                 next_step="delete the file from the cache and run it again",
             )
         # As a file with the same contents; `link_equal` makes links of such files.
-        first, content = files[target]
+        first, content = files[member.target]
     assert content is not None
     files[member.path] = first, content
     return File(member.path, content, first.mode, first.uid, first.gid)

@@ -20,11 +20,11 @@ from functools import partial
 
 from cogpack.layers.content import Bytes, Content, LocalFile
 from cogpack.layers.entry import File
+from cogpack.layers.tar import read
 from cogpack.layers.wheels.archive import read_members
 from cogpack.layers.wheels.venv import PYTHON, SITE, real_path
 from cogpack.layers.wheels.wheel import Wheel
 from cogpack.layers.wheels.zipped import ZipContent
-from cogpack.sizes import BLOCK
 
 _INSTALLER = b"cogpack\n"
 
@@ -142,7 +142,7 @@ class _Placing:
         for path, (_, size) in rows.items():
             content = self._contents.get(path)
             if size and content is not None and size != str(content.size):
-                rows[path] = _true_row(content)
+                rows[path] = true_row(content)
         return rows
 
     def _add(
@@ -154,7 +154,7 @@ class _Placing:
             self._wheel.refuse(f"two of its files are /{path}")
         self._found[path] = File(path, content, mode=0o755 if executable else 0o644)
         if isinstance(content, Bytes):
-            row = _true_row(content)
+            row = true_row(content)
         self._recorded.append((_relative(path), *(row or ("", ""))))
 
 
@@ -172,12 +172,11 @@ def is_executable(mode: int) -> bool:
     return stat.S_ISREG(mode) and bool(mode & 0o111)
 
 
-def _true_row(content: Content) -> tuple[str, str]:
+def true_row(content: Content) -> tuple[str, str]:
     """Give hash and size of `content`, as RECORD has them."""
     digest = hashlib.sha256()
-    with content.open() as stream:
-        while block := stream.read(BLOCK):
-            digest.update(block)
+    for block in read(content):
+        digest.update(block)
     return f"sha256={base64.urlsafe_b64encode(digest.digest()).decode().rstrip('=')}", str(content.size)
 
 

@@ -1,9 +1,7 @@
 """A wheel that was built becomes the same bytes wherever its files are the same: sorted, of one date, stored as they
 are, under a RECORD of ours. So neither a backend's way to zip nor a version of zlib decides what a lock pins."""
 
-import base64
 import csv
-import hashlib
 import io
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -16,14 +14,14 @@ from packaging.version import InvalidVersion, Version
 from cogpack import inflate
 from cogpack.errors import InputError
 from cogpack.layers.content import Bytes, Content, LocalFile
+from cogpack.layers.tar import read
 from cogpack.layers.wheels.archive import read_members
-from cogpack.layers.wheels.placing import is_executable, is_installed
+from cogpack.layers.wheels.placing import is_executable, is_installed, true_row
 from cogpack.layers.wheels.wheel import Wheel
 from cogpack.layers.wheels.zipped import ZipContent
 from cogpack.locking.wheels.building import Source
 from cogpack.planning.building.job import LARGEST
 from cogpack.resolve.wheels.target import TargetPython
-from cogpack.sizes import BLOCK
 
 _LIMIT, _MOST = LARGEST, 2**16 - 1
 """Bytes and members of a zip archive without zip64."""
@@ -123,22 +121,9 @@ def _compiled(source: Source, what: str) -> InputError:
 
 def _record(members: Sequence[_Member], record: str) -> bytes:
     text = io.StringIO(newline="")
-    rows = [(one.name, *_row(one.content)) for one in members]
+    rows = [(one.name, *true_row(one.content)) for one in members]
     csv.writer(text, lineterminator="\n").writerows([*rows, (record, "", "")])
     return text.getvalue().encode()
-
-
-def _row(content: Content) -> tuple[str, str]:
-    digest = hashlib.sha256()
-    for block in _read(content):
-        digest.update(block)
-    return f"sha256={base64.urlsafe_b64encode(digest.digest()).decode().rstrip('=')}", str(content.size)
-
-
-def _read(content: Content) -> Iterator[bytes]:
-    with content.open() as stream:
-        while block := stream.read(BLOCK):
-            yield block
 
 
 def _zipped(members: Sequence[_Member]) -> Iterator[bytes]:
@@ -153,7 +138,7 @@ def _zipped(members: Sequence[_Member]) -> Iterator[bytes]:
         mode = 0o100755 if one.executable else 0o100644
         directory.append(_CENTRAL.pack(b"PK\1\2", _MADE_BY_UNIX, _NEEDED, *common, 0, 0, 0, mode << 16, offset) + name)
         yield (header := _LOCAL.pack(b"PK\3\4", _NEEDED, *common) + name)
-        yield from _read(one.content)
+        yield from read(one.content)
         offset += len(header) + size
     listing = b"".join(directory)
     yield listing
@@ -164,6 +149,6 @@ def _crc32(content: Content) -> int:
     if isinstance(content, ZipContent):
         return content.member.crc32
     crc32 = 0
-    for block in _read(content):
+    for block in read(content):
         crc32 = inflate.crc32(block, crc32)
     return crc32

@@ -1,6 +1,6 @@
 """dpkg's database of an image is taken on to the packages that were laid over it; what it says of others stays."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from cogpack.layers.debs.database import interests, write_info
 from cogpack.layers.debs.deb.control import format_control
@@ -57,14 +57,10 @@ def _write_triggers(tree: Tree, packages: Sequence[UnpackedPackage]) -> None:
     names = {package.name for package in packages}
     lists = {name: named.get(name, []) for name in tree.children(_TRIGGERS) if name not in ("Lock", "Unincorp")}
     for name, added in (lists | named | {"File": files}).items():
-        before = [*_lines(tree, f"{_TRIGGERS}/{name}")]
+        before = tree.text(f"{_TRIGGERS}/{name}").splitlines()
         after = [line for line in before if _waiting(line) not in names] + [line.rstrip("\n") for line in added]
         if after != before:
             tree.write(f"{_TRIGGERS}/{name}", "".join(f"{line}\n" for line in after))
-
-
-def _lines(tree: Tree, path: str) -> Iterator[str]:
-    yield from tree.text(path).splitlines()
 
 
 def _waiting(line: str) -> str:

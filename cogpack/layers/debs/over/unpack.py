@@ -1,13 +1,12 @@
 """Packages are unpacked over an image that others made, as its dpkg would: what is new is laid, what the same package
 had before and has no more goes, settings that were changed stay (Debian policy 6.6, 7.6 and 10.7.3)."""
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.layers.debs.database import leaving_lines
+from cogpack.layers.debs.database import leaving_lines, md5_of
 from cogpack.layers.debs.deb.package import UnpackedPackage
 from cogpack.layers.debs.merge import Files, entry_of
 from cogpack.layers.debs.over.installed import DpkgDatabase, InstalledPackage
@@ -34,6 +33,7 @@ def unpack(tree: Tree, packages: Sequence[UnpackedPackage], database: DpkgDataba
         old = database.own.get(package.name)
         known = old.conffiles if old else {}
         settings: dict[str, str] = {}
+        own = package.conffiles()
         files: Files = {}
         for member, content in package.data:
             if not member.path:
@@ -43,14 +43,14 @@ def unpack(tree: Tree, packages: Sequence[UnpackedPackage], database: DpkgDataba
             if not rules.wants(member):
                 continue
             entry = _ruled(entry, package.name, rules)
-            if member.path in package.conffiles() and isinstance(entry, File):
-                settings[member.path] = _md5(entry)
+            if member.path in own and isinstance(entry, File):
+                settings[member.path] = md5_of(entry)
                 if _stays(tree, entry, settings[member.path], known.get(member.path)):
                     continue
             _place(tree, entry, package, packages, database, replaced, taken)
         conffiles[package.name] = [
             *leaving_lines(package),
-            *(f" /{path} {settings[path]}" for path in package.conffiles() if path in settings),
+            *(f" /{path} {settings[path]}" for path in own if path in settings),
             *(f" /{path} {md5} obsolete" for path, md5 in known.items() if path not in settings and path in tree),
         ]
     # Only now: what one of them had and has no more may be another's, whose name comes before or after.
@@ -65,14 +65,6 @@ def _ruled(entry: Entry, package: str, rules: Rules) -> Entry:
     return msgspec.structs.replace(entry, path=rules.place(entry.path, package))
 
 
-def _md5(file: File) -> str:
-    found = hashlib.md5(usedforsecurity=False)
-    with file.content.open() as stream:
-        while block := stream.read(1024 * 1024):
-            found.update(block)
-    return found.hexdigest()
-
-
 def _stays(tree: Tree, entry: File, md5: str, known: str | None) -> bool:
     """Tell whether a conffile stays as it is. `known`: what the package had when it was installed before."""
     there = tree.follow(entry.path)
@@ -80,7 +72,7 @@ def _stays(tree: Tree, entry: File, md5: str, known: str | None) -> bool:
         return known is not None  # it was deleted
     if not isinstance(there, File):
         return False
-    found = _md5(there)
+    found = md5_of(there)
     return found == md5 or found != known or md5 == known
 
 
