@@ -15,8 +15,8 @@ from cogpack.digest import sha256
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http
 from cogpack.layers.tar import read as read_content
-from cogpack.layers.weights.pieces import Piece
 from cogpack.layers.weights.remote import RemoteContent, measure, opaque_pieces, split_remote
+from cogpack.layers.weights.shards import Piece
 from cogpack.remote import Glances, NoRangesError, RemoteFile, remote_size
 
 DATA = random.Random(0).randbytes(5 << 20)

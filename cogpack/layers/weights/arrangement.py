@@ -233,7 +233,7 @@ def _parts(
     weight: Weight, header: "AnyHeader | None", size: int, fingerprint: Fingerprint, probe: "Probe | None"
 ) -> tuple[Placed, ...]:
     """Give the files that stand for a weight; last the one that tells of the others, where there is one."""
-    from cogpack.layers.weights.opaque import split_opaque
+    from cogpack.layers.weights.opaque import opaque_ranges, part_path
     from cogpack.layers.weights.pieces import split_any
     from cogpack.layers.weights.probe import probe_bytes
 
@@ -248,7 +248,8 @@ def _parts(
     if weight.rule == "none":
         return (place(weight.path, file),)
     if weight.rule == "opaque":
-        return split_opaque(weight.path, file, size, place)
+        ranges = enumerate(opaque_ranges(file.size, size))
+        return tuple(place(part_path(weight.path, number), Slices(file, (one,))) for number, one in ranges)
     assert header is not None
     folder, slash, name = weight.path.rpartition("/")
     *pieces, index = split_any(header, name, size)

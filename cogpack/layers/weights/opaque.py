@@ -6,13 +6,13 @@ volume that outlived its image, is known for the same bytes or for others.
 """
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 import msgspec
 from blake3 import blake3
 
-from cogpack.layers.content import Bytes, LocalFile, Slices
+from cogpack.layers.content import Bytes
 from cogpack.layers.entry import Directory, Entry, File, Symlink
 from cogpack.layers.files import Placed
 from cogpack.oci import encode
@@ -22,7 +22,7 @@ JOINED = f"{STATE}/joined"
 PARTS = f"{STATE}/parts"
 MANIFEST = f"{STATE}/join.json"
 PROGRAM = f"{STATE}/join.py"
-PAGE = 4096
+_PAGE = 4096
 
 _RECIPE = "join"
 """Part of the key: another one whenever the same files would give other entries."""
@@ -40,13 +40,10 @@ class OpaqueFile(msgspec.Struct, frozen=True):
         return f"{JOINED}/{_folder(self.path)}/{self.path.rpartition('/')[2]}"
 
 
-def split_opaque(path: str, file: LocalFile, length: int, place: Callable[[str, Slices], Placed]) -> tuple[Placed, ...]:
-    """Split into pieces of `length` bytes, rounded down to whole pages, so that a join can clone blocks."""
-    length = max(PAGE, length // PAGE * PAGE)
-    return tuple(
-        place(part_path(path, number), Slices(file, ((start, min(length, file.size - start)),)))
-        for number, start in enumerate(range(0, file.size, length))
-    )
+def opaque_ranges(size: int, length: int) -> list[tuple[int, int]]:
+    """Split `size` bytes into ranges of `length`, rounded down to whole pages, so that a join can clone blocks."""
+    length = max(_PAGE, length // _PAGE * _PAGE)
+    return [(start, min(length, size - start)) for start in range(0, size, length)]
 
 
 def part_path(path: str, number: int) -> str:

@@ -4,31 +4,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import BinaryIO, TypeAlias
 
-import msgspec
-
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile
 from cogpack.layers.weights.gguf import GgufHeader, Split, alignment_of, make_gguf_header, read_gguf
 from cogpack.layers.weights.safetensors import Header, read_header
-from cogpack.layers.weights.shards import index, shards
+from cogpack.layers.weights.shards import Piece, index, shards
 from cogpack.model_files import TensorRule, gguf_part, index_path, tensor_rule
 
 AnyHeader: TypeAlias = Header | GgufHeader
 
 _MOST_PARTS = 65_000
 """A part's number has 16 bits."""
-
-
-class Piece(msgspec.Struct, frozen=True):
-    """Is a file to be: `head`, then the ranges (offset in the source file, length; bytes) one behind the other."""
-
-    name: str
-    ranges: tuple[tuple[int, int], ...]
-    head: bytes = b""
-
-    @property
-    def size(self) -> int:
-        return len(self.head) + sum(length for _, length in self.ranges)
 
 
 def read_any(rule: TensorRule, stream: BinaryIO, size: int, *, where: str) -> AnyHeader:
@@ -55,8 +41,7 @@ def split_any(header: AnyHeader, name: str, target: int) -> list[Piece]:
     if isinstance(header, GgufHeader):
         return split_gguf(header, name, target)
     found = shards(header, stem=name.removesuffix(".safetensors"), target=target)
-    pieces = [Piece(shard.name, shard.ranges, shard.header) for shard in found]
-    return [*pieces, Piece(index_path(name), (), index(found))]
+    return [*found, Piece(index_path(name), (), index(found))]
 
 
 def split_gguf(header: GgufHeader, name: str, target: int) -> list[Piece]:

@@ -13,7 +13,8 @@ from cogpack.layers.compression import Zstd
 from cogpack.layers.content import LocalFile, Slices, places
 
 if TYPE_CHECKING:
-    from cogpack.layers.weights.pieces import AnyHeader, Piece
+    from cogpack.layers.weights.pieces import AnyHeader
+    from cogpack.layers.weights.shards import Piece
 
 SAMPLES = 16
 LENGTH = 64 * 1024
@@ -54,7 +55,7 @@ def probe(piece: "Piece", read: Callable[[int, int], bytes], header: "AnyHeader 
 
 def probe_local(content: LocalFile | Slices, header: "AnyHeader | None") -> int:
     """Do as `probe`, of a file that is here or of a split of it; `header`: of the whole file."""
-    from cogpack.layers.weights.pieces import Piece
+    from cogpack.layers.weights.shards import Piece
 
     if isinstance(content, LocalFile):
         file, piece = content, Piece("", ((0, content.size),))
@@ -70,7 +71,7 @@ def probe_local(content: LocalFile | Slices, header: "AnyHeader | None") -> int:
 
 
 def probe_bytes(data: bytes) -> int:
-    from cogpack.layers.weights.pieces import Piece
+    from cogpack.layers.weights.shards import Piece
 
     return probe(Piece("", ((0, len(data)),)), lambda offset, length: data[offset : offset + length], None)
 

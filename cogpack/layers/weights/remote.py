@@ -11,9 +11,10 @@ from blake3 import blake3
 from cogpack.digest import Digest, Hasher
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.content import Blocks
-from cogpack.layers.weights.opaque import PAGE
-from cogpack.layers.weights.pieces import Piece, read_any, split_any
+from cogpack.layers.weights.opaque import opaque_ranges
+from cogpack.layers.weights.pieces import read_any, split_any
 from cogpack.layers.weights.probe import probe
+from cogpack.layers.weights.shards import Piece
 from cogpack.model_files import TensorRule, tensor_rule
 
 _MAX_RANGE = 4 * 1024 * 1024
@@ -60,11 +61,7 @@ def _beginning(reader: Reader) -> Iterator[bytes]:
 
 
 def opaque_pieces(size: int, target: int) -> list[Piece]:
-    length = max(PAGE, target // PAGE * PAGE)
-    return [
-        Piece(f"{number:05d}", ((start, min(length, size - start)),))
-        for number, start in enumerate(range(0, size, length))
-    ]
+    return [Piece(f"{number:05d}", (one,)) for number, one in enumerate(opaque_ranges(size, target))]
 
 
 def measure(reader: Reader, pieces: Sequence[Piece], on_bytes: Callable[[int], None]) -> tuple[Digest, list[str]]:

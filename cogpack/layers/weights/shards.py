@@ -34,17 +34,22 @@ _FIRST = re.compile(r"emb|wte|wpe|shared|patch|stem|conv_in|conv1")
 """Modules that stand below the stack and are seldom trained alone."""
 
 
-class Shard(msgspec.Struct, frozen=True):
-    """Is one file to be: `header`, then the ranges (offset in the source file, length; bytes) one behind the other."""
+class Piece(msgspec.Struct, frozen=True):
+    """Is a file to be: `head`, then the ranges (offset in the source file, length; bytes) one behind the other."""
 
     name: str
-    header: bytes
-    tensors: tuple[Tensor, ...]
     ranges: tuple[tuple[int, int], ...]
+    head: bytes = b""
 
     @property
     def size(self) -> int:
-        return len(self.header) + sum(length for _, length in self.ranges)
+        return len(self.head) + sum(length for _, length in self.ranges)
+
+
+class Shard(Piece, frozen=True, kw_only=True):
+    """Holds these `tensors`."""
+
+    tensors: tuple[Tensor, ...]
 
 
 class _Module:
@@ -189,7 +194,7 @@ def _shard(header: Header, stem: str, label: str, tensors: Sequence[Tensor], met
             ranges.append((start, tensor.size))
     plain = re.sub(r"[^A-Za-z0-9_.-]", "_", label)[:80].strip(".")
     name = f"{stem}-{plain}-{blake3(head).hexdigest()[:8]}.safetensors"
-    return Shard(name, head, tuple(ordered), tuple(ranges))
+    return Shard(name, tuple(ranges), head, tensors=tuple(ordered))
 
 
 class ShardIndex(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ from cogpack.session import Session
 from cogpack.threads import each
 
 if TYPE_CHECKING:
-    from cogpack.layers.weights.pieces import Piece
+    from cogpack.layers.weights.shards import Piece
     from cogpack.project.weight_splits import SplitRules
     from cogpack.remote import RemoteFile
     from cogpack.resolve.weights import FoundFile

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import msgspec
 from cogpack.errors import CogpackError, InputError
 from cogpack.layers.content import Absent, LocalFile
 from cogpack.layers.entry import parents
-from cogpack.layers.files import Hashed, Placed
+from cogpack.layers.files import Placed
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.listed import file_below
 from cogpack.layers.weights.arrangement import Pinned, Weight, largest
@@ -28,8 +29,7 @@ from cogpack.runtime.contract import SCHEMA_PATH, SOURCE, project_path
 from cogpack.session import Session
 
 if TYPE_CHECKING:
-    from cogpack.layers.weights.pieces import Piece
-    from cogpack.layers.weights.remote import Reader, RemoteSplit
+    from cogpack.layers.weights.remote import Reader
     from cogpack.project.weight_splits import Attempt, SplitChoice, SplitRules
 
 
@@ -240,44 +240,23 @@ def open_weight(session: Session, locked: RemoteWeight) -> "Reader":
 
 def _remote(session: Session, locked: RemoteWeight) -> Weight:
     """Make a pinned file a weight of the plan: its contents are streamed when they are wanted."""
-    from cogpack.layers.weights.pieces import Piece
-    from cogpack.layers.weights.remote import RemoteSplit, whole_piece
+    from cogpack.layers.weights.remote import RemoteContent, RemoteSplit, whole_piece
+    from cogpack.layers.weights.shards import Piece
 
     reader = partial(open_weight, session, locked)
-
-    contents: list[Hashed]
-    paths = [part.path for part in locked.parts] or [locked.path]
+    pieces: list[Callable[[], Piece]]
     if locked.rule == "none":
-        contents = [_hashed(reader, lambda: whole_piece(locked.size), locked.size, locked.sha256)]
+        pieces = [partial(whole_piece, locked.size)]
     elif locked.rule == "opaque":
-        contents = []
-        offset = 0
-        for part in locked.parts:
-            piece = Piece("", ((offset, part.size),))
-            contents.append(_hashed(reader, _always(piece), part.size, part.blake3))
-            offset += part.size
+        starts = accumulate((part.size for part in locked.parts), initial=0)
+        pieces = [partial(Piece, "", ((start, part.size),)) for start, part in zip(starts, locked.parts, strict=False)]
     else:
         split = RemoteSplit(locked.rule, reader, locked.path.rpartition("/")[2], locked.layer_size)
-        contents = [
-            _hashed(reader, _named(split, part.path.rpartition("/")[2]), part.size, part.blake3)
-            for part in locked.parts
-        ]
-    ratios = [part.ratio for part in locked.parts] or [locked.ratio]
+        pieces = [partial(split.piece, part.path.rpartition("/")[2]) for part in locked.parts]
+    told = [(part.path, part.size, part.blake3, part.ratio) for part in locked.parts]
+    told = told or [(locked.path, locked.size, str(locked.sha256), locked.ratio)]
     placed = tuple(
-        Placed(path, content, ratio=ratio) for path, content, ratio in zip(paths, contents, ratios, strict=True)
+        Placed(path, Fingerprinted(RemoteContent(reader, piece, size, digest), digest), ratio=ratio)
+        for piece, (path, size, digest, ratio) in zip(pieces, told, strict=True)
     )
     return Weight(locked.path, project_path(locked.path), Pinned(placed), locked.size, locked.rule)
-
-
-def _hashed(reader: "Callable[[], Reader]", piece: "Callable[[], Piece]", size: int, digest: str) -> Fingerprinted:
-    from cogpack.layers.weights.remote import RemoteContent
-
-    return Fingerprinted(RemoteContent(reader, piece, size, digest), digest)
-
-
-def _always(piece: "Piece") -> "Callable[[], Piece]":
-    return lambda: piece
-
-
-def _named(split: "RemoteSplit", name: str) -> "Callable[[], Piece]":
-    return lambda: split.piece(name)

@@ -17,7 +17,8 @@ from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.tar import read as read_content
 from cogpack.layers.weights.gguf import MAX_HEADER, TYPES, GgufHeader, read_gguf
-from cogpack.layers.weights.pieces import Piece, split_gguf
+from cogpack.layers.weights.pieces import split_gguf
+from cogpack.layers.weights.shards import Piece
 
 KiB = 1024
 

@@ -12,7 +12,6 @@ from cogpack.layers.content import LocalFile
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.tar import read as read_content
 from cogpack.layers.weights.arrangement import Weight, arrange
-from cogpack.layers.weights.pieces import Piece
 from cogpack.layers.weights.probe import probe_local
 from cogpack.layers.weights.remote import (
     RemoteContent,
@@ -22,6 +21,7 @@ from cogpack.layers.weights.remote import (
     split_remote,
     whole_piece,
 )
+from cogpack.layers.weights.shards import Piece
 from cogpack.model_files import Rule, TensorRule
 
 MiB = 1024 * 1024

@@ -25,7 +25,7 @@ def header_of(data: bytes) -> Header:
 
 
 def bytes_of(shard: Shard, data: bytes) -> bytes:
-    return shard.header + b"".join(data[offset : offset + length] for offset, length in shard.ranges)
+    return shard.head + b"".join(data[offset : offset + length] for offset, length in shard.ranges)
 
 
 @given(files(), st.sampled_from([1, 64, 1000, 10**9]))
@@ -51,7 +51,7 @@ def test_the_slices_of_a_file_are_the_shard(tmp_path_factory: object, data: byte
     path = Path(tmp_path_factory.mktemp("slices") / "model.safetensors")  # type: ignore[attr-defined]
     path.write_bytes(data)
     for shard in shards(header_of(data), stem="model", target=100):
-        content = Slices(LocalFile.of(path), shard.ranges, shard.header)
+        content = Slices(LocalFile.of(path), shard.ranges, shard.head)
         assert content.size == shard.size
         assert b"".join(read_content(content)) == bytes_of(shard, data)
 

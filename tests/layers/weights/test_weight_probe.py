@@ -17,9 +17,10 @@ from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.files import Placed
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.weights.arrangement import Arrangement, Weight, arrange
-from cogpack.layers.weights.pieces import Piece, peek
+from cogpack.layers.weights.pieces import peek
 from cogpack.layers.weights.probe import LENGTH, NOTHING, PROFILE, SAMPLES, WORTH, probe, probe_bytes, probe_local
 from cogpack.layers.weights.safetensors import read_header
+from cogpack.layers.weights.shards import Piece
 from cogpack.model_files import Rule
 
 pytestmark = pytest.mark.slow
