@@ -44,41 +44,27 @@ ReadAt: TypeAlias = Callable[[int, int], bytes]
 """(offset, size) to that many bytes of the archive, fewer only at its end."""
 
 
-class ZipMember(msgspec.Struct, frozen=True):
-    """Is one file. `start`, `packed`: place and length of its bytes in the archive; `mode`: of Unix, 0 if not given."""
+class ListedMember(msgspec.Struct, frozen=True, kw_only=True):
+    """Is one file as the central directory has it. `offset`: of its local header; `packed`: bytes in the archive;
+    `mode`: of Unix, 0 if not given."""
 
     name: str
     mode: int
     size: int
     crc32: int
+    offset: int
+    packed: int
+    deflated: bool
+
+    @property
+    def is_directory(self) -> bool:
+        return self.name.endswith("/")
+
+
+class ZipMember(ListedMember, frozen=True, kw_only=True):
+    """Is one file. `start`: of its bytes in the archive."""
+
     start: int
-    packed: int
-    deflated: bool
-
-
-class ListedMember(msgspec.Struct, frozen=True):
-    """Is one file as the central directory alone has it. `offset`: of its local header; the rest as in `ZipMember`."""
-
-    name: str
-    mode: int
-    size: int
-    crc32: int
-    offset: int
-    packed: int
-    deflated: bool
-
-
-class _Record(msgspec.Struct, frozen=True):
-    """Is one entry of the central directory."""
-
-    raw_name: bytes
-    flags: int
-    method: int
-    crc32: int
-    packed: int
-    size: int
-    mode: int
-    offset: int
 
 
 def read_members(file: LocalFile, *, where: str) -> list[ZipMember]:
@@ -94,8 +80,7 @@ def read_members(file: LocalFile, *, where: str) -> list[ZipMember]:
 
 def list_members(read: ReadAt, size: int, *, where: str) -> list[ListedMember]:
     """Do as `read_members`, by the central directory alone: local headers are not looked at."""
-    archive = _Archive(read, size, where)
-    return [archive.listed(name, record) for name, record in archive.records()[0] if not name.endswith("/")]
+    return [one for one in _Archive(read, size, where).listed()[0] if not one.is_directory]
 
 
 def local_member(read: ReadAt, listed: ListedMember, size: int, *, where: str) -> ZipMember:
@@ -119,25 +104,24 @@ class _Archive:
         return data
 
     def members(self) -> list[ZipMember]:
-        records, start = self.records()
-        found = [self.member(self.listed(name, record)) for name, record in records if not name.endswith("/")]
-        self._check_overlaps(found, [record.offset for _, record in records], start)
+        listed, start = self.listed()
+        found = [self.member(one) for one in listed if not one.is_directory]
+        self._check_overlaps(found, [one.offset for one in listed], start)
         return found
 
-    def records(self) -> tuple[list[tuple[str, _Record]], int]:
-        """Give each entry with its name, directories too, and where the central directory begins."""
+    def listed(self) -> tuple[list[ListedMember], int]:
+        """Give each entry, directories too, and where the central directory begins."""
         start, size, count = self._directory()
-        records = list(self._records(self._read(start, size), count))
+        listed = list(self._entries(self._read(start, size), count))
         limit = _FLOOR + _RATIO * self._size
-        if sum(record.size for record in records) > limit:
+        if sum(one.size for one in listed) > limit:
             self.refuse(f"it would unpack to more than {limit} bytes")
-        found: dict[str, _Record] = {}
-        for record in records:
-            name = self._name(record)
-            if (other := found.get(name)) and (other.size, other.crc32) != (record.size, record.crc32):
-                self.refuse(f"{name!r} is in it twice")  # pip would take the last, uv the first
-            found[name] = record
-        return list(found.items()), start
+        found: dict[str, ListedMember] = {}
+        for one in listed:
+            if (other := found.get(one.name)) and (other.size, other.crc32) != (one.size, one.crc32):
+                self.refuse(f"{one.name!r} is in it twice")  # pip would take the last, uv the first
+            found[one.name] = one
+        return list(found.values()), start
 
     def _directory(self) -> tuple[int, int, int]:
         """Find (offset, size, entries) of the central directory, which must end where the end records begin."""
@@ -187,7 +171,7 @@ class _Archive:
             self.refuse(f"its central directory has more than {DIRECTORY_LIMIT} bytes")
         return offset, size, count
 
-    def _records(self, data: bytes, count: int) -> Iterator[_Record]:
+    def _entries(self, data: bytes, count: int) -> Iterator[ListedMember]:
         at = found = 0
         while at < len(data):
             if len(data) - at < _CENTRAL.size:
@@ -203,7 +187,18 @@ class _Archive:
             size, packed, offset, disk = self._extended(extra, size, packed, offset, disk)
             if disk:
                 self.refuse("it is one part of several")
-            yield _Record(data[at : at + name_size], flags, method, crc32, packed, size, attributes >> 16, offset)
+            one = ListedMember(
+                name=self._name(data[at : at + name_size], flags),
+                mode=attributes >> 16,
+                size=size,
+                crc32=crc32,
+                offset=offset,
+                packed=packed,
+                deflated=method == _DEFLATED,
+            )
+            if not one.is_directory:
+                self._check(one, flags, method)
+            yield one
             at = end
             found += 1
         if found != count:
@@ -234,11 +229,11 @@ class _Archive:
             values.append(value)
         return values[0], values[1], values[2], values[3]
 
-    def _name(self, record: _Record) -> str:
+    def _name(self, raw: bytes, flags: int) -> str:
         try:
-            name = record.raw_name.decode("utf-8" if record.flags & _UTF8 else "ascii")
+            name = raw.decode("utf-8" if flags & _UTF8 else "ascii")
         except UnicodeDecodeError:
-            self.refuse(f"{record.raw_name!r:.200}: the name is not UTF-8, or not marked as such")
+            self.refuse(f"{raw!r:.200}: the name is not UTF-8, or not marked as such")
         parts = name.removesuffix("/").split("/")
         if any(part in ("", ".", "..") for part in parts) or "\\" in name:
             self.refuse(f"{name!r:.200} is not a relative path of plain names")
@@ -248,26 +243,17 @@ class _Archive:
             self.refuse(f"{name!r:.200}: names that begin with .wh. mean deletion in image layers")
         return name
 
-    def listed(self, name: str, record: _Record) -> ListedMember:
-        if record.flags & _ENCRYPTED:
-            self.refuse(f"{name!r:.200} is encrypted")
-        if record.method not in (_STORED, _DEFLATED):
-            self.refuse(f"{name!r:.200}: compression method {record.method}, a wheel has 0 or 8")
-        if stat.S_IFMT(record.mode) not in (0, stat.S_IFREG, stat.S_IFLNK):
-            self.refuse(f"{name!r:.200} is no regular file")
-        if record.method == _STORED and record.packed != record.size:
-            self.refuse(f"{name!r:.200}: stored, but with two sizes")
-        if record.size > _DEFLATE_RATIO * record.packed or (not record.size and record.crc32):
-            self.refuse(f"{name!r:.200}: its sizes can't be true")
-        return ListedMember(
-            name=name,
-            mode=record.mode,
-            size=record.size,
-            crc32=record.crc32,
-            offset=record.offset,
-            packed=record.packed,
-            deflated=record.method == _DEFLATED,
-        )
+    def _check(self, one: ListedMember, flags: int, method: int) -> None:
+        if flags & _ENCRYPTED:
+            self.refuse(f"{one.name!r:.200} is encrypted")
+        if method not in (_STORED, _DEFLATED):
+            self.refuse(f"{one.name!r:.200}: compression method {method}, a wheel has 0 or 8")
+        if stat.S_IFMT(one.mode) not in (0, stat.S_IFREG, stat.S_IFLNK):
+            self.refuse(f"{one.name!r:.200} is no regular file")
+        if method == _STORED and one.packed != one.size:
+            self.refuse(f"{one.name!r:.200}: stored, but with two sizes")
+        if one.size > _DEFLATE_RATIO * one.packed or (not one.size and one.crc32):
+            self.refuse(f"{one.name!r:.200}: its sizes can't be true")
 
     def member(self, listed: ListedMember) -> ZipMember:
         """Find where its bytes begin; the local header must say what the central directory says."""
@@ -282,15 +268,8 @@ class _Archive:
             same = same and packed in (listed.packed, _FULL32) and size in (listed.size, _FULL32)
         if not same:
             self.refuse(f"{listed.name!r:.200}: its local header contradicts the central directory")
-        return ZipMember(
-            name=listed.name,
-            mode=listed.mode,
-            size=listed.size,
-            crc32=listed.crc32,
-            start=listed.offset + _LOCAL.size + int(name_size) + int(extra_size),
-            packed=listed.packed,
-            deflated=listed.deflated,
-        )
+        start = listed.offset + _LOCAL.size + int(name_size) + int(extra_size)
+        return ZipMember(**msgspec.structs.asdict(listed), start=start)
 
     def _check_overlaps(self, members: list[ZipMember], offsets: list[int], directory: int) -> None:
         """Refuse members whose bytes don't end before the next header of any member, directories included."""

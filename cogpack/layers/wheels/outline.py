@@ -52,7 +52,7 @@ class Outline:
         return self._wheel.needs()
 
     def content(self, path: str, limit: int) -> bytes | None:
-        """ReadAt the file at `path`, which lies in the site directory; `None` where it has more than `limit` bytes."""
+        """Read the file at `path`, which lies in the site directory; `None` where it has more than `limit` bytes."""
         member = self._members.get(path.removeprefix(f"{SITE}/"))
         return self._data(member, limit) if member is not None and member.size <= limit else None
 

@@ -48,10 +48,15 @@ def wheel_files(file: LocalFile, filename: str, direct_url: bytes = b"") -> list
 
     `InputError` for a wheel that is damaged, hostile or not of format version 1.
     """
+    return _Placing(*open_wheel(file, filename)).files(direct_url)
+
+
+def open_wheel(file: LocalFile, filename: str) -> tuple[Wheel, dict[str, ZipContent]]:
+    """Give what the wheel `file` says of itself, and its files by their names."""
     contents = {member.name: ZipContent(file, filename, member) for member in read_members(file, where=filename)}
     wheel = Wheel(filename, contents.keys(), lambda name, limit: contents[name].read(limit))
     wheel.check()
-    return _Placing(wheel, contents).files(direct_url)
+    return wheel, contents
 
 
 def is_installed(wheel: Wheel, name: str) -> bool:

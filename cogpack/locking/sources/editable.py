@@ -17,9 +17,7 @@ from pathlib import Path
 from cogpack.disk import writing
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile
-from cogpack.layers.wheels.archive import read_members
-from cogpack.layers.wheels.wheel import Wheel
-from cogpack.layers.wheels.zipped import ZipContent
+from cogpack.layers.wheels.placing import open_wheel
 from cogpack.lockfile import GitSource, ProjectSource
 from cogpack.runtime.contract import SOURCE, VENV
 from cogpack.sizes import BLOCK
@@ -34,8 +32,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 def leading_wheel(built: Path, filename: str, source: GitSource | ProjectSource, tree: Path) -> Iterator[bytes]:
     """Give the bytes of a wheel with the metadata of one that was `built` of `tree`, and no modules of its own."""
     file = LocalFile.of(built)
-    contents = {member.name: ZipContent(file, filename, member) for member in read_members(file, where=filename)}
-    wheel = Wheel(filename, contents.keys(), lambda name, limit: contents[name].read(limit))
+    wheel, contents = open_wheel(file, filename)
     modules = [name for name in contents if not name.partition("/")[0].endswith((".dist-info", ".data"))]
     if compiled := next((name for name in modules if name.endswith(_COMPILED)), None):
         raise InputError(

@@ -15,8 +15,7 @@ from cogpack import inflate
 from cogpack.errors import InputError
 from cogpack.layers.content import Bytes, Content, LocalFile
 from cogpack.layers.tar import read
-from cogpack.layers.wheels.archive import read_members
-from cogpack.layers.wheels.placing import is_executable, is_installed, true_row
+from cogpack.layers.wheels.placing import is_executable, is_installed, open_wheel, true_row
 from cogpack.layers.wheels.wheel import Wheel
 from cogpack.layers.wheels.zipped import ZipContent
 from cogpack.locking.wheels.building import Source
@@ -57,9 +56,7 @@ def canonical(file: LocalFile, filename: str, source: Source, target: TargetPyth
     `pure`: it was not built over the image's tree, and may have no machine code. `InputError` for a wheel that is
     damaged or unsafe, of another project or version than `source` is, or not for `target`.
     """
-    contents = {member.name: ZipContent(file, filename, member) for member in read_members(file, where=filename)}
-    wheel = Wheel(filename, contents.keys(), lambda name, limit: contents[name].read(limit))
-    wheel.check()
+    wheel, contents = open_wheel(file, filename)
     version = _check_identity(wheel, filename, source)
     tags = parse_wheel_filename(filename)[3]
     if not tags & target.tags().keys():
