@@ -127,7 +127,9 @@ class _Hashing:
     def __init__(self, size: int, learn: Callable[[str], None]) -> None:
         self._hasher = hasher(size)
         self._learn = learn
-        self.see = self._hasher.update
+
+    def see(self, block: bytes) -> None:
+        self._hasher.update(block)
 
     def end(self) -> None:
         self._learn(self._hasher.hexdigest())
