@@ -8,14 +8,15 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cogpack.errors import InputError
 from cogpack.layers.bytecode import Packs, minor_of
+from cogpack.layers.spool import Once
 from cogpack.lockfile import FILE
 from cogpack.planning.own_python import ENVIRONMENT, OPTIONS, PROGRAM, OwnPython
 from cogpack.planning.steps.steps import Runner
@@ -42,15 +43,13 @@ class Compiler:
         self._release = release
         self._own = own
         self._runner = runner
-        self._lock = threading.Lock()
-        self._here: str | None = None
-        self._looked = False
+        self._here = Once(lambda: tuple(islice(_pythons(release, session.environment), 1)))
 
     def compile(self, place: Path, parts: int) -> None:
         """Compile what lies in `place`, in so many parts; `InputError` where there is no such Python."""
-        if (here := self._python_here()) is not None:
-            TRACE.decided(f"bytecode is made by {here}")
-            self._run([here], place, parts, here)
+        if here := self._here():
+            TRACE.decided(f"bytecode is made by {here[0]}")
+            self._run(here[0], place, parts)
             return
         from cogpack.planning.guest_python import compile_in_guest
 
@@ -67,7 +66,7 @@ class Compiler:
 
     def check(self) -> None:
         """Raise the same `InputError` where it is sure beforehand that there is none, so that nothing moves first."""
-        if self._python_here() is None:
+        if not self._here():
             self._way()
 
     def _way(self) -> "Way":
@@ -78,18 +77,10 @@ class Compiler:
         except InputError as error:
             raise self._none(f"the image's own can't be run: {error.message}") from error
 
-    def _python_here(self) -> str | None:
-        with self._lock:
-            if not self._looked:
-                environment = self._session.environment
-                found = (name for name in _candidates(self._release, environment) if is_release(name, self._release))
-                self._here, self._looked = next(found, None), True
-            return self._here
-
-    def _run(self, command: Sequence[str], place: Path, parts: int, who: str) -> None:
+    def _run(self, python: str, place: Path, parts: int) -> None:
         from cogpack.sandbox.rungs.processes import end_session
 
-        words = [*command, *OPTIONS, str(PROGRAM), str(place), str(parts), self._release]
+        words = [python, *OPTIONS, str(PROGRAM), str(place), str(parts), self._release]
         with (place / "said").open("w+b") as said:
             try:
                 started = subprocess.Popen(
@@ -102,7 +93,7 @@ class Compiler:
                     start_new_session=True,
                 )
             except OSError as error:
-                raise self._none(f"{who} does not start here: {error.strerror}") from error
+                raise self._none(f"{python} does not start here: {error.strerror}") from error
             try:
                 while True:
                     with suppress(subprocess.TimeoutExpired):
@@ -115,7 +106,7 @@ class Compiler:
             if status:
                 said.seek(0, os.SEEK_END)
                 said.seek(max(0, said.tell() - 500))
-                raise self._failed(who, status, said.read().decode(errors="replace"))
+                raise self._failed(python, status, said.read().decode(errors="replace"))
 
     def _failed(self, who: str, status: int, said: str) -> InputError:
         return self._none(f"{who} ends with {status}: {said.strip().rpartition(chr(10))[2]}")
@@ -127,6 +118,11 @@ class Compiler:
             "machine that has it, whose layers are then found in the registry; "
             "cogpack: {bytecode: false}, and cogpack lock",
         )
+
+
+def _pythons(release: str, environment: Mapping[str, str]) -> Iterator[str]:
+    """Give Pythons of this machine that are of that release."""
+    return (name for name in _candidates(release, environment) if is_release(name, release))
 
 
 def _candidates(release: str, environment: Mapping[str, str]) -> Iterator[str]:

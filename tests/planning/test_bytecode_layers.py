@@ -23,8 +23,8 @@ from cogpack.planning.compiling import Compiler, is_release
 from cogpack.planning.own_python import OwnPython
 from cogpack.planning.recipes.base import PlannedBase
 from cogpack.planning.recipes.bytecode import BytecodeLayers, plan_bytecode, wheel_unit_key
-from cogpack.planning.recipes.maker import LayerMaker
-from cogpack.planning.recipes.python import InterpreterLayers, plan_environment
+from cogpack.planning.recipes.maker import LayerMaker, MaybeLayer
+from cogpack.planning.recipes.python import plan_environment
 from cogpack.sandbox.rungs.choice import Rung
 
 RELEASE = "cpython-3.12.16"
@@ -71,7 +71,7 @@ def planned(
         return cast("Packs", packs or Nothing())
 
     return plan_bytecode(
-        decisions, PlannedBase(layers=()), InterpreterLayers((own,), {key: ()}), environment, packs_for, MAKER
+        decisions, PlannedBase(layers=()), MaybeLayer((own,), {key: ()}), environment, packs_for, MAKER
     )
 
 

@@ -7,16 +7,14 @@ What is kept decides bytes of layers, so it is under a seal.
 import re
 import zlib
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from cogpack.digest import Digest
-from cogpack.disk import write_whole, writing
+from cogpack.disk import write_hint
 from cogpack.elf.linking import Elf
-from cogpack.errors import CogpackError
 from cogpack.layers.content import Content, read_anywhere
 from cogpack.layers.entry import File
 from cogpack.layers.wheels.source import WheelFile
@@ -142,10 +140,7 @@ class WheelLibraries:
 
     def _write(self, name: str, data: bytes) -> None:
         if self._directory is not None:
-            path = self._directory / name[:2] / name
-            with suppress(CogpackError), writing(self._directory):  # it is read again, then
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, iter((self._seal.close(name, data),)))
+            write_hint(self._directory / name[:2] / name, self._seal.close(name, data), lambda _: None)
 
 
 class _Learning:

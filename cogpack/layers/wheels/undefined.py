@@ -21,21 +21,15 @@ _OF_CPP = re.compile(r"_Z.*", re.DOTALL)
 """Mangled names: those of C may be the interpreter's, the driver's or anybody's."""
 
 
-class UndefinedSymbol(msgspec.Struct, frozen=True):
-    """Says that the library `by`, a path in the site directory, wants `symbol`, a mangled name of C++."""
-
-    by: str
-    symbol: str
-
-
 def undefined_symbols(
     extension: WheelFile,
     others: Sequence[WheelFile],
     libraries: Callable[[WheelFile], Sequence[WheelLibrary]],
     machine: int,
-) -> tuple[UndefinedSymbol, ...]:
+) -> list[tuple[str, str]]:
     """Find what libraries of `extension` want of C++, without a version, and nothing has that they are linked with in
-    `extension` and `others`: all wheels of the lock, torch among them. `libraries`: those of a wheel
+    `extension` and `others`: each by its path in the site directory, and the mangled name. `others`: all wheels of the
+    lock, torch among them. `libraries`: those of a wheel
     (`WheelLibraries.of`); `machine`: one of `elf.MACHINES`.
 
     Of a library that is linked with one that is in no wheel, and not any system's, nothing is told. As many others are
@@ -45,7 +39,7 @@ def undefined_symbols(
     known = {name: one for wheel in reversed(others) for name, one in _named(wheel, libraries, machine)}
     own = dict(_named(extension, libraries, machine))
     known |= own
-    found: set[UndefinedSymbol] = set()
+    found: set[tuple[str, str]] = set()
     for one in own.values():
         linked = _linked(one, own, known)
         wanted = {name for name in one.symbols().wanted if _OF_CPP.fullmatch(name)} if linked else set[str]()
@@ -53,8 +47,8 @@ def undefined_symbols(
             if not wanted:
                 break
             wanted -= other.symbols().defined
-        found |= {UndefinedSymbol(one.library.path.removeprefix(f"{SITE}/"), name) for name in wanted}
-    return tuple(sorted(found, key=lambda one: (one.by, one.symbol)))
+        found |= {(one.library.path.removeprefix(f"{SITE}/"), name) for name in wanted}
+    return sorted(found)
 
 
 class _Linked(msgspec.Struct, frozen=True, eq=False):

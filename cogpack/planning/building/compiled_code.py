@@ -63,9 +63,10 @@ def check_symbols(session: Session, source: Source, built: WheelFile, beside: Se
         return
     found = undefined_symbols(built, beside, session.wheel_libraries.of, MACHINES[arch])
     if found:
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        (by, symbol), *others = found
+        more = f" and {len(others)} more" if others else ""
         raise InputError(
-            f"{source.title}: {found[0].by} of its wheel wants {found[0].symbol:.200}{more}, which neither torch nor "
+            f"{source.title}: {by} of its wheel wants {symbol:.200}{more}, which neither torch nor "
             "another library that it is linked with has",
             next_step="its sources are for another torch: pin a version of it that is for this one, or that torch",
         )

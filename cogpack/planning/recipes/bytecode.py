@@ -27,8 +27,8 @@ from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import Decisions
 from cogpack.planning.own_python import OwnPython
 from cogpack.planning.recipes.base import PlannedBase
-from cogpack.planning.recipes.maker import LayerMaker
-from cogpack.planning.recipes.python import EnvironmentLayers, InterpreterLayers
+from cogpack.planning.recipes.maker import LayerMaker, MaybeLayer
+from cogpack.planning.recipes.python import EnvironmentLayers
 from cogpack.runtime.contract import VENV
 
 _NOT_IMPORTED = ("coglet-", "pip-")
@@ -60,7 +60,7 @@ class BytecodeLayers(msgspec.Struct, frozen=True, kw_only=True):
 def plan_bytecode(
     decisions: Decisions,
     base: PlannedBase,
-    cpython: InterpreterLayers,
+    cpython: MaybeLayer,
     environment: EnvironmentLayers,
     packs_for: PacksFor,
     maker: LayerMaker,
@@ -109,7 +109,7 @@ def plan_bytecode(
     return BytecodeLayers(large=tuple(large), small=tuple(small), inputs=inputs, check=packs.check, python=named)
 
 
-def _own_python(decisions: Decisions, base: PlannedBase, cpython: InterpreterLayers) -> OwnPython:
+def _own_python(decisions: Decisions, base: PlannedBase, cpython: MaybeLayer) -> OwnPython:
     layers = (*base.layers, *cpython.layers)
     below, layer = layers[:-1], layers[-1]
     inputs = {**base.inputs, **cpython.inputs}

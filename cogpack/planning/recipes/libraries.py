@@ -25,7 +25,7 @@ from cogpack.lockfile import LockedClash, LockedWheel
 from cogpack.lockfile.base_kinds import Base, RegistryBase
 from cogpack.oci import encode
 from cogpack.patterns import pattern
-from cogpack.planning.recipes.maker import LayerMaker
+from cogpack.planning.recipes.maker import LayerMaker, MaybeLayer
 from cogpack.planning.steps.layer import OpenLayer, StepsLayer
 from cogpack.planning.steps.steps import Seen
 from cogpack.progress import Cancellation
@@ -51,13 +51,6 @@ class LibrarySupply(msgspec.Struct, frozen=True, kw_only=True):
 
     def read(self, wheels: Sequence[WheelFile]) -> Iterable[WheelLibrary]:
         return chain.from_iterable(self.of(wheels))
-
-
-class LibraryLayers(msgspec.Struct, frozen=True):
-    """Has none or one. `inputs`: what it is made of, by its key: packages, and wheels whose libraries nobody knows."""
-
-    layers: tuple[BuiltLayer, ...] = ()
-    inputs: Mapping[str, tuple[Input, ...]] = {}
 
 
 class Libraries:
@@ -87,11 +80,12 @@ class Libraries:
         self.whole = whole
         self._lower = Once(lambda: _read(below, supply.members))
 
-    def plan_cache(self, maker: LayerMaker) -> LibraryLayers:
-        """Plan the library cache, where wheels bring CUDA."""
+    def plan_cache(self, maker: LayerMaker) -> MaybeLayer:
+        """Plan the library cache, where wheels bring CUDA. It is made of packages, and wheels whose libraries nobody
+        knows."""
         found = [(wheel, one) for wheel, one in self._wheels if has_system_libraries(wheel.filename)]
         if not found:
-            return LibraryLayers()
+            return MaybeLayer()
         source = LibraryCacheSource(
             [_file(*one) for one in found],
             self._supply.read,
@@ -101,7 +95,7 @@ class Libraries:
         )
         layer = maker.compress(source)
         wanted = [one for wheel, one in found if self._supply.wheels.kept(wheel.sha256) is None]
-        return LibraryLayers((layer,), {key_of(layer): (*self._packages, *wanted)})
+        return MaybeLayer((layer,), {key_of(layer): (*self._packages, *wanted)})
 
     def lacking(self, *, fetch: bool = False) -> tuple[Unresolved, ...] | None:
         """Find what modules of wheels are linked with and nobody has. Without `fetch`, None where not all is here that
@@ -168,7 +162,7 @@ class Libraries:
                 beside = [_file(*other) for other in others]
                 lacks = undefined_symbols(_file(wheel, one), beside, kept.of, MACHINES[self._arch])
                 name = f"{wheel.name} {wheel.version}"
-                answer = tuple(Unresolved(name, lack.by, "", symbol=lack.symbol) for lack in lacks)
+                answer = tuple(Unresolved(name, by, "", symbol=symbol) for by, symbol in lacks)
                 kept.found_lacking(question, answer)
             yield from answer
 

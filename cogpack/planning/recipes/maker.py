@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from cogpack.artifacts import Input
 from cogpack.config import Config
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Zstd
@@ -14,6 +15,13 @@ from cogpack.layers.listed import ListedFiles
 from cogpack.layers.weights.arrangement import WeightLayer
 from cogpack.lockfile.base_kinds import Base
 from cogpack.locking.lines.ground import uncommon_directories
+
+
+class MaybeLayer(msgspec.Struct, frozen=True):
+    """Has none or one. `inputs`: what it is made of, by its key."""
+
+    layers: tuple[BuiltLayer, ...] = ()
+    inputs: Mapping[str, tuple[Input, ...]] = {}
 
 
 def inherited_directories(base: Base) -> dict[str, Directory]:

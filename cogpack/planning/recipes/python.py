@@ -16,14 +16,7 @@ from cogpack.layers.wheels.venv import VenvSource
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
 from cogpack.planning.recipes.base import BaseSupply
 from cogpack.planning.recipes.direct_url import direct_url
-from cogpack.planning.recipes.maker import LayerMaker, inherited_directories
-
-
-class InterpreterLayers(msgspec.Struct, frozen=True):
-    """Has none or one. `inputs`: the archive that it is made of, by its key."""
-
-    layers: tuple[BuiltLayer, ...] = ()
-    inputs: Mapping[str, tuple[Input, ...]] = {}
+from cogpack.planning.recipes.maker import LayerMaker, MaybeLayer, inherited_directories
 
 
 def plan_interpreter(
@@ -31,10 +24,10 @@ def plan_interpreter(
     supply: BaseSupply,
     archive: Callable[[LockedInterpreter], Input],
     maker: LayerMaker,
-) -> InterpreterLayers:
-    """Plan the layer. `archive`: how it is had."""
+) -> MaybeLayer:
+    """Plan the layer. `archive`: how what it is made of is had."""
     if interpreter is None:
-        return InterpreterLayers()
+        return MaybeLayer()
     from cogpack.layers.cpython import CPythonSource
 
     found = archive(interpreter)
@@ -48,7 +41,7 @@ def plan_interpreter(
             check=supply.cancellation.check,
         )
     )
-    return InterpreterLayers((layer,), {key_of(layer): (found,)})
+    return MaybeLayer((layer,), {key_of(layer): (found,)})
 
 
 class EnvironmentLayers(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from cogpack.elf.symbols import read_symbols
 from cogpack.layers.wheels import undefined
 from cogpack.layers.wheels.libraries import WheelLibraries
 from cogpack.layers.wheels.source import WheelFile
-from cogpack.layers.wheels.undefined import UndefinedSymbol, undefined_symbols
+from cogpack.layers.wheels.undefined import undefined_symbols
 
 pytestmark = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
 
@@ -51,20 +51,20 @@ def machine() -> int:
 def test_symbols_of_c_plus_plus_that_the_locked_torch_lacks_are_named(tmp_path: Path) -> None:
     extension, torch = made(tmp_path, "namespace at { void sum(int) {} void mean(long) {} }")
     found = undefined_symbols(extension, [torch], WheelLibraries().of, machine())
-    assert found == (UndefinedSymbol("ext/ext.so", "_ZN2at4meanEi"),)
+    assert found == [("ext/ext.so", "_ZN2at4meanEi")]
     other = next(one for one in MACHINES.values() if one != machine())
-    assert undefined_symbols(extension, [torch], WheelLibraries().of, other) == ()
+    assert undefined_symbols(extension, [torch], WheelLibraries().of, other) == []
 
 
 def test_an_extension_that_was_made_for_this_torch_lacks_nothing(tmp_path: Path) -> None:
     extension, torch = made(tmp_path, "namespace at { void sum(int) {} void mean(int) {} }")
-    assert undefined_symbols(extension, [torch], WheelLibraries().of, machine()) == ()
+    assert undefined_symbols(extension, [torch], WheelLibraries().of, machine()) == []
 
 
 def test_nothing_is_told_of_an_extension_that_is_linked_with_what_nobody_can_read(tmp_path: Path) -> None:
     compiled(tmp_path, "libopencv.so", "")
     extension, torch = made(tmp_path, "namespace at { void sum(int) {} }", "-lopencv")
-    assert undefined_symbols(extension, [torch], WheelLibraries().of, machine()) == ()
+    assert undefined_symbols(extension, [torch], WheelLibraries().of, machine()) == []
 
 
 def test_nvidias_libraries_are_not_read_where_torch_has_what_is_wanted(
@@ -80,5 +80,5 @@ def test_nvidias_libraries_are_not_read_where_torch_has_what_is_wanted(
     libraries = ["-Wl,--no-as-needed", "-lcublas", "-ltorch_cpu"]
     first = compiled(tmp_path, "ext.so", "namespace at { void sum(int); }\nvoid run() { at::sum(1); }", *libraries)
     extension = wheel_file(make_wheel(tmp_path, "ext", files={"ext/ext.so": first}, tag=TAG))
-    assert undefined_symbols(extension, [torch, cublas], WheelLibraries().of, machine()) == ()
+    assert undefined_symbols(extension, [torch, cublas], WheelLibraries().of, machine()) == []
     assert len(read) == 2

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from cogpack.layers.debs.effects.accounts import add_declared, add_group, add_user, create_accounts, shadow_accounts
 from cogpack.layers.debs.effects.capabilities import clock_helper
 from cogpack.layers.debs.effects.certificates import install_certificates
-from cogpack.layers.debs.effects.fonts import font_aliases, font_cache, font_rendering, ghostscript_fonts, x_fonts
+from cogpack.layers.debs.effects.fonts import font_aliases, font_rendering, ghostscript_fonts, x_fonts
 from cogpack.layers.debs.effects.pam import configure_pam
 from cogpack.layers.debs.effects.ucf import gconf_path, make_registry, paper_size
 from cogpack.layers.debs.tree import Tree
@@ -104,20 +104,12 @@ def _name_service(tree: Tree) -> None:
     tree.copy_new("usr/share/libc-bin/nsswitch.conf", "etc/nsswitch.conf")
 
 
-def _readline(tree: Tree) -> None:
-    tree.copy_new("usr/share/readline/inputrc", "etc/inputrc")
-
-
 def _git_filter(tree: Tree) -> None:
     tree.write_new(
         "etc/gitconfig",
         '[filter "lfs"]\n\tclean = git-lfs clean -- %f\n\tsmudge = git-lfs smudge -- %f\n'
         "\tprocess = git-lfs filter-process\n\trequired = true\n",
     )
-
-
-def _pkgconfig(tree: Tree) -> None:
-    tree.directory("usr/lib/pkgconfig")
 
 
 def _bus_account(tree: Tree) -> None:
@@ -134,18 +126,10 @@ def _bus(tree: Tree) -> None:
     tree.write("var/lib/dpkg/statoverride", f"{before}root messagebus 4754 /{launcher}\n")
 
 
-def _bus_daemon(tree: Tree) -> None:
-    tree.directory("var/lib/dbus")  # machine-id: two containers must not share one
-
-
 def _systemd(tree: Tree) -> None:
     """Add its accounts. Nothing is enabled where nothing is started; its catalog of messages is a cache."""
     add_declared(tree, ["basic.conf", "systemd-journal.conf", "systemd-network.conf"])
     tree.directory("var/log/journal", 0o2755, 0, add_group(tree, "systemd-journal"))
-
-
-def _systemd_time(tree: Tree) -> None:
-    add_declared(tree, ["systemd-timesync.conf"])
 
 
 def _systemd_names(tree: Tree) -> None:
@@ -174,19 +158,11 @@ def _remote_calls(tree: Tree) -> None:
     tree.write("var/lib/dpkg/diversions", before)
 
 
-def _remote_memory(tree: Tree) -> None:
-    add_group(tree, "rdma")
-
-
 def _javascript(tree: Tree) -> None:
     name = "javascript-alias.conf"
     tree.link(f"etc/lighttpd/conf-enabled/90-{name}", f"../conf-available/90-{name}")
     if "usr/share/apache2/apache2-maintscript-helper" in tree:
         tree.link("etc/apache2/conf-enabled/javascript-common.conf", "../conf-available/javascript-common.conf")
-
-
-def _odbc(tree: Tree) -> None:
-    tree.write_new("etc/odbcinst.ini", "")
 
 
 _BINFMT = ("mask", "interpreter", "detector", "credentials", "preserve", "fix_binary")
@@ -213,7 +189,7 @@ def _binary_formats(tree: Tree) -> None:
         tree.write(f"var/lib/binfmts/{name}", "".join(f"{line}\n" for line in lines))
 
 
-Effect: TypeAlias = Callable[[Tree], None]
+Effect: TypeAlias = Callable[[Tree], object]
 
 EFFECTS: Mapping[str, Effect] = {
     # In this order: accounts before what belongs to them.
@@ -223,7 +199,7 @@ EFFECTS: Mapping[str, Effect] = {
     "binfmt-support": _binary_formats,
     "ca-certificates": install_certificates,
     "debianutils": _shells,
-    "fontconfig": font_cache,
+    "fontconfig": partial(Tree.directory, path="var/cache/fontconfig"),  # filled by the first who can write there
     "fontconfig-config": font_rendering,
     "ghostscript": ghostscript_fonts,
     "git-lfs": _git_filter,
@@ -232,29 +208,29 @@ EFFECTS: Mapping[str, Effect] = {
     "libpam-runtime": configure_pam,
     "login": _login,
     "netbase": _networks,
-    "pkgconf-bin": _pkgconfig,
+    "pkgconf-bin": partial(Tree.directory, path="usr/lib/pkgconfig"),
     "python3": _python_config,
     "systemd": _systemd,
-    "systemd-timesyncd": _systemd_time,
+    "systemd-timesyncd": partial(add_declared, names=["systemd-timesync.conf"]),
     "libnss-systemd": _systemd_names,
     "dbus-system-bus-common": _bus_account,
-    "dbus-daemon": _bus_daemon,
+    "dbus-daemon": partial(Tree.directory, path="var/lib/dbus"),  # no machine-id, which two containers must not share
     "dbus": _bus,
     "libc6-i386": _narrow_libraries,
     "libgstreamer1.0-0": clock_helper,
-    "libibverbs1": _remote_memory,
+    "libibverbs1": partial(add_group, name="rdma"),
     "libtirpc3t64": _remote_calls,
     "openssh-client": _ssh_agent,
     "javascript-common": _javascript,
     "ucf": make_registry,
     "gconf2-common": gconf_path,
     "libpaper1": paper_size,
-    "unixodbc-common": _odbc,
+    "unixodbc-common": partial(Tree.write_new, path="etc/odbcinst.ini", data=""),
     "xfonts-utils": font_aliases,
     "xfonts-base": partial(x_fonts, name="misc"),
     "xfonts-75dpi": partial(x_fonts, name="75dpi"),
     "xfonts-100dpi": partial(x_fonts, name="100dpi"),
-    "readline-common": _readline,
+    "readline-common": partial(Tree.copy_new, source="usr/share/readline/inputrc", path="etc/inputrc"),
     "tzdata": _time_zone,
     "adduser": _nothing,  # renames an old configuration
     "apt": _nothing,  # timers; its user _apt is among base-passwd's

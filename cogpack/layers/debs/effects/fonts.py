@@ -26,10 +26,6 @@ def font_rendering(tree: Tree) -> None:
     tree.directory("usr/local/share/fonts", 0o2775 if of_staff else 0o755, 0, _STAFF if of_staff else 0)
 
 
-def font_cache(tree: Tree) -> None:
-    tree.directory("var/cache/fontconfig")  # filled by the first program that can write there
-
-
 def font_aliases(tree: Tree) -> None:
     tree.write_new(
         "var/lib/xfonts/excluded-aliases", "!! Excluded alias files to be ignored by update-fonts-alias(8)\n"
