@@ -18,7 +18,7 @@ from cogpack import inflate, zstd
 from cogpack.digest import Hasher
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers import tar
-from cogpack.layers.content import Content, RawDeflate
+from cogpack.layers.content import Content, RawDeflate, Spliceable
 from cogpack.oci import OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD
 
 
@@ -64,7 +64,7 @@ class SplicedGzip:
                 plain.update(segment)
                 headers += segment
                 continue
-            raw = segment.deflated()
+            raw = segment.deflated() if isinstance(segment, Spliceable) else None
             if raw is None:
                 yield from deflate.stored_member(bytes(headers), tar.read(segment), plain.update)
             else:

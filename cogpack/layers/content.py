@@ -51,6 +51,12 @@ class Content(Protocol):
 
     def open(self) -> BinaryIO: ...
 
+
+class Spliceable:
+    """Is content that an archive may hold deflated already."""
+
+    __slots__ = ()
+
     def deflated(self) -> RawDeflate | None: ...
 
 
@@ -74,9 +80,6 @@ class Bytes(msgspec.Struct, frozen=True):
 
     def open(self) -> BinaryIO:
         return io.BytesIO(self.data)
-
-    def deflated(self) -> RawDeflate | None:
-        return None
 
 
 class LocalFile(msgspec.Struct, frozen=True, gc=False):
@@ -136,9 +139,6 @@ class LocalFile(msgspec.Struct, frozen=True, gc=False):
     def buffered(self) -> io.BufferedReader:
         """Open it for many small reads; `read` gives as much as it is asked for."""
         return io.BufferedReader(_Unchanged(self.path, self.stat), BLOCK)
-
-    def deflated(self) -> RawDeflate | None:
-        return None
 
 
 class _Unchanged(io.FileIO):
@@ -256,9 +256,6 @@ class Slices(msgspec.Struct, frozen=True):
     def open(self) -> BinaryIO:
         return cast("BinaryIO", _SliceReader(self))
 
-    def deflated(self) -> None:
-        return None
-
 
 def places(ranges: Sequence[tuple[int, int]], start: int, length: int) -> Iterator[tuple[int, int]]:
     """Find the bytes `start` to `start + length` of ranges laid one behind the other, as ranges of the source file."""
@@ -342,6 +339,3 @@ class Absent(msgspec.Struct, frozen=True):
 
     def open(self) -> BinaryIO:
         raise self.why
-
-    def deflated(self) -> RawDeflate | None:
-        return None

@@ -96,9 +96,6 @@ class Members(AtOnce, ABC):
     def open(self) -> BinaryIO:
         return io.BytesIO(self.at_once())
 
-    def deflated(self) -> None:
-        return None
-
 
 class Complete(list[Entry]):
     """Holds the entries of a whole layer: sorted, with all parents."""

@@ -19,7 +19,7 @@ from blake3 import blake3
 from cogpack.digest import Digest, Hasher, parse_digest
 from cogpack.disk import write_hint
 from cogpack.file_stat import LENGTH, Stat, touched_ns
-from cogpack.layers.content import AtOnce, Bytes, Content, LocalFile, RawDeflate, Slices, places
+from cogpack.layers.content import AtOnce, Bytes, Content, LocalFile, Slices, places
 from cogpack.layers.hashes import Hashes, Rows
 from cogpack.layers.tar import read
 from cogpack.layers.watched import watched
@@ -86,9 +86,6 @@ class Fingerprinted(AtOnce):
             return io.BytesIO(data)
         stream = self._content.open()
         return stream if self.blake3 is not None else watched(stream, self.size, _Hashing(self.size, self._learn))
-
-    def deflated(self) -> RawDeflate | None:
-        return self._content.deflated()
 
     @property
     def is_here(self) -> bool:

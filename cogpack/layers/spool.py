@@ -14,7 +14,6 @@ import msgspec
 
 from cogpack.disk import writing
 from cogpack.errors import InputError
-from cogpack.layers.content import RawDeflate
 
 T = TypeVar("T")
 
@@ -94,9 +93,6 @@ class Spooled(msgspec.Struct, frozen=True):
 
     def open(self) -> BinaryIO:
         return cast("BinaryIO", _SpooledReader(self))
-
-    def deflated(self) -> RawDeflate | None:
-        return None
 
 
 class _SpooledReader(io.RawIOBase):

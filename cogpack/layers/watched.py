@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import msgspec
 
-from cogpack.layers.content import Content, RawDeflate, Watch
+from cogpack.layers.content import Content, RawDeflate, Spliceable, Watch
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
-class Watched(msgspec.Struct, frozen=True):
+class Watched(msgspec.Struct, Spliceable, frozen=True):
     """Is `content`, of which each reading is seen by what `begin` gives."""
 
     content: Content
@@ -26,7 +26,7 @@ class Watched(msgspec.Struct, frozen=True):
         return watched(self.content.open(), self.size, self.begin())
 
     def deflated(self) -> RawDeflate | None:
-        raw = self.content.deflated()
+        raw = self.content.deflated() if isinstance(self.content, Spliceable) else None
         return None if raw is None else _Raw(raw, raw.size, raw.crc32, self.begin)
 
     def __repr__(self) -> str:

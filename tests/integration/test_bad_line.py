@@ -45,9 +45,6 @@ class Stream:
     def open(self) -> BinaryIO:
         return cast("BinaryIO", _Reader(self._block, self.size))
 
-    def deflated(self) -> None:
-        return None
-
 
 class _Reader(io.RawIOBase):
     def __init__(self, block: bytes, size: int) -> None:

@@ -23,7 +23,7 @@ from cogpack.digest import Hasher, sha256
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers import compression, tar
 from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Zstd
-from cogpack.layers.content import Bytes
+from cogpack.layers.content import Bytes, Spliceable
 from cogpack.layers.entry import Entry, File, complete
 from cogpack.sizes import BLOCK
 
@@ -230,7 +230,7 @@ def test_any_stream_gives_the_promised_bytes_or_an_error(stream: bytes, claimed:
     assert gzip.decompress(stored)[512 : 512 + claimed + 1] == bytes(claimed + 1)
 
 
-class Trailing:
+class Trailing(Spliceable):
     """A sound stream with a gigabyte behind it, which is made as it is read."""
 
     def __init__(self, plain: bytes) -> None:

@@ -22,9 +22,6 @@ class OnlyForward:
         stream.seekable = lambda: self._seekable  # type: ignore[method-assign]
         return stream
 
-    def deflated(self) -> None:
-        return None
-
 
 def test_what_lies_behind_is_read_by_opening_it_again() -> None:
     content = OnlyForward(bytes(range(200)))

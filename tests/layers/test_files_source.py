@@ -116,9 +116,6 @@ class Elsewhere:
     def open(self) -> BinaryIO:
         raise AssertionError("fetched")
 
-    def deflated(self) -> None:
-        return None
-
 
 def test_of_equal_files_that_lie_elsewhere_one_is_fetched_and_none_where_one_is_here(
     tmp_path: Path, fingerprints: Fingerprints

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from hypothesis import strategies as st
 
 from cogpack.layers import tar
-from cogpack.layers.content import Bytes, Content
+from cogpack.layers.content import Bytes, Content, Spliceable
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, complete
 
 _names = st.one_of(
@@ -26,7 +26,7 @@ _xattrs = st.dictionaries(
 
 
 @dataclass(frozen=True)
-class Deflated:
+class Deflated(Spliceable):
     """Content that a zip holds already: a raw deflate stream. What it claims may be false."""
 
     plain: bytes
@@ -73,9 +73,6 @@ class Endless:
 
     def open(self) -> BinaryIO:
         return io.BufferedReader(_Zeros(self.size), 1024 * 1024)
-
-    def deflated(self) -> None:
-        return None
 
 
 class _Zeros(io.RawIOBase):

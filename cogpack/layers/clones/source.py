@@ -19,7 +19,7 @@ from cogpack.git.trees import files_of, link_target, read_history
 from cogpack.layers.clones.directory import Tag, Worktree, git_directory
 from cogpack.layers.clones.history import walk
 from cogpack.layers.clones.pack import LARGE, PackWriter
-from cogpack.layers.content import Blocks, Bytes, RawDeflate
+from cogpack.layers.content import Blocks, Bytes
 from cogpack.layers.entry import Directory, Entry, File, Symlink
 from cogpack.layers.spool import Once, Spool, Spooled
 from cogpack.lockfile import LockedClone, LockedSubmodule
@@ -133,9 +133,6 @@ class _Blob(msgspec.Struct, frozen=True):
         if self.size > LARGE:
             return cast("BinaryIO", Blocks(self.objects.stream(self.oid)))
         return io.BytesIO(self.objects.read(self.oid, "blob"))
-
-    def deflated(self) -> RawDeflate | None:
-        return None
 
 
 def _tags(objects: Objects, pinned: Sequence[str]) -> tuple[list[Tag], list[str]]:

@@ -77,9 +77,6 @@ class _DigestOf:
         assert digest is not None
         return io.BytesIO(digest.encode())
 
-    def deflated(self) -> None:
-        return None
-
 
 class JoinSource:
     """Gives, as a layer, the link in each file's place, the program that joins, and what it is to join."""

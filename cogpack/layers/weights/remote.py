@@ -111,9 +111,6 @@ class RemoteContent:
         blocks = chain((piece.head,) if piece.head else (), _blocks(reader, piece))
         return cast("BinaryIO", Blocks(_checked(blocks, self._digest, reader)))
 
-    def deflated(self) -> None:
-        return None
-
 
 def _checked(blocks: Iterable[bytes], digest: str, reader: Reader) -> Iterator[bytes]:
     """Give `blocks`, which only end when their digest ("sha256:..." or the hex of a blake3) was right."""

@@ -7,7 +7,7 @@ import msgspec
 
 from cogpack import inflate
 from cogpack.errors import InputError
-from cogpack.layers.content import LocalFile, RawDeflate
+from cogpack.layers.content import LocalFile, RawDeflate, Spliceable
 from cogpack.layers.wheels.archive import ZipMember
 from cogpack.sizes import BLOCK
 
@@ -18,7 +18,7 @@ _BUFFER = 64 * 1024
 """Whole buffers are read right to where they are wanted; what is read into a longer one is copied from there."""
 
 
-class ZipContent(msgspec.Struct, frozen=True, repr_omit_defaults=True):
+class ZipContent(msgspec.Struct, Spliceable, frozen=True):
     """Is the bytes of `member` in the archive `file`, which `wheel` names in errors.
 
     Who reads to the end has seen just the size and CRC-32 of the central directory. RECORD's hashes are not computed

@@ -156,6 +156,3 @@ class _Fetched(msgspec.Struct, frozen=True):
 
     def open(self) -> BinaryIO:
         return self.input.file().open()
-
-    def deflated(self) -> None:
-        return None

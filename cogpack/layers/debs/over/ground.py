@@ -1,11 +1,10 @@
 """What is known of the files of an image that others made: where each is, and the contents of a few."""
 
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.layers.content import RawDeflate
 from cogpack.layers.debs.effects.ldcache import SharedObject
 
 KEPT_LIMIT = 16 * 1024 * 1024
@@ -44,12 +43,6 @@ class Unread(msgspec.Struct, frozen=True):
     shared_object: SharedObject | None = None
 
     def open(self) -> BinaryIO:
-        self._refuse()
-
-    def deflated(self) -> RawDeflate | None:
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
         raise InputError(
             f"/{self.path}: a package that is laid over the base wants what this file has, which is not kept of a base",
             next_step="choose a base that has the package",
