@@ -1,11 +1,16 @@
 """This module gives the plain bytes of layers that others made: gzip, zstd or none, in bounded memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from cogpack import inflate, zstd
 from cogpack.errors import InputError
 from cogpack.sizes import BLOCK
+
+if TYPE_CHECKING:
+    import bz2
+    import lzma
 
 _GZIP_SLICE = 16 * 1024
 """Bytes given to zlib at a time: what follows the end of a member is copied, and members may be tiny and many."""
@@ -99,6 +104,26 @@ def _unzstd(blocks: Iterable[bytes]) -> Iterator[bytes]:
         raise _broken("zstd", str(error)) from error
     if not frame.eof:
         raise _broken("zstd", "it ends early")
+
+
+def old_streams(
+    blocks: Iterable[bytes], made: "Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]"
+) -> Iterator[bytes]:
+    """Unpack streams of a compression that no layer has, one after another, zeros behind the last; an `EOFError` where
+    that is cut."""
+    unpacker = made()
+    for block in blocks:
+        rest = block
+        while rest or not (unpacker.needs_input or unpacker.eof):
+            if unpacker.eof:
+                if not rest.strip(b"\0"):
+                    break
+                unpacker = made()
+            if out := unpacker.decompress(rest, BLOCK):
+                yield out
+            rest = unpacker.unused_data if unpacker.eof else b""
+    if not unpacker.eof:
+        raise EOFError("it ends early")
 
 
 def _broken(codec: str, why: str) -> InputError:

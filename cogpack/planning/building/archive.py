@@ -16,7 +16,7 @@ import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 
 from cogpack import toml
-from cogpack.decompress import decompressed
+from cogpack.decompress import decompressed, old_streams
 from cogpack.disk import writing
 from cogpack.errors import InputError
 from cogpack.locking.wheels.building import ANOTHER, Source
@@ -216,26 +216,11 @@ def _plain(stream: IO[bytes]) -> Iterator[bytes]:
     blocks = iter(lambda: stream.read(BLOCK), b"")
     made = next((make for magic, make in _OTHERS.items() if head.startswith(magic)), None)
     given = 0
-    for block in _unpacked(blocks, made) if made else decompressed(blocks):
+    for block in old_streams(blocks, made) if made else decompressed(blocks):
         given += len(block)
         if given > _BOMB and given > _RATIO * stream.tell():
             raise EOFError(f"{stream.tell()} bytes of it make more than {given}")
         yield block
-
-
-def _unpacked(
-    blocks: Iterator[bytes], made: Callable[[], "bz2.BZ2Decompressor | lzma.LZMADecompressor"]
-) -> Iterator[bytes]:
-    unpacker = made()
-    for block in blocks:
-        rest = block
-        while rest or not (unpacker.needs_input or unpacker.eof):
-            if unpacker.eof:  # another stream behind it
-                unpacker = made()
-            yield unpacker.decompress(rest, BLOCK)
-            rest = unpacker.unused_data if unpacker.eof else b""
-            if unpacker.eof and not rest.strip(b"\0"):
-                break
 
 
 def _limited(data: bytes) -> bytes:

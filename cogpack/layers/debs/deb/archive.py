@@ -7,7 +7,7 @@ from typing import BinaryIO, NoReturn
 
 import msgspec
 
-from cogpack.decompress import decompressed
+from cogpack.decompress import decompressed, old_streams
 from cogpack.errors import InputError
 from cogpack.layers.spool import Spool, Spooled
 from cogpack.sizes import BLOCK
@@ -107,11 +107,13 @@ def _plain(blocks: Iterator[bytes], where: str, limit: int) -> Iterator[bytes]:
     stream = chain((head,), blocks)
     total = 0
     try:
-        for block in _unxz(stream, where) if head.startswith(_XZ) else _other(stream, where):
+        for block in old_streams(stream, _unpacker) if head.startswith(_XZ) else _other(stream, where):
             total += len(block)
             if total > limit:
                 _refuse(where, f"it unpacks to more than {limit} bytes")
             yield block
+    except EOFError:
+        _refuse(where, "its xz data is cut short")
     except lzma.LZMAError as error:
         _refuse(where, f"its xz data can't be unpacked ({error})")
 
@@ -125,21 +127,8 @@ def _other(blocks: Iterable[bytes], where: str) -> Iterator[bytes]:
         _refuse(where, error.message)
 
 
-def _unxz(blocks: Iterable[bytes], where: str) -> Iterator[bytes]:
-    unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
-    for block in blocks:
-        feed = block
-        while feed or not (unpacker.needs_input or unpacker.eof):
-            if unpacker.eof:
-                if not feed.strip(b"\0"):
-                    break
-                unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
-            out = unpacker.decompress(feed, BLOCK)
-            feed = unpacker.unused_data if unpacker.eof else b""
-            if out:
-                yield out
-    if not unpacker.eof:
-        _refuse(where, "its xz data is cut short")
+def _unpacker() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
 
 
 def _control(blocks: Iterable[bytes], where: str) -> dict[str, bytes]:
