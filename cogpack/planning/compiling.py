@@ -5,9 +5,7 @@ sources and no network, in the strongest rung that the machine has (`guest_pytho
 """
 
 import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
@@ -18,7 +16,7 @@ from cogpack.errors import InputError
 from cogpack.layers.bytecode import Packs, minor_of
 from cogpack.layers.spool import Once
 from cogpack.lockfile import FILE
-from cogpack.planning.own_python import ENVIRONMENT, OPTIONS, PROGRAM, OwnPython
+from cogpack.planning.own_python import ENVIRONMENT, OPTIONS, PROGRAM, OwnPython, pythons_here
 from cogpack.planning.steps.steps import Runner
 from cogpack.session import Session
 from cogpack.trace import TRACE
@@ -129,10 +127,7 @@ def _candidates(release: str, environment: Mapping[str, str]) -> Iterator[str]:
     """Give Pythons of this machine that may be of that release."""
     from cogpack.resolve.wheels.compile import uv_program
 
-    path = environment.get("PATH", os.defpath)
-    for name in (getattr(sys, "_base_executable", sys.executable), f"python{minor_of(release)}", "python3"):
-        if name and (found := shutil.which(name, path=path)):
-            yield found
+    yield from pythons_here(minor_of(release), environment)
     with suppress(OSError, subprocess.SubprocessError, InputError):
         words = [uv_program(), "--no-config", "python", "find", "--offline", "--no-python-downloads", "--no-project"]
         done = subprocess.run(

@@ -1,6 +1,9 @@
 """What compiles for an image: the Python of its own, and the words that start any Python as a compiler."""
 
 import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,6 +16,14 @@ from cogpack.oci import encode
 PROGRAM = Path(__file__).parents[1] / "layers" / "bytecode" / "program.py"
 OPTIONS = ("-I", "-S", "-B", "-X", "utf8", "-W", "ignore")
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": os.defpath}
+
+
+def pythons_here(minor: str, environment: Mapping[str, str]) -> Iterator[str]:
+    """Give the paths of Pythons of this machine that may be of a minor version, such as 3.13."""
+    path = environment.get("PATH", os.defpath)
+    for name in (getattr(sys, "_base_executable", sys.executable), f"python{minor}", "python3"):
+        if name and (found := shutil.which(name, path=path)):
+            yield found
 
 
 class OwnPython(msgspec.Struct, frozen=True, kw_only=True):

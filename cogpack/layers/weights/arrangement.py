@@ -6,7 +6,7 @@ which the size is doubled.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -207,13 +207,13 @@ def _together(group: Sequence[_Group], what: str) -> WeightLayer:
         FilesSource(WEIGHTS + name, files),
         tuple(file.path for file in files),
         remote=any(piece.remote for piece in group),
-        ratio=_ratio(files),
+        ratio=joint_ratio((file.content.size, file.ratio) for file in files),  # but for hashes of parts
     )
 
 
-def _ratio(files: Sequence[Placed]) -> int | None:
-    """Tell it of all of them together; hashes of parts beside these don't count."""
-    probed = [(file.content.size, file.ratio) for file in files if file.ratio is not None]
+def joint_ratio(files: Iterable[tuple[int, int | None]]) -> int | None:
+    """Tell what zstd leaves of files together, each of a size; those that were not probed don't count."""
+    probed = [(size, ratio) for size, ratio in files if ratio is not None]
     whole = sum(size for size, _ in probed)
     return -(-sum(size * ratio for size, ratio in probed) // whole) if whole else None
 

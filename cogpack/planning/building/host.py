@@ -6,7 +6,6 @@ import secrets
 import select
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -19,6 +18,7 @@ from cogpack.layers.wheels.source import WheelsSource
 from cogpack.layers.wheels.venv import VenvSource
 from cogpack.planning.building.guest import limits_of, tell
 from cogpack.planning.building.job import ARCHIVE, FRONT_END, Done, Job, collected
+from cogpack.planning.own_python import pythons_here
 from cogpack.planning.steps.said import Said
 from cogpack.planning.steps.steps import Runner
 from cogpack.runtime import contract
@@ -116,9 +116,8 @@ def _waiting(reading: int) -> Iterator[bytes]:
 
 def find_python(minor: str, environment: Mapping[str, str]) -> Path:
     """Find this machine's own Python of that version; `InputError` where there is none."""
-    path = environment.get("PATH", os.defpath)
-    for name in (getattr(sys, "_base_executable", sys.executable), f"python{minor}", "python3"):
-        if name and (found := shutil.which(name, path=path)) and _version(found) == minor:
+    for found in pythons_here(minor, environment):
+        if _version(found) == minor:
             return Path(found).resolve()
     raise InputError(
         f"cogpack.build_wheels: host: there is no Python {minor} on this machine",

@@ -17,7 +17,7 @@ from cogpack.layers.content import Bytes
 from cogpack.layers.entry import Directory, File, Symlink
 from cogpack.layers.given import GivenSource
 from cogpack.layers.layer import key_of
-from cogpack.layers.weights.arrangement import OWN_LAYER, WeightLayer
+from cogpack.layers.weights.arrangement import OWN_LAYER, WeightLayer, joint_ratio
 from cogpack.lockfile import FILE, Decisions, LockedClone, LockedFetch, LockedSandboxed
 from cogpack.locking.lines.ground import locked_ground
 from cogpack.locking.lines.known_files import KnownFile, KnownFiles, known_files
@@ -139,9 +139,8 @@ def _given(one: _Pinned) -> tuple[File, str]:
 
 def _large(group: Sequence[_Pinned]) -> WeightLayer:
     name = f"/{group[0].file.path}" if len(group) == 1 else f"{len(group)} files"
-    sizes = sum(one.pin.size for one in group)
-    ratios = [one.pin.ratio * one.pin.size for one in group if one.pin.ratio is not None]
-    ratio = -(-sum(ratios) // sizes) if len(ratios) == len(group) else None
+    probed = all(one.pin.ratio is not None for one in group)
+    ratio = joint_ratio((one.pin.size, one.pin.ratio) for one in group) if probed else None
     return WeightLayer(GivenSource(f"fetched: {name}", [*map(_given, group)]), ratio=ratio)
 
 

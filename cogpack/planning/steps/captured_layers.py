@@ -18,7 +18,7 @@ from cogpack.errors import CogpackError
 from cogpack.images.assemble import LAYER_LIMIT
 from cogpack.layers.content import LocalFile
 from cogpack.layers.entry import Complete, File, HardLink
-from cogpack.layers.weights.arrangement import OWN_LAYER, SHARED
+from cogpack.layers.weights.arrangement import OWN_LAYER, SHARED, joint_ratio
 from cogpack.layers.weights.pieces import peek
 from cogpack.layers.weights.probe import WORTH, probe_local
 from cogpack.layers.wheels.venv import SITE
@@ -209,11 +209,9 @@ def _together(parts: Sequence[_Part], which: str = "") -> _Part:
     if len(parts) == 1:
         return parts[0]
     files = tuple(file for part in parts for file in part.files)
-    probed = [(part.size, part.ratio) for part in parts if part.ratio is not None]
-    whole = sum(size for size, _ in probed)
     return _Part(
         name=f"{count_text(len(files), 'file')}{which}",
         kind=parts[0].kind,
         files=files,
-        ratio=-(-sum(size * ratio for size, ratio in probed) // whole) if whole else None,
+        ratio=joint_ratio((part.size, part.ratio) for part in parts),
     )
