@@ -133,7 +133,7 @@ def _candidates(release: str, environment: Mapping[str, str]) -> Iterator[str]:
         done = subprocess.run(
             [*words, "--managed-python", release.partition("-")[2]],
             capture_output=True,
-            text=True,
+            errors="surrogateescape",
             timeout=_SECONDS,
             check=True,
             env=dict(environment),
@@ -147,7 +147,7 @@ def is_release(program: str, release: str) -> bool:
         done = subprocess.run(
             [program, "-I", "-S", "-c", _ASKED],
             capture_output=True,
-            text=True,
+            errors="replace",
             timeout=_SECONDS,
             check=True,
             env=ENVIRONMENT,

@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -136,6 +137,13 @@ def test_a_file_that_another_wheel_has_instead_has_no_bytecode_of_its_own() -> N
 )
 def test_only_a_python_of_the_very_release_is_taken(program: str, release: str, counts: bool) -> None:
     assert is_release(program, release) is counts
+
+
+def test_a_program_that_says_what_is_no_text_is_none(tmp_path: Path) -> None:
+    program = tmp_path / "python3"
+    program.write_text("#!/bin/sh\nprintf '\\351'\n")
+    program.chmod(0o755)
+    assert not is_release(str(program), RELEASE)
 
 
 @pytest.mark.parametrize("runs", [True, False])

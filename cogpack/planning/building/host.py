@@ -127,6 +127,8 @@ def find_python(minor: str, environment: Mapping[str, str]) -> Path:
 
 def _version(python: str) -> str | None:
     with suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run([python, "-I", "-c", _PROBE], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(
+            [python, "-I", "-c", _PROBE], capture_output=True, errors="replace", timeout=30, check=True
+        )
         return done.stdout.strip()
     return None
