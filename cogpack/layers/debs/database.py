@@ -33,7 +33,8 @@ def write_database(tree: Tree, packages: Sequence[UnpackedPackage], arch: str) -
     files: list[str] = []
     named: dict[str, list[str]] = {}
     for package in sorted(packages, key=lambda package: package.name):
-        stanzas.append(_status(tree, package))
+        settled = (f" /{path} {md5}" for path, md5 in _hashes(tree, package.conffiles()))
+        stanzas.append(stanza(package, [*leaving_lines(package), *settled]))
         available.append(_available(package))
         write_info(tree, package)
         interests(package, files, named)
@@ -67,11 +68,10 @@ def write_policy(tree: Tree, suite: str, *, slim: bool) -> None:
         tree.directory(f"usr/share/man/man{section}")
 
 
-def _status(tree: Tree, package: UnpackedPackage) -> str:
+def stanza(package: UnpackedPackage, conffiles: Sequence[str]) -> str:
+    """Write what `status` says of a package; `conffiles`: the lines of that field."""
     fields = {"Package": package.name, "Status": "install ok installed"}
     fields |= {key: value for key, value in package.fields.items() if key not in fields}
-    settled = (f" /{path} {md5}" for path, md5 in _hashes(tree, package.conffiles()))
-    conffiles = [*leaving_lines(package), *settled]
     if conffiles:
         fields["Conffiles"] = "\n" + "\n".join(conffiles)
     return format_control(fields)

@@ -71,7 +71,9 @@ def push_reference(target: str | None, project: Project) -> Reference:
 
 def registry_reference(session: Session, target: str | None, project: Project) -> Reference:
     """As `push_reference`, and somebody's to push to: Docker Hub's official images are not."""
-    named = None if target else _model_reference(session, project)
+    from cogpack.planning.delivery.model_variables import model_reference
+
+    named = None if target else model_reference(session.environment, project.config)
     reference = named or push_reference(target, project)
     written = target or (str(named) if named else project.config.image or "")
     if is_bare(reference):
@@ -83,12 +85,6 @@ def registry_reference(session: Session, target: str | None, project: Project) -
         )
     tell_of_hub(session, written, reference)
     return reference
-
-
-def _model_reference(session: Session, project: Project) -> Reference | None:
-    from cogpack.planning.delivery.model_variables import model_reference
-
-    return model_reference(session.environment, project.config)
 
 
 def image_place(config: Config) -> str:

@@ -5,7 +5,7 @@ In the form of the hub's cache, bytes lie under `blobs`, by their hashes, and a 
 """
 
 import posixpath
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -67,7 +67,7 @@ def hub_layers(
             )
         before = laid.files.keys() | laid.links.keys() | laid.texts.keys()
         if download.directory:
-            _lay_directory(download, found, laid)
+            laid.files |= {posixpath.join(download.directory.strip("/"), file.path): file for file in found}
         else:
             _lay_cache(download, found, pins, laid)
         new = (laid.files.keys() | laid.links.keys() | laid.texts.keys()) - before
@@ -84,11 +84,6 @@ def hub_layers(
     source = FilesSource("hub: links", texts, symlinks=sorted(laid.links.items()))
     small = (maker.compress(source),) if laid.links or texts else ()
     return HubLayers(tuple(large), small, tuple(sorted(laid.steps.items())))
-
-
-def _lay_directory(download: HubDownload, found: Iterable[LockedHubFile], laid: _Laid) -> None:
-    for file in found:
-        laid.files[posixpath.join(download.directory.strip("/"), file.path)] = file
 
 
 def _lay_cache(download: HubDownload, found: Sequence[LockedHubFile], pins: HubPins, laid: _Laid) -> None:

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from cogpack.layers.debs.database import interests, write_info
-from cogpack.layers.debs.deb.control import format_control
+from cogpack.layers.debs.database import interests, stanza, write_info
 from cogpack.layers.debs.deb.package import UnpackedPackage
-from cogpack.layers.debs.over.installed import DATABASE, STATUS, DpkgDatabase, InstalledPackage
+from cogpack.layers.debs.over.installed import DATABASE, STATUS, DpkgDatabase
 from cogpack.layers.debs.over.unpack import Unpacked
 from cogpack.layers.debs.tree import Tree
 
@@ -20,32 +19,20 @@ def update_database(
         for one in database.packages:
             if one.name == package.name and one.arch in (database.arch, "all"):
                 stanzas.pop((one.name, one.arch), None)  # a damaged database may have it twice
-        stanzas[package.name, package.file.arch] = _stanza(package, unpacked)
+        stanzas[package.name, package.file.arch] = stanza(package, unpacked.conffiles[package.name])
     text = "\n".join(stanzas[key] for key in sorted(stanzas))
     tree.write(STATUS, f"{text}\n".encode("utf-8", "surrogateescape"))
     for package in packages:
         if old := database.own.get(package.name):
-            _remove_info(tree, old, database)
+            name = database.info_name(old)
+            for kind in database.control(old):
+                tree.remove(f"{DATABASE}/info/{name}.{kind}")
         write_info(tree, package)
     for name, paths in unpacked.taken.items():
         other = database.own[name]
         kept = [path for path in database.files(other) if tree.real(path) not in paths]
         tree.write(f"{DATABASE}/info/{database.info_name(other)}.list", "".join(f"/{path}\n" for path in [".", *kept]))
     _write_triggers(tree, packages)
-
-
-def _stanza(package: UnpackedPackage, unpacked: Unpacked) -> str:
-    fields = {"Package": package.name, "Status": "install ok installed"}
-    fields |= {key: value for key, value in package.fields.items() if key not in fields}
-    if conffiles := unpacked.conffiles[package.name]:
-        fields["Conffiles"] = "\n" + "\n".join(conffiles)
-    return format_control(fields)
-
-
-def _remove_info(tree: Tree, old: InstalledPackage, database: DpkgDatabase) -> None:
-    name = database.info_name(old)
-    for kind in database.control(old):
-        tree.remove(f"{DATABASE}/info/{name}.{kind}")
 
 
 def _write_triggers(tree: Tree, packages: Sequence[UnpackedPackage]) -> None:

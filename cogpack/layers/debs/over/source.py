@@ -97,8 +97,5 @@ class OverImageSource:
 def _comparable(before: Mapping[str, Entry], after: Tree) -> Mapping[str, Entry]:
     """Leave out files that are others `after`: of their contents nothing is known to compare."""
     others = {entry.path for entry in after if before.get(entry.path) is not entry}
-    return {path: entry for path, entry in before.items() if path not in others or not _is_unread(entry)}
-
-
-def _is_unread(entry: Entry) -> bool:
-    return isinstance(entry, File) and isinstance(entry.content, Unread)
+    unread = {path for path in others if isinstance(one := before.get(path), File) and isinstance(one.content, Unread)}
+    return {path: entry for path, entry in before.items() if path not in unread}

@@ -1,7 +1,7 @@
 """Packages are unpacked over an image that others made, as its dpkg would: what is new is laid, what the same package
 had before and has no more goes, settings that were changed stay (Debian policy 6.6, 7.6 and 10.7.3)."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -92,10 +92,10 @@ def _place(
     if isinstance(entry, Directory) and isinstance(tree.follow(path), Directory):
         return
     if there is not None and not isinstance(there, Directory):
-        if (new := tree.owner(path)) != GENERATED:
-            _check(path, package, next(one for one in others if one.name == new))
-            if not package.replaces(new):
-                return  # the other one, which comes first by its name, replaces this one
+        if (new := tree.owner(path)) != GENERATED and not package.replaces(new):
+            if not next(one for one in others if one.name == new).replaces(package.name):
+                raise _meeting(path, new, package.name)
+            return  # the other one, which comes first by its name, replaces this one
         for name in database.owners.get(path, ()):
             if name not in replaced and name != package.name:
                 if not package.replaces(name):
@@ -109,11 +109,6 @@ def _place(
     tree.replace(entry, package.name)
 
 
-def _check(path: str, package: UnpackedPackage, other: UnpackedPackage) -> None:
-    if not (package.replaces(other.name) or other.replaces(package.name)):
-        raise _meeting(path, other.name, package.name)
-
-
 def _meeting(path: str, one: str, other: str) -> InputError:
     return InputError(
         f"/{path}: is in the packages {one} and {other}, and neither replaces the other",
@@ -122,19 +117,11 @@ def _meeting(path: str, one: str, other: str) -> InputError:
 
 
 def _remove_old(tree: Tree, old: Sequence[InstalledPackage], laid: Collection[str], database: DpkgDatabase) -> None:
-    for path in _gone(tree, old, laid, database):
-        entry = tree.get(path)
-        if isinstance(entry, Directory) and tree.children(path):
-            continue
-        tree.remove(path)
-
-
-def _gone(tree: Tree, old: Sequence[InstalledPackage], laid: Collection[str], database: DpkgDatabase) -> Iterator[str]:
-    """Give what only they had and nobody has now, the deepest first."""
+    """Remove what only they had and nobody has now, the deepest first."""
     names = {package.name for package in old}
     found = {tree.real(path) for package in old for path in database.files(package)}
     found -= {tree.real(path) for package in old for path in package.conffiles} | {*laid}
     for path in sorted(found, reverse=True):
         owners = database.owners.get(path)
-        if owners and names.issuperset(owners) and path in tree:
-            yield path
+        if owners and names.issuperset(owners) and not (isinstance(tree.get(path), Directory) and tree.children(path)):
+            tree.remove(path)
