@@ -97,7 +97,7 @@ def _place(
                 raise _meeting(path, new, package.name)
             return  # the other one, which comes first by its name, replaces this one
         for name in database.owners.get(path, ()):
-            if name not in replaced and name != package.name:
+            if name not in replaced:
                 if not package.replaces(name):
                     raise _meeting(path, name, package.name)
                 taken.setdefault(name, set()).add(path)
