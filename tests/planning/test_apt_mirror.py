@@ -1,10 +1,13 @@
 """apt's sources in a tree name this machine's mirror while commands run, and nothing tells of it afterwards."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from cogpack.errors import InputError
+from cogpack.planning.steps import apt_mirror
 from cogpack.planning.steps.apt_mirror import mirrored
 from cogpack.resolve.debs.archives.mirror import DebianMirror
 
@@ -78,3 +81,24 @@ def test_a_tree_without_apt_is_left(tmp_path: Path) -> None:
     with mirrored(tmp_path, MIRRORS):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_sources_that_nobody_may_write_are_left_and_only_commands_are_blamed_for_them(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write all: as the system answers others."""
+
+    def refused(_: Path, path: str | bytes, flags: int) -> int:
+        if flags & os.O_DIRECTORY:
+            return os.open(sources.parent, flags)
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    with monkeypatch.context() as of_the_base:
+        of_the_base.setattr(apt_mirror, "open_in_tree", refused)
+        with mirrored(tmp_path, MIRRORS):
+            assert sources.read_bytes() == DEBIAN
+    with (
+        pytest.raises(InputError, match=r"a command of build\.run took the right"),
+        mirrored(tmp_path, MIRRORS),
+    ):
+        monkeypatch.setattr(apt_mirror, "open_in_tree", refused)

@@ -5,7 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -23,14 +23,23 @@ _LIMIT = 64 * 1024
 def mirrored(root: Path, mirrors: Mapping[str, str]) -> Iterator[None]:
     """Write `mirrors`, by the addresses that they stand for, into the sources of the tree at `root`; what commands made
     of the files names the former ones again afterwards."""
-    laid = {file: _Laid() for file in (_files(root) if mirrors else ())}
-    for file, one in laid.items():
-        one.before = _rewrite(root, file, partial(one.lay, mirrors))
+    laid: dict[bytes, _Laid] = {}
+    for file in _files(root) if mirrors else ():
+        one = _Laid()
+        with suppress(PermissionError):  # of a base that lets nobody write it: apt asks where it says
+            one.before = _rewrite(root, file, partial(one.lay, mirrors))
+            laid[file] = one
     try:
         yield
     finally:
         for file, one in laid.items():
-            _rewrite(root, file, partial(one.taken_back, mirrors))
+            try:
+                _rewrite(root, file, partial(one.taken_back, mirrors))
+            except PermissionError as error:
+                raise InputError(
+                    f"/{os.fsdecode(file)}: a command of build.run took the right to write it from everybody but root",
+                    next_step="leave its mode, and those of its directories, as they are",
+                ) from error
 
 
 class _Laid:
@@ -80,11 +89,6 @@ def _rewrite(root: Path, path: bytes, change: Callable[[bytes], bytes]) -> bytes
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO):
             return b""
-        if error.errno == errno.EACCES:
-            raise InputError(
-                f"/{os.fsdecode(path)}: a command of build.run took the right to write it from everybody but root",
-                next_step="leave its mode, and those of its directories, as they are",
-            ) from error
         raise
     try:
         status = os.fstat(file)
