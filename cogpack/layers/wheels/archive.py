@@ -112,12 +112,8 @@ class _Archive:
     def listed(self) -> tuple[list[ListedMember], int]:
         """Give each entry, directories too, and where the central directory begins."""
         start, size, count = self._directory()
-        listed = list(self._entries(self._read(start, size), count))
-        limit = _FLOOR + _RATIO * self._size
-        if sum(one.size for one in listed) > limit:
-            self.refuse(f"it would unpack to more than {limit} bytes")
         found: dict[str, ListedMember] = {}
-        for one in listed:
+        for one in self._entries(self._read(start, size), count):
             if (other := found.get(one.name)) and (other.size, other.crc32) != (one.size, one.crc32):
                 self.refuse(f"{one.name!r} is in it twice")  # pip would take the last, uv the first
             found[one.name] = one
@@ -173,6 +169,7 @@ class _Archive:
 
     def _entries(self, data: bytes, count: int) -> Iterator[ListedMember]:
         at = found = 0
+        left = limit = _FLOOR + _RATIO * self._size
         while at < len(data):
             if len(data) - at < _CENTRAL.size:
                 self.refuse("its central directory is damaged")
@@ -187,6 +184,9 @@ class _Archive:
             size, packed, offset, disk = self._extended(extra, size, packed, offset, disk)
             if disk:
                 self.refuse("it is one part of several")
+            left -= size
+            if left < 0:
+                self.refuse(f"it would unpack to more than {limit} bytes")
             one = ListedMember(
                 name=self._name(data[at : at + name_size], flags),
                 mode=attributes >> 16,
