@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cogpack import inflate, zstd
 from cogpack.errors import InputError
-from cogpack.sizes import BLOCK
+from cogpack.sizes import BLOCK, GiB
 
 if TYPE_CHECKING:
     import bz2
@@ -21,8 +21,9 @@ _ZSTD_SLICE = 512
 _ZSTD_WINDOW_LOG = 27
 """Frames may claim a window of gigabytes; 128 MiB is what the command line tool and Go's decoder allow."""
 
-_BOMB = 64 * 1024 * 1024
-"""Bytes that any layer may have, however small it is packed; beyond, it may have this many times its own:"""
+_BOMB = GiB
+"""Bytes that any layer may have, however small it is packed, as an empty database or a swap file; beyond, it may have
+this many times its own:"""
 _RATIO = 1000
 
 
