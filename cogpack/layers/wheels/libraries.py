@@ -21,7 +21,7 @@ from cogpack.layers.wheels.source import WheelFile
 from cogpack.patterns import pattern
 from cogpack.seal import THIS_RUN, Seal
 
-_LIBRARY = pattern(r".*\.so(?:\.[0-9][0-9a-z.]*)?", re.DOTALL)
+LIBRARY = pattern(r".*\.so(?:\.[0-9][0-9a-z.]*)?", re.DOTALL)
 """As libcrypto.so.1.1.1k, too."""
 
 
@@ -106,7 +106,7 @@ class WheelLibraries:
     def watched(self, wheel: WheelFile, files: Iterable[File]) -> list[File]:
         """Give the `files` of `wheel` so that who reads them all to their ends has taught what its libraries are."""
         found = list(files)
-        libraries = [file for file in found if _LIBRARY.fullmatch(file.path) and file.content.size]
+        libraries = [file for file in found if LIBRARY.fullmatch(file.path) and file.content.size]
         if wheel.filename.endswith("-any.whl") or self._read_here(wheel.sha256) is not None:
             return found
         if not libraries:
@@ -193,7 +193,7 @@ def _read(wheel: WheelFile) -> tuple[WheelLibrary, ...]:
 
     found: list[WheelLibrary] = []
     for file in sorted(wheel_files(wheel.locate(), wheel.filename), key=lambda file: file.path):
-        if _LIBRARY.fullmatch(file.path):
+        if LIBRARY.fullmatch(file.path):
             with read_anywhere(file.content) as read:
                 elf = read_elf(read)
             if elf is not None:

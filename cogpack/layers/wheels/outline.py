@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from cogpack.layers.wheels.archive import ListedMember, ReadAt, list_members, local_member
-from cogpack.layers.wheels.order import Needs
+from cogpack.layers.wheels.order import Needs, parse_needs
 from cogpack.layers.wheels.placing import launchers, places
 from cogpack.layers.wheels.venv import SITE
 from cogpack.layers.wheels.wheel import Wheel
@@ -36,6 +36,7 @@ class Outline:
         self._members = {member.name: member for member in list_members(read, size, where=filename)}
         self._wheel = Wheel(filename, self._members.keys(), lambda name, limit: self._data(self._members[name], limit))
         self.project = self._wheel.project
+        self.metadata = self._wheel.metadata
         self.files: Mapping[str, Likeness] = self._files()
         """By path in the image, without RECORD and INSTALLER, which no other wheel can have."""
 
@@ -45,11 +46,8 @@ class Outline:
             found.setdefault(path, Likeness(self._members[name].size, self._members[name].crc32))
         return found
 
-    def metadata(self) -> str:
-        return self._wheel.metadata()
-
     def needs(self) -> Needs:
-        return self._wheel.needs()
+        return parse_needs(self.metadata())
 
     def content(self, path: str, limit: int) -> bytes | None:
         """Read the file at `path`, which lies in the site directory; `None` where it has more than `limit` bytes."""

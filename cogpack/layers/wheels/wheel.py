@@ -10,7 +10,6 @@ from installer import records, utils  # never of its parts: threads that begin w
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from cogpack.errors import InputError
-from cogpack.layers.wheels.order import Needs, parse_needs
 
 METADATA_LIMIT = 4 * 1024 * 1024
 """Bytes of METADATA, WHEEL and entry_points.txt, each."""
@@ -61,9 +60,6 @@ class Wheel:
 
     def metadata(self) -> str:
         return self._text("METADATA")
-
-    def needs(self) -> Needs:
-        return parse_needs(self.metadata())
 
     def entry_points(self) -> dict[str, tuple[str, str]]:
         """Give the scripts that it asks for: module and attribute by name; of a script for the terminal and one with

@@ -1,7 +1,6 @@
 """What was compiled is looked at before a model's import fails: is there code for GPUs where torch's CUDA is linked
 with, or did the build find no compiler and go on without; and has torch all that is called of it?"""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from cogpack.elf.file import MACHINES
@@ -9,6 +8,7 @@ from cogpack.elf.linking import read_elf
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile, read_anywhere
 from cogpack.layers.wheels.archive import read_members
+from cogpack.layers.wheels.libraries import LIBRARY
 from cogpack.layers.wheels.source import WheelFile
 from cogpack.layers.wheels.undefined import undefined_symbols
 from cogpack.layers.wheels.zipped import ZipContent
@@ -21,7 +21,6 @@ _LINKED = ("libc10_cuda.so", "libtorch_cuda.so", "libcudart.so")
 """What torch's CUDAExtension links with (torch/utils/cpp_extension.py)."""
 _SECTION = b".nv_fatbin"
 """Where nvcc puts the code of GPUs, by the name of the ELF section."""
-_LIBRARY = re.compile(r".*\.so(?:\.[0-9][0-9a-z.]*)?", re.DOTALL)
 
 
 def check_device_code(file: LocalFile, filename: str, source: Source) -> None:
@@ -37,7 +36,7 @@ def check_device_code(file: LocalFile, filename: str, source: Source) -> None:
 
 def _objects(file: LocalFile, filename: str) -> Iterator[ZipContent]:
     for member in read_members(file, where=filename):
-        if _LIBRARY.fullmatch(member.name):
+        if LIBRARY.fullmatch(member.name):
             yield ZipContent(file, filename, member)
 
 
