@@ -119,8 +119,8 @@ class SourceBuilder:
             file = LocalFile.of(wheel)
             if ground.toolkit:
                 check_device_code(file, wheel.name, source)
-            found = canonical(file, wheel.name, source, ground.target, pure=environment.pure)
-            artifact = session.store.take(found.filename, found.blocks())
+            kept = canonical(file, wheel.name, source, ground.target, pure=environment.pure)
+            artifact = session.store.take(wheel.name, kept)
         except BaseException:
             task.done("")  # it may be tried again, with a compiler
             raise
@@ -129,11 +129,11 @@ class SourceBuilder:
         path = session.store.find(artifact)
         assert path is not None
         assert artifact.size is not None
-        own = WheelFile(found.filename, artifact.digest.removeprefix("sha256:"), lambda: LocalFile.of(path))
+        own = WheelFile(wheel.name, artifact.digest.removeprefix("sha256:"), lambda: LocalFile.of(path))
         check_symbols(session, source, own, tries.files, ground.target.arch)
         task.done("built")
         return Built(
-            filename=found.filename,
+            filename=wheel.name,
             path=path,
             sha256=artifact.digest.removeprefix("sha256:"),
             size=artifact.size,

@@ -4,7 +4,7 @@ are, under a RECORD of ours. So neither a backend's way to zip nor a version of 
 import csv
 import io
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from email.parser import Parser
 
 import msgspec
@@ -41,23 +41,14 @@ class _Member(msgspec.Struct, frozen=True):
     executable: bool
 
 
-class BuiltWheel(msgspec.Struct, frozen=True):
-    """Is a wheel as it is kept. `blocks`: gives its bytes."""
-
-    name: str
-    version: str
-    filename: str
-    blocks: Callable[[], Iterator[bytes]]
-
-
-def canonical(file: LocalFile, filename: str, source: Source, target: TargetPython, *, pure: bool) -> BuiltWheel:
-    """Check the wheel `file`, which a backend named so, and give it as it is kept.
+def canonical(file: LocalFile, filename: str, source: Source, target: TargetPython, *, pure: bool) -> Iterator[bytes]:
+    """Check the wheel `file`, which a backend named so, and give its bytes as they are kept.
 
     `pure`: it was not built over the image's tree, and may have no machine code. `InputError` for a wheel that is
     damaged or unsafe, of another project or version than `source` is, or not for `target`.
     """
     wheel, contents = open_wheel(file, filename)
-    version = _check_identity(wheel, filename, source)
+    _check_identity(wheel, filename, source)
     tags = parse_wheel_filename(filename)[3]
     if not tags & target.tags().keys():
         wheel.refuse(f"it is for none of what Python {target.python} on {target.machine} takes")
@@ -76,10 +67,10 @@ def canonical(file: LocalFile, filename: str, source: Source, target: TargetPyth
     size = sum(one.content.size + 2 * len(one.name.encode()) + _LOCAL.size + _CENTRAL.size for one in members)
     if size + _END.size > _LIMIT or len(members) > _MOST:
         wheel.refuse(f"it has {size} bytes in {len(members)} files; a zip archive may have {_LIMIT} in {_MOST}")
-    return BuiltWheel(wheel.project, version, filename, lambda: _zipped(members))
+    return _zipped(members)
 
 
-def _check_identity(wheel: Wheel, filename: str, source: Source) -> str:
+def _check_identity(wheel: Wheel, filename: str, source: Source) -> None:
     metadata = Parser().parsestr(wheel.metadata(), headersonly=True)
     name, version = str(metadata.get("Name", "")), str(metadata.get("Version", ""))
     try:
@@ -93,7 +84,6 @@ def _check_identity(wheel: Wheel, filename: str, source: Source) -> str:
         raise _another(source, f"{wheel.project} {found}")
     if source.version and Version(source.version) != found:
         raise _another(source, f"{wheel.project} {found}")
-    return version
 
 
 def _another(source: Source, found: str) -> InputError:

@@ -11,15 +11,15 @@ from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile
 from cogpack.layers.wheels.placing import wheel_files
 from cogpack.locking.wheels.building import Source
-from cogpack.planning.building.wheel import BuiltWheel, canonical
+from cogpack.planning.building.wheel import canonical
 from cogpack.resolve.wheels.target import TargetPython
 
 TARGET = TargetPython(python="3.12", glibc="2.41", arch="amd64")
 
 
-def kept(path: Path, *, name: str = "", version: str = "", pure: bool = False) -> BuiltWheel:
+def kept(path: Path, *, name: str = "", version: str = "", pure: bool = False) -> bytes:
     source = Source(title="demo 1.0", path=path, name=name, version=version)
-    return canonical(LocalFile.of(path), path.name, source, TARGET, pure=pure)
+    return b"".join(canonical(LocalFile.of(path), path.name, source, TARGET, pure=pure))
 
 
 def test_neither_order_nor_dates_nor_compression_count(tmp_path: Path) -> None:
@@ -29,8 +29,8 @@ def test_neither_order_nor_dates_nor_compression_count(tmp_path: Path) -> None:
     two = make_wheel(
         tmp_path / "two", "demo", files=other, executable=frozenset({"demo/a.py"}), method=zipfile.ZIP_STORED
     )
-    data = b"".join(kept(one).blocks())
-    assert data == b"".join(kept(two).blocks())
+    data = kept(one)
+    assert data == kept(two)
     # No library has a say in it, so it is what it is for ever.
     assert hashlib.sha256(data).hexdigest() == "86cf0dad95fc5fbb636cdfad4ac19cd130410e0a5d151f130c7ada5c3c4d2fc3"
 
@@ -38,14 +38,13 @@ def test_neither_order_nor_dates_nor_compression_count(tmp_path: Path) -> None:
 def test_it_can_be_installed_and_its_record_is_true(tmp_path: Path) -> None:
     lying = {"demo-1.0.dist-info/RECORD": b"demo.py,sha256=AAAA,17\ngone.py,,\n"}
     path = make_wheel(tmp_path / "built", "demo", entry_points="[console_scripts]\ndemo = demo:main\n", raw=lying)
-    found = kept(path)
-    (tmp_path / found.filename).write_bytes(b"".join(found.blocks()))
-    with zipfile.ZipFile(tmp_path / found.filename) as archive:
+    (tmp_path / path.name).write_bytes(kept(path))
+    with zipfile.ZipFile(tmp_path / path.name) as archive:
         assert archive.testzip() is None
         assert archive.namelist()[-1] == "demo-1.0.dist-info/RECORD"
         assert "gone.py" not in archive.read("demo-1.0.dist-info/RECORD").decode()
         assert {one.date_time for one in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-    installed = {file.path for file in wheel_files(LocalFile.of(tmp_path / found.filename), found.filename)}
+    installed = {file.path for file in wheel_files(LocalFile.of(tmp_path / path.name), path.name)}
     assert {"opt/venv/bin/demo", "opt/venv/lib/python/site-packages/demo.py"} <= installed
 
 
@@ -68,7 +67,7 @@ def test_what_is_unsafe_or_of_two_minds_is_refused(tmp_path: Path, raw: dict[str
 
 def test_it_is_of_the_project_and_version_that_were_asked_for(tmp_path: Path) -> None:
     path = make_wheel(tmp_path, "Demo.Thing", "1.0.post1")
-    assert kept(path, name="demo-thing", version="1.0-1").name == "demo-thing"
+    assert kept(path, name="demo-thing", version="1.0-1")
     with pytest.raises(InputError, match=r"its source builds demo-thing 1\.0\.post1, expected demo-thing 1\.0"):
         kept(path, name="demo-thing", version="1.0")
     with pytest.raises(InputError, match="expected other"):
