@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import msgspec
 from blake3 import blake3
@@ -22,7 +22,6 @@ from cogpack.file_stat import LENGTH, Stat, touched_ns
 from cogpack.layers.content import AtOnce, Bytes, Content, LocalFile, Slices, places
 from cogpack.layers.hashes import Hashes, Rows
 from cogpack.layers.tar import read
-from cogpack.layers.watched import watched
 from cogpack.notes import Note
 from cogpack.oci import encode
 from cogpack.seal import THIS_RUN, Seal
@@ -85,7 +84,7 @@ class Fingerprinted(AtOnce):
         if (data := self.at_once()) is not None:
             return io.BytesIO(data)
         stream = self._content.open()
-        return stream if self.blake3 is not None else watched(stream, self.size, _Hashing(self.size, self._learn))
+        return stream if self.blake3 is not None else cast("BinaryIO", _Watched(stream, self.size, self._learn))
 
     @property
     def is_here(self) -> bool:
@@ -118,18 +117,31 @@ def _sample(content: LocalFile | Slices) -> str:
     return digest.hexdigest()
 
 
-class _Hashing:
-    """Is the `Watch` that learns the hash of what is read whole."""
+class _Watched(io.RawIOBase):
+    """Hashes a stream that is read once from end to end; whoever stops early learns nothing."""
 
-    def __init__(self, size: int, learn: Callable[[str], None]) -> None:
-        self._hasher = hasher(size)
+    def __init__(self, stream: BinaryIO, size: int, learn: Callable[[str], None]) -> None:
+        self._stream = stream
+        self._left = size
         self._learn = learn
+        self._hasher = hasher(size)
 
-    def see(self, block: bytes) -> None:
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._stream.read(size)
+        self._left -= len(block)
         self._hasher.update(block)
+        return block
 
-    def end(self) -> None:
-        self._learn(self._hasher.hexdigest())
+    def close(self) -> None:
+        if self.closed:
+            return
+        super().close()
+        self._stream.close()  # raises if the file was changed meanwhile
+        if self._left == 0:
+            self._learn(self._hasher.hexdigest())
 
 
 class Fingerprints:

@@ -23,7 +23,7 @@ class Watched(msgspec.Struct, Spliceable, frozen=True):
         return self.content.size
 
     def open(self) -> BinaryIO:
-        return watched(self.content.open(), self.size, self.begin())
+        return cast("BinaryIO", _Reader(self.content.open(), self.size, self.begin()))
 
     def deflated(self) -> RawDeflate | None:
         raw = self.content.deflated() if isinstance(self.content, Spliceable) else None
@@ -44,11 +44,6 @@ class _Raw(msgspec.Struct):
 
     def watch(self) -> Watch:
         return self.begin()
-
-
-def watched(stream: BinaryIO, size: int, watch: Watch) -> BinaryIO:
-    """Give `stream`, of `size` bytes, which is seen by `watch` while it is read forward."""
-    return cast("BinaryIO", _Reader(stream, size, watch))
 
 
 class _Reader(io.RawIOBase):

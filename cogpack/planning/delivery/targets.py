@@ -71,9 +71,11 @@ def push_reference(target: str | None, project: Project) -> Reference:
 
 def registry_reference(session: Session, target: str | None, project: Project) -> Reference:
     """As `push_reference`, and somebody's to push to: Docker Hub's official images are not."""
-    from cogpack.planning.delivery.model_variables import model_reference
+    named = None
+    if not target:
+        from cogpack.planning.delivery.model_variables import model_reference
 
-    named = None if target else model_reference(session.environment, project.config)
+        named = model_reference(session.environment, project.config)
     reference = named or push_reference(target, project)
     written = target or (str(named) if named else project.config.image or "")
     if is_bare(reference):
