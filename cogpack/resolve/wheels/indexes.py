@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from cogpack.errors import CogpackError
+from cogpack.errors import CogpackError, InputError
 from cogpack.home import absolute
 from cogpack.http import NO_MAP, UrlMap, host_of, netrc_login, system_bundle
 from cogpack.notes import Code, Note
@@ -66,10 +66,17 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
     ) -> "Indexes":
         """Read uv's variables, then pip's; an index of a requirements file goes before both. `root`: of the project.
 
-        `InputError` for an address of a requirements file that its variables make none.
+        `InputError` for an address of a requirements file that its variables make none, and for one of these variables.
         """
         for address in requirements.addresses:
             check_address(address, environment)
+        for name in (*MAIN, *BESIDE, *PLACES):
+            for word in environment.get(name, "").replace(",", " ").split():
+                try:
+                    urlsplit(_named(expanded(word, environment))[1])
+                except ValueError:
+                    text = f"{name}: {anonymous(word)!r:.200} is no address"
+                    raise InputError(text, next_step="correct the variable: https://HOST/PATH") from None
 
         def words(*names: str) -> tuple[str, ...]:
             found = (word for name in names for word in environment.get(name, "").replace(",", " ").split())

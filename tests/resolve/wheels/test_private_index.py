@@ -13,7 +13,7 @@ from trustme import CA
 
 from cogpack.artifacts import Artifact, Store
 from cogpack.digest import sha256
-from cogpack.errors import CogpackError
+from cogpack.errors import CogpackError, InputError
 from cogpack.http import Http
 from cogpack.requirements.model import Requirements
 from cogpack.resolve.wheels.addresses import wheel_urls
@@ -80,3 +80,19 @@ def test_uv_believes_the_system_unless_something_else_is_named(monkeypatch: pyte
         assert "UV_SYSTEM_CERTS" not in indexes({name: "/x"}).variables()
     monkeypatch.setattr("cogpack.resolve.wheels.indexes.system_bundle", lambda: None)
     assert "UV_SYSTEM_CERTS" not in indexes({}).variables()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PIP_INDEX_URL", "http://me:secret@[::1/simple"),
+        ("UV_INDEX", "https://h.example/a b=http://me:secret@[::1/simple"),
+        ("UV_FIND_LINKS", "file://me:secret@[x/y"),
+        ("PIP_EXTRA_INDEX_URL", "https://${HOST}/simple"),
+    ],
+)
+def test_an_index_of_the_environment_that_is_no_address_is_told_as_that(name: str, value: str) -> None:
+    """It was a bug of cogpack, by its own word."""
+    with pytest.raises(InputError, match=f"{name}: .* is no address") as caught:
+        Indexes.from_environment({name: value, "HOST": "["}, Requirements())
+    assert "secret" not in caught.value.message
