@@ -20,6 +20,7 @@ from cogpack.http import Http
 from cogpack.lockfile import LockedInterpreter
 from cogpack.remote import NoRangesError, remote_size
 from cogpack.requirements.environment import MACHINES
+from cogpack.requirements.model import anonymous
 from cogpack.resolve.wheels.compile import uv_program
 
 MIRROR = "UV_PYTHON_INSTALL_MIRROR"
@@ -119,8 +120,18 @@ def interpreter_urls(url: str, environment: Mapping[str, str]) -> list[str]:
         if url.startswith(published):
             rest = url.removeprefix(published)
             mirror = environment.get(MIRROR)
+            _scheme(mirror or "", MIRROR)
             return [f"{mirror.rstrip('/')}/{rest}"] if mirror else [f"{place}{rest}" for place in _PUBLISHED]
     return [url]
+
+
+def _scheme(address: str, name: str) -> str:
+    """Give that of an address or path that the variable `name` has; `InputError` of one that is none."""
+    try:
+        return urlsplit(address).scheme
+    except ValueError:
+        text = f"{name}: {anonymous(address)!r:.200} is no address"
+        raise InputError(text, next_step="correct the variable: https://HOST/PATH") from None
 
 
 def unreachable(version: str, why: str, *, where: str, debian: Sequence[str]) -> UnavailableError:
@@ -154,7 +165,7 @@ def _from_uv(arch: str) -> list[_Listed]:
 
 def _from_list(http: Http, place: str, arch: str) -> list[_Listed]:
     """Read the list at an address or path, in the form of uv's `download-metadata.json`."""
-    if urlsplit(place).scheme in ("http", "https"):
+    if _scheme(place, LIST) in ("http", "https"):
         answer = http.request("GET", place, origin=place, limit=_LIST_LIMIT, tries="few", follow=True)
         if answer.status != 200:
             raise UnavailableError(

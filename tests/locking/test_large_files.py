@@ -71,6 +71,16 @@ def test_what_it_does_not_give_stays_a_pointer_and_a_note_says_so(session: Sessi
     )
 
 
+@pytest.mark.parametrize("place", ["ssh://[x/o/r", "ssh://h.example:99999/o/r"])
+def test_an_address_of_gits_config_that_is_none_is_told_in_a_note(session: Session, tmp_path: Path, place: str) -> None:
+    (tmp_path / "config").write_text(f'[url "{place}"]\n  insteadOf = https://h.example/o/r\n')
+    environment = {**session.environment, "GIT_CONFIG_GLOBAL": str(tmp_path / "config")}
+    with Session(Settings(environment=environment, cache=tmp_path / "other")) as own:
+        assert not ask(own, "https://h.example/o/r")
+        (note,) = own.notes.all
+    assert "what git takes for the repository's address (url.*.insteadOf) is none" in note.text
+
+
 def test_who_asks_is_told_by_gits_helpers_where_the_server_wants_to_know(session: Session, tmp_path: Path) -> None:
     _, script = server()
 

@@ -149,3 +149,10 @@ def test_a_publisher_that_cannot_be_asked_is_an_outage_that_names_the_ways_out(t
         'write "3.11" or "3.13", which may do as well and would come from Debian; or name a mirror of its releases in '
         "UV_PYTHON_INSTALL_MIRROR, or an image that has it: `cogpack: {base: python:3.12-slim}`"
     )
+
+
+def test_a_mirror_or_a_list_that_is_no_address_is_told_as_that(tmp_path: Path) -> None:
+    """It was a bug of cogpack, by its own word."""
+    for name in (MIRROR, LIST):
+        with pytest.raises(InputError, match=f"{name}: 'http://\\[::1' is no address"):
+            found("3.12", tmp_path, {name: "http://me:s@[::1"})

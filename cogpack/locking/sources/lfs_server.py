@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 
+from cogpack.errors import InputError
 from cogpack.git.program import Git, GitFailedError
 from cogpack.redaction import learn
 from cogpack.session import Session
@@ -41,11 +42,16 @@ def lfs_server(session: Session, git: Git, url: str, logins: Mapping[str, str]) 
     if session.http.url_map.find(url) is None:
         with suppress(GitFailedError, UnicodeDecodeError):  # by `url.*.insteadOf`; no server is asked
             url = git("ls-remote", "--get-url", "--", url).decode().strip() or url
-    found = urlsplit(url) if url.startswith("ssh:") else None
+    try:
+        found = urlsplit(url) if url.startswith("ssh:") else None
+        port = found.port if found else None
+    except ValueError:
+        text = "what git takes for the repository's address (url.*.insteadOf) is none"
+        raise InputError(text, next_step="correct git's config") from None
     scp = _SCP.fullmatch(url) if "://" not in url else None
     if found and found.hostname:
         host = f"{found.username}@{found.hostname}" if found.username else found.hostname
-        server = _by_ssh(session, host, found.port, found.path)
+        server = _by_ssh(session, host, port, found.path)
         return server or LfsServer(_batch(f"https://{found.hostname}{found.path}"))
     if scp:
         server = _by_ssh(session, scp["host"], None, scp["path"])

@@ -65,7 +65,11 @@ def test_cog_yaml_goes_before_the_environment_and_nobody_need_say_one() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("yesterday", "COGPACK_DEBIAN_SNAPSHOT: expected a date or a time"), ("2026-12-01", "2026-12-01 is to come")],
+    [
+        ("yesterday", "COGPACK_DEBIAN_SNAPSHOT: expected a date or a time"),
+        ("0001-01-01T00:00:00+23:59", "COGPACK_DEBIAN_SNAPSHOT: expected a date or a time"),
+        ("2026-12-01", "2026-12-01 is to come"),
+    ],
 )
 def test_what_is_no_time_that_was_is_refused(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):

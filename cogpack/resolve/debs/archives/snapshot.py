@@ -43,12 +43,12 @@ class Snapshot(msgspec.Struct, frozen=True):
 def _parse(value: str, where: str, now: datetime) -> datetime:
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise InputError(
             f"{where}: expected a date or a time, found {value!r:.80}",
             next_step="write it like 2026-01-31 or 2026-01-31T00:00:00Z",
         ) from None
-    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     if moment > now:
         raise InputError(f"{where}: {value} is to come", next_step="name a time that was")
     return moment
