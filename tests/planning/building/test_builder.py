@@ -172,6 +172,34 @@ def test_a_build_with_the_compiler_of_cuda_in_wheels_has_these(opened: Session, 
     assert any("-13.0.2-" in wheel.filename for wheel in jobs[0].wheels) is not isolated, "that of the image"
 
 
+@pytest.mark.parametrize("isolated", [True, False])
+@pytest.mark.parametrize(("name", "laid"), [("torch", ["torch-2.0-py3-none-any.whl"]), ("numpy", [])])
+def test_the_images_wheels_are_laid_for_all_sources_where_torch_is_among_them(
+    opened: Session, tmp_path: Path, isolated: bool, name: str, laid: list[str]
+) -> None:
+    jobs: list[Job] = []
+
+    class Recording:
+        pure = False
+
+        def run(self, job: Job) -> Done:
+            jobs.append(job)
+            return Done(status=1, said=("stopped",))
+
+    pyproject = PYPROJECT.replace("requires = []", f'requires = ["{name}"]')
+    one = source(make_sdist(tmp_path / "a.gz", source_files(pyproject=pyproject)))
+    there = neighbours(opened, tmp_path, name)
+    one = msgspec.structs.replace(one, isolated=isolated, neighbours=there)
+    found = SourceBuilder(opened, find_described(opened))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builder, "guest_environment", lambda *_: nullcontext(Recording()))
+        patch.setattr(BuildRequirements, "resolve", lambda *_: there.wheels if isolated else ())
+        found.build([one], GROUND)
+    (job,) = jobs
+    assert [wheel.filename for wheel in job.beside] == laid
+    assert job.installed == (name,)
+
+
 class Compiling(msgspec.Struct):
     """Is an environment where sources are compiled, if there is a compiler."""
 
