@@ -82,6 +82,7 @@ def packages(split: bool) -> dict[str, tuple[list[Rule], str]]:
     stubs = "usr/lib/x86_64-linux-gnu/stubs"
     nvml = [("usr/include/nvml.h", _INCLUDE), (f"{stubs}/libnvidia-ml.so", f"{_LIB}/stubs")]
     found["cuda-nvml-dev"] = nvml, ""
+    found["cuda-driver-dev"] = [(f"{stubs}/libcuda.so", f"{_LIB}/stubs")], ""
     found["cuda-cuobjdump"] = [("usr/bin/cuobjdump", "bin")], ""
     found["cuda-nvprune"] = [("usr/bin/nvprune", "bin")], ""
     cccl = [(f"usr/include/{one}/*", f"{_INCLUDE}/{one}") for one in ("cub", "thrust", "cuda", "nv")]
