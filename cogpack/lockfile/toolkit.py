@@ -44,5 +44,6 @@ class LockedToolkit(LockTable, frozen=True, kw_only=True, omit_defaults=True):
         found = {**self.variables, "TORCH_CUDA_ARCH_LIST": self.architectures, "FORCE_CUDA": "1"}
         if numbers := _NUMBER.findall(self.architectures):  # none in "Ampere"
             found["CUDAARCHS"] = ";".join(f"{one}{minor}{'' if ptx else '-real'}" for one, minor, ptx in numbers)
-            found["TCNN_CUDA_ARCHITECTURES"] = ";".join(f"{one}{minor}" for one, minor, _ in numbers)
+            plain = ";".join(f"{one}{minor}" for one, minor, _ in numbers)
+            found |= {"TCNN_CUDA_ARCHITECTURES": plain, "CUDA_ARCHITECTURES": plain}  # the latter of fused-ssim
         return found
