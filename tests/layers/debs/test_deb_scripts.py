@@ -178,3 +178,25 @@ def test_the_links_to_modules_of_fortran_are_those_that_libopenmpi_dev_leaves() 
         )
         for version in ("10", "8")
     ]
+
+
+@pytest.mark.parametrize(
+    ("script", "line"),
+    [
+        ("# Automatically added by dh_x\n" * 30_000, None),
+        ("for a in b; do\n" * 30_000, "for a in b; do"),
+        (f"for a in {'b ' * 30_000}; do\n{'echo $a' * 10_000}\ndone\n", "for a in"),
+        (f"update-alternatives --install /a b /c 1 {'; ' * 300_000}x\n", "update-alternatives"),
+        (f"if test{' ' * 300_000}x then\nfi\n", "if test"),
+        (": \n" * 400_000, "it has 1200000 letters"),
+    ],
+    ids=["sections", "loops", "words of a loop", "ends of a line", "blanks", "all"],
+)
+def test_a_script_takes_the_time_and_memory_of_its_length(script: str, line: str | None) -> None:
+    """The first would take minutes, the third three gigabytes."""
+    found = read_script(script, fresh="configure")
+    if line is None:
+        assert found == Understood(())
+    else:
+        assert isinstance(found, NotUnderstood)
+        assert found.line.startswith(line)

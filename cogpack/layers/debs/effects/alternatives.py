@@ -11,10 +11,14 @@ from cogpack.layers.entry import File
 
 _DIRECTORY = "etc/alternatives"
 _DATABASE = "var/lib/dpkg/alternatives"
-_LOOP = re.compile(r"^[ \t]*for (\w+) in ([\w.+ -]+);?\s*do\n(.*?)^[ \t]*done$", re.MULTILINE | re.DOTALL)
+_LOOP = re.compile(r"^[ \t]*for (\w+) in ([\w.+ -]++);?\s*do\n", re.MULTILINE)
+_DONE = re.compile(r"^[ \t]*done$", re.MULTILINE)
+_UNROLLED = 256 * 1024
+"""Letters that a loop may come out as: a script of 100 kB could make gigabytes."""
 _PRIORITY = re.compile(r"-?[0-9]{1,9}")
 _HDF5 = re.compile(r"(/.*)/hdf5-(openmpi|mpich)\.pc")
-_TAIL = re.compile(r"(?:\s|[12]?>\s*/dev/null|2>&1|\|\|\s*(?:true|:)|;)*$")
+_SPECIAL = re.compile(r"[12]?>|[$`;&|<]")
+_TAIL = re.compile(r"(?:\s|[12]?>\s*/dev/null|2>&1|\|\|\s*(?:true|:)|;)*")
 
 
 class Slave(msgspec.Struct, frozen=True):
@@ -37,24 +41,33 @@ class Alternative(msgspec.Struct, frozen=True):
 
 def join_lines(script: str) -> Iterator[str]:
     """Give the script's logical lines, stripped, comments and empty ones left out, loops over plain words unrolled."""
-    for line in _LOOP.sub(_unroll, script.replace("\\\n", " ")).splitlines():
+    for line in "".join(_unrolled(script.replace("\\\n", " "))).splitlines():
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
             yield stripped
 
 
-def _unroll(loop: re.Match[str]) -> str:
-    name = re.compile(rf"\$(?:{loop[1]}\b|\{{{loop[1]}\}})")
-    return "".join(name.sub(word, loop[3]) for word in loop[2].split())
+def _unrolled(script: str) -> Iterator[str]:
+    at = 0
+    while (loop := _LOOP.search(script, at)) is not None and (done := _DONE.search(script, loop.end())) is not None:
+        yield script[at : loop.start()]
+        words, body = loop[2].split(), script[loop.end() : done.start()]
+        if len(words) * len(body) > _UNROLLED:
+            yield script[loop.start() : done.end()]
+        else:
+            name = re.compile(rf"\$(?:{loop[1]}\b|\{{{loop[1]}\}})")
+            yield from (name.sub(word, body) for word in words)
+        at = done.end()
+    yield script[at:]
 
 
 def parse_install(line: str) -> Alternative | None:
     """Read the choice that a literal `update-alternatives --install` line makes; None of any other line."""
-    command = _TAIL.sub("", line)
-    if re.search(r"[$`;&|<>]", command):
+    special = _SPECIAL.search(line)
+    if special is not None and not _TAIL.fullmatch(line, special.start()):
         return None
     try:
-        words = shlex.split(command, comments=True)
+        words = shlex.split(line[: special.start()] if special else line, comments=True)
     except ValueError:
         return None
     words = [word for word in words if word not in ("--quiet", "--force")]

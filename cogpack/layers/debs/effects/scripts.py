@@ -18,10 +18,12 @@ from cogpack.debian_version import VersionKey, version_key
 from cogpack.errors import InputError
 from cogpack.layers.debs.effects.alternatives import Alternative, join_lines, parse_install
 
-_SECTION = re.compile(
-    r"^[ \t]*# Automatically added by (dh[\w-]*)[^\n]*\n(.*?)^[ \t]*# End automatically added section[^\n]*$",
-    re.MULTILINE | re.DOTALL,
-)
+_MOST = 1024 * 1024
+"""Letters of a script; Debian's have a hundred thousand at most."""
+_LONGEST = 1000
+"""Letters of a condition that is looked at: blanks in a row take the square of their number."""
+_BEGIN = re.compile(r"^[ \t]*# Automatically added by (dh[\w-]*)[^\n]*\n", re.MULTILINE)
+_END = re.compile(r"^[ \t]*# End automatically added section[^\n]*$", re.MULTILINE)
 # Parts written by these change nothing in a fresh image: services are neither enabled nor started without an init
 # system, byte code is not kept, `dpkg-maintscript-helper` (dh_installdeb) deals with upgrades, ldconfig runs anyway.
 _HARMLESS = frozenset(
@@ -55,10 +57,9 @@ _PLAIN = re.compile(
 _WORD = re.compile(r"(?:export )?(\w+)=([\w./-]*)[; ]*")
 _NAMED = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
 # Modules of Fortran lie in one directory, and compilers look for it by the names of several.
-_FORTRAN = re.compile(
-    r"^multiarch=\"([\w-]+)\"\nbase=\"([\w-]+)\"\ncanoncomp='([\w-]+)'\n.*"
-    r"^ +ln -sf /usr/lib/\$multiarch/fortran/\$base /usr/lib/\$multiarch/fortran/\$canoncomp$",
-    re.MULTILINE | re.DOTALL,
+_FORTRAN = re.compile(r"^multiarch=\"([\w-]+)\"\nbase=\"([\w-]+)\"\ncanoncomp='([\w-]+)'\n", re.MULTILINE)
+_FORTRAN_LINK = re.compile(
+    r"^ +ln -sf /usr/lib/\$multiarch/fortran/\$base /usr/lib/\$multiarch/fortran/\$canoncomp$", re.MULTILINE
 )
 _LABEL = re.compile(r"\(?\s*([\w*-]+(?:\s*\|\s*[\w*-]+)*)\s*\)\s*(.*)")
 _OPENERS = re.compile(r"(if|case|for|while|until)\b")
@@ -127,11 +128,13 @@ class _CannotTell(Exception):  # noqa: N818 - never leaves this module
 def read_script(script: str, *, fresh: str, other: str = "") -> Understood | NotUnderstood:
     """Read what the script does when it is run. `fresh`: the script's first argument, on a first installation "install"
     or "configure"; `other`: the second, a version, which there is none of then."""
+    if len(script) > _MOST:
+        return NotUnderstood(f"it has {len(script)} letters")
     call = _Call(fresh, other)
     choices: list[Alternative] = []
     blocks: list[_Block] = []
     words: dict[str, str] = {}
-    for written in join_lines(_SECTION.sub(lambda found: _section(found, call), script)):
+    for written in join_lines(_without_harmless(script, call)):
         line = _NAMED.sub(lambda found: words.get(found[1] or found[2], found[0]), written)
         outer = all(block.live for block in blocks[:-1])
         live = outer and (not blocks or blocks[-1].live)
@@ -205,6 +208,8 @@ def _open(line: str, kind: str, blocks: list[_Block], *, live: bool, call: _Call
 
 def _condition(text: str, call: _Call) -> bool:
     """Evaluate a list of tests."""
+    if len(text) > _LONGEST:
+        raise _CannotTell
     parts = re.split(r"(\|\||&&)", re.sub(r";? *then$", "", text.strip()).strip("; "))
     value = _test(parts[0], call)
     for joined, part in zip(parts[1::2], parts[2::2], strict=True):
@@ -254,9 +259,20 @@ def _helps(line: str, call: _Call) -> bool:
     return version == "--" or not version or _compared("lt", version, call)
 
 
-def _section(matched: re.Match[str], call: _Call) -> str:
-    harmless = matched[1] in _HARMLESS and not (call.other and matched[1] == "dh_installdeb")
-    return "" if harmless else matched[2]
+def _without_harmless(script: str, call: _Call) -> str:
+    parts = _sections(script)
+    return "".join(text for who, text in parts if who not in _HARMLESS or (call.other and who == "dh_installdeb"))
+
+
+def _sections(script: str) -> Iterator[tuple[str, str]]:
+    """Give the parts of a script in their order: which program of debhelper wrote each, "" for the author, and its
+    lines."""
+    at = 0
+    while (begin := _BEGIN.search(script, at)) is not None and (end := _END.search(script, begin.end())) is not None:
+        yield "", script[at : begin.start()]
+        yield begin[1], script[begin.end() : end.start()]
+        at = end.end()
+    yield "", script[at:]
 
 
 def literal_choices(script: str) -> list[Alternative]:
@@ -266,7 +282,8 @@ def literal_choices(script: str) -> list[Alternative]:
 
 def fortran_links(script: str) -> Iterator[tuple[str, str]]:
     """Give path and target of each link that a preinst makes by the words of dh_fortran_mod, where nothing is."""
-    for section in _SECTION.finditer(script):
-        if section[1] == "dh_fortran_mod" and (found := _FORTRAN.search(section[2])) is not None:
+    for who, text in _sections(script):
+        found = _FORTRAN.search(text) if who == "dh_fortran_mod" else None
+        if found is not None and _FORTRAN_LINK.search(text, found.end()) is not None:
             directory = f"usr/lib/{found[1]}/fortran"
             yield f"{directory}/{found[3]}", f"/{directory}/{found[2]}"
