@@ -1,5 +1,6 @@
 """Images are opened by the addresses that users write: in a registry or a layout, to read them or to write them."""
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from cogpack.errors import InputError
@@ -59,18 +60,18 @@ def open_image(
     platform: str | None = None,
     *,
     all_platforms: bool = False,
-    connections: bool = False,
+    connections: ExitStack | None = None,
 ) -> "FoundImage":
     """Find the image at `target`: `HOST/NAME[:TAG|@DIGEST]`, or `DIR[:NAME]`, an OCI layout. Its manifests are read.
 
     `platform`: `OS/ARCH`, which the image must be for; without it, an index gives the one for linux/amd64, or itself
     with `all_platforms`, and what is no index may be for any. `connections`: a registry gives each of its blobs over
-    many at once.
+    many at once, which end with this.
     """
     from cogpack.images.image import FoundImage
 
     address = parse_address(session, target) if isinstance(target, str) else target
-    images, ref = _open(session, address, connections=connections)
+    images, ref = _open(session, address, connections)
     graph, root = _read(session, images, ref, address, platform, all_platforms=all_platforms)
     return FoundImage(address=address, images=images, graph=graph, root=root)
 
@@ -106,14 +107,14 @@ def _read(
     return graph, root
 
 
-def _open(session: Session, address: Address, *, connections: bool) -> tuple[Images, str]:
+def _open(session: Session, address: Address, connections: ExitStack | None) -> tuple[Images, str]:
     """Find where the image is, and its tag or digest there."""
     from cogpack.images.layout import LayoutImages
     from cogpack.layout import Layout
 
     if reference := address.reference:
         repository = session.repository(reference)
-        fetcher = session.fetcher(repository) if connections else None
+        fetcher = connections.enter_context(session.fetcher(repository)) if connections is not None else None
         return RegistryImages(repository, fetcher), reference.wanted
     layout = Layout.read(address.directory)
     return LayoutImages(layout, session.cancellation), layout.image(address.name).digest

@@ -317,11 +317,10 @@ class Session:
         return ForeignLayers(self.http, self.settings.foreign_hosts, origin=origin)
 
     def fetcher(self, source: "BlobRequests") -> "Fetcher":
-        """Return a fetcher of blobs, open until the session ends."""
+        """Return a fetcher of blobs, for a `with`: it has a thread for each connection."""
         from cogpack.registry.pull.connections import Fetcher
 
-        fetcher = Fetcher(source, connections=self.settings.jobs, cancellation=self.cancellation, tuning=self._tuning)
-        return self._closing.enter_context(fetcher)
+        return Fetcher(source, connections=self.settings.jobs, cancellation=self.cancellation, tuning=self._tuning)
 
     def __enter__(self) -> Self:
         return self

@@ -103,12 +103,12 @@ def pull(
     else:
         check_result(output)
     image = open_registry_image(session, target, platform, all_platforms=all_platforms)
-    fetcher = session.fetcher(all_blobs(session, image))
-    if archive:
-        return _into_archive(session, image, fetcher, output)
-    layout = Layout.create(output)
-    with layout.filling():
-        return _into_layout(session, image, fetcher, layout)
+    with session.fetcher(all_blobs(session, image)) as fetcher:
+        if archive:
+            return _into_archive(session, image, fetcher, output)
+        layout = Layout.create(output)
+        with layout.filling():
+            return _into_layout(session, image, fetcher, layout)
 
 
 def _into_layout(session: Session, image: RegistryImage, fetcher: Fetcher, layout: Layout) -> PulledImage:

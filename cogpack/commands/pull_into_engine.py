@@ -23,6 +23,7 @@ from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor
 from cogpack.opening import open_registry_image
 from cogpack.progress import asking, shown
+from cogpack.registry.pull.connections import Fetcher
 from cogpack.registry.server.through import PullThrough, Served
 from cogpack.session import Session
 from cogpack.sinks.daemon import Load, ask
@@ -74,20 +75,21 @@ def pull_into(session: Session, target: str, engine: Engine, *, platform: str | 
     else:
         _ask(session, engine)
     image = open_registry_image(session, target, platform)
-    feed = _Feed(session, image)
-    if engine is DOCKER and not _is_local():
-        feed.load()
-    else:
-        try:
-            feed.serve(engine)
-        except _NeverCameError as error:
-            if engine is not DOCKER:
-                raise UnavailableError(
-                    f"{engine.program}: its engine does not run, or can't reach this machine's loopback: "
-                    f"{error.message}",
-                    next_step=_ADVICE,
-                ) from None
+    with session.fetcher(all_blobs(session, image)) as fetcher:
+        feed = _Feed(session, image, fetcher)
+        if engine is DOCKER and not _is_local():
             feed.load()
+        else:
+            try:
+                feed.serve(engine)
+            except _NeverCameError as error:
+                if engine is not DOCKER:
+                    raise UnavailableError(
+                        f"{engine.program}: its engine does not run, or can't reach this machine's loopback: "
+                        f"{error.message}",
+                        next_step=_ADVICE,
+                    ) from None
+                feed.load()
     return pulled(image, engine.program, feed.pulled)
 
 
@@ -113,12 +115,12 @@ class _NeverCameError(UnavailableError):
 
 
 class _Feed:
-    def __init__(self, session: Session, image: RegistryImage) -> None:
+    def __init__(self, session: Session, image: RegistryImage, fetcher: Fetcher) -> None:
         self._session = session
         self._image = image
         self._manifest = image.manifest
         self._name = image.with_tag
-        self._fetcher = session.fetcher(all_blobs(session, image))
+        self._fetcher = fetcher
         self._came: dict[str, int] = {}
         self._failed: CogpackError | None = None
 

@@ -6,6 +6,7 @@ others stay where they are.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -52,7 +53,11 @@ def pull_weights(session: Session, target: str, output: Path, *, platform: str |
     """
     need_path(output, "output")
     check_no_archive(output)
-    image = open_image(session, target, platform, connections=True)
+    with ExitStack() as connections:
+        return _pulled(session, open_image(session, target, platform, connections=connections), output)
+
+
+def _pulled(session: Session, image: FoundImage, output: Path) -> Pulled:
     real, short = real_path(output), image.digest[7:19]
     check_free(real, short)
     layers = image.weight_layers

@@ -1,7 +1,7 @@
 """`cogpack weights verify` compares weights with those in an image that is there already, or in a directory."""
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -73,9 +73,10 @@ def verify_weights(session: Session, target: str, against: Path) -> list[Checked
         name = target
         _read_directory(session, held, Path(target))
     else:
-        image = open_image(session, target, connections=True)
-        name = image.name
-        _read_image(session, held, image, {path.name for path in files})
+        with ExitStack() as connections:
+            image = open_image(session, target, connections=connections)
+            name = image.name
+            _read_image(session, held, image, {path.name for path in files})
     joined = joined_files(held.documents.get(MANIFEST), name)
     return [
         _check(

@@ -5,9 +5,11 @@ import json
 import os
 import random
 import tarfile
+import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -194,15 +196,26 @@ def test_blobs_that_many_threads_open_come_over_the_connections_of_one_fetcher(
         return fetcher(source)
 
     monkeypatch.setattr(session, "fetcher", slowly)
-    images = open_image(session, f"{registry.address}/a/b:v1", connections=True)
+    with ExitStack() as connections:
+        images = open_image(session, f"{registry.address}/a/b:v1", connections=connections)
 
-    def read(layer: Descriptor) -> bytes:
-        with images.images.blob(layer) as blocks:
-            return b"".join(blocks)
+        def read(layer: Descriptor) -> bytes:
+            with images.images.blob(layer) as blocks:
+                return b"".join(blocks)
 
-    layers = list(images.manifest.layers)
-    assert each(read, layers, jobs=len(layers), name="t", cancellation=Cancellation()) == LAYERS
+        layers = list(images.manifest.layers)
+        assert each(read, layers, jobs=len(layers), name="t", cancellation=Cancellation()) == LAYERS
     assert len(made) == 1
+
+
+def test_a_session_that_pulls_again_and_again_keeps_no_thread_of_a_pull(
+    session: Session, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    put(registry, LAYERS)
+    before = set(threading.enumerate())
+    for number in range(3):
+        pull(session, f"{registry.address}/a/b:v1", tmp_path / f"out-{number}")
+    assert not [thread for thread in {*threading.enumerate()} - before if thread.name == "fetch"]
 
 
 def test_inspect_tells_of_the_index_and_chooses_from_it_as_pull_does(
