@@ -30,7 +30,7 @@ class Found(NamedTuple):
 def project_root(directory: Path, file: str) -> Path | None:
     """Give the directory that places are relative to: that of the project that `directory` is in."""
     try:
-        start = directory.resolve()
+        start = Path(os.path.realpath(directory))  # which a loop of links does not end
     except OSError:
         return None
     upward = (start,) if "/" in file else (start, *start.parents)

@@ -283,3 +283,12 @@ def test_a_runner_of_github_gets_the_column(
     (tmp_path / "cog.yaml").write_text("build: {gpu: 3}\n")
     assert run(["schema", "-C", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("::error file=cog.yaml,line=1,col=14,title=cogpack::cog.yaml:1:14: build")
+
+
+def test_an_error_of_a_directory_whose_links_lead_in_a_circle_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Looking for the project's line ended in a traceback."""
+    (tmp_path / "loop").symlink_to("loop")
+    assert run(["schema", "-C", str(tmp_path / "loop")]) == 2
+    assert "error: " in capsys.readouterr().err
