@@ -116,9 +116,12 @@ def _divided(node: _Module, target: int) -> list["_Module | _Group"]:
         typical = max(1, (sizes[(len(sizes) - 1) // 2] + sizes[len(sizes) // 2]) // 2)  # the median
         run = 1 << max(0, (target // typical).bit_length() - 1)
         parts.extend(_runs(node.path, numbered, run, target))
-    tiny = [child for child in named if child.size < TINY or (len(named) > _MANY and child.size < target // 16)]
-    parts.extend(child for child in named if child not in tiny)
-    rest = [*node.own, *(tensor for child in tiny for tensor in child.tensors())]
+    rest = [*node.own]
+    for child in named:
+        if child.size < TINY or (len(named) > _MANY and child.size < target // 16):
+            rest.extend(child.tensors())
+        else:
+            parts.append(child)
     parts.extend(_rest(f"{node.path}.rest" if node.path else "rest", rest, target))
     return parts
 

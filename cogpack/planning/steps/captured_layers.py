@@ -120,12 +120,12 @@ def _text(file: File) -> str:
     return ""
 
 
-def _names(entries: Complete) -> Mapping[str, tuple[str, ...]]:
+def _names(entries: Complete) -> Mapping[str, Sequence[str]]:
     """Give all names of files that have several, by the first."""
-    names: dict[str, tuple[str, ...]] = {}
+    names: dict[str, list[str]] = {}
     for entry in entries:
         if isinstance(entry, HardLink):
-            names[entry.target] = (*names.get(entry.target, (entry.target,)), entry.path)
+            names.setdefault(entry.target, [entry.target]).append(entry.path)
     return names
 
 

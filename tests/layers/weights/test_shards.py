@@ -12,8 +12,8 @@ from support.safetensors_files import files, made
 
 from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.tar import read as read_content
-from cogpack.layers.weights.safetensors import Header, read_header
-from cogpack.layers.weights.shards import TINY, Shard, index, shards
+from cogpack.layers.weights.safetensors import Header, Tensor, read_header
+from cogpack.layers.weights.shards import TINY, Shard, grouped, index, shards
 
 pytestmark = pytest.mark.slow
 
@@ -148,3 +148,10 @@ def test_many_small_modules_are_not_one_large_shard() -> None:
     data = made([(f"part_{number:04d}.w", "U8", [TINY // 2]) for number in range(100)])
     sizes = [len(shard) for shard in named(data, 8 * TINY).values()]
     assert max(sizes) <= 8 * TINY + 64 * KiB
+
+
+def test_very_many_names_beside_one_another_take_the_time_of_their_number() -> None:
+    """A header may have 200,000, which took minutes."""
+    tensors = [Tensor(f"t{at:06d}", "U8", (1,), at, at + 1) for at in range(100_000)]
+    groups = grouped(tensors, 50_000)
+    assert [len(group) for _, group in groups] == [50_000] * 2
