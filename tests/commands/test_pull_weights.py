@@ -7,7 +7,7 @@ import json
 import os
 import stat
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -55,8 +55,9 @@ def layer(*entries: Entry, mode: int = 0o644) -> bytes:
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Session:
-    return Session(Settings(cache=tmp_path / "cache", environment=os.environ))
+def session(tmp_path: Path) -> Iterator[Session]:
+    with Session(Settings(cache=tmp_path / "cache", environment=os.environ)) as opened:
+        yield opened
 
 
 @pytest.fixture

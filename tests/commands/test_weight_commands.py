@@ -3,7 +3,7 @@
 import os
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,8 +46,9 @@ FILES: dict[str, tuple[Rule, bytes]] = {
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Session:
-    return Session(Settings(cache=tmp_path / "cache", environment=os.environ))
+def session(tmp_path: Path) -> Iterator[Session]:
+    with Session(Settings(cache=tmp_path / "cache", environment=os.environ)) as opened:
+        yield opened
 
 
 def image(root: Path, **weights: tuple[Rule, bytes]) -> Path:
