@@ -30,10 +30,12 @@ BENCHMARKS = {
 """By name: what it is called with, and what for --quick."""
 LARGE = {
     "pull": (
-        ["--gib", "4", "--runs", "1", "--newer", ".tools/docker", "--others"],
+        ["--gib", "4", "--newer", ".tools/docker", "--others"],
         ["--gib", "0.1", "--runs", "1", "--newer", ".tools/docker", "--others"],
     ),
-    "cuda": (["--runs", "1", "--docker"], ["--runs", "1", "--only", "cogpack push"]),
+    "steps": ([], BENCHMARKS["steps"][1]),
+    "growth": (["--runs", "3"], BENCHMARKS["growth"][1]),
+    "cuda": (["--docker"], ["--runs", "1", "--only", "cogpack push"]),
     "unpack": (["--newer", ".tools/docker"], ["--name", "triton", "--runs", "1"]),
 }
 

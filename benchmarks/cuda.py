@@ -155,7 +155,7 @@ def build_with_docker(index: str, registry: str, base: str, scratch: Path) -> No
     )
     name = f"{registry}/docker/torch:v1"
     build = ["docker", "build", "-q", "--no-cache", "--network", "host", "-t", name, str(scratch)]
-    for command in (build, ["docker", "push", "-q", name]):
+    for command in (build, ["docker", "push", "-q", name], ["docker", "rmi", "-f", name]):
         subprocess.run(command, check=True, env={**os.environ, "DOCKER_BUILDKIT": "0"})
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -168,7 +169,8 @@ def rows(found: Mapping[str, Sequence[Figures]], limits: Collection[str] = ()) -
 
 
 def options(document: str | None, *, runs: int = 3) -> argparse.ArgumentParser:
-    """What every benchmark takes."""
+    """What every benchmark takes. One that is ended (SIGTERM) ends its servers, and removes what it made."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=runs)
     parser.add_argument("--scratch", type=Path, help="where there is room")
