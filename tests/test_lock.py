@@ -378,7 +378,7 @@ def test_a_lock_that_we_would_refuse_is_not_written() -> None:
 def test_a_lock_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "cogpack.lock")
     with pytest.raises(InputError, match="not a regular file"):
-        read_lock(tmp_path)
+        read_lock(tmp_path / "cogpack.lock")
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_one_pass_measures_the_parts_of_any_file(size: int, target: int, block: 
 @pytest.mark.parametrize("digest", [sha256(b"other"), "0" * 64])
 def test_content_that_is_not_the_pinned_one_ends_in_an_error(digest: str) -> None:
     content = RemoteContent(lambda: Memory(DATA), lambda: Piece("", ((0, 5000),)), 5000, digest)
-    with pytest.raises(MismatchError, match=r"cogpack\.lock pins"):
+    with pytest.raises(MismatchError, match="the lock pins"):
         list(read_content(content))
 
 

@@ -214,7 +214,7 @@ def _origin(layer: "InspectedLayer") -> str:
     words = {
         "here": "built here",
         "other": "this machine built other bytes of it",
-        "lock": "recorded in cogpack.lock",
+        "lock": "recorded in the lock",
         "base": "of the base",
     }
     said = [words[layer.origin]] if layer.origin in words else []
@@ -238,7 +238,7 @@ def verify(arguments: argparse.Namespace) -> None:
         for one in verified.built:
             session.progress.summary(str(one))
         for name in verified.not_replayed:
-            session.progress.summary(f"not replayed: {name}, by the word of cogpack.lock; --run-steps runs it")
+            session.progress.summary(f"not replayed: {name}, by the word of the lock; --run-steps runs it")
         return Answer(verified, verified.reference)
 
     with_session(arguments, act)

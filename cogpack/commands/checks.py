@@ -16,7 +16,7 @@ from cogpack.commands.source_checks import check_sources
 from cogpack.disk import write_whole
 from cogpack.errors import CogpackError, InputError, NoProjectError
 from cogpack.http import redacted
-from cogpack.lockfile import FILE, Decisions, Lock, read_lock
+from cogpack.lockfile import Decisions, Lock
 from cogpack.locking import current
 from cogpack.locking.missing_imports import local_modules, look_at_imports
 from cogpack.notes import Note
@@ -154,12 +154,13 @@ def _check_model(project: Project) -> Iterator[Check]:
 def _check_lock(session: Session, project: Project) -> tuple[Lock | None, Check]:
     """Give the lock, too, if it fits."""
     try:
-        if read_lock(project.root) is None:
-            return None, Check(name="lock", verdict="advice", said=f"there is no {FILE}", next_step="run cogpack lock")
+        if current.own_lock(project) is None:
+            none = f"there is no {project.lock_path.name}"
+            return None, Check(name="lock", verdict="advice", said=none, next_step=f"run {project.lock_command}")
         found = current.check_lock(session, project)
     except CogpackError as error:
         return None, _failed("lock", error)
-    return found, Check(name="lock", verdict="ok", said=f"{FILE} was made from what is here")
+    return found, Check(name="lock", verdict="ok", said=f"{project.lock_path.name} was made from what is here")
 
 
 def _check_python(session: Session, project: Project, decisions: Decisions | None) -> Check:

@@ -71,7 +71,7 @@ def fetch(session: Session, output: Path, *, weights: bool = False) -> Fetched:
         session.progress.summary(f"without programs that some machines need to run others: {error.message}")
     decided = [word for platform in platforms for word in (platform, lock.platforms[platform])]
     name = f"lock-{sha256(encode([lock.format, *decided, lock.weights]))[7:23]}"
-    filling.publish(name, title=project.root.name, lock=encode_lock(lock))
+    filling.publish(name, title=project.root.name, lock=encode_lock(lock, config=project.config_path.name))
     each[0].fingerprints.save()
     return Fetched(
         directory=str(output),

@@ -1,6 +1,7 @@
 """`cogpack inspect` tells what an image is, from a registry or an OCI layout, without pulling its layers."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from cogpack.errors import CogpackError, InputError
 from cogpack.images.attached import attached_file, attached_lock_of
 from cogpack.images.image import FoundImage
 from cogpack.layers.facts import Facts
+from cogpack.lock_names import FILE, is_lock
 from cogpack.lockfile import LOCK_TYPE, Decisions, Lock, parse_attached_lock, read_lock
 from cogpack.notes import Code, Note
 from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Execution
@@ -126,7 +128,7 @@ def lock_of(session: Session, target: str, *, platform: str | None = None) -> by
             next_step="push it again from its project with --attach",
         )
     if removed := parse_attached_lock(data, path=f"the lock of {image.name}").removed:
-        text = f"{count_text(removed, 'address')} of it left out: it is no cogpack.lock"
+        text = f"{count_text(removed, 'address')} of it left out: it is no lock of a project"
         session.progress.summary(text)
     return data
 
@@ -155,15 +157,10 @@ def _layers(
     place = session.kept.place
     facts = Facts(place / "facts", session.seal) if place and (place / "facts").is_dir() else None
     origins = BlobOrigins(place / "homes") if place else None
-    lock = _lock(session.settings.directory)
+    keys = {(layer.annotations or {}).get(LAYER_KEY, "") for layer in image.manifest.layers}
+    lock = _lock(session.settings.directory, keys)
     pinned = {result.key: result.digest for result in lock.results.layers} if lock else {}
-    built = (
-        _built(
-            lock.platforms[platform], {(layer.annotations or {}).get(LAYER_KEY, "") for layer in image.manifest.layers}
-        )
-        if lock and platform in lock.platforms
-        else {}
-    )
+    built = _built(lock.platforms[platform], keys) if lock and platform in lock.platforms else {}
     decided = [found for one in lock.platforms.values() for found in (one.dpkg, one.steps) if found] if lock else []
     steps = {layer.diff_id for found in decided for layer in found.layers}
     fetched = [found for found in decided if not place or not were_run_here(place / "steps", found)]
@@ -240,9 +237,12 @@ def _built(decisions: Decisions, keys: Collection[str]) -> dict[str, tuple[Wheel
     return found | dict.fromkeys(keys_of_built(decisions, [wheels[one.wheel] for one in few]), few)
 
 
-def _lock(directory: Path) -> Lock | None:
-    """Read the lock of the project that one stands in, where it is there and can be read."""
-    try:
-        return read_lock(directory)
-    except InputError:
-        return None
+def _lock(directory: Path, keys: Collection[str]) -> Lock | None:
+    """Read the lock of the project that one stands in, where it is there and can be read: of several configs, the one
+    that has recorded most of `keys`."""
+    found: list[Lock] = []
+    for path in sorted(directory.glob("cogpack.*lock"), key=lambda path: (path.name != FILE, path.name)):
+        with suppress(InputError):
+            if is_lock(path.name) and (lock := read_lock(path)):
+                found.append(lock)
+    return max(found, key=lambda lock: len({it.key for it in lock.results.layers}.intersection(keys)), default=None)

@@ -11,7 +11,7 @@ import msgspec
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.known import Known
 from cogpack.layers.layer import key_of
-from cogpack.lockfile import FILE, Lock, LockedSteps, read_lock
+from cogpack.lockfile import Lock, LockedSteps, read_lock
 from cogpack.locking import current
 from cogpack.locking.changes import package_changes
 from cogpack.locking.image_pins import read_image_pins, told_pins
@@ -48,7 +48,7 @@ class UpgradedPackage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Locked(msgspec.Struct, frozen=True, kw_only=True):
-    """`path`: of cogpack.lock; `lock`: what it says. `moving`: the layers that another image format moves; None where
+    """`path`: of the file; `lock`: what it says. `moving`: the layers that another image format moves; None where
     none was asked for, or that is not known; `upgraded`: packages that moved, where those were to."""
 
     path: str
@@ -94,7 +94,7 @@ def lock(
     """
     project = find_described(session)
     check_predictor(project)
-    before = read_lock(project.root)
+    before = current.own_lock(project)
     pins = read_image_pins(session, from_image, project.config.pack.platforms[0]) if from_image else None
     made = current.lock(
         session,
@@ -123,9 +123,9 @@ def lock(
     else:
         with suppress(InputError):  # the lock is made, and stays
             for changes in _open(session, project, made):
-                text = f"{changes.steps.name}: what they change is open; cogpack lock --run runs them and records it"
-                session.progress.summary(text)
-    return Locked(path=str(project.root / FILE), lock=made, moving=moving, upgraded=upgraded)
+                open_ = f"{changes.steps.name}: what they change is open"
+                session.progress.summary(f"{open_}; {project.lock_command} --run runs them and records it")
+    return Locked(path=str(project.lock_path), lock=made, moving=moving, upgraded=upgraded)
 
 
 def _upgraded(project: Project, before: Lock, made: Lock) -> Iterator[UpgradedPackage]:
@@ -152,7 +152,7 @@ def _with_steps(session: Session, project: Project, *, anew: bool, step: int | N
     each = prepare_each(session, project, writes=True)
     if any(one.plan.changes for one in each):
         record_results(session, [_ran(session, one, anew=anew, step=step) for one in each])
-    return read_lock(project.root) or each[0].lock
+    return read_lock(project.lock_path) or each[0].lock
 
 
 def _ran(session: Session, prepared: Prepared, *, anew: bool, step: int | None) -> tuple[Prepared, Known]:
@@ -203,7 +203,7 @@ def check_lock(session: Session) -> Locked:
     found = current.check_lock(session, project)
     for changes in _open(session, project, found):
         check_steps(changes, pinned=True)
-    return Locked(path=str(project.root / FILE), lock=found)
+    return Locked(path=str(project.lock_path), lock=found)
 
 
 def check_libraries(session: Session) -> Locked:
@@ -222,7 +222,7 @@ def check_libraries(session: Session) -> Locked:
         session.progress.note(note)
     session.notes.check()
     session.progress.summary(f"libraries: {len(found)} missing" if found else "libraries: all there")
-    return Locked(path=str(project.root / FILE), lock=each[0].lock)
+    return Locked(path=str(project.lock_path), lock=each[0].lock)
 
 
 def _check_twice(session: Session, plan: Plan, changes: StepChanges) -> None:
@@ -251,7 +251,7 @@ def check_run(session: Session) -> Locked:
         raise InputError("no command of build.run is run: nothing can move", next_step="leave out --check-run")
     for one in each:
         _check_each_twice(session, one)
-    return Locked(path=str(project.root / FILE), lock=each[0].lock)
+    return Locked(path=str(project.lock_path), lock=each[0].lock)
 
 
 def _check_each_twice(session: Session, prepared: Prepared) -> None:

@@ -46,7 +46,7 @@ def check_schema(session: Session, before: Path) -> SchemaChecked:
 
 def _decisions(session: Session, project: Project) -> Decisions | None:
     try:
-        found = read_lock(project.root)
+        found = read_lock(project.lock_path)
     except InputError as error:
         session.progress.note(Note(Code.LOCK_UNREAD, f"{error.message}: the schema is made without it"))
         return None

@@ -174,7 +174,7 @@ def _rebuilt(
         known = Known.weighed(trusted, [Claims(FILE, pinned)])
         if unknown := [layer.name for layer in trusted if known.of(layer) is None]:
             raise InputError(
-                f"{FILE} has no result of the layer {unknown[0]}", next_step="run its commands, with --run-steps"
+                f"the lock has no result of the layer {unknown[0]}", next_step="run its commands, with --run-steps"
             )
     known = known.with_read(read)
     made = [layer for layer in prepared.plan.layers if layer.key in read]

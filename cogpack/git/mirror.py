@@ -204,7 +204,7 @@ class _UnadvertisedError(Exception):
 
 def _gone(url: str, oid: str) -> MismatchError:
     return MismatchError(
-        f"{url}: it has no {oid[:12]}, which a line of the project names or cogpack.lock pins",
+        f"{url}: it has no {oid[:12]}, which a line of the project names or the lock pins",
         next_step="correct the line; where the lock alone has it, cogpack lock --upgrade-run takes what is there now",
     )
 

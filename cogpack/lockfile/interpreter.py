@@ -5,7 +5,8 @@ from typing import Annotated
 import msgspec
 
 from cogpack.digest import parse_digest
-from cogpack.lockfile.table import FILE, LockedSize, LockTable
+from cogpack.lock_names import FILE
+from cogpack.lockfile.table import LockedSize, LockTable
 
 
 class Python(msgspec.Struct, frozen=True):

@@ -11,11 +11,12 @@ import msgspec
 from cogpack import __version__, toml
 from cogpack.disk import open_file
 from cogpack.errors import InputError
+from cogpack.lock_names import FILE
 from cogpack.lockfile.model import REQUIREMENT, VERSION, Lock, Results
 from cogpack.lockfile.shared import with_shared, without_shared
-from cogpack.lockfile.table import DAMAGED, FILE
+from cogpack.lockfile.table import DAMAGED
 
-_HEADER = b"# Made by cogpack from cog.yaml and the files named under [inputs]. Commit it; do not edit it.\n\n"
+_HEADER = "# Made by cogpack from {config} and the files named under [inputs]. Commit it; do not edit it.\n\n"
 
 REMOVED = "removed_addresses"
 """The key of a lock that was attached to an image, and is not all of it."""
@@ -62,6 +63,9 @@ def lock_of(document: dict[str, Any], path: str) -> Lock:
         raise _from_newer(path, f"lock version {version}", document)
     try:
         return msgspec.convert(without_shared(document), Lock)
+    except InputError as error:  # of one of its tables, which knows no path
+        error.message = error.message.replace(f"{FILE}: ", f"{path}: ", 1)
+        raise
     except (ValueError, msgspec.ValidationError, RecursionError) as error:
         if what := _unknown_to_us(str(error)):
             raise _from_newer(path, what, document) from error
@@ -122,25 +126,25 @@ def _renamed(decisions: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def read_lock(root: Path) -> Lock | None:
-    """The lock of the project at `root`; None where there is none."""
+def read_lock(path: Path) -> Lock | None:
+    """The lock in the file `path`; None where there is none."""
     try:
-        with open_file(root / FILE) as stream:
+        with open_file(path) as stream:
             data = stream.read(LIMIT + 1)
     except FileNotFoundError:
         return None
-    return _parsed(data)
+    return _parsed(data, path.name)
 
 
 @lru_cache(maxsize=1)
-def _parsed(data: bytes) -> Lock:
+def _parsed(data: bytes, name: str) -> Lock:
     """The same text is the same lock: a push reads it at its beginning and at its end."""
-    return parse_lock(data)
+    return parse_lock(data, path=name)
 
 
-def encode_lock(lock: Lock, *, header: bytes = _HEADER, removed: int = 0) -> bytes:
-    """TOML with one line per package, wheel and result: what changed is what a diff shows. `removed`: addresses of it
-    that are not in it any more."""
+def encode_lock(lock: Lock, *, config: str = "cog.yaml", header: bytes | None = None, removed: int = 0) -> bytes:
+    """TOML with one line per package, wheel and result: what changed is what a diff shows. `config`: the name of
+    the project's; `header`: what is said in place of that; `removed`: addresses of it that are not in it any more."""
     layers = sorted(lock.results.layers, key=lambda result: (result.name, result.key))
     weights = sorted(lock.results.weights, key=lambda weight: weight.path)
     document = msgspec.to_builtins(lock)
@@ -154,7 +158,8 @@ def encode_lock(lock: Lock, *, header: bytes = _HEADER, removed: int = 0) -> byt
     if layers:
         document["results"] = msgspec.to_builtins(Results(tuple(layers), tuple(weights)))
     document = {REMOVED: removed, **document} if removed else document
-    data = header + toml.encode(with_shared(document))
+    made = _HEADER.format(config=config).encode()
+    data = (header or made) + toml.encode(with_shared(document))
     if len(data) > LIMIT:  # nobody would read it
         raise InputError(
             f"{FILE} would have {len(data)} bytes; {LIMIT} are read at most",

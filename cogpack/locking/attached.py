@@ -16,7 +16,7 @@ import msgspec
 from cogpack.config.config_label import config_label
 from cogpack.errors import InputError
 from cogpack.images.assemble import inherited_config
-from cogpack.lockfile import FILE, NO_ADDRESS, NO_HOST, AttachedLock, Lock
+from cogpack.lockfile import NO_ADDRESS, NO_HOST, AttachedLock, Lock
 from cogpack.oci import encode, read_config
 from cogpack.project import Project
 from cogpack.redaction import has_secret, redact
@@ -57,7 +57,7 @@ def attached_lock(lock: Lock, *, told: str) -> AttachedLock:
     except (msgspec.ValidationError, InputError) as error:  # a name of it had to be hidden, and is none any more
         key = str(error).rpartition(" - at ")[2].strip("`") if isinstance(error, msgspec.ValidationError) else ""
         raise InputError(
-            f"{FILE}: {key or 'a name'}: expected what everybody may read, found the value of a variable, or a "
+            f"the lock: {key or 'a name'}: expected what everybody may read, found the value of a variable, or a "
             "password, that is taken for a secret",
             next_step="run it without the variable of the environment that has this value, or call that otherwise",
         ) from None

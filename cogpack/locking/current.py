@@ -1,6 +1,7 @@
 """The lock that holds for a run: the present one where it fits the project, else a new one, written or not."""
 
 import os
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -8,8 +9,8 @@ from typing import TYPE_CHECKING
 from cogpack.disk import check_writable, write_whole
 from cogpack.errors import InputError, MismatchError
 from cogpack.formats import check_format
+from cogpack.lock_names import FILE, lock_name
 from cogpack.lockfile import (
-    FILE,
     Decisions,
     Lock,
     encode_lock,
@@ -56,9 +57,9 @@ def lock(
     began = time.monotonic()
     session.notes.show_all()
     check_requirements(session, project, building)
-    previous = read_lock(project.root)
+    previous = own_lock(project)
     if previous and previous.format > max(session.formats):
-        _check_format(session, previous)
+        _check_format(session, project, previous)
     _try_writing(project)
     from cogpack.locking.decide import named_wheels, resolve_lock  # what decides is not loaded where a lock fits
 
@@ -96,10 +97,12 @@ def check_lock(session: Session, project: Project) -> Lock:
     server is asked."""
     from cogpack.locking.shared_versions import moved_locks
 
-    found = read_lock(project.root)
+    found = own_lock(project)
     if found is None:
-        raise MismatchError(f"{project.root / FILE}: there is no lock", next_step="run cogpack lock and commit it")
-    _check_format(session, found)
+        raise MismatchError(
+            f"{project.lock_path}: there is no lock", next_step=f"run {project.lock_command} and commit it"
+        )
+    _check_format(session, project, found)
     stale = _changed(project, found)
     if not stale:
         moved = (name for one, decisions in _decided(project, found) for name in moved_locks(one, decisions))
@@ -131,13 +134,35 @@ def _lacking(project: Project, lock: Lock) -> list[str]:
     return [platform for platform in project.config.pack.platforms if platform not in lock.platforms]
 
 
-def _check_format(session: Session, lock: Lock) -> None:
-    check_format(lock.format, session.formats, where=FILE, requires=lock.requires)
+def own_lock(project: Project) -> Lock | None:
+    """Read the lock of the project's config; None where there is none. `MismatchError` where `cogpack.lock` was made
+    from a config that has a lock of its own name, as a directory had one lock for all before: nothing is made of it,
+    and what is written over it would be lost to the other."""
+    found = read_lock(project.lock_path)
+    name = project.config_path.name
+    if project.lock_path.name == FILE:
+        other, there = _other_config(project, found) if found else (None, False)
+        if other is None or not there:
+            return found
+    elif found or not ((shared := read_lock(project.root / FILE)) and name in shared.inputs):
+        return found
+    else:
+        other = name
+    of_other = lock_name(other)
+    stands = os.path.lexists(project.root / of_other)
+    raise MismatchError(
+        f"{FILE} was made from {other}, whose lock is {of_other}",
+        next_step=f"rm {FILE}" if stands else shlex.join(["mv", FILE, of_other]),
+    )
+
+
+def _check_format(session: Session, project: Project, lock: Lock) -> None:
+    check_format(lock.format, session.formats, where=project.lock_path.name, requires=lock.requires)
 
 
 def _other_config(project: Project, lock: Lock) -> tuple[str | None, bool]:
-    """Name the config that the lock was made from, where that is another one of the directory (`-f`), and tell whether
-    it is there: one that is not was renamed."""
+    """Name the config that the lock was made from, where that is another one, and tell whether it is there: one that is
+    not was renamed, and the lock of one that is was copied."""
     if project.config_path.name in lock.inputs:
         return None, False
     other = next((name for name in lock.inputs if name.endswith((".yaml", ".yml")) and "/" not in name), None)
@@ -146,17 +171,14 @@ def _other_config(project: Project, lock: Lock) -> tuple[str | None, bool]:
 
 def _stale(project: Project, lock: Lock, stale: Sequence[str]) -> MismatchError:
     other, there = _other_config(project, lock)
-    if there:
-        return MismatchError(
-            f"{FILE} was made from {other}, and this is {project.config_path.name}: a directory has one lock",
-            next_step="give each of them a directory of its own (docs/how-to/several-models.md)",
-        )
+    name = project.lock_path.name
     if other:
-        what = f"{other}, which is not there, and this is {project.config_path.name}"
+        what = f"{other}{'' if there else ', which is not there'}, and this is {project.config_path.name}"
     else:
         what = f"another {' and another '.join(stale)}" if stale else f"no {' and no '.join(_lacking(project, lock))}"
     return MismatchError(
-        f"{FILE} was made {'from' if stale else 'for'} {what}", next_step="run cogpack lock and commit cogpack.lock"
+        f"{name} was made {'from' if stale else 'for'} {what}",
+        next_step=f"run {project.lock_command} and commit {name}",
     )
 
 
@@ -178,7 +200,7 @@ def _tell(session: Session, project: Project, lock: Lock) -> None:
 
 def is_pinned(session: Session, project: Project, *, locked: bool) -> bool:
     """Whether the lock is to be taken as it is: neither resolved anew nor added to."""
-    return locked or (session.in_ci and os.path.lexists(project.root / FILE))
+    return locked or (session.in_ci and os.path.lexists(project.lock_path))
 
 
 def current_lock(
@@ -189,15 +211,16 @@ def current_lock(
     Only who `writes` leaves the new one in the project, and is told at once if that can't be.
     """
     check_requirements(session, project, building)
-    found = read_lock(project.root)
+    found = own_lock(project)
+    name = project.lock_path.name
     if found is None:
         if locked:
             raise MismatchError(
-                f"{project.root / FILE}: there is no lock, and with --locked or for verify none is made",
-                next_step="run cogpack lock and commit cogpack.lock",
+                f"{project.lock_path}: there is no lock, and with --locked or for verify none is made",
+                next_step=f"run {project.lock_command} and commit {name}",
             )
         return _renewed(session, project, None, building, writes=writes)
-    _check_format(session, found)
+    _check_format(session, project, found)
     stale = _changed(project, found)
     lacking = _lacking(project, found)
     if not stale and not lacking:
@@ -209,7 +232,7 @@ def current_lock(
             for note in look_at_imports(one, decisions, local_modules(session, one)).notes:
                 session.progress.note(note)
         if TRACE.level:
-            TRACE.decided(f"{FILE} was made from these inputs: nothing is resolved")
+            TRACE.decided(f"{name} was made from these inputs: nothing is resolved")
         return found
     if is_pinned(session, project, locked=locked):
         raise _stale(project, found, stale)
@@ -217,11 +240,11 @@ def current_lock(
         other, there = _other_config(project, found)
         why = f"{', '.join(stale)} changed"
         if other:
-            why = f"it was made from {other}, {'and a directory has one lock' if there else 'which is not there'}"
-        text = f"{FILE} is stale ({why}): resolving"
+            why = f"it was made from {other}{'' if there else ', which is not there'}"
+        text = f"{name} is stale ({why}): resolving"
         session.progress.note(Note(Code.LOCK_STALE, text))
     else:
-        text = f"{FILE} has no {' and no '.join(lacking)} yet: resolving"
+        text = f"{name} has no {' and no '.join(lacking)} yet: resolving"
         session.progress.note(Note(Code.LOCK_LACKS_PLATFORM, text))
     return _renewed(session, project, found, building, writes=writes)
 
@@ -240,21 +263,23 @@ def _renewed(
     _tell(session, project, made)
     lacking = _lacking(project, found) if found else []
     lacks = f"has no {' and no '.join(lacking)}" if lacking else "is stale"
-    text = f"{FILE} {'is not there' if found is None else lacks}: resolved for this run only, cogpack lock writes it"
+    what = f"{project.lock_path.name} {'is not there' if found is None else lacks}"
+    text = f"{what}: resolved for this run only, {project.lock_command} writes it"
     session.progress.note(Note(Code.LOCK_UNWRITTEN, text))
     return made
 
 
 def write_lock(project: Project, made: Lock) -> None:
-    write_whole(project.root / FILE, [encode_lock(made)])
+    write_whole(project.lock_path, [encode_lock(made, config=project.config_path.name)])
 
 
 def _try_writing(project: Project) -> None:
     """A directory that takes no lock should be known before the work of a resolution."""
-    path = project.root / FILE
     try:
-        check_writable(path)
+        check_writable(project.lock_path)
     except InputError as error:
+        what = f"{project.lock_command} where the project can be written, and commit {project.lock_path.name}"
         raise InputError(
-            error.message, next_step=f"run cogpack lock where the project can be written, and commit {FILE}"
+            error.message,
+            next_step=f"run {what}",
         ) from error

@@ -12,7 +12,6 @@ from packaging.version import Version
 from cogpack.config import PLATFORMS, Suite
 from cogpack.errors import InputError
 from cogpack.lockfile import (
-    FILE,
     REQUIRES,
     VERSION,
     Decisions,
@@ -56,7 +55,7 @@ def named_wheels(names: Sequence[str], decisions: Iterable[Decisions]) -> dict[s
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             raise InputError(
-                f"--upgrade-package {written}: {FILE} has no such wheel"
+                f"--upgrade-package {written}: the lock has no such wheel"
                 + (f"; did you mean {near[0]}?" if near else ""),
                 next_step=f"cogpack lock -P {near[0]}" if near else "name one of those that it has",
             )
@@ -94,7 +93,7 @@ def resolve_lock(
     if previous is not None and (previous.stale(inputs) or not same_format):
         why = "which was made from other inputs" if same_format else f"which was of format {previous.format}"
         for name in others:
-            text = f"{FILE} no longer has {name}, {why}: cogpack lock --platform {name}"
+            text = f"{project.lock_path.name} no longer has {name}, {why}: {project.lock_command} --platform {name}"
             session.progress.note(Note(Code.PLATFORM_STALE, text))
         others = {}
     known = {} if upgrade.all else pinned | others

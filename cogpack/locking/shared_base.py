@@ -54,9 +54,7 @@ def read_other(
         with open_regular(project.root / name) as stream:
             data = stream.read(LOCK_LIMIT + 1)
     except OSError as error:
-        raise InputError(
-            f"{where}: {error.strerror}", next_step="name a cogpack.lock, as seen from cog.yaml"
-        ) from error
+        raise InputError(f"{where}: {error.strerror}", next_step="name a lock, as seen from cog.yaml") from error
     decisions = parse_lock(data, path=name).platforms.get(config.pack.platform)
     if decisions is None:
         raise InputError(

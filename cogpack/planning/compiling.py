@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from cogpack.errors import InputError
 from cogpack.layers.bytecode import Packs, minor_of
 from cogpack.layers.spool import Once
-from cogpack.lockfile import FILE
 from cogpack.planning.own_python import ENVIRONMENT, OPTIONS, PROGRAM, OwnPython, pythons_here
 from cogpack.planning.steps.steps import Runner
 from cogpack.session import Session
@@ -111,7 +110,7 @@ class Compiler:
 
     def _none(self, why: str) -> InputError:
         return InputError(
-            f'{FILE} has bytecode = "{self._release}", and there is no such Python here to make it: {why}',
+            f'the lock has bytecode = "{self._release}", and there is no such Python here to make it: {why}',
             next_step=f"any one of these helps: uv python install {self._release.partition('-')[2]}; a push from a "
             "machine that has it, whose layers are then found in the registry; "
             "cogpack: {bytecode: false}, and cogpack lock",

@@ -11,7 +11,8 @@ from cogpack.images.interface import Images
 from cogpack.layers.facts import Facts
 from cogpack.layers.known import READ, Claims, Known, KnownLayers
 from cogpack.layers.layer import Body, key_of
-from cogpack.lockfile import FILE, Result, Results, read_lock
+from cogpack.lock_names import FILE
+from cogpack.lockfile import Result, Results, read_lock
 from cogpack.locking.current import write_lock
 from cogpack.notes import Code, Note
 from cogpack.oci import (
@@ -108,7 +109,7 @@ def known_layers(
     unasked = {layer.key for layer in plan.own if not layer.remembered or layer in plan.ran}
     claims = [
         Claims(READ, read),
-        Claims("cogpack.lock", _Heeded(pinned, plan)),
+        Claims(FILE, _Heeded(pinned, plan)),
         Claims("the cache", _Heeded(facts, plan)),
     ]
     if tag_cache:
@@ -152,9 +153,13 @@ def record_results(session: Session, images: Sequence[tuple[Prepared, Known]]) -
     weights = locked_weights(first.project, first.gathered, first.plan.weights, first.fingerprints, first.lock)
     first.fingerprints.save()
     try:
-        lock = read_lock(first.project.root)
+        lock = read_lock(first.project.lock_path)
         if lock is None or lock.decisions != first.lock.decisions:
-            raise InputError(f"{FILE} is another one than this run began with", next_step="run cogpack push again")
+            name = first.project.lock_path.name
+            raise InputError(
+                f"{name} is another one than this run began with",
+                next_step="run cogpack push again",
+            )
         if len(lock.platforms) > len(images) or not first.plan.whole:  # what was not planned stays
             made = {result.key: result for result in lock.results.layers if result.name != PROJECT} | made
         layers = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from cogpack.encodings import is_utf8
 from cogpack.errors import InputError
 from cogpack.images.assemble import Marks
-from cogpack.lockfile import FILE, Lock, parse_lock
+from cogpack.lock_names import is_lock
+from cogpack.lockfile import Lock, parse_lock
 from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.session import Session
@@ -66,14 +67,17 @@ def _words(commit: "Commit") -> dict[str, str]:
 def _counts(session: Session, project: Project, lock: Lock) -> Callable[[str, bool], bool]:
     """Whether a path that differs from the commit makes another image.
 
-    What a push writes into the lock's results decides nothing; a new file counts if the image or the lock is made of
-    it, a changed or deleted one always.
+    What a push writes into the lock's results decides nothing, nor does the lock of another config; a new file counts
+    if the image or the lock is made of it, a changed or deleted one always.
     """
     used = {file.path for file in project.files()} | project.inputs().keys()
+    its = project.lock_path.name
 
     def counts(path: str, tracked: bool) -> bool:
-        if path == FILE:
+        if path == its:
             return not tracked or not _same_decisions(session, project, lock)
+        if is_lock(path):  # of another config of the directory
+            return False
         return tracked or path in used
 
     return counts
@@ -82,7 +86,7 @@ def _counts(session: Session, project: Project, lock: Lock) -> Callable[[str, bo
 def _same_decisions(session: Session, project: Project, lock: Lock) -> bool:
     from cogpack.project.git import committed
 
-    before = committed(project.root, FILE, session.environment)
+    before = committed(project.root, project.lock_path.name, session.environment)
     try:
         old = parse_lock(before) if before is not None else None
     except InputError:

@@ -13,7 +13,7 @@ from cogpack.errors import MismatchError
 from cogpack.git.mirror import Mirrors, pack_name
 from cogpack.layers.built import BaseLayer
 from cogpack.layers.weights.remote import Reader
-from cogpack.lockfile import FILE, GitSource, IndexSource, LockedClone, LockedSubmodule, UrlSource
+from cogpack.lockfile import GitSource, IndexSource, LockedClone, LockedSubmodule, UrlSource
 from cogpack.locking.lines.cloned import make_mirrors, pinned_objects
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.wheels.built import source_input
@@ -81,7 +81,7 @@ def streamed_files(session: Session, prepared: Prepared, *, weights: bool) -> It
     for changes in plan.changes:
         if changes.locked is None or not results.keys() >= {layer.key for layer in changes.layers}:
             raise MismatchError(
-                f"{FILE} does not say what {changes.steps.subject} changes ({changes.steps.name}), "
+                f"the lock does not say what {changes.steps.subject} changes ({changes.steps.name}), "
                 "which is not to be run where there is no network",
                 next_step="run cogpack lock --run, then fetch again",
             )

@@ -22,7 +22,6 @@ from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.listed import ListedFiles
 from cogpack.layers.weights.arrangement import WEIGHTS, remembered_probe
 from cogpack.lockfile import (
-    FILE,
     Decisions,
     Lock,
     LockedClone,
@@ -240,7 +239,7 @@ def _at_step(place: str) -> Iterator[None]:
     except (DeniedError, MismatchError, UnavailableError) as error:
         error.message = f"{place}: {error.message}"
         if not (isinstance(error, UnavailableError) and error.away):
-            error.next_step = f"see what was there before; cogpack lock --upgrade-run pins what is there now in {FILE}"
+            error.next_step = "see what was there before; cogpack lock --upgrade-run pins what is there now in the lock"
         raise
 
 

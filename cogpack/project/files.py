@@ -1,11 +1,10 @@
 """A walk that follows nothing finds the files of a project that go into its image.
 
 Left out are caches (`caches.py`), what `.dockerignore` says and, whatever it says, what is never part of a model: at
-the root `.cog`, `.cogpack` and `cogpack.lock`; anywhere `.git`, `.hg`, `.svn`, `.DS_Store`, `__pycache__`, the caches
-of mypy, pytest, ruff and Jupyter, virtual environments (`.venv`, and each directory that holds a `pyvenv.cfg`), what a
+the root `.cog`, `.cogpack` and all locks; anywhere `.git`, `.hg`, `.svn`, `.DS_Store`, `__pycache__`, the caches of
+mypy, pytest, ruff and Jupyter, virtual environments (`.venv`, and each directory that holds a `pyvenv.cfg`), what a
 killed cogpack has left (`is_unfinished`), and, with a note, OCI image layouts, what the run itself writes, sockets,
-pipes and devices. A directory in which nothing is kept stays out as well, as in git: a checkout elsewhere does not have
-it.
+pipes and devices. A directory in which nothing is kept stays out as well, as in git: a checkout elsewhere has none.
 """
 
 import os
@@ -22,13 +21,14 @@ from cogpack.disk import is_unfinished, open_below, open_regular
 from cogpack.encodings import is_utf8
 from cogpack.errors import CogpackError, InputError, gone, together
 from cogpack.file_stat import Stat, packed, touched_ns
+from cogpack.lock_names import is_lock
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
 from cogpack.project.ignore import Patterns
 from cogpack.project.lfs import LfsPointer
 from cogpack.project.links import Links
 
-_NEVER_AT_ROOT = frozenset({".cog", ".cogpack", "cogpack.lock"})
+_NEVER_AT_ROOT = frozenset({".cog", ".cogpack"})
 _NEVER = frozenset(
     {".git", ".hg", ".svn", ".DS_Store", "__pycache__", ".venv"}
     | {".mypy_cache", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints"}
@@ -159,7 +159,8 @@ def keeps(root: str, patterns: Patterns, path: str) -> bool:
 
 
 def is_never(name: str, *, at_root: bool) -> bool:
-    return name in _NEVER or (at_root and name in _NEVER_AT_ROOT) or (name.startswith(".") and is_unfinished(name))
+    named = name in _NEVER or (at_root and (name in _NEVER_AT_ROOT or is_lock(name)))
+    return named or (name.startswith(".") and is_unfinished(name))
 
 
 def _goes_into(root: str, directory: str, patterns: Patterns, state: int) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import shlex
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -17,6 +18,7 @@ from cogpack.config.document import MAX_BYTES as MAX_CONFIG_BYTES
 from cogpack.disk import open_regular, reading
 from cogpack.encodings import decode_text
 from cogpack.errors import InputError, together
+from cogpack.lock_names import lock_name
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
 from cogpack.project.files import Identity, Listing, ProjectFile, by_end, holds, is_never, keeps, list_files, own_output
@@ -48,6 +50,17 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     outputs: tuple[Path, ...] = ()
     cache: Path | None = None
     schema: bytes | None = None
+
+    @property
+    def lock_path(self) -> Path:
+        """Where its lock lies; another config of the directory has another one."""
+        return self.root / lock_name(self.config_path.name)
+
+    @property
+    def lock_command(self) -> str:
+        """What makes its lock."""
+        name = self.config_path.name
+        return "cogpack lock" if name == "cog.yaml" else f"cogpack lock -f {shlex.quote(name)}"
 
     def files(self) -> tuple[ProjectFile, ...]:
         """List what goes into the image, weights included, sorted by the UTF-8 bytes of the paths."""

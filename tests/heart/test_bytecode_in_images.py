@@ -90,7 +90,7 @@ def test_who_has_neither_that_python_nor_the_layers_stops(project: Project, monk
 
     done = project.cogpack("build", "-o", "../out", **elsewhere)
     assert done.code == 2
-    assert f'cogpack.lock has bytecode = "cpython-{RELEASE}", and there is no such Python here' in done.err
+    assert f'the lock has bytecode = "cpython-{RELEASE}", and there is no such Python here' in done.err
     assert f"next: any one of these helps: uv python install {RELEASE}; " in done.err
     assert "bytecode: false" in done.err
     project.write("cog.yaml", f"{(project.root / 'cog.yaml').read_text()}  bytecode: false\n")

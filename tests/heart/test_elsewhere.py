@@ -100,7 +100,7 @@ def test_the_wheel_of_a_release_is_taken_for_the_torch_that_is_resolved_and_its_
     assert not decided(project).builds
     assert {one.name for one in decided(project).wheels} >= {"einops"}, "which its own metadata requires"
     assert "for torch 2.6 for CUDA 12.4 with the old C++ ABI, https://github.com/" in pushed.err
-    assert "cogpack.lock pins what came now" in pushed.err
+    assert "the lock pins what came now" in pushed.err
     assert any("flash_attn-2.8.3.dist-info/METADATA" in path for path in world.files("me/e1", "v1"))
     before = (project.root / "cogpack.lock").read_bytes()
     pages.asked.clear()

@@ -93,7 +93,7 @@ def later(project: Project, formats: Mapping[int, ImageRules] = LATER) -> Iterat
 
 
 def locked(project: Project) -> Lock:
-    found = read_lock(project.root)
+    found = read_lock(project.root / "cogpack.lock")
     assert found is not None
     return found
 

@@ -124,7 +124,7 @@ def test_a_layer_of_commands_is_told_by_the_diff_id_that_the_lock_records(world:
         f"http://{world.registry}/v2/me/model/blobs/{world.manifest('me/model', 'v1')['config']['digest']}"
     )
     diff_id = config.json()["rootfs"]["diff_ids"][-1]
-    lock = read_lock(project.root)
+    lock = read_lock(project.root / "cogpack.lock")
     assert lock is not None
     layers = (LockedStepsLayer(name="run: 1 step", diff_id=diff_id),)
     steps = LockedSteps(key=found["layers"][-1]["digest"], layers=layers)

@@ -187,7 +187,7 @@ def test_a_recorded_layer_that_is_not_to_be_had_is_made_again(world: World, step
     project = at_home(stepping(MADE), "nobody/here")
     first = ok(project.cogpack("push", project.target()))
     done = ok(project.cogpack("build", "--locked", "-o", "../out", "--cache-dir", "../second"))
-    assert "what cogpack.lock records is not to be had: " in done.err
+    assert "what the lock records is not to be had: " in done.err
     assert "step 1 runs" in done.err
     assert done.digest == first.digest
     text = (project.root / "cog.yaml").read_text()

@@ -81,7 +81,7 @@ def locked(project: Project, debian: Debian, environment: Mapping[str, str], *mo
 
 
 def decisions(root: Path) -> Decisions:
-    found = read_lock(root)
+    found = read_lock(root / "cogpack.lock")
     assert found is not None
     return found.platforms["linux/amd64"]
 

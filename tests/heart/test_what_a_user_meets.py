@@ -43,7 +43,7 @@ def test_a_package_to_upgrade_that_nobody_asks_for_is_refused_without_a_lock_too
     project = world.project()
     done = project.cogpack("lock", "-P", "nump")
     assert done.code == 2
-    assert "--upgrade-package nump: cogpack.lock has no such wheel" in done.err
+    assert "--upgrade-package nump: the lock has no such wheel" in done.err
     assert not (project.root / "cogpack.lock").exists()
 
 

@@ -44,7 +44,7 @@ def test_lock_and_sbom_refer_to_the_image_whose_digest_is_the_same_without_them(
     found = referrers(world.registry, done["digest"])
     assert set(found) == {LOCK_TYPE, SPDX}
     assert {entry["digest"] for entry in found.values()} == set(done["targets"][0]["attached"])
-    lock = read_lock(project.root)
+    lock = read_lock(project.root / "cogpack.lock")
     assert lock is not None
     said = parse_attached_lock(attached(world.registry, found[LOCK_TYPE]))
     assert said.removed == 0
@@ -101,7 +101,7 @@ def test_addresses_of_others_are_removed_and_such_a_lock_is_taken_for_none_of_a_
     ok(project.cogpack("push", project.target()))
     done = ok(project.cogpack("inspect", "--lock", project.target()))
     assert world.registry not in done.out
-    assert "1 address of it left out: it is no cogpack.lock" in done.err
+    assert "1 address of it left out: it is no lock of a project" in done.err
     assert 'reference = "removed.invalid/base"' in done.out
     project.write("cogpack.lock", done.out)
     refused = project.cogpack("push", project.target())

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 def inspect_page() -> str:
     found = inspected()
     other = inspected(platform="linux/arm64", layers=found.layers[5:], size=3_000_000_000)
-    return inspected_page(found, ["recorded in cogpack.lock"] * len(found.layers), [other])
+    return inspected_page(found, ["recorded in the lock"] * len(found.layers), [other])
 
 
 def plan_page() -> str:

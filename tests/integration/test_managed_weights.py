@@ -130,7 +130,7 @@ def test_bytes_that_are_not_the_pinned_ones_never_ship(small: Project, registry:
         found.files["model.safetensors"] = bytes(changed)
         failed = small.cogpack("push", f"{registry}/managed/changed:v1", ok=False)
         assert failed.returncode == 3
-        assert "is not what cogpack.lock pins" in failed.stderr
+        assert "is not what the lock pins" in failed.stderr
     assert httpx.get(f"http://{registry}/v2/managed/changed/tags/list").status_code == 404
 
 

@@ -396,7 +396,7 @@ def test_a_wheel_that_nobody_has_and_nobody_can_build_is_an_error_that_says_so(p
     (place.links / "old-1.0.tar.gz").write_bytes(b"another one")
     with pytest.raises(UnavailableError) as caught:
         wheels.bring(wheel)
-    assert caught.value.message.startswith("old 1.0: neither cache nor registry has the wheel that cogpack.lock names")
+    assert caught.value.message.startswith("old 1.0: neither cache nor registry has the wheel that the lock names")
 
 
 def test_files_of_a_wheel_are_told_apart_by_name_mode_and_bytes(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def _checked(blocks: Iterable[bytes], digest: str, reader: Reader) -> Iterator[b
     found = hasher.digest if isinstance(hasher, Hasher) else hasher.hexdigest()
     if found != digest:
         raise MismatchError(
-            f"{reader!r}: is not what cogpack.lock pins: expected {digest}, found {found}",
+            f"{reader!r}: is not what the lock pins: expected {digest}, found {found}",
             next_step=reader.renewed,
         )
 
@@ -144,7 +144,7 @@ class RemoteSplit:
                 self._pieces = {piece.name: piece for piece in pieces}
         if name not in self._pieces:
             raise MismatchError(
-                f"{self._reader()!r}: has no tensors for {name}, which cogpack.lock pins",
+                f"{self._reader()!r}: has no tensors for {name}, which the lock pins",
                 next_step="run cogpack lock --upgrade",
             )
         return self._pieces[name]

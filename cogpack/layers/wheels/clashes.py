@@ -18,7 +18,7 @@ from cogpack.layers.wheels.outline import Outline
 from cogpack.layers.wheels.placing import wheel_files
 from cogpack.layers.wheels.source import WheelFile
 from cogpack.layers.wheels.venv import PYTHON, SITE
-from cogpack.lockfile import FILE, LockedClash
+from cogpack.lockfile import LockedClash
 from cogpack.oci import encode
 from cogpack.runtime.contract import VENV
 
@@ -152,7 +152,7 @@ class ClashesSource:
             for path in paths:
                 if path not in files:
                     raise MismatchError(
-                        f"{wheel.filename}: has no /{path}, which {FILE} says it has",
+                        f"{wheel.filename}: has no /{path}, which the lock says it has",
                         next_step="run cogpack lock",
                     )
                 yield files[path]

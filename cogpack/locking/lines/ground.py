@@ -6,7 +6,7 @@ from typing import TypeAlias
 from cogpack.errors import MismatchError
 from cogpack.layers.entry import Directory, parents
 from cogpack.layers.wheels.venv import local_names
-from cogpack.lockfile import FILE, LockedPlace
+from cogpack.lockfile import LockedPlace
 from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.run_lines.effects import within
 
@@ -80,7 +80,7 @@ def locked_ground(base: Base, places: Iterable[LockedPlace]) -> Look:
     def look(path: str) -> LockedPlace:
         if path not in known:
             raise MismatchError(
-                f"{FILE} does not say what the base has at /{path}", next_step="run cogpack lock and commit it"
+                f"the lock does not say what the base has at /{path}", next_step="run cogpack lock and commit it"
             )
         return known[path]
 

@@ -11,7 +11,7 @@ from cogpack.artifacts import NoSuchFileError, NotAFileError, bring
 from cogpack.config import Config
 from cogpack.errors import InputError, UnavailableError
 from cogpack.layers.wheels.outline import Outline
-from cogpack.lockfile import FILE, LockedWheel
+from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.outlines import Outlines, address_reader, local_reader, wheel_artifact
 from cogpack.locking.wheels.torch_build import cuda_of, torch_build
 from cogpack.notes import Code, Note
@@ -184,7 +184,7 @@ class ElsewhereWheels:
             )
         text = f"{name} {version}: the index has its source alone: for {build}, {url} is taken"
         if wheel.first_use:
-            text += f"; nobody says its sha256, and {FILE} pins what came now"
+            text += "; nobody says its sha256, and the lock pins what came now"
         note = Note(Code.ELSEWHERE, text) if url not in self._kept else None
         return FoundWheel(wheel=wheel, metadata=self._metadata(wheel, url), note=note)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
-from cogpack.lockfile import FILE, LockedBuild, LockedWheel
+from cogpack.lockfile import LockedBuild, LockedWheel
 from cogpack.locking.wheels.building import Built
 
 _NAMED = 5
@@ -20,7 +20,7 @@ def built_again(wheel: LockedWheel, build: LockedBuild, act: Callable[[], Built]
         built = act()
     except (DeniedError, InputError, UnavailableError) as error:
         error.message = (
-            f"{title}: neither cache nor registry has the wheel that {FILE} names, and it can't be built again: "
+            f"{title}: neither cache nor registry has the wheel that the lock names, and it can't be built again: "
             f"{error.message}"
         )
         raise
@@ -30,7 +30,7 @@ def built_again(wheel: LockedWheel, build: LockedBuild, act: Callable[[], Built]
     named = ", ".join(others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if len(others) > _NAMED else "")
     told = [f"{named} differ" if named else "", f"{gone} of its files are gone" if gone else ""]
     raise MismatchError(
-        f"{title}: built again of {build.source}, it is sha256:{built.sha256}, and {FILE} pins sha256:{wheel.sha256}: "
-        + (" and ".join(filter(None, told)) or "the same files in another archive"),
+        f"{title}: built again of {build.source}, it is sha256:{built.sha256}, and the lock pins "
+        f"sha256:{wheel.sha256}: " + (" and ".join(filter(None, told)) or "the same files in another archive"),
         next_step=f"push from a machine that has the wheel, or build it anew: cogpack lock -P {wheel.name}",
     )

@@ -15,7 +15,7 @@ from cogpack.layers.built import BuiltLayer
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.weights.arrangement import OWN_LAYER, WeightLayer
-from cogpack.lockfile import FILE, LockedHubFile
+from cogpack.lockfile import LockedHubFile
 from cogpack.locking.lines.pin_hub_downloads import HubPins
 from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.run_lines import HubDownload
@@ -62,7 +62,7 @@ def hub_layers(
         found = pins.of(download)
         if found is None:
             raise MismatchError(
-                f"{FILE} does not say what {download.repository} has on the hub",
+                f"the lock does not say what {download.repository} has on the hub",
                 next_step="run cogpack lock and commit it",
             )
         before = laid.files.keys() | laid.links.keys() | laid.texts.keys()

@@ -18,7 +18,7 @@ from cogpack.layers.entry import Directory, File, Symlink
 from cogpack.layers.given import GivenSource
 from cogpack.layers.layer import key_of
 from cogpack.layers.weights.arrangement import OWN_LAYER, WeightLayer, joint_ratio
-from cogpack.lockfile import FILE, Decisions, LockedClone, LockedFetch, LockedSandboxed
+from cogpack.lockfile import Decisions, LockedClone, LockedFetch, LockedSandboxed
 from cogpack.locking.lines.ground import locked_ground
 from cogpack.locking.lines.known_files import KnownFile, KnownFiles, known_files
 from cogpack.locking.lines.pin_clones import pin_of
@@ -78,7 +78,7 @@ def line_layers(
 
 
 def _not_locked(what: str) -> MismatchError:
-    return MismatchError(f"{FILE} does not say {what}", next_step="run cogpack lock and commit it")
+    return MismatchError(f"the lock does not say {what}", next_step="run cogpack lock and commit it")
 
 
 class _Pinned(msgspec.Struct, frozen=True):

@@ -11,7 +11,6 @@ from cogpack.disk import UNFINISHED, DiskError, open_file, sync_directory, whole
 from cogpack.errors import CogpackError
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.layer import Body, Form
-from cogpack.lockfile import FILE
 from cogpack.oci import Descriptor, LayerInfo
 from cogpack.planning.steps.steps import Runner
 from cogpack.sinks.sink import drain
@@ -82,10 +81,10 @@ class StepsBlobs:
             raise
         except CogpackError as error:
             task.done("")
-            self._runner.progress.summary(f"{name}: what {FILE} records is not to be had: {error.message}")
+            self._runner.progress.summary(f"{name}: what the lock records is not to be had: {error.message}")
             return None
         task.done("fetched")
-        self._runner.progress.summary(f"{name}: taken from {home.name}, as {FILE} records it")
+        self._runner.progress.summary(f"{name}: taken from {home.name}, as the lock records it")
         self._runner.facts.record(key, info)
         return info
 

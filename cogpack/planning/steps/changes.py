@@ -16,7 +16,7 @@ from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Codec
 from cogpack.layers.entry import Complete
 from cogpack.layers.layer import Form
-from cogpack.lockfile import FILE, LockedSteps, LockedStepsLayer, Results, StepsLayerKind
+from cogpack.lockfile import LockedSteps, LockedStepsLayer, Results, StepsLayerKind
 from cogpack.oci import LayerInfo, decode, encode
 from cogpack.planning.steps.blobs import StepsBlobs, make_directory
 from cogpack.planning.steps.captured_layers import changed_distributions, divide, most_layers
@@ -194,7 +194,7 @@ class StepChanges:
         old, new = _diff_ids(known), _diff_ids(found)
         expected, other = [one for one in old if one not in new], [one for one in new if one not in old]
         differences = self._differences(found, made)
-        who = FILE
+        who = "the lock"
         if self.locked is None:  # so that it does not count the next time
             who = "an earlier run"
             self._path("result").unlink(missing_ok=True)
@@ -267,9 +267,9 @@ def check_steps(changes: StepChanges, *, pinned: bool, runs: bool = True) -> Non
         return
     if pinned:
         raise MismatchError(
-            f"{FILE} does not say what {changes.steps.subject} changes ({changes.steps.name}): it was not run since it "
-            "was made",
-            next_step=f"run cogpack lock --run and commit {FILE}",
+            f"the lock does not say what {changes.steps.subject} changes ({changes.steps.name}): it was not run since "
+            "that was made",
+            next_step="run cogpack lock --run and commit it",
         )
     if runs:
         check_secrets(changes)

@@ -84,7 +84,7 @@ def chosen_rung(runner: Runner) -> Rung:
 
 def choose_rung(runner: Runner, findings: Findings, *, owners: bool = True) -> tuple[Rung, bool]:
     """Choose the rung; tell whether programs need an emulator of ours there. `owners`: as `choose` has it."""
-    machine = f"cogpack lock --run on a machine of {runner.architecture}, and a commit of cogpack.lock"
+    machine = f"cogpack lock --run on a machine of {runner.architecture}, and a commit of the lock"
     return choose_for(runner.architecture, runner.isolation, findings, owners=owners, elsewhere=machine)
 
 

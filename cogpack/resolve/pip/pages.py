@@ -68,7 +68,7 @@ class Pages:
                 return self._indexes.authorised(offer.url)
         if named:
             raise MismatchError(
-                f"cogpack.lock pins {filename} to sha256:{sha256}, the index has sha256:{named[0].sha256}",
+                f"the lock pins {filename} to sha256:{sha256}, the index has sha256:{named[0].sha256}",
                 next_step="restore the lock from git; if the file was replaced, ask its publisher",
             )
         return None

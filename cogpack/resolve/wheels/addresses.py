@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cogpack.disk import DiskError
 from cogpack.errors import InputError, MismatchError, UnavailableError
-from cogpack.lockfile import FILE, LockedWheel
+from cogpack.lockfile import LockedWheel
 from cogpack.resolve.wheels.choice import filename_of
 from cogpack.resolve.wheels.compile import Uv, WheelQuestion
 
@@ -25,7 +25,7 @@ def wheel_urls(wheels: Sequence[LockedWheel], uv: Uv) -> dict[str, list[str]]:
         raise
     except InputError as error:
         raise UnavailableError(
-            f"a package index no longer has what cogpack.lock names: {error.message}",
+            f"a package index no longer has what the lock names: {error.message}",
             next_step="configure the index that the lock was made with, or run cogpack lock --upgrade",
         ) from error
     listed = {filename_of(wheel): wheel for package in packages for wheel in package.wheels or () if wheel.url}
@@ -35,7 +35,7 @@ def wheel_urls(wheels: Sequence[LockedWheel], uv: Uv) -> dict[str, list[str]]:
             continue
         if (found := there.hashes.get("sha256")) != wheel.sha256:
             raise MismatchError(
-                f"{FILE} pins {wheel.filename} to sha256:{wheel.sha256}, the index has sha256:{found}",
+                f"the lock pins {wheel.filename} to sha256:{wheel.sha256}, the index has sha256:{found}",
                 next_step="restore the lock from git; if the file was replaced, ask its publisher",
             )
         urls[wheel.sha256] = [indexes.authorised(str(there.url))]

@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from cogpack.config import step_places
-from cogpack.lockfile import FILE, Decisions, LockedBreak, LockedPipLine, LockedWheel
+from cogpack.lockfile import Decisions, LockedBreak, LockedPipLine, LockedWheel
 from cogpack.locking.wheels.outlines import Outlines
 from cogpack.notes import Code, Note
 from cogpack.project import Project
@@ -74,5 +74,5 @@ def break_notes(project: Project, decisions: Decisions) -> Iterator[Note]:
     for one in decisions.breaks:
         there = f"has {one.found}" if one.found else "has none"
         text = f"{one.name} {versions.get(one.name, '')} requires {one.requires}, and the image {there}"
-        place = places[one.step] if one.step < len(places) else FILE
+        place = places[one.step] if one.step < len(places) else project.lock_path.name
         yield Note(Code.REQUIREMENT_BROKEN, f"{place}: {text}")

@@ -336,7 +336,7 @@ class PipLines:
             found = self._indexes.address(wheel, self._effects, self._lines)
             if found is None:
                 raise UnavailableError(
-                    f"a package index no longer has {wheel.filename}, which cogpack.lock names",
+                    f"a package index no longer has {wheel.filename}, which the lock names",
                     next_step="configure the index that the lock was made with, or run cogpack lock --upgrade",
                 )
             self._addresses[wheel.sha256] = found

@@ -14,7 +14,6 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from cogpack.errors import MismatchError
-from cogpack.lockfile import FILE
 from cogpack.lockfile.base_kinds import DebianRelease, LockedDeb
 from cogpack.resolve.debs.archives.archive import directory, is_flat
 from cogpack.resolve.debs.archives.index import listed
@@ -82,8 +81,8 @@ def check_signed(
         first, *more = left.values()
         others = f" and {len(more)} others" if more else ""
         raise MismatchError(
-            f"{FILE}: {first.name} {first.version}{others}: in no index that {first.archive} has signed, of those that "
-            "the lock names",
+            f"the lock: {first.name} {first.version}{others}: in no index that {first.archive} has signed, of those "
+            "that it names",
             next_step="restore the lock from git, or run cogpack lock --upgrade",
         )
 

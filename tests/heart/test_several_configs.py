@@ -1,0 +1,211 @@
+"""Two configs of one directory have a lock each: neither makes that of the other anew, nor is made of it."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from support.wheels import make_wheel
+from support.world import Project, World, ok
+
+from cogpack.lock_names import is_lock, lock_name
+
+NAMES = ("blur", "sharpen")
+
+
+@pytest.fixture
+def project(world: World) -> Project:
+    """Two models that want another version of one wheel, and no cog.yaml beside them."""
+    for version in ("1.0", "2.0"):
+        make_wheel(world.wheels, "numbers", version)
+    made = world.project()
+    config = (made.root / "cog.yaml").read_text()
+    (made.root / "cog.yaml").unlink()
+    for name, version in zip(NAMES, ("1.0", "2.0"), strict=True):
+        made.write(f"{name}.yaml", config.replace("requirements.txt", f"{name}.txt"))
+        made.write(f"{name}.txt", f"--no-index\nnumbers=={version}\n")
+    return made
+
+
+def locks(root: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in root.iterdir() if is_lock(path.name)}
+
+
+@pytest.mark.parametrize(
+    ("config", "lock"),
+    [
+        ("cog.yaml", "cogpack.lock"),
+        ("blur.yaml", "cogpack.blur.lock"),
+        ("cog-gpu.yml", "cogpack.cog-gpu.lock"),
+        ("cog.yml", "cogpack.cog.lock"),
+        ("cog.gpu.yaml", "cogpack.cog.gpu.lock"),
+        ("model", "cogpack.model.lock"),
+        ("model.json", "cogpack.model.json.lock"),
+        (".yaml", "cogpack..lock"),
+        ("lock.yaml", "cogpack.lock.lock"),
+    ],
+)
+def test_a_lock_is_called_as_its_config(config: str, lock: str) -> None:
+    assert (lock_name(config), is_lock(lock)) == (lock, True)
+
+
+@pytest.mark.parametrize("name", ["cogpack.toml", "uv.lock", "cogpacklock", "sub/cogpack.lock", "cogpack.d/uv.lock"])
+def test_other_files_are_no_locks(name: str) -> None:
+    assert not is_lock(name)
+
+
+def test_two_configs_are_pushed_in_turn_under_ci_and_no_lock_moves(project: Project) -> None:
+    for name in NAMES:
+        ok(project.cogpack("push", "-f", f"{name}.yaml", project.target(name)))
+    made = locks(project.root)
+    assert made.keys() == {"cogpack.blur.lock", "cogpack.sharpen.lock"}
+    assert b"from blur.yaml and" in made["cogpack.blur.lock"].splitlines()[0]
+    assert (b"numbers-1.0" in made["cogpack.blur.lock"], b"numbers-2.0" in made["cogpack.sharpen.lock"]) == (True, True)
+    digests = [ok(project.cogpack("push", "-f", f"{name}.yaml", project.target(name), CI="true")).out for name in NAMES]
+    again = [ok(project.cogpack("push", "-f", f"{name}.yaml", project.target(name))).out for name in NAMES]
+    assert (again, locks(project.root)) == (digests, made)
+    assert not [path for path in project.world.files("me/model", "blur") if is_lock(path.rpartition("/")[2])]
+
+
+VERBS = [
+    ["lock"],
+    ["lock", "--check"],
+    ["lock", "--upgrade-format"],
+    ["plan"],
+    ["plan", "TARGET"],
+    ["push", "TARGET"],
+    ["push", "--dry-run", "TARGET"],
+    ["push", "--locked", "TARGET"],
+    ["build", "-o", "../out"],
+    ["verify", "TARGET"],
+    ["fetch", "-o", "../depot"],
+    ["export"],
+    ["sbom"],
+    ["schema"],
+    ["weights", "ls"],
+    ["doctor"],
+]
+
+
+@pytest.mark.slow
+def test_no_verb_moves_the_lock_of_another_config(project: Project) -> None:
+    for name in NAMES:
+        ok(project.cogpack("push", "-f", f"{name}.yaml", project.target(name)))
+    made = locks(project.root)
+    for verb in VERBS:
+        for name in NAMES:
+            words = [project.target(name) if word == "TARGET" else word for word in verb]
+            done = project.cogpack(*words, "-f", f"{name}.yaml", CI="true")
+            assert done.code == 0 or verb == ["doctor"], (verb, done.err)
+            assert "stale" not in done.err + done.out, (verb, done.err)
+            assert locks(project.root) == made, (verb, name)
+            if verb == ["export"]:
+                assert ("numbers-1.0" in done.out) == (name == "blur")
+            if verb == ["doctor"]:
+                assert f"cogpack.{name}.lock was made from what is here" in done.out
+
+
+def test_a_lock_of_before_is_moved_by_its_user_and_nothing_else_is_made_of_it(project: Project) -> None:
+    ok(project.cogpack("lock", "-f", "blur.yaml"))
+    (project.root / "cogpack.blur.lock").rename(project.root / "cogpack.lock")
+    before = locks(project.root)
+    for verb in (["lock"], ["lock", "--check"], ["push", project.target()], ["plan"], ["verify", project.target()]):
+        for more in ({}, {"CI": "true"}):
+            done = project.cogpack(*verb, "-f", "blur.yaml", **more)
+            told = "error: cogpack.lock was made from blur.yaml, whose lock is cogpack.blur.lock\n"
+            told += "next: mv cogpack.lock cogpack.blur.lock\n"
+            assert (done.code, told in done.err) == (3, True), (verb, done.err)
+            assert locks(project.root) == before
+    doctor = project.cogpack("doctor", "-f", "blur.yaml")
+    assert "mv cogpack.lock cogpack.blur.lock" in doctor.out
+    ok(project.cogpack("lock", "-f", "sharpen.yaml"))  # which it says nothing of
+    shutil.move(project.root / "cogpack.lock", project.root / "cogpack.blur.lock")
+    ok(project.cogpack("lock", "--check", "-f", "blur.yaml", CI="true"))
+
+
+def test_the_lock_of_another_config_is_not_taken_for_that_of_cog_yaml(project: Project) -> None:
+    ok(project.cogpack("lock", "-f", "blur.yaml"))
+    shutil.copy(project.root / "blur.yaml", project.root / "cog.yaml")
+    shutil.copy(project.root / "cogpack.blur.lock", project.root / "cogpack.lock")
+    done = project.cogpack("lock")
+    assert (done.code, "next: rm cogpack.lock\n" in done.err) == (3, True), done.err
+    (project.root / "cogpack.blur.lock").unlink()
+    done = project.cogpack("push", project.target())
+    assert (done.code, "next: mv cogpack.lock cogpack.blur.lock\n" in done.err) == (3, True), done.err
+
+
+def test_a_lock_that_is_missing_or_stale_is_told_by_its_name_and_how_it_is_made(project: Project) -> None:
+    done = project.cogpack("lock", "--check", "-f", "blur.yaml")
+    assert f"error: {project.root}/cogpack.blur.lock: there is no lock\n" in done.err
+    assert "next: run cogpack lock -f blur.yaml and commit it\n" in done.err
+    planned = ok(project.cogpack("plan", "-f", "blur.yaml")).err
+    assert "cogpack.blur.lock is not there: resolved for this run only, cogpack lock -f blur.yaml writes it" in planned
+    ok(project.cogpack("lock", "-f", "blur.yaml"))
+    project.write("blur.txt", "--no-index\npip\n")
+    done = project.cogpack("push", "-f", "blur.yaml", project.target(), CI="true")
+    assert (done.code, "cogpack.blur.lock was made from another blur.txt\n" in done.err) == (3, True), done.err
+    assert "next: run cogpack lock -f blur.yaml and commit cogpack.blur.lock\n" in done.err
+    (project.root / "cogpack.blur.lock").write_text("<<<<<<< ours\n")
+    done = project.cogpack("push", "-f", "blur.yaml", project.target())
+    assert (done.code, "cogpack.blur.lock:1: a merge has left its conflict markers" in done.err) == (2, True)
+
+
+def test_a_copied_lock_gives_its_versions_to_the_lock_of_another_config(project: Project) -> None:
+    ok(project.cogpack("lock", "-f", "blur.yaml"))
+    shutil.copy(project.root / "cogpack.blur.lock", project.root / "cogpack.sharpen.lock")
+    project.write("sharpen.txt", "--no-index\nnumbers\n")
+    done = project.cogpack("lock", "--check", "-f", "sharpen.yaml")
+    told = "cogpack.sharpen.lock was made from blur.yaml, and this is sharpen.yaml\n"
+    assert (done.code, told in done.err) == (3, True), done.err
+    ok(project.cogpack("lock", "-f", "sharpen.yaml"))
+    assert b"numbers-1.0" in locks(project.root)["cogpack.sharpen.lock"]
+
+
+def test_a_config_takes_the_versions_of_the_lock_beside_its_own(project: Project) -> None:
+    ok(project.cogpack("lock", "-f", "blur.yaml"))
+    config = (project.root / "sharpen.yaml").read_text()
+    project.write("sharpen.yaml", f"{config}  constraints_from: cogpack.blur.lock\n")
+    project.write("sharpen.txt", "--no-index\nnumbers\n")
+    ok(project.cogpack("lock", "-f", "sharpen.yaml"))
+    assert b"numbers-1.0" in locks(project.root)["cogpack.sharpen.lock"]
+
+
+def test_the_lock_lies_beside_its_config_wherever_that_is(project: Project, tmp_path: Path) -> None:
+    for place in ("sub", "sub/below"):
+        (project.root / place).mkdir()
+    for name in ("blur.yaml", "blur.txt", "predict.py"):
+        (project.root / name).rename(project.root / "sub" / name)
+    ok(project.cogpack("lock", "-f", "sub/blur.yaml"))
+    ok(project.world.cogpack("lock", "--check", "-f", "../blur.yaml", directory=project.root / "sub/below"))
+    ok(project.world.cogpack("lock", "--check", "-f", "blur.yaml", directory=project.root / "sub/below"))
+    assert (locks(project.root), [*locks(project.root / "sub")]) == ({}, ["cogpack.blur.lock"])
+
+
+def test_who_inspects_is_told_by_the_lock_of_the_image(project: Project) -> None:
+    for name in NAMES:
+        ok(project.cogpack("push", "-f", f"{name}.yaml", project.target(name)))
+    elsewhere = str(project.world.directory / "another cache")
+    for name in NAMES:
+        target = project.target(name)
+        found = ok(project.cogpack("inspect", target, "--json", COGPACK_CACHE_DIR=elsewhere)).json
+        assert "lock" in [layer["origin"] for layer in found["layers"] if layer["name"].startswith("wheels")], found
+
+
+def test_the_lock_of_another_config_makes_no_tree_dirty(project: Project) -> None:
+    def git(*words: str) -> None:
+        line = " ".join(("git -c user.name=me -c user.email=me@example.com", *words))
+        assert os.system(f"cd {project.root} && {line} >/dev/null 2>&1") == 0, line
+
+    for name in NAMES:
+        ok(project.cogpack("lock", "-f", f"{name}.yaml"))
+    for words in (("init",), ("add", "."), ("commit", "-m", "one")):
+        git(*words)
+    ok(project.cogpack("push", "-f", "sharpen.yaml", project.target("sharpen")))  # which writes results
+    (project.root / "cogpack.sharpen.lock").write_bytes(b"# of another model\n")
+    done = ok(project.cogpack("push", "--git", "-f", "blur.yaml", project.target("blur")))
+    assert "dirty" not in done.err
+    (project.root / "predict.py").write_bytes((project.root / "predict.py").read_bytes() + b"# x\n")
+    assert (
+        "-dirty: these differ from the commit: predict.py"
+        in ok(project.cogpack("push", "--git", "-f", "blur.yaml", project.target("blur"))).err
+    )
