@@ -11,6 +11,16 @@ from cogpack.progress import Cancellation, Cancelled
 T = TypeVar("T")
 U = TypeVar("U")
 
+_LOOK = 0.5
+"""Seconds after which who waits looks for signals."""
+
+
+def wait_for(event: threading.Event) -> None:
+    """Wait as long as it takes, or until a signal raises here. Of one that comes after Python's last look, but before
+    the thread sleeps, a wait without a limit hears when it ends, which may be never."""
+    while not event.wait(_LOOK):
+        pass
+
 
 def each(
     act: Callable[[U], T],

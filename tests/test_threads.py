@@ -1,12 +1,15 @@
 """Many things at once, all of them or none."""
 
+import os
+import signal
 import threading
+import time
 
 import pytest
 
 from cogpack.errors import InputError
 from cogpack.progress import Cancellation, Cancelled
-from cogpack.threads import each
+from cogpack.threads import each, wait_for
 
 
 def test_after_a_failure_nothing_else_begins() -> None:
@@ -70,3 +73,32 @@ def test_why_one_stopped_the_others_is_told_although_they_end_before_it() -> Non
 
         with pytest.raises(InputError, match="refused"):
             each(lambda act: act(), [layers, config], jobs=2, name="t", cancellation=cancellation, caught=caught)
+
+
+def test_a_signal_that_does_not_wake_who_waits_is_heard_all_the_same() -> None:
+    """As one that comes between Python's last look and the sleep: a server that was told to end stayed for ever."""
+    ended, late = threading.Event(), threading.Event()
+
+    def send() -> None:
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGUSR1)  # this thread gets it: the main one, which has to act on it, sleeps on
+        if not late.wait(20):
+            late.set()
+            ended.set()
+
+    def end(number: int, _frame: object) -> None:
+        raise InterruptedError(number)
+
+    thread = threading.Thread(target=send)
+    before = signal.signal(signal.SIGUSR1, end)
+    thread.start()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        with pytest.raises(InterruptedError):
+            wait_for(ended)
+        assert not late.is_set()
+    finally:
+        late.set()
+        thread.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGUSR1, before)

@@ -24,6 +24,7 @@ from cogpack.running.options import Port
 from cogpack.running.predictions import Address, Answered, Kind, ask, plain_failure, predict
 from cogpack.runtime import contract
 from cogpack.sandbox.run import Streams
+from cogpack.threads import wait_for
 from cogpack.trace import TRACE
 
 LOOPBACK = "127.0.0.1"
@@ -152,8 +153,7 @@ class Server:
 
     def wait(self) -> None:
         """Wait until it ends by itself, which it should not."""
-        while not self._ended.wait(3600):
-            pass
+        wait_for(self._ended)
         raise self._end()
 
     def predict(

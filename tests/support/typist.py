@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from support.documents import ROOT, blocks
@@ -14,7 +15,7 @@ from cogpack.running.server import free_port
 
 _SHELL = r"""
 set -eum -o pipefail
-trap 'for job in $(jobs -p); do kill -- -$job; done' EXIT
+trap 'for job in $(jobs -p); do kill -- -$job || :; done; wait' EXIT  # one that has ended is no reason to leave others
 cogpack() {  # one that serves does so until it says that it serves, and is then told to end
     if [ "$1" != serve ]; then command cogpack "$@"; return; fi
     told=$(mktemp)
@@ -57,7 +58,18 @@ def typed(document: Path, directory: Path, environment: Mapping[str, str], *, le
         said.seek(0)
         output = said.read()
     assert done.returncode == 0, output
+    assert running_in(directory) == [], output
     return output
+
+
+def running_in(directory: Path) -> list[str]:
+    """Give the command lines of processes that are in `directory` or below it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is of another user
+            if (process / "cwd").readlink().is_relative_to(directory.resolve()):
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
 
 
 def _has(line: str, beginnings: Collection[str]) -> bool:

@@ -18,6 +18,7 @@ from cogpack.registry.server.exchange import Exchange, OnRequest
 from cogpack.registry.server.patience import PATIENCE, Patience
 from cogpack.registry.server.storage import Storage
 from cogpack.registry.server.uploads import Uploads
+from cogpack.threads import wait_for
 
 
 class Server:
@@ -64,7 +65,7 @@ class Server:
 
     def serve_forever(self) -> None:
         """Wait until another thread closes the server, or a signal raises here."""
-        self._ended.wait()  # a join that is interrupted takes the thread for one that has ended (Python 3.11)
+        wait_for(self._ended)  # a join that is interrupted takes the thread for one that has ended (Python 3.11)
 
     def _serve(self) -> None:
         try:
