@@ -78,6 +78,56 @@ def test_what_goes_together_is_resolved_once() -> None:
     assert index.asked == [[]]
 
 
+@pytest.mark.parametrize(
+    ("index", "asked"),
+    [
+        ({"torch": ["2.0.1"], "numpy": ["2.4.6", "1.26.4"]}, [["numpy<2"]]),
+        (
+            {
+                "torch": ["2.0.1"],
+                "numpy": ["2.4.6", "1.26.4"],
+                "diffusers": ["0.24.0"],
+                "huggingface_hub": ["1.3.0", "0.25.2"],
+                "tensorboardx": ["1.8"],
+                "protobuf": ["7.36.2", "3.20.3"],
+            },
+            [["numpy<2", "huggingface-hub<0.26", "protobuf<4"]],
+        ),
+        ({"torch": ["2.3.1"], "transformers": ["5.24.0", "5.0.0"]}, [["transformers<5.1"]]),
+        (  # of the second nobody knows before the first is kept
+            {"torch": ["2.0.1"], "numpy": ["2.4.6", "1.26.4"], "pyarrow": ["26.0.1", "25.0.1"]},
+            [["numpy<2"], ["numpy<2", "pyarrow<26"]],
+        ),
+        (  # one is pinned, and the others are kept without it
+            {"torch": ["2.0.1"], "numpy": ["2.4.6", "1.26.4"], "tensorboardx": ["1.8"], "protobuf": ["7.36.2"]},
+            [["numpy<2", "protobuf<4"], ["numpy<2"], ["numpy<2", "protobuf<4"]],
+        ),
+    ],
+)
+def test_bounds_that_are_broken_at_once_are_added_at_once(
+    index: Mapping[str, Sequence[str]], asked: list[list[str]]
+) -> None:
+    found = Index(**index)
+    within_bounds(found.resolve, "3.11", nothing)
+    assert [sorted(one) for one in found.asked] == [[], *map(sorted, asked)]
+
+
+def test_a_bound_that_another_one_makes_needless_is_not_added() -> None:
+    asked: list[list[str]] = []
+
+    def resolve(constraints: Sequence[str]) -> Resolved:
+        asked.append(list(constraints))
+        if not constraints:
+            return of(torch="2.0.1", diffusers="0.24.0", huggingface_hub="1.3", numpy="2.1.0")
+        numpy = "1.26.4" if "numpy<2" in constraints else "2.1.0"  # which that torch need not have
+        return of(torch="2.3.0", diffusers="0.24.0", huggingface_hub="0.25.2", numpy=numpy)
+
+    resolved = within_bounds(resolve, "3.11", nothing)
+    assert asked == [[], ["huggingface-hub<0.26", "numpy<2"], ["huggingface-hub<0.26"]]
+    assert versions(resolved)["numpy"] == "2.1.0"
+    assert [note.text.split(":")[0] for note in resolved.notes] == ["huggingface-hub 0.25.2 instead of 1.3"]
+
+
 def test_what_a_project_pins_stays_and_other_bounds_hold() -> None:
     index = Index(diffusers=["0.24.0"], torch=["2.0.1"], huggingface_hub=["0.30.0"], numpy=["2.4.6", "1.26.4"])
     resolved = within_bounds(index.resolve, "3.11", nothing)
@@ -126,8 +176,6 @@ def test_what_another_bound_has_moved_or_taken_away_is_told_as_it_came_or_not_at
     def resolve(constraints: Sequence[str]) -> Resolved:
         if not constraints:
             return of(torch="2.0.1", diffusers="0.24.0", huggingface_hub="1.3", numpy="2.1.0")
-        if len(constraints) == 1:
-            return of(torch="2.0.1", diffusers="0.23.0", huggingface_hub="0.25.0", numpy="2.1.0")
         return of(torch="2.0.1", diffusers="0.22.0", huggingface_hub="0.24.0", numpy="1.26")
 
     first, second = (note.text for note in within_bounds(resolve, "3.11", nothing).notes)
