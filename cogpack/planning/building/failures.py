@@ -80,6 +80,7 @@ _NO_NETWORK = re.compile(
     r"Temporary failure in name resolution|Name or service not known|Network is unreachable|urlopen error|"
     r"Could not resolve host|Failed to establish a new connection|Failed to download any of"
 )
+_OFFLINE = ("it wants the network, and a build has none", f"{ANOTHER}; cogpack lock -v tells all that its build says")
 _ENDED = re.compile(
     rf"^\s*(?:[\w.]*(?:[Ee]rror|Exception|Exit)\b|ERROR\b|CMake Error|ninja: build stopped)|{_NO_NETWORK.pattern}"
 )
@@ -152,10 +153,13 @@ def _minor(python: str) -> int:
 
 def failed(job: Job, done: Done, repairs: Sequence[Repair]) -> InputError:
     """Make the error of a source that can't be built."""
-    found = _reason(done.said, job, repairs)
+    said = list(done.said)
+    found = _reason(said, job, repairs)
     why, advice = found or (f"its build ended with {done.status}", ANOTHER)
     tried = f" (built with {'; '.join(map(str, repairs))})" if repairs else ""
-    told = "".join(f"\n  {line}" for line in list(done.said)[-_TOLD if found else 0 :])
+    of_network = [line for line in said if _NO_NETWORK.search(line)]
+    said = of_network[-1:] if found == _OFFLINE else said[-_TOLD if found else 0 :]  # nothing of compilers before
+    told = "".join(f"\n  {line}" for line in said)
     kind = WantsCompilerError if _wants_compiler(done.said) else InputError
     return kind(f"{job.title}: can't be built: {why}{tried}{told}", next_step=advice)
 
@@ -181,7 +185,12 @@ def stopped(job: Job, error: LimitError) -> InputError:
 
 
 def _reason(said: Sequence[str], job: Job, repairs: Sequence[Repair]) -> tuple[str, str] | None:
-    text = "\n".join(said)
+    text, last = "\n".join(said), _last(said)
+    if _NO_NETWORK.search(last):  # what a compiler did not find before it was only looked for
+        after = said[len(said) - said[::-1].index(last) :]
+        if (found := _reason(after, job, repairs) if after else None) in (None, _OFFLINE):
+            return _OFFLINE
+        return found
     old = any(_OLD_SETUPTOOLS.intersection(repair.constraints) for repair in repairs) or "ImpImporter" in text
     if old and _minor(job.python) >= _NO_DISTUTILS:
         why = f"it wants a setuptools that is older than Python {job.python}"
@@ -215,8 +224,7 @@ def _reason(said: Sequence[str], job: Job, repairs: Sequence[Repair]) -> tuple[s
     if libraries := list(dict.fromkeys((*_LIBRARY.findall(text), *_MODULE.findall(text)))):
         advice = "name the Debian packages that have them (lib...-dev) under build.system_packages"
         return f"there is no library {', '.join(libraries)}", advice
-    last = next(filter(_ENDED.search, reversed(said)), "")  # sources for both Pythons ask for the modules of both
-    lacking = list(_NO_MODULE.finditer("" if _NO_NETWORK.search(last) else text))
+    lacking = list(_NO_MODULE.finditer(text))  # sources for both Pythons ask for the modules of both
     if _OF_PYTHON_2.search(last) or (lacking and _OF_PYTHON_2.search(lacking[-1][0])):
         return "its setup.py is of Python 2", "pin what is for Python 3; or give a wheel of it"
     if modules := [one[1] for one in lacking]:
@@ -231,9 +239,12 @@ def _reason(said: Sequence[str], job: Job, repairs: Sequence[Repair]) -> tuple[s
     if _NO_VERSION.search(text):
         advice = "add git to build.system_packages where it is a repository's; else pin a release"
         return "it takes its version from git, and there is none", advice
-    if _NO_NETWORK.search(text):
-        return "it wants the network, and a build has none", ANOTHER
-    return None
+    return _OFFLINE if _NO_NETWORK.search(text) else None
+
+
+def _last(said: Sequence[str]) -> str:
+    """Give the line that says for want of what it ended, "" where there is none."""
+    return next(filter(_ENDED.search, reversed(said)), "")
 
 
 def _named(headers: Sequence[str]) -> str:

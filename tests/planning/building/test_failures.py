@@ -106,8 +106,29 @@ def test_what_helps_is_told_with_its_last_words(said: str, why: str, advice: str
     error = failed(job(), Done(status=1, said=["before", said]), [])
     assert error.message.startswith("demo 1.0: can't be built: ")
     assert why in error.message.splitlines()[0]
-    assert error.message.endswith(f"\n  before\n  {said}")
+    assert error.message.endswith(f"\n  {said}" if "network" in why else f"\n  before\n  {said}")
     assert advice in error.next_step
+
+
+_UNRESOLVED = "urllib.error.URLError: <urlopen error [Errno -3] Temporary failure in name resolution>"
+
+
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        ([], "it wants the network, and a build has none"),
+        (["  File 'x'", "ended"], "it wants the network, and a build has none"),
+        (["no wheel of it is there: it is built", "a.c:1:10: fatal error: ffi.h: No such file"], "there is no ffi.h"),
+    ],
+)
+def test_what_ends_for_want_of_a_network_tells_that_and_nothing_of_the_compiler(after: list[str], why: str) -> None:
+    compiling = [f"gcc -pthread -Wall -c part{number}.c -o part{number}.o" for number in range(30)]
+    said = [*compiling, "probe.c:1:10: fatal error: probe.h: No such file or directory", _UNRESOLVED, *after]
+    error = failed(job(), Done(status=1, said=said), [])
+    first, *lines = error.message.splitlines()
+    assert first == f"demo 1.0: can't be built: {why}"
+    if "network" in why:
+        assert (lines, "cogpack lock -v" in error.next_step) == ([f"  {_UNRESOLVED}"], True)
 
 
 _PRINT = "SyntaxError: Missing parentheses in call to 'print'. Did you mean print(...)?"
@@ -163,7 +184,7 @@ def test_a_build_that_never_ends_names_the_limit_that_it_met() -> None:
 
 
 def test_of_what_is_understood_the_last_lines_are_enough() -> None:
-    said = [*map(str, range(30)), "urlopen error [Errno -3]"]
+    said = [*map(str, range(30)), "a.c:1:10: fatal error: ffi.h: No such file"]
     assert failed(job(), Done(status=1, said=said), []).message.count("\n") == 8
     assert failed(job(), Done(status=1, said=said[:-1]), []).message.count("\n") == 30
 
