@@ -81,13 +81,11 @@ def check_concurrency(project: Project, described: Described, *, sdk_version: st
     """Refuse a model that can't come up: coglet gives more than one place to async functions alone. Notes of what it
     may take, though `cog build` would not. `sdk_version`: None for what is taken where nobody says it."""
     config = project.config
-    slots = config.concurrency or 1
+    slots = config.concurrency or described.concurrency or 1
     if slots == 1 or not described.synchronous:
         return ()
-    text = (
-        f"{config.where('concurrency.max')}: {slots} predictions at once need an async function, and that of "
-        f"{described.synchronous} is none"
-    )
+    place = config.where("concurrency.max") if config.concurrency else f"@concurrent(max={slots})"
+    text = f"{place}: {slots} predictions at once need an async function, and that of {described.synchronous} is none"
     if described.wrapped:
         return (Note(Code.COG_REFUSES, f"{text}: the server starts only if what wraps it makes one"),)
     if sdk_version not in (None, "prerelease") and Version(sdk_version).release[:2] in _TAKE_ANY:

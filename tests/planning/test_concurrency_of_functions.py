@@ -44,6 +44,43 @@ def test_a_function_that_is_wrapped_may_be_async_then(tmp_path: Path) -> None:
         check_concurrency(found, described, sdk_version=None)
 
 
+@pytest.mark.parametrize(
+    ("decorators", "noted"),
+    [
+        ("@as_async", True),
+        ("@as_async(workers=2)", True),
+        ("@local", True),
+        ("@tools.made['x']", True),
+        ("@torch.inference_mode()\n@as_async", True),
+        ("@torch.inference_mode()", False),
+        ("@functools.cache", False),
+        ("@typing.final", False),
+    ],
+)
+@pytest.mark.parametrize("setting", ["concurrency: {max: 2}\n", ""])
+@pytest.mark.parametrize("of_class", [True, False])
+def test_a_decorator_that_nobody_knows_may_make_an_async_function(
+    decorators: str, noted: bool, setting: str, of_class: bool, tmp_path: Path
+) -> None:
+    """Cog judges the object, which no source tells."""
+    head = "import cog, functools, tools, torch, typing\nfrom tools import as_async\n\ndef local(function): ...\n"
+    concurrent = "" if setting else "@cog.concurrent(max=2)\n"
+    own = "self, " if of_class else ""
+    lines = f"{concurrent}{decorators}\ndef predict({own}text: str) -> str: ...".splitlines()
+    body = [*(["class Model:"] if of_class else []), *(f"    {line}" if of_class else line for line in lines)]
+    (tmp_path / "predict.py").write_text(head + "\n".join(body) + "\n")
+    (tmp_path / "cog.yaml").write_text(f"predict: predict.py:{'Model' if of_class else 'predict'}\n{setting}")
+    found = find_project(tmp_path)
+    if noted:
+        described = describe_project(found, sdk_version="", python="3.12")
+        (note,) = check_concurrency(found, described, sdk_version=None)
+        assert (note.code, "is none: the server starts only if what wraps it" in note.text) == ("cog-refuses", True)
+        assert note.text.startswith("cog.yaml:2:20: concurrency.max: " if setting else "@concurrent(max=2): "), note
+    else:
+        with pytest.raises(InputError, match="an async function"):
+            check_concurrency(found, describe_project(found, sdk_version="", python="3.12"), sdk_version=None)
+
+
 def test_what_a_given_schema_leaves_to_the_source_is_read_as_far_as_it_can_be(tmp_path: Path) -> None:
     """Cog reads the decorator then, too (pkg/image/build.go), and forgives what it can't read."""
     (tmp_path / "cog.yaml").write_text("predict: predict.py:predict\n")

@@ -15,12 +15,14 @@ from cogpack.runtime.schema.source import Place
 from cogpack.runtime.schema.values import evaluate
 
 _MAX_BASES = 30
+_STAYS = frozenset({"abc", "builtins", "cog", "contextlib", "functools", "torch", "typing", "typing_extensions"})
+"""Packages none of whose decorators makes an async function of another one."""
 _FRAMEWORK = frozenset({"cog.BaseRunner", "cog.BasePredictor", "builtins.object"})
 
 
 class TargetFunction(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """Is the function to describe, with the scope of its annotations and defaults, and whether its first argument is
-    `self`. `wrapped`: what is called is made of it when the class is."""
+    `self`. `wrapped`: what is called is made of it when the class is, or by a decorator that nobody here knows."""
 
     node: Function
     scope: Scope
@@ -57,7 +59,8 @@ def find_target(sources: Sources, reference: str, *, train: bool, where: str) ->
             return _method(sources, Local(scope, node), module, train=train)
         case Local(scope, ast.FunctionDef() | ast.AsyncFunctionDef() as node):
             own = Place.of(scope.module.path, node, f"function {name}")
-            return TargetFunction(node=node, scope=scope, is_method=False, place=own, module=module)
+            wrapped = _is_decorated(sources, scope, node)
+            return TargetFunction(node=node, scope=scope, is_method=False, place=own, module=module, wrapped=wrapped)
     raise InputError(
         f"{where}: {path} has no class or function {name!r} at the top level{_meant(module, name)}",
         next_step="define it, or correct the reference in cog.yaml",
@@ -100,9 +103,19 @@ def _method(sources: Sources, found: Local, module: Module, *, train: bool) -> T
         symbol = sources.resolve(scope, decorator)
         if isinstance(symbol, Foreign) and symbol.name in ("builtins.staticmethod", "builtins.classmethod"):
             raise own.error("is no ordinary method, and coglet can't load others", next_step="remove the decorator")
+    wrapped = wrapped or _is_decorated(sources, scope, node)
     return TargetFunction(
         node=node, scope=scope, is_method=True, place=own, module=module, notes=notes, wrapped=wrapped
     )
+
+
+def _is_decorated(sources: Sources, scope: Scope, node: Function) -> bool:
+    """Tell whether a decorator may make something else of a function, as an async one, for all that is known of it."""
+    for decorator in node.decorator_list:
+        symbol = sources.resolve(scope, decorator.func if isinstance(decorator, ast.Call) else decorator)
+        if not (isinstance(symbol, Foreign) and symbol.name.partition(".")[0] in _STAYS):
+            return True
+    return False
 
 
 def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[Scope, Function, bool] | None:
