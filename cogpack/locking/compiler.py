@@ -5,11 +5,9 @@ Read in triton 3.2.0, 2026-11-29 (runtime/build.py): `gcc` or `clang` of the PAT
 a C++ compiler for what runs on the processor (2.6.0, _inductor/cpp_builder.py).
 """
 
-import fnmatch
-
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.unasked import LockedUnasked
-from cogpack.locking.missing_packages import installed_of, is_named, sources_of
+from cogpack.locking.missing_packages import CLANG, has_one, installed_of, is_named, sources_of
 from cogpack.project import Project
 
 _COMPILING = ("fla-core", "liger-kernel", "unsloth", "vllm")
@@ -22,13 +20,11 @@ def compiler_for(project: Project, decisions: Decisions) -> LockedUnasked | None
     asked = installed_of(base, but=base.system_packages.compiler)
     if asked is None or config.pack.compiler is False or config.pack.cuda_toolkit == "image":
         return None  # that brings one itself
-    wanted = [("g++", "clang*")]
+    wanted: list[tuple[str, ...]] = [("g++", *CLANG)]
     if decisions.python.path.startswith("/usr/bin/"):  # another one than Debian's has its headers beside it
-        wanted.append((f"libpython{decisions.python.minor}-dev", ""))
+        wanted.append((f"libpython{decisions.python.minor}-dev",))
     lacking = tuple(
-        package
-        for package, other in wanted
-        if not (package in asked or fnmatch.filter(asked, other) or is_named((package,), config))
+        packages[0] for packages in wanted if not (has_one(asked, packages) or is_named(packages[:1], config))
     )
     why = "" if not lacking else "cog.yaml wants it" if config.pack.compiler else _why(project, decisions)
     return LockedUnasked(packages=lacking, why=why) if why else None

@@ -26,12 +26,14 @@ from cogpack.resolve.debs.names.wheels import WANTS
 if TYPE_CHECKING:
     from cogpack.runtime.started import Sources, Started
 
+CLANG = ("clang", "clang-[0-9]", "clang-[0-9][0-9]")
+"""Packages that have clang: clang-format and clang-tidy have none."""
 _ALSO: Mapping[str, Sequence[str]] = {
     "7z": ("7zip",),
     "7za": ("7zip",),
     "awk": ("mawk", "original-awk"),
-    "c++": ("clang*",),
-    "cc": ("clang*", "tcc"),
+    "c++": CLANG,
+    "cc": (*CLANG, "tcc"),
     "convert": ("graphicsmagick-imagemagick-compat",),
     "espeak": ("espeak-ng",),
     "gpg": ("gpg",),
@@ -66,9 +68,9 @@ _NEXT = pattern(r"[;&|]")
 _INSTALLS = pattern(r"\b(?:add|install)\b")
 _OF_GIT = pattern(r"(?<![\w.+-])git\+[a-z]+://")
 """A requirement that pip has git fetch."""
-COMPILERS = ("g++", "clang*", "libpython3*-dev")
+COMPILERS = ("g++", *CLANG, "libpython3*-dev")
 _ANY_COMPILER = (
-    *("g++", "gcc", "clang*", "tcc"),
+    *("g++", "gcc", *CLANG, "tcc"),
     *(f"{name}-{n}" for name in ("g++", "gcc") for n in ("[0-9]", "[0-9][0-9]")),
 )
 """Any of them will do for a program of `_COMPILING`: who names one has chosen. The first is what Cog's images have."""

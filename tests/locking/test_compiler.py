@@ -59,6 +59,9 @@ def test_what_was_asked_for_or_a_command_brings_is_not_added_again(tmp_path: Pat
     found = decided(tmp_path, COMPILED, "torch", base=requested("clang-19"))
     assert found is not None
     assert found.packages == ("libpython3.13-dev",)
+    found = decided(tmp_path, COMPILED, "torch", base=requested("clang-format-19"))
+    assert found is not None
+    assert found.packages == BOTH
     build = "build:\n  run:\n    - apt-get install -y g++ libpython3.13-dev\n"
     assert decided(tmp_path, COMPILED, "torch", build=build) is None
 

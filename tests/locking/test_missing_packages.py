@@ -116,13 +116,16 @@ def test_a_command_that_starts_the_compiler_is_told_with_that(command: str, tmp_
     assert "which no package of the image has: add system_packages: [g++] under build" in compiler
     for name in ("clang-19", "gcc", "gcc-12", "g++-9", "tcc"):
         assert not any("compiles" in text for text in told(tmp_path, "", build=build, base=requested(name))), name
-    assert any("compiles" in text for text in told(tmp_path, "", build=build, base=requested("gcc-14-base")))
+    for name in ("gcc-14-base", "clang-format", "clang-tidy-19", "clang-tools"):
+        assert any("compiles" in text for text in told(tmp_path, "", build=build, base=requested(name))), name
     assert told(tmp_path, "", build=build, pack="") == []
     without = "cogpack: {tools: none, compiler: false}\n"
     assert not any("compiles" in text for text in told(tmp_path, "", build=build, pack=without))
     for name in ("build-essential", "clang", "g++-12"):
         build = f"build:\n  run: [{json.dumps(f'apt-get install -y {name} && {command}')}]\n"
         assert not any("compiles" in text for text in told(tmp_path, "", build=build)), name
+    build = f"build:\n  run: [{json.dumps(f'apt-get install -y clang-format && {command}')}]\n"
+    assert any("compiles" in text for text in told(tmp_path, "", build=build))
 
 
 def test_build_essential_brings_what_it_depends_on(tmp_path: Path) -> None:
