@@ -104,7 +104,7 @@ class Session:
         self.cancellation = cancellation or Cancellation()
         self.making = RLock()
         self._closing = ExitStack()
-        if self.environment.get("COG_CA_CERT"):
+        if self.environment.get("COG_CA_CERT") or self.environment.get("SSL_CERT_DIR"):
             self.environment |= self._authorities()
         place = chosen_place(settings.cache, self.environment, self.progress.note)
         self.kept = Kept(place, self.progress.note)

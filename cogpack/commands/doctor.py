@@ -11,7 +11,7 @@ from cogpack.commands.checks import check_project, check_registry, check_room
 from cogpack.commands.results import Check
 from cogpack.depot import VARIABLE as DEPOT
 from cogpack.errors import InputError
-from cogpack.http.proxies import Proxies
+from cogpack.http.proxies import Proxies, Proxy
 from cogpack.machine import VARIABLE as MACHINE
 from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.interpreter import LIST, MIRROR
@@ -166,6 +166,7 @@ def _settings(session: Session) -> Iterator[DiagnosedSetting]:
     proxies = Proxies.from_environment(environment)
     for scheme, proxy in (("https", proxies.https), ("http", proxies.http)):
         if proxy:
-            yield told(f"proxy for {scheme}", proxy.url, "the environment")
+            said = proxy.url if isinstance(proxy, Proxy) else proxy.message
+            yield told(f"proxy for {scheme}", said, "the environment")
     if environment.get("COG_CA_CERT"):
         yield told("authorities", "more than the system's", source("COG_CA_CERT", ""))

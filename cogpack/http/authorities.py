@@ -115,7 +115,12 @@ def bundle(environment: Mapping[str, str]) -> Path | None:
 
 def certificates(text: bytes) -> bytes:
     """Return the certificates of a file in PEM format, and nothing that lies beside them there, as private keys do."""
-    return b"".join(found[0] + b"\n" for found in _CERTIFICATE.finditer(text))
+    return b"".join(found + b"\n" for found in each_certificate(text))
+
+
+def each_certificate(text: bytes) -> Iterator[bytes]:
+    """Yield them one by one."""
+    return (found[0] for found in _CERTIFICATE.finditer(text))
 
 
 def system_bundle() -> Path | None:

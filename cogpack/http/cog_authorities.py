@@ -2,27 +2,53 @@
 and `*.pem` files, their text, or that in base64 (replicate/cog, pkg/dockerfile/cacert.go)."""
 
 import base64
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import certifi
 
 from cogpack.errors import InputError
-from cogpack.http.authorities import bundle, certificates
+from cogpack.http.authorities import bundle, certificates, each_certificate
 
 VARIABLE = "COG_CA_CERT"
 _BEGIN = "-----BEGIN CERTIFICATE-----"
+_PUBLIC = Path(certifi.where())
 _LIMIT = 4 * 1024 * 1024
 
 
 def merged(environment: Mapping[str, str]) -> dict[str, bytes]:
-    """Give all authorities that count now, in PEM format, by the variables that name those that count without
-    `VARIABLE`: all programs read `SSL_CERT_FILE`, and git another one in its place, where that is set."""
-    files = {"SSL_CERT_FILE": bundle(environment) or Path(certifi.where())}
-    if (git := environment.get("GIT_SSL_CAINFO")) and Path(git).is_file():
-        files["GIT_SSL_CAINFO"] = Path(git)
-    more = list(_named(environment[VARIABLE].strip()))
-    return {name: b"\n".join([file.read_bytes(), *more]) for name, file in files.items()}
+    """Give all authorities that count now, in PEM format, by the variables that name a file of them: all programs read
+    `SSL_CERT_FILE`, and few `SSL_CERT_DIR`, which counts beside it, and without it in place of the system's; git reads
+    another one in its place, where that is set. Nothing where neither `VARIABLE` nor a directory adds any."""
+    named = environment.get(VARIABLE, "").strip()
+    more = list(_named(named)) if named else []
+    found: dict[str, bytes] = {}
+    in_directories = _in_directories(environment.get("SSL_CERT_DIR", ""))
+    if more or in_directories:
+        own = [] if in_directories and not environment.get("SSL_CERT_FILE") else [bundle(environment) or _PUBLIC]
+        found["SSL_CERT_FILE"] = b"\n".join([*(file.read_bytes() for file in own), in_directories, *more])
+    if more and (git := environment.get("GIT_SSL_CAINFO")) and Path(git).is_file():
+        found["GIT_SSL_CAINFO"] = b"\n".join([Path(git).read_bytes(), *more])
+    return found
+
+
+def _in_directories(value: str) -> bytes:
+    """Give the certificates in the directories of `SSL_CERT_DIR`, each once: systems have a link to most by its hash,
+    and a file of all. What can't be read is told by who asks a server."""
+    found: dict[bytes, None] = {}
+    for directory in filter(None, value.split(os.pathsep)):
+        with suppress(OSError):
+            for file in {path.resolve() for path in Path(directory).iterdir() if path.is_file()}:
+                with suppress(OSError):
+                    found |= dict.fromkeys(each_certificate(_start(file)))
+    return b"\n".join(sorted(found))
+
+
+def _start(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(_LIMIT)
 
 
 def _named(value: str) -> Iterator[bytes]:
@@ -54,8 +80,7 @@ def _path(value: str) -> Path | None:
 
 def _read(file: Path) -> bytes:
     try:
-        with file.open("rb") as stream:
-            return stream.read(_LIMIT)
+        return _start(file)
     except OSError as error:
         raise _wrong(f"{file}: {error.strerror}") from error
 

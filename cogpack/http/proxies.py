@@ -28,11 +28,18 @@ class Proxy(msgspec.Struct, frozen=True):
         return self.url
 
 
+class NoProxy(msgspec.Struct, frozen=True):
+    """Is one that can't be asked, as of SOCKS: an error for who has to go through it, and for nobody else."""
+
+    message: str
+    next_step: str
+
+
 class Proxies(msgspec.Struct, frozen=True):
     """Choose between the proxies for `https` and `http` addresses, by the words of NO_PROXY."""
 
-    https: Proxy | None = None
-    http: Proxy | None = None
+    https: Proxy | NoProxy | None = None
+    http: Proxy | NoProxy | None = None
     bypass: tuple[str, ...] = ()
 
     @classmethod
@@ -41,7 +48,7 @@ class Proxies(msgspec.Struct, frozen=True):
             found = environment.get(name.lower()) or environment.get(name)
             return (name, found.strip()) if found and found.strip() else None
 
-        def proxy(name: str) -> Proxy | None:
+        def proxy(name: str) -> Proxy | NoProxy | None:
             found = value(name) or value("ALL_PROXY")
             return _parse(*found) if found else None
 
@@ -50,30 +57,34 @@ class Proxies(msgspec.Struct, frozen=True):
         return cls(https=proxy("HTTPS_PROXY"), http=proxy("HTTP_PROXY"), bypass=bypass)
 
     def choose(self, url: str) -> Proxy | None:
-        """Return the proxy to ask for `url`, or None: go there yourself."""
+        """Return the proxy to ask for `url`, or None: go there yourself. An `InputError` where it can't be asked."""
         parts = urlsplit(url)
         proxy = self.https if parts.scheme == "https" else self.http
         if proxy is None or is_loopback(host_of(url)):
             return None
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        return None if any(_matches(word, host_of(url), port) for word in self.bypass) else proxy
+        if any(_matches(word, host_of(url), port) for word in self.bypass):
+            return None
+        if isinstance(proxy, NoProxy):
+            raise InputError(proxy.message, next_step=proxy.next_step)
+        return proxy
 
 
-def _parse(variable: str, value: str) -> Proxy:
+def _parse(variable: str, value: str) -> Proxy | NoProxy:
     url = value if "://" in value else f"http://{value}"
+    learn_url(url)
     try:
         origin = Target.parse(url).origin
-    except InputError as error:
+    except InputError:
         scheme = url.partition("://")[0].lower()
-        raise InputError(
+        return NoProxy(
             f"{variable}: no address of an HTTP proxy"
             if scheme in ("http", "https")
             else f"{variable}: expected the address of an HTTP proxy, found the scheme {scheme!r}",
             next_step="write it like http://proxy.example.com:3128",
-        ) from error
+        )
     parts = urlsplit(url)
     login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-    learn_url(url)
     authority = origin.netloc.decode() + ("" if origin.port else ":443" if origin.scheme == "https" else ":80")
     return Proxy(f"{origin.scheme}://{authority}", login)
 

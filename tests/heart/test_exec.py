@@ -85,6 +85,10 @@ def test_programs_are_told_of_a_proxy_that_reads_along(project: Project) -> None
     done = ok(project.cogpack(*words, COG_CA_CERT=text, HTTPS_PROXY="http://127.0.0.1:9"))
     assert done.out.startswith("http://127.0.0.1:9 localhost,127.0.0.1,::1\n")
     assert done.out.endswith(text)
+    (project.root.parent / "certs").mkdir()
+    (project.root.parent / "certs/company.crt").write_text(text)
+    found = {"SSL_CERT_DIR": str(project.root.parent / "certs"), "HTTPS_PROXY": "http://127.0.0.1:9"}
+    assert ok(project.cogpack(*words, **found)).out.splitlines()[1:] == text.splitlines(), "in place of the system's"
     socks = ok(project.cogpack("exec", "sh", "-c", 'echo "$ALL_PROXY"', ALL_PROXY="socks5://127.0.0.1:9"))
     assert socks.out == "socks5://127.0.0.1:9\n"
 

@@ -96,6 +96,19 @@ def test_what_is_no_http_proxy_is_refused_without_showing_it(value: str) -> None
     assert "hunter2" not in failed.value.message
 
 
+@pytest.mark.parametrize(("variable", "scheme"), [("ALL_PROXY", "https"), ("HTTP_PROXY", "http")])
+@pytest.mark.parametrize("bypass", ["", "registry.internal", "*"])
+def test_a_proxy_that_can_not_be_asked_hinders_nobody_who_goes_past_it(variable: str, scheme: str, bypass: str) -> None:
+    proxies = Proxies.from_environment({variable: "socks5://me:hunter2@127.0.0.1:1080", "NO_PROXY": bypass})
+    assert proxies.choose(f"{scheme}://127.0.0.1:5000/v2/") is None
+    assert proxies.choose(f"{scheme}://localhost/v2/") is None
+    if bypass:
+        assert proxies.choose(f"{scheme}://registry.internal/v2/") is None
+    if bypass != "*":
+        with pytest.raises(InputError, match=f"{variable}: expected the address of an HTTP proxy, found the scheme"):
+            proxies.choose(f"{scheme}://h.example/")
+
+
 def test_an_address_with_tls_goes_through_a_tunnel_and_its_certificate_is_checked_by_name(
     environment: dict[str, str], authority: CA
 ) -> None:

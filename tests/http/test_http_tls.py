@@ -14,7 +14,8 @@ from trustme import CA
 
 from cogpack.errors import InputError, UnavailableError
 from cogpack.http import Http, Limits, Trust
-from cogpack.http.authorities import Authorities, directories, system_bundle
+from cogpack.http.authorities import Authorities, certificates, directories, system_bundle
+from cogpack.http.cog_authorities import merged
 from cogpack.session import Session, Settings
 
 
@@ -180,6 +181,37 @@ def test_half_a_client_certificate_is_named(authority: CA, environment: dict[str
 def test_authorities_that_are_not_there_are_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         Authorities({name: str(tmp_path / "nowhere")}).context("h.example")
+
+
+def test_what_lies_in_directories_is_told_as_one_file_to_who_reads_files_alone(tmp_path: Path) -> None:
+    def made(*names: str) -> bytes:
+        return b"".join(b"-----BEGIN CERTIFICATE-----\n%b\n-----END CERTIFICATE-----\n" % one.encode() for one in names)
+
+    key = b"-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n"
+    for directory, files in {
+        "one": {"a.crt": made("a"), "all.pem": made("a", "b") + key},
+        "two": {"c.0": made("c")},
+    }.items():
+        (tmp_path / directory).mkdir()
+        for name, text in files.items():
+            (tmp_path / directory / name).write_bytes(text)
+    (tmp_path / "one/0ab.0").symlink_to("a.crt")
+    (tmp_path / "one/gone.0").symlink_to("nowhere")
+    (tmp_path / "own.pem").write_bytes(made("own"))
+    directories = f"{tmp_path}/one::{tmp_path}/two:{tmp_path}/nowhere"
+    assert certificates(merged({"SSL_CERT_DIR": directories})["SSL_CERT_FILE"]) == made("a", "b", "c")
+    named = {
+        "SSL_CERT_DIR": directories,
+        "SSL_CERT_FILE": f"{tmp_path}/own.pem",
+        "GIT_SSL_CAINFO": f"{tmp_path}/own.pem",
+    }
+    assert {name: certificates(text) for name, text in merged(named).items()} == {
+        "SSL_CERT_FILE": made("own", "a", "b", "c")
+    }
+    found = merged(named | {"COG_CA_CERT": made("company").decode()})
+    assert certificates(found["SSL_CERT_FILE"]) == made("own", "a", "b", "c", "company")
+    assert certificates(found["GIT_SSL_CAINFO"]) == made("own", "company")
+    assert merged({"SSL_CERT_DIR": f"{tmp_path}/nowhere"}) == {}
 
 
 @pytest.mark.parametrize("form", ["file", "directory", "text", "base64"])
