@@ -198,12 +198,13 @@ class Authorizer:
     ) -> None:
         """Answer a 401 to what was sent with `used`: afterwards `header` has a better one, or this raised.
 
-        `answer_header`: the answer's WWW-Authenticate, "" where it had none (gcr.io): then `/v2/` is asked for it.
+        `answer_header`: the answer's WWW-Authenticate, "" where it had none (gcr.io): then it is what the registry has
+        said in this run, and else `/v2/` is asked for it: what an earlier run left may be what was refused.
         `first`: no request to the registry was before this one.
         """
         more = tuple(more_scopes)
         given = parse_challenges(answer_header)
-        known = self._tokens.challenges(self._base)
+        known = [] if self._tokens.is_remembered(self._base) else self._tokens.challenges(self._base)
         self._tokens.hear(self._base, given or known or self._ping(), first=first)
         demanded = [challenge.parameters.get("scope", "").split() for challenge in given]
         self._merged[more] = scopes.merged(self._for(more), *demanded)

@@ -106,6 +106,21 @@ def test_a_token_of_a_wrong_memory_is_refused_once(
             assert len(others.issued) == 1
 
 
+def test_a_refusal_without_a_challenge_has_the_registry_say_one_and_not_the_memory(
+    tokens: TokenServer, tmp_path: Path
+) -> None:
+    """As gcr.io refuses: what an earlier run left may be what was refused, and would be asked again for nothing."""
+
+    def script(request: Request) -> Answer:
+        answer = wanting(tokens)(request)
+        return (401, {}, b"{}") if answer[0] == 401 and request.path != "/v2/" else answer
+
+    with token_server(tmp_path / "others", server_tls(AUTHORITY, "127.0.0.1")) as others, serving(script) as fake:
+        memory(tmp_path / "kept").keep(f"{fake.url}/v2/", parse_challenges(others.challenge))
+        assert run(fake, tmp_path / "kept", "GET") == ["GET", "get", "GET"]
+        assert len(others.issued) == 1
+
+
 def test_where_a_memory_was_borne_out_a_refusal_is_one(tokens: TokenServer, tmp_path: Path) -> None:
     """And where it was not, the registry is asked once without: it says how it wants to be asked, and refuses again."""
 
