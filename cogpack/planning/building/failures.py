@@ -188,9 +188,7 @@ def _reason(said: Sequence[str], job: Job, repairs: Sequence[Repair]) -> tuple[s
     text, last = "\n".join(said), _last(said)
     if _NO_NETWORK.search(last):  # what a compiler did not find before it was only looked for
         after = said[len(said) - said[::-1].index(last) :]
-        if (found := _reason(after, job, repairs) if after else None) in (None, _OFFLINE):
-            return _OFFLINE
-        return found
+        return (_reason(after, job, repairs) if after else None) or _OFFLINE
     old = any(_OLD_SETUPTOOLS.intersection(repair.constraints) for repair in repairs) or "ImpImporter" in text
     if old and _minor(job.python) >= _NO_DISTUTILS:
         why = f"it wants a setuptools that is older than Python {job.python}"
