@@ -104,7 +104,7 @@ class Session:
         self.cancellation = cancellation or Cancellation()
         self.making = RLock()
         self._closing = ExitStack()
-        if self.environment.get("COG_CA_CERT") or self.environment.get("SSL_CERT_DIR"):
+        if self.environment.get("COG_CA_CERT"):
             self.environment |= self._authorities()
         place = chosen_place(settings.cache, self.environment, self.progress.note)
         self.kept = Kept(place, self.progress.note)
@@ -122,6 +122,16 @@ class Session:
             file.flush()
             found[name] = file.name
         return found
+
+    @_once
+    def authorities(self) -> "Path | None":
+        """The file of authorities that programs are told of, which read files alone; None where there is none."""
+        from cogpack.http.authorities import bundle
+
+        environment = self.environment
+        if environment.get("SSL_CERT_DIR") and not environment.get("COG_CA_CERT"):  # which has added these, too
+            environment = environment | self._authorities()
+        return bundle(environment)
 
     @_once
     def http(self) -> "Http":

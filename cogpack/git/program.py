@@ -83,7 +83,7 @@ class Git:
         found = {name: value for name, value in environment.items() if name not in _LOCAL}
         found |= _FIXED
         found.pop("SSH_ASKPASS", None)  # a window that asks; GIT_ASKPASS may be a script with a token
-        if authorities and environment.get("SSL_CERT_FILE"):
+        if authorities and (environment.get("SSL_CERT_FILE") or environment.get("SSL_CERT_DIR")):
             found.setdefault("GIT_SSL_CAINFO", str(authorities))
         self._environment = found
         self._cancellation = cancellation

@@ -14,7 +14,6 @@ from cogpack.artifacts import Artifact, Input
 from cogpack.config import Config, step_places
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
-from cogpack.http.authorities import bundle
 from cogpack.layers.built import BaseLayer
 from cogpack.layers.entry import Entry
 from cogpack.layers.files import Placed, drain
@@ -159,7 +158,7 @@ def runner_of(session: Session, project: Project, base: Base) -> Runner:
         home=_home(session, project),
         variables={name: value for name, value in session.environment.items() if name.lower() in _OUTSIDE},
         mirrors=mirror.replacements(session.http.url_map.of) | _mapped(session, base),
-        authorities=bundle(session.environment),
+        authorities=lambda: session.authorities,
         proot=partial(_proot, session, project.config),
         emulator=partial(_emulator, session, project.config),
         facts=session.facts,

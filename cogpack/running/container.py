@@ -12,7 +12,6 @@ from pathlib import Path
 from cogpack.config import Isolation
 from cogpack.disk import UNFINISHED, write_whole, writing
 from cogpack.errors import InputError
-from cogpack.http.authorities import bundle as authorities
 from cogpack.notes import Code, Note
 from cogpack.planning.proot import find_proot
 from cogpack.progress import Cancellation
@@ -169,7 +168,7 @@ def _outside(session: Session, bundle: Bundle) -> Outside:
     environment = session.environment
     if not outside(environment, None).variables and not environment.get("COG_CA_CERT"):
         return Outside({})
-    return outside(environment, authorities(environment), logins=bundle.project is not None)
+    return outside(environment, session.authorities, logins=bundle.project is not None)
 
 
 def _emulator(session: Session, mirror: str | None, place: Path) -> Path:

@@ -87,7 +87,11 @@ def test_programs_are_told_of_a_proxy_that_reads_along(project: Project) -> None
     assert done.out.endswith(text)
     (project.root.parent / "certs").mkdir()
     (project.root.parent / "certs/company.crt").write_text(text)
-    found = {"SSL_CERT_DIR": str(project.root.parent / "certs"), "HTTPS_PROXY": "http://127.0.0.1:9"}
+    found = {
+        "SSL_CERT_FILE": "",
+        "SSL_CERT_DIR": str(project.root.parent / "certs"),
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+    }
     assert ok(project.cogpack(*words, **found)).out.splitlines()[1:] == text.splitlines(), "in place of the system's"
     socks = ok(project.cogpack("exec", "sh", "-c", 'echo "$ALL_PROXY"', ALL_PROXY="socks5://127.0.0.1:9"))
     assert socks.out == "socks5://127.0.0.1:9\n"

@@ -10,7 +10,6 @@ from cogpack.git.mirror import Mirrors
 from cogpack.git.objects import GITLINK, SYMLINK, TREE, TreeEntry
 from cogpack.git.program import Git
 from cogpack.git.reader import Objects
-from cogpack.http.authorities import bundle
 from cogpack.lockfile import LockedClone, LockedSubmodule
 from cogpack.run_lines.effects import within
 from cogpack.session import Session
@@ -47,7 +46,7 @@ def _place(session: Session) -> Path:
 
 
 def make_git(session: Session) -> Git:
-    return Git(session.environment, session.cancellation, bundle(session.environment))
+    return Git(session.environment, session.cancellation, session.authorities)
 
 
 def open_pinned(mirrors: Mirrors) -> Callable[[LockedClone | LockedSubmodule], Objects]:

@@ -104,7 +104,7 @@ def _run_all(
     if steps.python:
         names = _NAMES.format(venv=contract.VENV, launcher=LAUNCHER, python=steps.python)
         numbered.insert(0, (0, RunStep(command=names)))
-    given = outside(runner.variables, runner.authorities)
+    given = outside(runner.variables, runner.authorities())
     environment = {**given.around(steps.environment), "APT_CONFIG": standins.APT_CONFIG}
     limits = Limits(seconds=runner.limits.time, idle=runner.limits.idle, size=runner.limits.size, processes=PROCESSES)
     laid = [*standins.debian(given.authorities), *given.standins]

@@ -165,7 +165,7 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     home: Home | None
     variables: Mapping[str, str]
     mirrors: Mapping[str, str]
-    authorities: Path | None
+    authorities: Callable[[], Path | None]
     proot: "Callable[[Path, Path], Proot]"
     emulator: Callable[[Path], Path]
     facts: Facts
