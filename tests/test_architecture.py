@@ -14,7 +14,6 @@ SUPPORT = Path(__file__).parent / "support"
 RANKS = {
     "patterns": -1,
     "errors": 0,
-    "lock_names": 0,
     "file_stat": 0,
     "toml": 0,
     "notes": 0,

@@ -8,13 +8,13 @@ from typing import Any, Literal
 import msgspec
 
 from cogpack.commands.results import WheelBuild
+from cogpack.config.model import is_lock
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError
 from cogpack.images.attached import attached_file, attached_lock_of
 from cogpack.images.image import FoundImage
 from cogpack.layers.facts import Facts
-from cogpack.lock_names import FILE, is_lock
-from cogpack.lockfile import LOCK_TYPE, Decisions, Lock, parse_attached_lock, read_lock
+from cogpack.lockfile import FILE, LOCK_TYPE, Decisions, Lock, parse_attached_lock, read_lock
 from cogpack.notes import Code, Note
 from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Execution
 from cogpack.opening import open_image

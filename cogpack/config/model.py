@@ -258,3 +258,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def line(self, key: str) -> int:
         """Tell the line of the config where `key` stands; 0 where it is not written."""
         return self.places[key].line if key in self.places else 0
+
+
+def lock_name(config: str) -> str:
+    """Give the name of the lock that lies beside the config file `config`, as PEP 751 has `pylock.NAME.toml`:
+    "cogpack.blur.lock" beside "blur.yaml"."""
+    if config == "cog.yaml":
+        return "cogpack.lock"
+    name = next((config.removesuffix(end) for end in (".yaml", ".yml") if config.endswith(end)), config)
+    return f"cogpack.{name}.lock"
+
+
+def is_lock(name: str) -> bool:
+    """Tell whether a path, relative to a project's root, is that of a lock, of whichever config."""
+    return name.startswith("cogpack.") and name.endswith(".lock") and "/" not in name

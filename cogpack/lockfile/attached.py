@@ -6,8 +6,8 @@ removed says so by a key that `cogpack.lock` never has. One of which nothing was
 
 import msgspec
 
-from cogpack.lock_names import FILE
 from cogpack.lockfile.model import Lock
+from cogpack.lockfile.table import FILE
 from cogpack.lockfile.text import LIMIT, REMOVED, encode_lock, lock_of, read_document
 
 LOCK_TYPE = "application/vnd.cogpack.lock.v1+toml"

@@ -14,9 +14,8 @@ import msgspec
 from cogpack.digest import parse_digest
 from cogpack.elf.system_versions import SystemVersions
 from cogpack.errors import InputError
-from cogpack.lock_names import FILE
 from cogpack.lockfile.interpreter import Python
-from cogpack.lockfile.table import DAMAGED, LockedDiffID, LockedDigest, LockedPath, LockedSize, LockTable
+from cogpack.lockfile.table import DAMAGED, FILE, LockedDiffID, LockedDigest, LockedPath, LockedSize, LockTable
 from cogpack.oci import Descriptor, ImageConfig, LayerInfo, decode, read_config
 from cogpack.patterns import pattern
 from cogpack.reference import Reference

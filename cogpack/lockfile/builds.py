@@ -5,9 +5,8 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from cogpack.digest import parse_digest
-from cogpack.lock_names import FILE
 from cogpack.lockfile.clones import LockedCommit
-from cogpack.lockfile.table import LockedDigest, LockedPath, LockedSize, LockTable
+from cogpack.lockfile.table import FILE, LockedDigest, LockedPath, LockedSize, LockTable
 
 _Filename = Annotated[str, msgspec.Meta(pattern=r"\A[^/\0]+\Z")]
 _Address = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]+\Z")]

@@ -5,8 +5,7 @@ from typing import Annotated
 import msgspec
 
 from cogpack.digest import parse_digest
-from cogpack.lock_names import FILE
-from cogpack.lockfile.table import LockedSize, LockTable
+from cogpack.lockfile.table import FILE, LockedSize, LockTable
 
 
 class Python(msgspec.Struct, frozen=True):

@@ -5,9 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from cogpack.digest import parse_digest
-from cogpack.lock_names import FILE
 from cogpack.lockfile.pip_lines import Step
-from cogpack.lockfile.table import LockedPath, LockedSize, LockTable
+from cogpack.lockfile.table import FILE, LockedPath, LockedSize, LockTable
 
 _Address = Annotated[str, msgspec.Meta(pattern=r"\Ahttps?://[!-~]+\Z")]
 

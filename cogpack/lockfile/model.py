@@ -15,7 +15,6 @@ import msgspec
 from cogpack.config.model import PLAIN_TORCH_INDEX, TORCH_INDEX
 from cogpack.digest import parse_digest
 from cogpack.errors import InputError
-from cogpack.lock_names import FILE
 from cogpack.lockfile.base_kinds import Base, SystemPackages
 from cogpack.lockfile.builds import LockedBuild
 from cogpack.lockfile.clones import LockedClone
@@ -25,6 +24,7 @@ from cogpack.lockfile.line_pins import LockedFetch, LockedPlace, LockedSandboxed
 from cogpack.lockfile.pip_lines import LockedBreak, LockedPipLine
 from cogpack.lockfile.table import (
     DAMAGED,
+    FILE,
     LockedDiffID,
     LockedDigest,
     LockedPath,

@@ -6,6 +6,7 @@ import msgspec
 
 from cogpack.digest import DiffID, Digest
 
+FILE = "cogpack.lock"
 DAMAGED = "restore it from git, or delete it and run cogpack lock"
 """The next step where a lock holds what we would not have written."""
 

@@ -11,10 +11,9 @@ import msgspec
 from cogpack import __version__, toml
 from cogpack.disk import open_file
 from cogpack.errors import InputError
-from cogpack.lock_names import FILE
 from cogpack.lockfile.model import REQUIREMENT, VERSION, Lock, Results
 from cogpack.lockfile.shared import with_shared, without_shared
-from cogpack.lockfile.table import DAMAGED
+from cogpack.lockfile.table import DAMAGED, FILE
 
 _HEADER = "# Made by cogpack from {config} and the files named under [inputs]. Commit it; do not edit it.\n\n"
 

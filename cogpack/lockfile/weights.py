@@ -5,8 +5,7 @@ from typing import Annotated
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.lock_names import FILE
-from cogpack.lockfile.table import DAMAGED, LockedDigest, LockedPath, LockedRatio, LockedSize, LockTable
+from cogpack.lockfile.table import DAMAGED, FILE, LockedDigest, LockedPath, LockedRatio, LockedSize, LockTable
 from cogpack.model_files import Rule
 
 _LayerSize = Annotated[int, msgspec.Meta(ge=1, le=2**50)]

@@ -6,11 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from cogpack.config.model import lock_name
 from cogpack.disk import check_writable, write_whole
 from cogpack.errors import InputError, MismatchError
 from cogpack.formats import check_format
-from cogpack.lock_names import FILE, lock_name
 from cogpack.lockfile import (
+    FILE,
     Decisions,
     Lock,
     encode_lock,

@@ -11,8 +11,7 @@ from cogpack.images.interface import Images
 from cogpack.layers.facts import Facts
 from cogpack.layers.known import READ, Claims, Known, KnownLayers
 from cogpack.layers.layer import Body, key_of
-from cogpack.lock_names import FILE
-from cogpack.lockfile import Result, Results, read_lock
+from cogpack.lockfile import FILE, Result, Results, read_lock
 from cogpack.locking.current import write_lock
 from cogpack.notes import Code, Note
 from cogpack.oci import (

@@ -7,10 +7,10 @@ since GitHub and others look there.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from cogpack.config.model import is_lock
 from cogpack.encodings import is_utf8
 from cogpack.errors import InputError
 from cogpack.images.assemble import Marks
-from cogpack.lock_names import is_lock
 from cogpack.lockfile import Lock, parse_lock
 from cogpack.notes import Code, Note
 from cogpack.project import Project

@@ -17,11 +17,11 @@ from typing import Literal, TypeAlias
 import msgspec
 from blake3 import blake3
 
+from cogpack.config.model import is_lock
 from cogpack.disk import is_unfinished, open_below, open_regular
 from cogpack.encodings import is_utf8
 from cogpack.errors import CogpackError, InputError, gone, together
 from cogpack.file_stat import Stat, packed, touched_ns
-from cogpack.lock_names import is_lock
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
 from cogpack.project.ignore import Patterns

@@ -15,10 +15,10 @@ import msgspec
 from cogpack.cache import TAG, foreign
 from cogpack.config import Config
 from cogpack.config.document import MAX_BYTES as MAX_CONFIG_BYTES
+from cogpack.config.model import lock_name
 from cogpack.disk import open_regular, reading
 from cogpack.encodings import decode_text
 from cogpack.errors import InputError, together
-from cogpack.lock_names import lock_name
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
 from cogpack.project.files import Identity, Listing, ProjectFile, by_end, holds, is_never, keeps, list_files, own_output

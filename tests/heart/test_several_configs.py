@@ -8,7 +8,7 @@ import pytest
 from support.wheels import make_wheel
 from support.world import Project, World, ok
 
-from cogpack.lock_names import is_lock, lock_name
+from cogpack.config.model import is_lock, lock_name
 
 NAMES = ("blur", "sharpen")
 
