@@ -64,12 +64,12 @@ class KeptFiles:
         """The file, if it is here. Only its size is looked at: before its bytes are used comes `sound`."""
         path = self._path(artifact)
         self._used(path)
-        try:
+        with suppress(OSError):
             found = path.lstat()
-        except OSError:
-            elsewhere = self._also.find(artifact) if self._also else None
-            return elsewhere or (self._depot.find(artifact.digest, artifact.size) if self._depot else None)
-        return path if stat.S_ISREG(found.st_mode) and artifact.size in (None, found.st_size) else None
+            if stat.S_ISREG(found.st_mode) and artifact.size in (None, found.st_size):
+                return path
+        elsewhere = self._also.find(artifact) if self._also else None
+        return elsewhere or (self._depot.find(artifact.digest, artifact.size) if self._depot else None)
 
     def has(self, artifact: Artifact) -> bool:
         return self.find(artifact) is not None

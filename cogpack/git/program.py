@@ -107,8 +107,11 @@ class Git:
             streams = {process.stdout.fileno(): written, process.stderr.fileno(): said}
             try:
                 while streams:
+                    ended = process.poll() is not None
                     ready, _, _ = select.select(list(streams), [], [], 0.25)
                     self._cancellation.check()
+                    if ended and not ready:  # a helper that it has started holds them, and may stay for long
+                        break
                     for stream in ready:
                         if not (block := os.read(stream, 1 << 16)):
                             del streams[stream]

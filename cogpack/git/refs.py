@@ -8,7 +8,7 @@ from cogpack.git.objects import NotExactError
 
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 _BRANCH = re.compile(r"(?![-/.])[A-Za-z0-9._/+@#=,-]+")
-_LINE = re.compile(r"([0-9a-f]{40})\t(\S+)")
+_LINE = re.compile(r"([0-9a-f]{40})\t(.+)")
 
 
 class Refs(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +27,7 @@ class Refs(msgspec.Struct, frozen=True, kw_only=True):
         """Read what `git ls-remote --symref` writes."""
         heads, tags, peeled, others = dict[str, str](), dict[str, str](), dict[str, str](), dict[str, str]()
         default = detached = ""
-        for line in said.decode(errors="surrogateescape").splitlines():
+        for line in said.decode(errors="surrogateescape").split("\n")[:-1]:  # a name may have other breaks
             if line.startswith("ref: "):
                 target, _, name = line.removeprefix("ref: ").partition("\t")
                 if name == "HEAD" and target.startswith(_HEADS):

@@ -24,6 +24,7 @@ from cogpack.running.options import ContainerOptions, Port
 from cogpack.running.root_tree import kept_tree, kept_trees
 from cogpack.runtime import contract
 from cogpack.sandbox.guest import Bind, Command, Guest
+from cogpack.sandbox.inroot import find_in
 from cogpack.sandbox.outside import Outside, outside
 from cogpack.sandbox.run import Streams
 from cogpack.sandbox.rungs.choice import Findings, Rung
@@ -221,14 +222,28 @@ def _copy(session: Session, source: Source, weights: StoredTree | None, root: Pa
             "lost at the end",
         )
     )
-    place = root / contract.SOURCE
-    with writing(place):
-        place.mkdir(exist_ok=True)
+    with writing(root / contract.SOURCE):
+        place = _emptied(root, contract.SOURCE)
         for file in source.project.files():
             _copy_file(source.project.root, place, file)
-        if weights is not None:
-            for target in source.targets:
-                shutil.copytree(weights.root / target.strip("/"), root / target.strip("/"), dirs_exist_ok=True)
+        for target in source.targets if weights is not None else ():
+            name = target.strip("/")
+            shutil.copytree(weights.root / name, _emptied(root, name), dirs_exist_ok=True)
+
+
+def _emptied(root: Path, path: str) -> Path:
+    """Make an empty directory in a tree, in place of what the image has there, as where it is mounted. No link that the
+    image has laid leads out."""
+    above, _, name = path.rpartition("/")
+    try:
+        place = find_in(root, above or ".") / name
+    except FileNotFoundError:
+        place = _emptied(root, above) / name
+    if place.is_dir() and not place.is_symlink():
+        remove_tree(place)
+    place.unlink(missing_ok=True)
+    place.mkdir()
+    return place
 
 
 def _copy_file(project: Path, place: Path, file: ProjectFile) -> None:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import mimetypes
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ class Outputs:
             self._streamed.append(data)
             return self._file
         if place and place != self._sole:
-            words = [word.replace("/", "_") for word in place]
+            words = [re.sub(r"[/\0]", "_", word) for word in place]
             file = file.with_name(".".join([file.stem, *words]) + file.suffix)
         write_result(file, [data])
         self.written.append(file)

@@ -27,6 +27,7 @@ from cogpack.sandbox.system_calls import seccomp
 from cogpack.sandbox.system_calls.listener import Handler, Listener
 from cogpack.sandbox.system_calls.metadata import NoMetadata
 from cogpack.sandbox.system_calls.recorder import Namespaced, Recorder, Traced
+from cogpack.sandbox.trees.directories import remove_tree
 from cogpack.sandbox.trees.owners import Owners
 from cogpack.sandbox.users import User
 from cogpack.sandbox.watch import Limits
@@ -107,7 +108,7 @@ class Guest:
         return self
 
     def __exit__(self, *_: object) -> None:
-        standins.remove(self._aside)
+        remove_tree(self._aside)
 
     def run(
         self,

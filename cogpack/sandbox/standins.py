@@ -19,6 +19,7 @@ import msgspec
 from cogpack.disk import writing
 from cogpack.sandbox.inroot import open_in
 from cogpack.sandbox.rungs.mounts import DEVICES, LINKS
+from cogpack.sandbox.trees.directories import remove_tree
 from cogpack.sizes import BLOCK
 
 RUNTIME = "run/cogpack"
@@ -162,7 +163,7 @@ class StandIns:
                 os.rmdir(name, dir_fd=parent)
             os.close(parent)
         os.close(self._directory)
-        remove(self._place)
+        remove_tree(self._place)  # with what guests had made there
 
     def _lay(self, standin: StandIn) -> None:
         above, _, name = standin.path.rpartition("/")
@@ -211,13 +212,3 @@ def make_aside(root: Path) -> Path:
     """Make a directory on the tree's file system that no guest can name."""
     with writing(root.parent):
         return Path(tempfile.mkdtemp(prefix=f".{root.name}-aside-", dir=root.parent))
-
-
-def remove(directory: Path) -> None:
-    """Remove what guests had in the place of what was put aside, whatever modes they gave it."""
-    for place, names, _ in os.walk(directory):
-        for name in names:
-            path = Path(place, name)
-            if not path.is_symlink():
-                path.chmod(0o700)
-    shutil.rmtree(directory)

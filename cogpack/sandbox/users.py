@@ -10,6 +10,8 @@ from cogpack.errors import InputError
 from cogpack.sandbox.inroot import open_in_tree
 
 _LIMIT = 16 * 1024 * 1024
+_LARGEST = 2**32 - 2
+"""The next number means "leave it" to chown(2)."""
 
 
 class User(msgspec.Struct, frozen=True):
@@ -27,14 +29,14 @@ def find_user(root: Path, text: str) -> User:
     found = _passwd(root, name or "0")
     groups = [line for line in _lines(root, "etc/group") if len(line) >= 3]
     if found is None:
-        if not name.isdecimal():
+        if not _is_id(name):
             raise _unknown("user", name, "passwd")
         found = User(int(name), 0, (), "/")
     if not colon:
         named = next((line[0] for line in _lines(root, "etc/passwd") if line[2:3] == [str(found.uid)]), "")
         members = [int(line[2]) for line in groups if named and named in ",".join(line[3:]).split(",")]
         return User(found.uid, found.gid, tuple(members), found.home)
-    if group.isdecimal():
+    if _is_id(group):
         return User(found.uid, int(group), (), found.home)
     for line in groups:
         if line[0] == group:
@@ -61,7 +63,12 @@ def _lines(root: Path, path: str) -> list[list[str]]:
         text = stream.read(_LIMIT).decode(errors="replace")
     lines = [line.split(":") for line in text.splitlines()]
     numbers = 4 if path.endswith("passwd") else 3
-    return [line for line in lines if len(line) >= numbers and all(part.isdecimal() for part in line[2:numbers])]
+    return [line for line in lines if len(line) >= numbers and all(map(_is_id, line[2:numbers]))]
+
+
+def _is_id(text: str) -> bool:
+    """Tell whether it is a number that a user or group can have."""
+    return text.isdecimal() and len(text) <= 10 and int(text) <= _LARGEST
 
 
 def _unknown(kind: str, name: str, file: str) -> InputError:

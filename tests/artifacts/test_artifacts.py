@@ -314,3 +314,14 @@ def test_an_index_that_is_away_is_no_reason_not_to_ask_the_users_own_depot(tmp_p
         assert store.fetch(WHEEL, away).read_bytes() == DATA
         with pytest.raises(UnavailableError, match="the index is away"):
             store.fetch(Artifact("y.whl", sha256(b"y"), 1), away)
+
+
+def test_a_file_that_was_cut_hides_none_that_is_whole_elsewhere(tmp_path: Path) -> None:
+    with Http() as http:
+        whole = Store(tmp_path / "whole", http)
+        whole.take("x.whl", [DATA])
+        store = Store(tmp_path / "store", http, also=tmp_path / "whole")
+        store.take("x.whl", [DATA])
+        (cut,) = files(tmp_path)
+        cut.write_bytes(DATA[:10])
+        assert store.find(WHEEL) == whole.find(WHEEL) != cut

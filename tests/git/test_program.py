@@ -1,9 +1,15 @@
 """What git says when it fails becomes an error of ours."""
 
+import os
+import signal
+import time
+from pathlib import Path
+
 import pytest
 
 from cogpack.errors import InputError, MismatchError, UnavailableError
-from cogpack.git.program import GitFailedError, translated
+from cogpack.git.program import Git, GitFailedError, translated
+from cogpack.progress import Cancellation
 
 
 def test_what_the_server_says_comes_before_what_git_makes_of_it() -> None:
@@ -65,3 +71,18 @@ def test_by_ssh_what_either_side_lacks_is_not_said_of_one() -> None:
         "ssh://git.test/tools.git: git can't read 0562c27 in the server's repository, or in the copy of the "
         "repository: unable to parse commit 0562c27"
     )
+
+
+def test_a_helper_that_stays_behind_is_not_waited_for(tmp_path: Path) -> None:
+    """As ssh(1) with ControlPersist, or a daemon that keeps a password, which have git's standard error."""
+    ssh = tmp_path / "ssh"
+    ssh.write_text(
+        "#!/bin/sh\nsleep 30 &\necho $! > {tmp_path}/left\necho gone >&2\nexit 1\n".replace("{tmp_path}", str(tmp_path))
+    )
+    ssh.chmod(0o755)
+    git = Git({**os.environ, "GIT_SSH_COMMAND": str(ssh)}, Cancellation())
+    begun = time.monotonic()
+    with pytest.raises(GitFailedError, match="gone"):
+        git("ls-remote", "ssh://host.test/x")
+    assert time.monotonic() - begun < 20
+    os.kill(int((tmp_path / "left").read_text()), signal.SIGKILL)

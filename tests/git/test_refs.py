@@ -46,3 +46,10 @@ def test_a_head_on_no_branch_is_cloned_as_it_is() -> None:
 def test_what_git_would_do_otherwise_is_refused(said: bytes, wanted: str, why: str) -> None:
     with pytest.raises(NotExactError, match=why):
         Refs.parse(said).cloned(wanted)
+
+
+@pytest.mark.parametrize("name", ["a\u2028b", "a\u3000b", "a\u0085b"])
+def test_a_name_with_what_others_take_for_a_break_hides_no_other(name: str) -> None:
+    """As git-check-ref-format(1) allows them."""
+    refs = Refs.parse(f"{A}\tHEAD\n{A}\trefs/heads/main\n{B}\trefs/heads/{name}\n".encode())
+    assert refs.heads == {"main": A, name: B}

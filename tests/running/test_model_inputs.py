@@ -170,3 +170,9 @@ def test_json_that_no_request_can_have_is_refused(monkeypatch: pytest.MonkeyPatc
     assert inputs.inputs_of_json(b'{"a": "b"}', "--inputs") == {"a": "b"}
     with pytest.raises(InputError, match="--inputs: more than the 10 bytes"):
         inputs.inputs_of_json('{"a": "é"}'.encode(), "--inputs")
+
+
+@pytest.mark.parametrize("pattern", ["(a|a)*$", "a*" * 49 + "b", "(|)" * 33 + "x", "(a|a)" * 39 + "$", "["])
+def test_a_pattern_that_takes_for_ever_is_left_to_the_server(pattern: str) -> None:
+    text = "a" * 39 + "b"
+    assert read(f"x={text}", x={"type": "string", "pattern": pattern}) == {"x": text}

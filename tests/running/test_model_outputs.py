@@ -114,3 +114,7 @@ def test_files_of_an_iterator_come_at_the_end() -> None:
 def test_a_property_that_is_no_object_is_one_of_which_nothing_is_said(said: object) -> None:
     """A label is whatever somebody wrote."""
     assert Outputs(None, {"type": "object", "properties": {"a": said}}).text({"a": 1}) == '{\n  "a": 1\n}'
+
+
+def test_a_name_that_no_file_can_have_is_written_otherwise() -> None:
+    assert taken({"a\0/b": PNG, "c": PNG}, {"type": "object"}) == {"a\0/b": "output.a__b.png", "c": "output.c.png"}

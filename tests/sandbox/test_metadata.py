@@ -160,3 +160,14 @@ def test_who_hides_his_memory_connects_nowhere_if_no_filter_keeps_him_from_it(
 
 def test_it_answers_for_the_calls_that_the_filter_stops() -> None:
     assert set(NoMetadata().calls) == {"socket", "connect"}
+
+
+def test_a_process_that_was_killed_meanwhile_has_no_text() -> None:
+    """/proc/PID/mem is at its end then, for as long as somebody has it open (Linux before 6.16: of a zombie, too)."""
+
+    class Gone(Notification):
+        def memory(self, address: int, size: int) -> bytes:
+            return b""
+
+    with pytest.raises(ProcessLookupError):
+        Gone(-1, 0, 1, "chown", []).text(4096)

@@ -1,5 +1,6 @@
 """What lies in a tree for the time of a run is gone afterwards, whatever a guest did to it."""
 
+import os
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cogpack.errors import InputError
-from cogpack.sandbox.standins import MOUNT_POINTS, Copy, Directory, File, Link, StandIns, debian, make_aside, remove
+from cogpack.sandbox.standins import MOUNT_POINTS, Copy, Directory, File, Link, StandIns, debian, make_aside
+from cogpack.sandbox.trees.directories import remove_tree
 
 
 @pytest.fixture
@@ -116,5 +118,18 @@ def test_what_guests_left_is_removed_whatever_its_modes(aside: Path) -> None:
     (aside / "a/b").mkdir(parents=True)
     (aside / "a/link").symlink_to("/")
     (aside / "a/b").chmod(0)
-    remove(aside)
+    remove_tree(aside)
     assert not aside.exists()
+
+
+def test_what_guests_left_is_removed_however_deep_it_is(tree: Path, aside: Path) -> None:
+    with StandIns(tree, aside, [Directory("run/cogpack")]):
+        here = os.open(tree / "run/cogpack", os.O_RDONLY)
+        for _ in range(600):
+            os.mkdir("directory", dir_fd=here)
+            below = os.open("directory", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = below
+        os.close(here)
+    assert not (tree / "run").exists()
+    assert names(aside) == []

@@ -55,3 +55,11 @@ def test_this_machines_users_are_not_asked(tmp_path: Path) -> None:
 def test_lines_that_are_none_are_passed_over(tree: Path) -> None:
     (tree / "etc/passwd").write_text("\nnobody\nx:y:z\neve:x:one:2::/:\n" + PASSWD)
     assert find_user(tree, "bob") == BOB
+
+
+@pytest.mark.parametrize("number", ["4294967295", "9" * 5000])
+def test_a_number_that_nobody_can_have_is_a_name(tree: Path, number: str) -> None:
+    (tree / "etc/passwd").write_text(f"eve:x:{number}:0::/:\n{PASSWD}")
+    for text in ("eve", number, f"bob:{number}"):
+        with pytest.raises(InputError, match="not in its /etc/"):
+            find_user(tree, text)

@@ -10,7 +10,10 @@ from cogpack.runtime.schema.computing import Value
 
 _CHECKED_TEXT = 64
 _CHECKED_PATTERN = 200
-_CHECKED_LOOPS = 4
+_CHECKED_WAYS = 24
+"""In so many ways, as a power of two, may a pattern match: an alternative doubles them,"""
+_LOOP = 5
+"""and a repetition is worth so many, as of four that share a text of that length."""
 _LOOPS = frozenset("*+?{")
 _EXPECTED = {
     "string": "text",
@@ -78,7 +81,7 @@ def limit_violation(given: Arguments, value: Value) -> str | None:
             return f"{value!r:.80} has {len(value)} characters, less than min_length={given.min_length}"
         if given.max_length is not None and len(value) > given.max_length:
             return f"{value!r:.80} has {len(value)} characters, more than max_length={given.max_length}"
-        if given.regex is not None and _can_check(given.regex, value) and not _compile(given.regex).search(value):
+        if given.regex is not None and differs(given.regex, value):
             return f"{value!r:.80} does not match regex={given.regex!r:.80}"
     return None
 
@@ -91,6 +94,15 @@ def pattern_fault(pattern: str) -> str | None:
     except (re.error, RecursionError, OverflowError) as error:
         return str(error)
     return None
+
+
+def differs(pattern: str, value: str) -> bool:
+    """Tell whether a text is known not to match; of a pattern that could take for ever, or is of another flavour, the
+    server tells."""
+    try:
+        return _can_check(pattern, value) and _compile(pattern).search(value) is None
+    except (re.error, RecursionError, OverflowError):
+        return False
 
 
 def is_coglet_only(pattern: str) -> bool:
@@ -106,12 +118,12 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 
 def _can_check(pattern: str, value: str) -> bool:
-    """Tell whether to try a short pattern without repetition inside repetition: others can take Python's matcher for
-    ever."""
+    """Tell whether to try a short pattern of few repetitions and alternatives, without repetition inside repetition:
+    others can take Python's matcher for ever."""
     if len(value) > _CHECKED_TEXT or len(pattern) > _CHECKED_PATTERN or _UNICODE_CLASS.search(pattern):
         return False
     marks = _marks(pattern)
-    if sum(mark in _LOOPS for mark in marks) > _CHECKED_LOOPS:
+    if sum(_LOOP if mark in _LOOPS else mark == "|" for mark in marks) > _CHECKED_WAYS:
         return False
     ambiguous = [False]  # for each open group, whether it can match one text in more ways than one
     for mark, following in zip(marks, [*marks[1:], ""], strict=True):

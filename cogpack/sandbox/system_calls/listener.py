@@ -45,7 +45,10 @@ class Notification:
         """Read a C string of the process; a page may be the last one that it has."""
         text = b""
         while len(text) < _PATH_MAX and b"\0" not in text:
-            text += self.memory(address + len(text), _PAGE - (address + len(text)) % _PAGE)
+            block = self.memory(address + len(text), _PAGE - (address + len(text)) % _PAGE)
+            if not block:  # it was killed, and its memory is gone before the process is
+                raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+            text += block
         path, ended, _ = text.partition(b"\0")
         if not ended:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))

@@ -4,7 +4,7 @@ A tree can't keep all of it: owners where this machine may not give files away, 
 written, capabilities of files. And steps change the tree, while this stays.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -126,15 +126,6 @@ def _laid(record: _Record) -> Laid:
         target=_text(record.target),
         capability=record.capability,
     )
-
-
-def groups(laid: Iterable[tuple[str, Laid]]) -> dict[str, frozenset[str]]:
-    """Find the names of each file that has several, under each of them."""
-    names: dict[int, list[str]] = {}
-    for path, one in laid:
-        if one.kind == "file":
-            names.setdefault(id(one), []).append(path)
-    return {path: frozenset(same) for same in names.values() if len(same) > 1 for path in same}
 
 
 def _raw(text: str) -> bytes:

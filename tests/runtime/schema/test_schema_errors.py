@@ -335,6 +335,7 @@ def test_hostile_sources_are_refused_quickly(source: str) -> None:
 def test_a_slow_pattern_is_not_tried_on_the_default() -> None:
     described(predictor("x: str = Input(default='" + "a" * 60 + "!', regex='^(a+)+$')"))
     described(predictor("x: str = Input(default='" + "a" * 60 + "!', regex='^(a|a)*$')"))
+    described(predictor("x: str = Input(default='" + "a" * 38 + "!', regex='" + "(a|a)" * 39 + "')"))
 
 
 def test_nothing_of_the_user_s_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
