@@ -22,7 +22,7 @@ _TOKEN = "REPLICATE_API_TOKEN"  # noqa: S105 - its name
 
 def execute(arguments: argparse.Namespace) -> None:
     from cogpack.commands.execute import execute
-    from cogpack.running.options import Port
+    from cogpack.running.options import Address
     from cogpack.sandbox.run import Streams
 
     def act(session: "Session") -> Answer:
@@ -32,7 +32,7 @@ def execute(arguments: argparse.Namespace) -> None:
             command[1:] if command[0] == "--" else command,
             image=arguments.of,
             environment=dict(arguments.env),
-            ports=[Port(*port) for port in arguments.publish],
+            ports=[Address(*port) for port in arguments.publish],
             container=_options(arguments),
             streams=Streams(put_bytes, say_bytes, input_descriptor()),
         )

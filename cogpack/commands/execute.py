@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from cogpack.commands.containers import open_any_container
 from cogpack.running.bundle import open_bundle
 from cogpack.running.given import given
-from cogpack.running.options import ContainerOptions, Port
+from cogpack.running.options import Address, ContainerOptions
 from cogpack.sandbox.run import Streams
 from cogpack.session import Session
 
@@ -16,7 +16,7 @@ def execute(
     *,
     image: str | None = None,
     environment: Mapping[str, str] = {},
-    ports: Sequence[Port] = (),
+    ports: Sequence[Address] = (),
     container: ContainerOptions = ContainerOptions(),  # noqa: B008 - frozen
     streams: Streams,
 ) -> int:
@@ -29,4 +29,4 @@ def execute(
     environment, binds = given(environment)
     bundle = open_bundle(session, image, container, modelless=True)
     with open_any_container(session, image, bundle, container, binds) as running:
-        return running.run(command, environment, streams, ports={port: port.number for port in ports})
+        return running.run(command, environment, streams, ports={address: address.port for address in ports})

@@ -124,7 +124,7 @@ class Mirrors:
         with writing(place):
             place.mkdir(parents=True, exist_ok=True)
         with locked_by(place / "cogpack.lock", self._cancellation.wait, mode=0o666):
-            if not (place / "HEAD").exists():
+            if not (place / "objects" / "info").exists():  # which git makes last
                 try:
                     self._git("init", "--quiet", "--bare", "--template=", str(place))
                 except GitFailedError as error:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from cogpack.errors import CogpackError, DeniedError, UnavailableError
 from cogpack.http import RETRIED, Http, Response, Stream, Tries, redacted, same_origin
@@ -149,7 +149,7 @@ class Requests:
             raise UnavailableError(
                 f"{redacted(url)}: the registry opened an upload without saying where", next_step="tell its operator"
             )
-        return self.http.redirect(url, urljoin(url, location))
+        return self.http.redirect(url, location)
 
     def cancel(self, location: str, *scopes: str) -> None:
         """Free what the server holds of an upload; it would expire by itself, so nothing depends on this.

@@ -20,7 +20,7 @@ from cogpack.running.bundle import Bundle, Source, choose_rung, here
 from cogpack.running.caches import kept_caches
 from cogpack.running.gpus import Gpus, find_gpus
 from cogpack.running.mount_points import mount_points
-from cogpack.running.options import ContainerOptions, Port
+from cogpack.running.options import Address, ContainerOptions
 from cogpack.running.root_tree import kept_tree, kept_trees
 from cogpack.runtime import contract
 from cogpack.sandbox.guest import Bind, Command, Guest
@@ -49,9 +49,9 @@ class Container:
         self.bundle = bundle
         self.cancellation = session.cancellation
 
-    def inside(self, port: Port) -> Port:
-        """Say where a server listens that is to be asked at `port`: there, since the network is this machine's."""
-        return port
+    def inside(self, address: Address) -> Address:
+        """Say where a server listens that is to be asked at `address`: there, since the network is this machine's."""
+        return address
 
     def run(
         self,
@@ -60,7 +60,7 @@ class Container:
         streams: Streams,
         *,
         cancellation: Cancellation | None = None,
-        ports: Mapping[Port, int] = {},  # noqa: ARG002 - they are this machine's
+        ports: Mapping[Address, int] = {},  # noqa: ARG002 - they are this machine's
     ) -> int:
         """Run a command where the image's own would run, with `environment` added to the image's; return its exit
         status. `cancellation`: of this command, in place of the session's."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from cogpack.progress import Cancellation
 from cogpack.redaction import names_secret
 from cogpack.running.bundle import Bundle
-from cogpack.running.options import Port, Runtime
+from cogpack.running.options import Address, Runtime
 from cogpack.sandbox.guest import Bind
 from cogpack.sandbox.run import Streams
 
@@ -47,9 +47,9 @@ class EngineContainer:
         self._shm_size = shm_size
         self._gpus = gpus
 
-    def inside(self, port: Port) -> Port:  # noqa: ARG002 - it is published there
-        """Say where a server listens that is to be asked at `port` of this machine."""
-        return Port("0.0.0.0", 5000)  # noqa: S104 - of the container's own network
+    def inside(self, address: Address) -> Address:  # noqa: ARG002 - it is published there
+        """Say where a server listens that is to be asked at `address` of this machine."""
+        return Address("0.0.0.0", 5000)  # noqa: S104 - of the container's own network
 
     def run(
         self,
@@ -58,7 +58,7 @@ class EngineContainer:
         streams: Streams,
         *,
         cancellation: Cancellation | None = None,
-        ports: Mapping[Port, int] = {},
+        ports: Mapping[Address, int] = {},
     ) -> int:
         """Run a command, and remove the container at its end; return its exit status: 125 where the engine fails.
         `ports`: of this machine, and which of the container each leads to."""
@@ -85,7 +85,7 @@ class EngineContainer:
         name: str,
         argv: Sequence[str],
         environment: Mapping[str, str],
-        ports: Mapping[Port, int],
+        ports: Mapping[Address, int],
         *,
         reads: bool,
     ) -> tuple[list[str], dict[str, str]]:
@@ -103,8 +103,8 @@ class EngineContainer:
             words += ["--env", key if key in inherited else f"{key}={value}"]
         for bind in self._binds:
             words += ["--mount", _mount(bind)]
-        for port, inside in ports.items():
-            words += ["--publish", f"{port.host}:{port.number}:{inside}"]
+        for address, inside in ports.items():
+            words += ["--publish", f"{address.host}:{address.port}:{inside}"]
         words += self._gpu_words()
         words += ["--workdir", self.bundle.directory, "--entrypoint", argv[0], self._image, *argv[1:]]
         return words, inherited

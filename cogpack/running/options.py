@@ -9,11 +9,11 @@ from cogpack.sizes import GiB
 Runtime: TypeAlias = Literal["docker", "podman"]
 
 
-class Port(NamedTuple):
-    """Is where a server of a container is asked: an address of this machine, and a number there."""
+class Address(NamedTuple):
+    """Is where a server is asked."""
 
     host: str
-    number: int
+    port: int
 
 
 class ContainerOptions(msgspec.Struct, frozen=True, kw_only=True):

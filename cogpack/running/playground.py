@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from cogpack.pages.form import read_form
 from cogpack.pages.model_page import ModelShown, model_page
 from cogpack.running.bundle import Bundle
+from cogpack.running.options import Address
 from cogpack.running.page_server import PageServer
-from cogpack.running.predictions import Address
 
 
 class Playground:

@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import IO, Any, Literal, NamedTuple, TypeAlias
+from typing import IO, Any, Literal, TypeAlias
 
 import msgspec
 
 from cogpack.errors import ModelError
 from cogpack.progress import Cancellation
+from cogpack.running.options import Address
 
 Kind: TypeAlias = Literal["prediction", "training"]
 
@@ -31,13 +32,6 @@ _FLOORS = re.compile(
     r"^(?:(?:prediction|(?:worker )?setup) failed(?: \(slot [0-9a-f-]+\))?: )+", re.IGNORECASE | re.MULTILINE
 )
 _NO_INPUT = b'{"input": 0}'
-
-
-class Address(NamedTuple):
-    """Is where a server is asked."""
-
-    host: str
-    port: int
 
 
 class Answered(msgspec.Struct, frozen=True):

@@ -20,8 +20,8 @@ from cogpack.errors import InputError, ModelError
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.running.container import Container
 from cogpack.running.engine import EngineContainer
-from cogpack.running.options import Port
-from cogpack.running.predictions import Address, Answered, Kind, ask, plain_failure, predict
+from cogpack.running.options import Address
+from cogpack.running.predictions import Answered, Kind, ask, plain_failure, predict
 from cogpack.runtime import contract
 from cogpack.sandbox.run import Streams
 from cogpack.threads import wait_for
@@ -67,10 +67,10 @@ class Server:
     ) -> None:
         self._container = container
         self._streams = streams
-        self._inside = container.inside(Port(host, port))
+        self._inside = container.inside(Address(host, port))
         # tini, where the image has one, is not the first process in every rung, and would say so each time.
         settings = {"LOG_FORMAT": "console", "NO_COLOR": "1", "TINI_SUBREAPER": "1"}
-        self._environment = settings | dict(environment) | {"PORT": str(self._inside.number)}
+        self._environment = settings | dict(environment) | {"PORT": str(self._inside.port)}
         self._host = host
         self._port = port
         self._address = Address(LOOPBACK if host == "0.0.0.0" else host, port)  # noqa: S104 - compared
@@ -189,7 +189,7 @@ class Server:
                 self._environment,
                 self._streams,
                 cancellation=self._cancellation,
-                ports={Port(self._host, self._port): self._inside.number},
+                ports={Address(self._host, self._port): self._inside.port},
             )
         except Cancelled:
             pass

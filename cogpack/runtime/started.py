@@ -14,6 +14,7 @@ from functools import cached_property
 import msgspec
 
 from cogpack.patterns import pattern
+from cogpack.runtime.imports.of_file import name_of
 from cogpack.runtime.schema.source import SourceFiles, parsed
 
 _MOST_FILES = 500
@@ -118,10 +119,7 @@ def _for_gpus(tree: ast.Module, path: str) -> Iterator[Started]:
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _LOADERS:
-                found = (
-                    value.attr if isinstance(value, ast.Attribute) else value.id if isinstance(value, ast.Name) else ""
-                )
-                if found in modules:
+                if name_of(value) in modules:
                     yield Started.at(path, node, "nvcc")
             case ast.Call(func=ast.Name(id=name)) if name in functions:
                 yield Started.at(path, node, "nvcc")

@@ -7,10 +7,9 @@ from cogpack.images.layout import LayoutImages
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
 from cogpack.layout import Layout
-from cogpack.oci import Descriptor, Image, ImageIndex, LayerInfo
+from cogpack.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Image, ImageIndex, LayerInfo
 from cogpack.progress import Cancellation, counted
 from cogpack.sinks.copies import Copies, Copy
-from cogpack.sinks.sink import put_image, put_index
 
 
 class LayoutSink:
@@ -54,11 +53,14 @@ class LayoutSink:
         return self._copies is not None and bool(self._copies.bring(layer, known.descriptor, take, on_bytes))
 
     def put(self, image: Image) -> Descriptor:
-        return put_image(self._images, image)
+        self._images.put_blob(image.config_descriptor, image.config)
+        self._images.put_manifest(image.manifest, OCI_MANIFEST, image.descriptor.digest)
+        return image.descriptor
 
     def put_index(self, index: ImageIndex) -> Descriptor:
         """Store it, by digest: its images are there."""
-        return put_index(self._images, index)
+        self._images.put_manifest(index.data, OCI_INDEX, index.descriptor.digest)
+        return index.descriptor
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
         self._layout.publish(dict.fromkeys(tags, root))

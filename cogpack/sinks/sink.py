@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from cogpack.images.interface import WritableImages
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
-from cogpack.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Image, ImageIndex, LayerInfo
+from cogpack.oci import Descriptor, Image, LayerInfo
 
 
 class Sink(Protocol):
@@ -27,19 +26,6 @@ class Sink(Protocol):
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
         """Make what `put` answered visible as `tags`. Last."""
-
-
-def put_image(images: WritableImages, image: Image) -> Descriptor:
-    """Store config and manifest by digest; all layers are there."""
-    images.put_blob(image.config_descriptor, image.config)
-    images.put_manifest(image.manifest, OCI_MANIFEST, image.descriptor.digest)
-    return image.descriptor
-
-
-def put_index(images: WritableImages, index: ImageIndex) -> Descriptor:
-    """Store an index by digest; all its images are there."""
-    images.put_manifest(index.data, OCI_INDEX, index.descriptor.digest)
-    return index.descriptor
 
 
 def drain(body: Body, on_bytes: Callable[[int], None]) -> None:

@@ -539,3 +539,11 @@ def test_the_real_registry_takes_and_gives(http: Http, tmp_path: Path, htpasswd:
         assert there.manifest("v1") == FoundManifest(OCI_MANIFEST, data, sha256(data))
         with there.blob(BLOB) as blocks:
             assert b"".join(blocks) == DATA
+
+
+def test_a_location_that_is_no_address_is_told_as_one(http: Http) -> None:
+    with (
+        serving(lambda _: (202, {"Location": "http://[bad/"}, b"")) as fake,
+        pytest.raises(InputError, match="not a plain http address"),
+    ):
+        repository(http, fake.address).upload(Blocks(), descriptor=BLOB, finished=lambda: BLOB.digest)

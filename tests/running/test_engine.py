@@ -12,7 +12,7 @@ from cogpack.commands.engine_container import open_engine_container
 from cogpack.errors import InputError
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.running.engine import EngineContainer
-from cogpack.running.options import ContainerOptions, Port, Runtime
+from cogpack.running.options import Address, ContainerOptions, Runtime
 from cogpack.running.server import Server
 from cogpack.sandbox.guest import Bind
 from cogpack.sandbox.run import Streams
@@ -49,7 +49,7 @@ def test_an_engine_has_the_same_mounts_variables_and_ports(here: Path) -> None:
         ["sh", "-c", "true"],
         {"TOKEN": "x", "HF_TOKEN": "y", "LANG": "de"},
         Streams(told.extend, errors.extend),
-        ports={Port("127.0.0.1", 8393): 5000},
+        ports={Address("127.0.0.1", 8393): 5000},
     )
     assert status == 7
     name = told.split()[4].decode()

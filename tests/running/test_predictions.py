@@ -11,7 +11,8 @@ import pytest
 
 from cogpack.errors import ModelError
 from cogpack.progress import Cancellation, Cancelled
-from cogpack.running.predictions import Address, plain_failure, predict
+from cogpack.running.options import Address
+from cogpack.running.predictions import plain_failure, predict
 
 
 class Model:

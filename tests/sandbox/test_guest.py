@@ -111,11 +111,12 @@ def test_a_name_that_a_step_replaced_leads_no_write_of_ours_to_the_machine(tree:
 
 
 OWNERS = r"""
-cd /; touch a b c d; mkdir e; ln -s a link; cd e; touch f
+cd /; touch a b c d; mkdir e e/g; ln -s a link; cd e; touch f g/h
 chown 33:4 /a; chown 33 /b; chown 5:6 /b; chown :7 /b; cd ..; chown 8:9 e/f; chown 10:11 e
 chown -h 12:13 link; chown 14 link
 chmod 6755 c; chown 15 c; chown 0 d; chmod 4750 d
 perl -e 'open F, "<c"; chown 16, 17, *F; mkdir "/g"; chroot "/e" and chown 1, 2, "/f"' || true
+perl -e 'chroot "/e" and chdir "/g" and chown 3, 4, "h"' || true
 """
 
 
@@ -124,13 +125,14 @@ def test_modes_and_owners_are_the_same_in_every_rung(tree: Path, rung: Rung) -> 
     owners = Owners()
     ran = run_once(tree, rung, "set -e" + OWNERS, owners=owners)
     assert (ran.status, ran.output) == (0, "")
-    assert {name: as_layer(tree, name, owners) for name in ("a", "b", "c", "d", "e", "e/f", "link")} == {
+    assert {name: as_layer(tree, name, owners) for name in ("a", "b", "c", "d", "e", "e/f", "e/g/h", "link")} == {
         "a": ("-rw-r--r--", 14, 4),
         "b": ("-rw-r--r--", 5, 7),
         "c": ("-rwxr-xr-x", 16, 17),
         "d": ("-rwsr-x---", 0, 0),
         "e": ("drwxr-xr-x", 10, 11),
         "e/f": ("-rw-r--r--", 8, 9) if rung is not Rung.ROOT and rung is not Rung.USERNS else ("-rw-r--r--", 1, 2),
+        "e/g/h": ("-rw-r--r--", 0, 0) if rung is not Rung.ROOT and rung is not Rung.USERNS else ("-rw-r--r--", 3, 4),
         "link": ("lrwxrwxrwx", 12, 13),
     }
 

@@ -154,9 +154,7 @@ class _Parser:
                 return self.parse(found_scope, alias, place, depth)
             case Foreign() as foreign:
                 kind = _NAMES.get(foreign.name)
-                if kind in SCALARS or kind in ("list", "dict", "iterator", "concatenate"):
-                    return Type(kind=kind, place=place, text=text)
-                if kind == "class variable":
+                if kind in SCALARS or kind in ("list", "dict", "iterator", "concatenate", "class variable"):
                     return Type(kind=kind, place=place, text=text)
                 raise _unsupported(place, text, foreign)
             case Unknown(reason):
@@ -176,7 +174,7 @@ class _Parser:
             case "union", [_, *_]:
                 return self._union(scope, node, arguments, place, depth)
             case "annotated", [annotated, *metadata] if metadata:
-                if any(self._is_opaque(scope, item) for item in metadata):
+                if any(self._sources.foreign(scope, item) == "cog.Opaque" for item in metadata):
                     return self._opaque(scope, annotated, place, depth)
                 self._refuse_input(scope, metadata, place)
                 return self.parse(scope, annotated, place, depth)
@@ -222,16 +220,11 @@ class _Parser:
 
     def _refuse_input(self, scope: Scope, metadata: Sequence[ast.expr], place: Place) -> None:
         for item in metadata:
-            symbol = self._sources.resolve(scope, item.func) if isinstance(item, ast.Call) else None
-            if isinstance(symbol, Foreign) and symbol.name == "cog.Input":
+            if isinstance(item, ast.Call) and self._sources.foreign(scope, item.func) == "cog.Input":
                 raise place.at(item).error(
                     "Input in Annotated is read neither by coglet nor by Cog",
                     next_step="write it as the default: x: str = Input(...)",
                 )
-
-    def _is_opaque(self, scope: Scope, node: ast.expr) -> bool:
-        symbol = self._sources.resolve(scope, node)
-        return isinstance(symbol, Foreign) and symbol.name == "cog.Opaque"
 
     def _opaque(self, scope: Scope, node: ast.expr, place: Place, depth: int) -> Type:
         """Read the shape alone: a list, optional, or neither. The type itself is not looked at."""
@@ -251,7 +244,7 @@ class _Parser:
             case ast.BinOp(op=ast.BitOr(), left=left, right=right):
                 parts = [left, right]
             case ast.Subscript(value=base, slice=index):
-                kind = self._kind(scope, base)
+                kind = _NAMES.get(self._sources.foreign(scope, base))
                 if kind == "list":
                     return Type(kind="list", place=place, text=plain.text, item=plain)
                 if kind not in ("optional", "union"):
@@ -259,7 +252,7 @@ class _Parser:
                 parts = list(index.elts) if isinstance(index, ast.Tuple) else [index]
                 if kind == "optional":
                     parts.append(ast.copy_location(ast.Constant(None), node))
-            case ast.Name() | ast.Attribute() if self._kind(scope, node) == "list":
+            case ast.Name() | ast.Attribute() if _NAMES.get(self._sources.foreign(scope, node)) == "list":
                 return Type(kind="list", place=place, text=plain.text, item=plain)
             case _:
                 return plain
@@ -269,10 +262,6 @@ class _Parser:
             return plain
         inner = rest[0] if len(rest) == 1 else plain
         return Type(kind="union", place=place, text=plain.text, members=(inner, none))
-
-    def _kind(self, scope: Scope, node: ast.expr) -> str | None:
-        symbol = self._sources.resolve(scope, node)
-        return _NAMES.get(symbol.name) if isinstance(symbol, Foreign) else None
 
 
 def _united(types: Sequence[Type], place: Place, text: str) -> Type:

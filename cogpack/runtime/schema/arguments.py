@@ -13,7 +13,7 @@ import msgspec
 from cogpack.notes import Code
 from cogpack.runtime.schema.bindings import Assigned, Binding, Function, Scope
 from cogpack.runtime.schema.computing import Uncomputed, Unresolved, Value
-from cogpack.runtime.schema.names import Foreign, Local, Sources, Symbol
+from cogpack.runtime.schema.names import Foreign, Local, Sources
 from cogpack.runtime.schema.source import Place, shown
 from cogpack.runtime.schema.values import evaluate
 
@@ -129,7 +129,9 @@ def _spread(sources: Sources, scope: Scope, node: ast.expr, depth: int) -> dict[
     match symbol.node if isinstance(symbol, Local) and depth < _MAX_CALLS else None:
         case ast.Dict(keys=keys, values=values):
             pairs: list[tuple[ast.expr | None, ast.expr]] = [*zip(keys, values, strict=True)]
-        case ast.Call(func=function, args=[], keywords=keywords) if _is_dict(sources, symbol, function):
+        case ast.Call(func=function, args=[], keywords=keywords) if (
+            isinstance(symbol, Local) and sources.foreign(symbol.scope, function) == "builtins.dict"
+        ):
             pairs = [(ast.Constant(one.arg) if one.arg else None, one.value) for one in keywords]
         case _:
             raise Unresolved("is not known without running the code")
@@ -143,11 +145,6 @@ def _spread(sources: Sources, scope: Scope, node: ast.expr, depth: int) -> dict[
             case _:
                 raise Unresolved("has keys that are not literal text")
     return found
-
-
-def _is_dict(sources: Sources, symbol: Symbol, function: ast.expr) -> bool:
-    found = sources.resolve(symbol.scope, function) if isinstance(symbol, Local) else None
-    return isinstance(found, Foreign) and found.name == "builtins.dict"
 
 
 def _parameters(caller: Scope, function: Function, call: ast.Call) -> Mapping[str, Binding]:

@@ -72,14 +72,14 @@ class Calls(ABC):
             case ast.Call(func=ast.Name("dict") as function, args=[], keywords=pairs) if all(
                 pair.arg for pair in pairs
             ):
-                if self._is(scope, function, "builtins.dict"):
+                if self.sources.foreign(scope, function) == "builtins.dict":
                     return {str(pair.arg): self.value(scope, pair.value, depth) for pair in pairs}
             case ast.Call(
                 func=ast.Name("sorted") as function,
                 args=[argument],
                 keywords=[ast.keyword("reverse", ast.Constant(bool(is_reversed)))],
             ):
-                if self._is(scope, function, "builtins.sorted"):
+                if self.sources.foreign(scope, function) == "builtins.sorted":
                     found = ordered(node, self.elements(scope, argument, depth))
                     return found[::-1] if is_reversed else found
             case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as between), attr="join"), args=[joined]):
@@ -93,8 +93,7 @@ class Calls(ABC):
                     case Foreign("os.getenv" | "os.environ.get") if len(arguments) == 2:
                         return self._of_environment(scope, node, self.value(scope, arguments[1], depth))
             case ast.Call(func=function, args=[argument], keywords=[]):
-                symbol = self.sources.resolve(scope, function)
-                name = symbol.name if isinstance(symbol, Foreign) else ""
+                name = self.sources.foreign(scope, function)
                 if name == "builtins.range":
                     return self._range(node, [self.value(scope, argument, depth)])
                 if name == "typing.get_args":
@@ -126,10 +125,6 @@ class Calls(ABC):
                 raise Unresolved(reason)
         raise Uncomputed(f"{shown(node)} is not called")
 
-    def _is(self, scope: Scope, node: ast.expr, name: str) -> bool:
-        symbol = self.sources.resolve(scope, node)
-        return isinstance(symbol, Foreign) and symbol.name == name
-
     def _of_environment(self, scope: Scope, node: ast.Call, fallback: Value) -> Value:
         """Give what a variable's fallback is: nobody knows where the model will run."""
         place = Place.of(scope.module.path, node)
@@ -143,8 +138,7 @@ class Calls(ABC):
         if isinstance(symbol, Local) and isinstance(symbol.node, ast.Subscript):
             if TYPE_STATEMENT in vars(symbol.node):
                 raise Unresolved(f"get_args gives nothing of {shown(node)}, which a type statement made")
-            home = self.sources.resolve(symbol.scope, symbol.node.value)
-            if isinstance(home, Foreign) and home.name == "typing.Literal":
+            if self.sources.foreign(symbol.scope, symbol.node.value) == "typing.Literal":
                 inner = symbol.node.slice
                 items = self.items(symbol.scope, inner.elts if isinstance(inner, ast.Tuple) else [inner], depth)
                 return [*{(type(item), hashed(item)): item for item in items}.values()]

@@ -17,19 +17,8 @@ _STATEMENTS = frozenset(ast.stmt.__subclasses__())
 _SCOPED = frozenset({ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef})
 _TOLD = frozenset(
     {
-        ast.AsyncFor,
-        ast.Attribute,
-        ast.Call,
-        ast.ExceptHandler,
-        ast.For,
-        ast.Global,
-        ast.MatchAs,
-        ast.MatchMapping,
-        ast.MatchStar,
-        ast.NamedExpr,
-        ast.Subscript,
-        ast.comprehension,
-        ast.withitem,
+        *(ast.AsyncFor, ast.Attribute, ast.Call, ast.ExceptHandler, ast.For, ast.Global, ast.MatchAs, ast.MatchMapping),
+        *(ast.MatchStar, ast.NamedExpr, ast.Subscript, ast.comprehension, ast.withitem),
     }
 )
 

@@ -202,9 +202,9 @@ def _check_type(sources: Sources, type_: Type) -> None:
 
 def _is_single(sources: Sources, type_: Type) -> bool:
     if type_.kind == "class":
-        from cogpack.runtime.schema.models import is_typed_dict
+        from cogpack.runtime.schema.models import model_kind
 
-        return type_.defined is not None and is_typed_dict(sources, type_.defined)
+        return type_.defined is not None and model_kind(sources, type_.defined) == "typed dict"
     return type_.kind in SCALARS or type_.kind == "dict"
 
 

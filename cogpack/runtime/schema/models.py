@@ -55,15 +55,10 @@ def model_kind(sources: Sources, found: Local, depth: int = 0) -> Kind | None:
             if symbol.name.endswith("BaseModel"):
                 return "model"
     for decorator in node.decorator_list:
-        symbol = sources.resolve(found.scope, decorator.func if isinstance(decorator, ast.Call) else decorator)
-        if isinstance(symbol, Foreign) and symbol.name in ("dataclasses.dataclass", "pydantic.dataclasses.dataclass"):
+        name = sources.foreign(found.scope, decorator.func if isinstance(decorator, ast.Call) else decorator)
+        if name in ("dataclasses.dataclass", "pydantic.dataclasses.dataclass"):
             return "dataclass"
     return None
-
-
-def is_typed_dict(sources: Sources, found: Local) -> bool:
-    """Tell whether a class is a TypedDict, directly or through classes of the project."""
-    return model_kind(sources, found) == "typed dict"
 
 
 def model_fields(sources: Sources, found: Local, kind: Kind, depth: int = 0) -> dict[str, Field]:
@@ -87,8 +82,7 @@ def model_fields(sources: Sources, found: Local, kind: Kind, depth: int = 0) -> 
         if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
             continue
         sources.spend(3)
-        mark = sources.resolve(scope, statement.annotation) if kind == "dataclass" else None
-        if isinstance(mark, Foreign) and mark.name == "dataclasses.KW_ONLY":
+        if kind == "dataclass" and sources.foreign(scope, statement.annotation) == "dataclasses.KW_ONLY":
             is_ordered = False  # no field: those behind it may have defaults or not
             continue
         name = statement.target.id

@@ -40,15 +40,7 @@ _MAX_CHAIN = 30
 
 _KNOWN_PACKAGES = frozenset(
     {
-        "builtins",
-        "cog",
-        "coglet",
-        "collections",
-        "dataclasses",
-        "os",
-        "pathlib",
-        "pydantic",
-        "typing",
+        *("builtins", "cog", "coglet", "collections", "dataclasses", "os", "pathlib", "pydantic", "typing"),
         "typing_extensions",
     }
 )
@@ -67,18 +59,8 @@ _HOMES = {
 _STAR_NAMES = {
     "cog": frozenset(
         {
-            "AsyncConcatenateIterator",
-            "BaseModel",
-            "BasePredictor",
-            "BaseRunner",
-            "ConcatenateIterator",
-            "File",
-            "Input",
-            "Opaque",
-            "Path",
-            "Secret",
-            "concurrent",
-            "streaming",
+            *("AsyncConcatenateIterator", "BaseModel", "BasePredictor", "BaseRunner", "ConcatenateIterator", "File"),
+            *("Input", "Opaque", "Path", "Secret", "concurrent", "streaming"),
         }
     ),
     "dataclasses": frozenset({"dataclass", "field"}),
@@ -157,6 +139,11 @@ class Sources:
     def resolve(self, scope: Scope, expression: ast.expr) -> Symbol:
         """Tell what a name or dotted name stands for; other expressions stand for themselves."""
         return self._resolve(scope, expression, 0)
+
+    def foreign(self, scope: Scope, expression: ast.expr) -> str:
+        """Give the dotted name of what is of another package; "" of all else."""
+        symbol = self.resolve(scope, expression)
+        return symbol.name if isinstance(symbol, Foreign) else ""
 
     def members(self, symbol: Symbol, depth: int = 0) -> "dict[str, Member] | None":
         """Give the members of an Enum, aliases too, in the order of its body; None of what is no Enum."""

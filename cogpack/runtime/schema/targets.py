@@ -100,8 +100,7 @@ def _method(sources: Sources, found: Local, module: Module, *, train: bool) -> T
     scope, node, wrapped = wanted
     own = Place.of(scope.module.path, node, f"method {node.name}")
     for decorator in node.decorator_list:
-        symbol = sources.resolve(scope, decorator)
-        if isinstance(symbol, Foreign) and symbol.name in ("builtins.staticmethod", "builtins.classmethod"):
+        if sources.foreign(scope, decorator) in ("builtins.staticmethod", "builtins.classmethod"):
             raise own.error("is no ordinary method, and coglet can't load others", next_step="remove the decorator")
     wrapped = wrapped or _is_decorated(sources, scope, node)
     return TargetFunction(
@@ -226,6 +225,5 @@ def _slots(sources: Sources, target: TargetFunction, decorator: ast.expr, place:
     return slots
 
 
-def _name(sources: Sources, target: TargetFunction, decorator: ast.expr) -> str | None:
-    symbol = sources.resolve(target.scope, decorator.func if isinstance(decorator, ast.Call) else decorator)
-    return symbol.name if isinstance(symbol, Foreign) else None
+def _name(sources: Sources, target: TargetFunction, decorator: ast.expr) -> str:
+    return sources.foreign(target.scope, decorator.func if isinstance(decorator, ast.Call) else decorator)

@@ -244,8 +244,7 @@ class _Evaluation(Calls):
             except Unresolved:
                 value = ast.dump(member.node)
                 made_by = member.node.func if isinstance(member.node, ast.Call) else member.node
-                symbol = self.sources.resolve(member.scope, made_by)
-                if isinstance(symbol, Foreign) and symbol.name == "enum.auto":
+                if self.sources.foreign(member.scope, made_by) == "enum.auto":
                     automatic, value = automatic + 1, member
             firsts[name] = found.setdefault(value, name)
         if 0 < automatic < len(members):

@@ -19,7 +19,7 @@ import msgspec
 
 from cogpack.config import Isolation
 from cogpack.disk import UNFINISHED, writing
-from cogpack.errors import CogpackError, InputError
+from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.sandbox import helpers
 from cogpack.sandbox.rungs import emulation
 from cogpack.sandbox.system_calls.seccomp import Rule, program
@@ -123,6 +123,11 @@ def probe(directory: Path, *, under: Sequence[Rule] = ()) -> Findings:
             timeout=_TIMEOUT,
             check=False,
         )
+    except subprocess.TimeoutExpired:
+        raise UnavailableError(
+            f"the probe of the sandbox took longer than {_TIMEOUT} s",
+            next_step="run it again when the machine has time",
+        ) from None
     finally:
         remove_tree(place)
     if done.returncode != 0:

@@ -130,7 +130,10 @@ class Recorder:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             return os.open(held, os.O_PATH | os.O_CLOEXEC)
         if not path.startswith(b"/"):
-            path = os.fsencode(Path(held).readlink()) + b"/" + path
+            place, root = (os.fsencode(Path(one).readlink()) for one in (held, f"/proc/{process}/root"))
+            if (place + b"/").startswith(root + b"/"):  # after chroot(2): a path begins there
+                place = place[len(root) :]
+            path = place + b"/" + path
         follow = os.O_NOFOLLOW if flags & _AT_SYMLINK_NOFOLLOW else 0
         return self._view.open(process, path, os.O_PATH | follow)
 

@@ -17,7 +17,7 @@ Kind: TypeAlias = Literal["directory", "file", "symlink", "fifo", "device"]
 CAPABILITY = "security.capability"
 
 
-class Laid(msgspec.Struct, eq=False, kw_only=True):
+class Laid(msgspec.Struct, eq=False, kw_only=True, array_like=True):
     """Is one thing in the tree. Names that are hard links of one file share it.
 
     `digest`: sha256 of a file's bytes; `target`: of a symbolic link; `children`: of a directory, by name.
@@ -69,17 +69,12 @@ def paths(root: Laid) -> Iterator[tuple[str, Laid]]:
 
 
 class _Record(msgspec.Struct, frozen=True, array_like=True):
+    """Is what `one` is written down as: names are bytes, since those of a layer need not be UTF-8, and beside it."""
+
     path: bytes
     same: int  # the number of the record that this is another name of; its own number if none
-    kind: Kind
-    mode: int
-    uid: int
-    gid: int
-    size: int
-    mtime: int
-    digest: bytes
     target: bytes
-    capability: bytes
+    one: Laid
 
 
 def encode_laid(laid: Mapping[str, Laid]) -> bytes:
@@ -90,15 +85,8 @@ def encode_laid(laid: Mapping[str, Laid]) -> bytes:
             _Record(
                 _raw(path),
                 numbers.setdefault(id(one), number),
-                one.kind,
-                one.mode,
-                one.uid,
-                one.gid,
-                one.size,
-                one.mtime,
-                one.digest,
                 _raw(one.target),
-                one.capability,
+                msgspec.structs.replace(one, target="", children={}),
             )
             for number, (path, one) in enumerate(laid.items())
         ]
@@ -109,23 +97,10 @@ def decode_laid(data: bytes) -> dict[str, Laid]:
     """Read what `encode_laid` wrote; `msgspec.MsgspecError` for anything else."""
     found: list[tuple[str, Laid]] = []
     for number, record in enumerate(msgspec.msgpack.decode(data, type=list[_Record])):
-        one = found[record.same][1] if record.same < number else _laid(record)
+        one = found[record.same][1] if record.same < number else record.one
+        one.target = _text(record.target)
         found.append((_text(record.path), one))
     return dict(found)
-
-
-def _laid(record: _Record) -> Laid:
-    return Laid(
-        kind=record.kind,
-        mode=record.mode,
-        uid=record.uid,
-        gid=record.gid,
-        size=record.size,
-        mtime=record.mtime,
-        digest=record.digest,
-        target=_text(record.target),
-        capability=record.capability,
-    )
 
 
 def _raw(text: str) -> bytes:
