@@ -63,7 +63,7 @@ class Authorities:
             try:
                 if found := sorted((root / authority).iterdir()):
                     return found
-            except (FileNotFoundError, NotADirectoryError, PermissionError):  # not ours to read: podman goes on, too
+            except OSError:  # not there, not ours to read, a host too long for a name: podman goes on, too
                 continue
         return []
 

@@ -102,9 +102,10 @@ class Listings:
         path = self._path(self._directory, layer)
         try:
             found = self._seal.read(path.name, path)
-            os.utime(path)  # a cache is cleaned of what was not wanted for long
         except OSError:
             return None
+        with suppress(OSError):  # a cache that is only read
+            os.utime(path)  # else it is cleaned of what was not wanted for long
         if found is None:
             return None
         known = _DECODER.decode(zlib.decompress(found))

@@ -280,6 +280,11 @@ def test_a_directory_that_is_not_ours_to_read_is_passed_over(
         assert ask(place, environment) == b"ok"
 
 
+def test_a_host_whose_name_no_directory_can_have_has_none(environment: dict[str, str]) -> None:
+    certs_d(environment, "other.test")
+    assert not Authorities(environment).has_own(".".join(["a" * 60] * 6))
+
+
 @pytest.mark.slow
 def test_a_server_that_says_nothing_to_our_hello_is_dropped(environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -1,5 +1,6 @@
 """What layers hold is listed once, and only under the seal of who reads it."""
 
+import errno
 import gzip
 import io
 import struct
@@ -69,6 +70,18 @@ def test_a_layer_is_read_once_on_a_machine_and_by_others_anew(tmp_path: Path) ->
     assert blob.opened == 1
     assert blob.listed(Listings(tmp_path, Seal())) == first
     assert blob.opened == 2
+
+
+def test_a_list_in_a_cache_that_is_only_read_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blob, seal = Blob(packed({"etc/hosts": b"me"})), Seal()
+    first = blob.listed(Listings(tmp_path, seal))
+
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", path)
+
+    monkeypatch.setattr("os.utime", refuse)
+    assert blob.listed(Listings(tmp_path, seal)) == first
+    assert blob.opened == 1
 
 
 def test_a_list_of_other_bytes_than_the_digest_says_is_not_kept(tmp_path: Path) -> None:
