@@ -244,4 +244,4 @@ class Store:
 
 
 def _is_remote(url: str) -> bool:
-    return urlsplit(url).scheme in ("http", "https")
+    return url.lower().startswith(("http://", "https://"))

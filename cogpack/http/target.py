@@ -49,7 +49,10 @@ def same_origin(url: str, other: str) -> bool:
 
 def basic(url: str) -> tuple[str, dict[str, str]]:
     """Split `url` into itself without user and password, and the Authorization header (RFC 7617) that they are."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise _no_address(url) from error
     user, _, rest = parts.netloc.rpartition("@")
     if not user:
         return url, {}

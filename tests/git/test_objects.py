@@ -77,6 +77,7 @@ def test_a_commit_is_read_whatever_its_message_says() -> None:
     assert parse_commit(data) == Commit("a" * 40, ("b" * 40, "c" * 40), 17)
     with pytest.raises(NotExactError):
         parse_commit(b"tree x\n\n")
+    assert parse_commit(f"tree {'a' * 40}\ncommitter x <y> {'1' * 5000} +0000\n\n".encode()).time == 0
 
 
 def test_a_tag_names_its_object() -> None:

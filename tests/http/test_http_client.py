@@ -126,6 +126,8 @@ def test_what_no_address_may_hold_is_quoted(http: Http) -> None:
 def test_what_is_no_http_address_is_said(http: Http, url: str) -> None:
     with pytest.raises(InputError, match="not an http address"):
         get(http, url)
+    with pytest.raises(InputError, match="not an http address"), http.follow(url, origin="http://h.io/"):
+        pass
 
 
 def test_every_request_is_as_plain_as_can_be(http: Http) -> None:
