@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from cogpack.errors import InputError, together
-from cogpack.runtime.labelled_schema import Signature, mapping
+from cogpack.runtime.labelled_schema import Signature, mapping, mappings
 
 _FILE_LIMIT = 72 * 1024 * 1024
 """Bytes of all files: as base64 they are a third more, and coglet takes 100 MiB in all."""
@@ -103,7 +103,7 @@ def _typed(spec: Mapping[str, Any], value: Any) -> Any:
     knows."""
     if value is None:
         return None
-    if members := spec.get("anyOf"):
+    if members := mappings(spec, "anyOf"):
         return _any_of(members, value, _typed)
     if isinstance(value, str) and spec.get("format") == "uri":
         return _file(value)
@@ -133,7 +133,8 @@ def _unknown(name: str, signature: Signature) -> InputError:
 
 def _example(signature: Signature, name: str) -> str:
     spec = signature.inputs.get(name, {})
-    if choices := spec.get("enum"):
+    choices = spec.get("enum")
+    if isinstance(choices, list) and choices:
         return str(choices[0])
     return "@FILE" if spec.get("format") == "uri" else "VALUE"
 
@@ -151,7 +152,7 @@ def _read(spec: Mapping[str, Any], values: Sequence[str]) -> Any:
 
 
 def _value(spec: Mapping[str, Any], text: str) -> Any:
-    if members := spec.get("anyOf"):
+    if members := mappings(spec, "anyOf"):
         last = sorted(members, key=lambda member: member.get("type") == "string")  # text fits all
         return _any_of(last, text, lambda member, text: _read(member, [text]))
     if spec.get("format") == "uri":

@@ -78,9 +78,8 @@ def _is_flat(value: object, levels: int) -> bool:
 
 def followed(schemas: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
     """Add to `spec`, behind what it says itself, the part that it refers to: an input with choices is one."""
-    several = spec.get("allOf")
-    for one in (spec, *(several if isinstance(several, list) else ())):
-        reference = one.get("$ref") if isinstance(one, dict) else None
+    for one in (spec, *mappings(spec, "allOf")):
+        reference = one.get("$ref")
         if isinstance(reference, str) and reference.startswith(_PART):
             spec = mapping(schemas, reference.removeprefix(_PART)) | spec
     return spec
@@ -90,3 +89,9 @@ def mapping(within: object, key: str) -> dict[str, Any]:
     """Give the mapping at `key`, and an empty one where there is none."""
     found = within.get(key) if isinstance(within, dict) else None
     return found if isinstance(found, dict) else {}
+
+
+def mappings(within: object, key: str) -> list[dict[str, Any]]:
+    """Give the mappings of the list at `key`; none where there is no list."""
+    found = within.get(key) if isinstance(within, dict) else None
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

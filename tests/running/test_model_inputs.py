@@ -176,3 +176,13 @@ def test_json_that_no_request_can_have_is_refused(monkeypatch: pytest.MonkeyPatc
 def test_a_pattern_that_takes_for_ever_is_left_to_the_server(pattern: str) -> None:
     text = "a" * 39 + "b"
     assert read(f"x={text}", x={"type": "string", "pattern": pattern}) == {"x": text}
+
+
+@pytest.mark.parametrize(
+    "spec", [{"anyOf": True}, {"anyOf": [1, "a"]}, {"enum": {"a": 1}}, {"pattern": ""}, {"type": [1]}]
+)
+def test_a_schema_that_is_none_refuses_nothing(spec: dict[str, Any]) -> None:
+    """An image's label is the word of whoever made it."""
+    assert read("x=a", x=spec) == {"x": "a"}
+    with pytest.raises(InputError, match="input x is missing"):
+        read(x=spec, required=True)

@@ -126,7 +126,7 @@ def _can_check(pattern: str, value: str) -> bool:
     if sum(_LOOP if mark in _LOOPS else mark == "|" for mark in marks) > _CHECKED_WAYS:
         return False
     ambiguous = [False]  # for each open group, whether it can match one text in more ways than one
-    for mark, following in zip(marks, [*marks[1:], ""], strict=True):
+    for mark, following in zip(marks, [*marks[1:], ""], strict=False):
         if mark == "(":
             ambiguous.append(False)
         elif mark == ")" and len(ambiguous) > 1:

@@ -338,6 +338,10 @@ def test_a_slow_pattern_is_not_tried_on_the_default() -> None:
     described(predictor("x: str = Input(default='" + "a" * 38 + "!', regex='" + "(a|a)" * 39 + "')"))
 
 
+def test_an_empty_pattern_fits_all() -> None:
+    described(predictor("x: str = Input(default='a', regex='')"))
+
+
 def test_nothing_of_the_user_s_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError
