@@ -47,8 +47,8 @@ from cogpack.progress import SILENT
 from cogpack.reference import Reference
 from cogpack.registry.auth.challenge import parse_challenges
 from cogpack.registry.auth.tokens import Registry, authorize
-from cogpack.registry.server.documents import read_document
 from cogpack.registry.server.failure import Refusal
+from cogpack.registry.server.storage import read_document
 from cogpack.resolve.base_image import resolve_base_image
 from cogpack.session import Session, Settings
 

@@ -63,10 +63,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def entry(self) -> Descriptor:
         """Describe it as it is listed among referrers (distribution-spec, "Listing Referrers")."""
-        kind = self.document.artifact_type
-        if not kind and isinstance(self.document, Manifest):
-            kind = self.document.config.media_type
-        return msgspec.structs.replace(self.descriptor, artifact_type=kind, annotations=self.document.annotations)
+        document = self.document
+        kind = document.artifact_type or (document.config.media_type if isinstance(document, Manifest) else None)
+        return msgspec.structs.replace(self.descriptor, artifact_type=kind, annotations=document.annotations)
 
     @cached_property
     def children(self) -> tuple[Descriptor, ...]:

@@ -188,7 +188,7 @@ def _events(stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
         field, _, value = line.rstrip(b"\r\n").partition(b":")
         value = value.removeprefix(b" ")
         if field == b"event":
-            name = value.decode()
+            name = value.decode(errors="replace")
         elif field == b"data":
             data += value
         elif not field and not value:

@@ -17,12 +17,13 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from cogpack.digest import Digest
 from cogpack.disk import sync_directory, writing
 from cogpack.errors import InputError
 from cogpack.layout import Layout
-from cogpack.oci import MANIFEST_TYPES, Descriptor
-from cogpack.registry.server.documents import Document, as_referrer, parts, read_document
+from cogpack.oci import MANIFEST_TYPES, Descriptor, Index, Manifest, read_manifest
 from cogpack.registry.server.failure import Refusal
 
 
@@ -78,7 +79,7 @@ class Storage:
             return None
         return Descriptor(media_type=record.read_text(), digest=digest, size=path.stat().st_size), path
 
-    def put_manifest(self, repository: str, media_type: str, data: bytes, tags: Collection[str]) -> Document:
+    def put_manifest(self, repository: str, media_type: str, data: bytes, tags: Collection[str]) -> Manifest | Index:
         """Store a manifest once it is what `media_type` says, and all that it names is here. The tags are moved
         last."""
         document = read_document(media_type, data)
@@ -93,8 +94,9 @@ class Storage:
                 self.layout.publish({f"{repository}:{tag}": descriptor for tag in tags})
         return document
 
-    def _check_parts(self, repository: str, document: Document) -> None:
-        for wanted in parts(document):
+    def _check_parts(self, repository: str, document: Manifest | Index) -> None:
+        """Refuse a document of which not all is here. The subject may come later, says the spec."""
+        for wanted in document.manifests if isinstance(document, Index) else (document.config, *document.layers):
             kind = "_manifests" if wanted.media_type in MANIFEST_TYPES else "_blobs"
             if not self._record(repository, kind, wanted.digest).exists():
                 raise Refusal(400, "MANIFEST_BLOB_UNKNOWN", f"{wanted.digest} is not in {repository}")
@@ -140,7 +142,7 @@ class Storage:
             if digest > after and (stored := self.manifest(repository, digest)):
                 descriptor, path = stored
                 with suppress(Refusal):  # of one that an earlier release took
-                    yield as_referrer(read_document(descriptor.media_type, path.read_bytes()), descriptor)
+                    yield _listed(read_document(descriptor.media_type, path.read_bytes()), descriptor)
 
     # Records
 
@@ -167,6 +169,20 @@ class Storage:
                 return False
             sync_directory(record.parent)
             return True
+
+
+def read_document(media_type: str, data: bytes) -> Manifest | Index:
+    """Read `data`, which must be what `media_type` says, and nothing else to any client."""
+    try:
+        return read_manifest(data, media_type, where="the body")
+    except InputError as error:
+        raise Refusal(400, "MANIFEST_INVALID", error.message) from error
+
+
+def _listed(document: Manifest | Index, stored: Descriptor) -> Descriptor:
+    """Describe it as its subject's referrers list it (distribution-spec, "Listing Referrers")."""
+    kind = document.artifact_type or (document.config.media_type if isinstance(document, Manifest) else None)
+    return msgspec.structs.replace(stored, annotations=document.annotations, artifact_type=kind)
 
 
 def _hex(digest: Digest) -> str:
