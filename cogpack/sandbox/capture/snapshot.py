@@ -28,7 +28,6 @@ class Status(msgspec.Struct, frozen=True, gc=False):
     ctime_ns: int
     mode: int
     size: int
-    links: int
     uid: int
     gid: int
     mtime_ns: int
@@ -41,7 +40,6 @@ class Status(msgspec.Struct, frozen=True, gc=False):
             found.st_ctime_ns,
             found.st_mode,
             found.st_size,
-            found.st_nlink,
             found.st_uid,
             found.st_gid,
             found.st_mtime_ns,

@@ -89,9 +89,6 @@ class Listener:
         self._descriptor = descriptor
         self._calls = {number(call): (call, handler) for handler in handlers for call in handler.calls}
 
-    def fileno(self) -> int:
-        return self._descriptor
-
     def close(self) -> None:
         os.close(self._descriptor)
 
