@@ -178,7 +178,7 @@ def _members(layer: "Untar", where: str) -> Iterator[Listed]:
                     next_step="choose another base",
                 )
         elif member.kind == "file" and (_LIBRARY.fullmatch(member.path) or _CPYTHON.fullmatch(member.path)):
-            with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spooled:
+            with writing(Path(tempfile.gettempdir())), tempfile.SpooledTemporaryFile(_IN_MEMORY) as spooled:
                 scratch = cast("BinaryIO", spooled)
                 for block in layer.content():  # writelines looks at the limit when all is in memory
                     scratch.write(block)

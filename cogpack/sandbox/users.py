@@ -73,5 +73,5 @@ def _is_id(text: str) -> bool:
 
 def _unknown(kind: str, name: str, file: str) -> InputError:
     return InputError(
-        f"the image's {kind} {name!r} is not in its /etc/{file}", next_step=f"choose a {kind} that is, or a number"
+        f"the image's {kind} {name!r:.200} is not in its /etc/{file}", next_step=f"choose a {kind} that is, or a number"
     )

@@ -149,3 +149,12 @@ def test_a_large_library_is_never_whole_in_memory(monkeypatch: pytest.MonkeyPatc
         tracemalloc.stop()
     assert found["lib/libx.so.1"].shared_object == SharedObject(62, "libx.so.1")
     assert peak < 16 << 20
+
+
+def test_a_large_library_without_room_for_it_is_told_with_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cogpack.images.listings._IN_MEMORY", 10)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(InputError, match="gone: can't write"):
+        Blob(packed({"lib/libx.so.1": shared_object("libx.so.1")})).listed(Listings())
