@@ -27,7 +27,7 @@ class Refs(msgspec.Struct, frozen=True, kw_only=True):
         """Read what `git ls-remote --symref` writes."""
         heads, tags, peeled, others = dict[str, str](), dict[str, str](), dict[str, str](), dict[str, str]()
         default = detached = ""
-        for line in said.decode(errors="surrogateescape").split("\n")[:-1]:  # a name may have other breaks
+        for line in filter(None, said.decode(errors="surrogateescape").split("\n")):  # a name may have other breaks
             if line.startswith("ref: "):
                 target, _, name = line.removeprefix("ref: ").partition("\t")
                 if name == "HEAD" and target.startswith(_HEADS):

@@ -25,7 +25,7 @@ from cogpack.seal import Seal
 from cogpack.sizes import MiB
 
 if TYPE_CHECKING:
-    from cogpack.untar import Member, Untar
+    from cogpack.untar import Untar
 
 _LIBRARY = pattern(r"(?:.*/)?(?:lib|ld-)[^/]*\.so[^/]*")
 _LIBC = pattern(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so)")
@@ -197,25 +197,19 @@ def _members(layer: "Untar", where: str) -> Iterator[Listed]:
             raise InputError(
                 f"{where}: it has so many files that their list takes {_LIMIT} bytes", next_step="choose another base"
             )
-        yield _listed(member, data, shared_object, glibc, cpython)
-
-
-def _listed(
-    member: "Member", data: bytes | None, shared_object: SharedObject | None, glibc: str, cpython: str
-) -> Listed:
-    return Listed(
-        member.path,
-        member.kind,
-        member.mode,
-        member.uid,
-        member.gid,
-        member.size,
-        member.link if member.kind == "symlink" else member.target,
-        data,
-        shared_object,
-        glibc,
-        cpython,
-    )
+        yield Listed(
+            member.path,
+            member.kind,
+            member.mode,
+            member.uid,
+            member.gid,
+            member.size,
+            member.link if member.kind == "symlink" else member.target,
+            data,
+            shared_object,
+            glibc,
+            cpython,
+        )
 
 
 def _versions(stream: BinaryIO, told: re.Pattern[bytes]) -> Iterator[str]:
