@@ -90,7 +90,7 @@ def inputs_of_json(text: bytes, where: str) -> dict[str, Any]:
         )
     try:
         found = msgspec.json.decode(text.decode())
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         said = "is not UTF-8" if isinstance(error, UnicodeError) else error
         raise InputError(f"{where}: {said}", next_step='write an object: {"NAME": VALUE}') from None
     if not isinstance(found, dict):
@@ -200,7 +200,7 @@ def _boolean(text: str) -> bool:
 def _json(text: str, kind: type, noun: str) -> Any:
     try:
         found = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         found = None
     if not isinstance(found, kind):
         raise _WrongError(f"expected {_NOUNS[noun]}, found {text!r:.80}")

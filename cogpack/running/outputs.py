@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from cogpack.errors import ModelError
 from cogpack.result_files import check_result, is_stream, write_result
 from cogpack.runtime.labelled_schema import mapping
 from cogpack.settings import need_path
@@ -54,7 +55,13 @@ class Outputs:
 
     def text(self, output: Any) -> str:
         """Take all of it, and write its files. Returns the text for people, "" where all went into files; what is
-        besides files is text, with their paths in it."""
+        besides files is text, with their paths in it. A `ModelError` where it is nested deeper than can be followed."""
+        try:
+            return self._all(output)
+        except RecursionError:
+            raise ModelError("the output is nested too deeply", next_step="have the model give less of it") from None
+
+    def _all(self, output: Any) -> str:
         self.output = self._taken(output, self._spec, ())
         if self._file is not None and self._streamed:  # at once: who reads a pipe ends with its first writer
             write_result(self._file, self._streamed)

@@ -118,7 +118,7 @@ class _Asked:
 
     def watch(self, live: Callable[[Any], object]) -> None:
         """Hand on what it yields, until there is no more or some was missed."""
-        with suppress(OSError, http.client.HTTPException, msgspec.MsgspecError):
+        with suppress(OSError, http.client.HTTPException, msgspec.MsgspecError, RecursionError):
             while not self.over.is_set():
                 connection = http.client.HTTPConnection(*self._address)
                 headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
@@ -152,7 +152,7 @@ class _Asked:
             )
         try:
             found = msgspec.json.decode(data, type=Answered)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise ModelError(
                 f"the model's server answers what is no {kind}: {error}", next_step="see its logs"
             ) from error

@@ -186,3 +186,11 @@ def test_a_schema_that_is_none_refuses_nothing(spec: dict[str, Any]) -> None:
     assert read("x=a", x=spec) == {"x": "a"}
     with pytest.raises(InputError, match="input x is missing"):
         read(x=spec, required=True)
+
+
+def test_json_that_nobody_could_follow_is_refused() -> None:
+    deep = '{"a":' + "[" * 5000 + "]" * 5000 + "}"
+    with pytest.raises(InputError, match="--inputs: "):
+        inputs.inputs_of_json(deep.encode(), "--inputs")
+    with pytest.raises(InputError, match="expected a JSON object"):
+        read(f"x={deep}", x={"type": "object"})

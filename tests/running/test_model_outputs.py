@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cogpack.errors import ModelError
 from cogpack.running.outputs import Outputs
 
 PNG = "data:image/png;base64,cG5n"
@@ -118,3 +119,11 @@ def test_a_property_that_is_no_object_is_one_of_which_nothing_is_said(said: obje
 
 def test_a_name_that_no_file_can_have_is_written_otherwise() -> None:
     assert taken({"a\0/b": PNG, "c": PNG}, {"type": "object"}) == {"a\0/b": "output.a__b.png", "c": "output.c.png"}
+
+
+def test_an_output_that_nobody_could_follow_is_told_as_that() -> None:
+    deep: list[Any] = []
+    for _ in range(2000):
+        deep = [deep]
+    with pytest.raises(ModelError, match="nested too deeply"):
+        taken(deep, {})
