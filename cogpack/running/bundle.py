@@ -30,6 +30,7 @@ from cogpack.running.options import ContainerOptions
 from cogpack.runtime import contract
 from cogpack.runtime.labelled_schema import wants_gpu, with_streaming
 from cogpack.sandbox.rungs.choice import Findings, Rung, choose_for, probe
+from cogpack.sandbox.rungs.emulation import MACHINES
 from cogpack.sandbox.trees.ahead import Archive
 from cogpack.sandbox.trees.lay import Layer, Recipe, contents
 from cogpack.session import Session
@@ -40,7 +41,6 @@ _QUIET_PYTHON = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 _NO_SCHEMA = b"{}"
 """Of a project without a model: nothing is made of its sources."""
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 Named: TypeAlias = tuple[tuple[str, Layer], ...]
 """Layers, the lowest first, each with what names its contents."""
@@ -144,7 +144,7 @@ def choose_rung(session: Session, wanted: Arch, isolation: Isolation) -> tuple[R
 def here() -> Arch:
     """Say which platform this machine is, as `OS/ARCH`."""
     machine = platform.machine()
-    return cast("Arch", f"linux/{_ARCHITECTURES.get(machine, machine)}")
+    return cast("Arch", f"linux/{MACHINES.get(machine, machine)}")
 
 
 def _project_bundle(prepared: Prepared) -> Bundle:

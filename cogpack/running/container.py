@@ -101,7 +101,7 @@ def open_container(
         if source is not None and rung is Rung.CHROOT:
             _copy(session, source, weights, root)
         elif source is not None:
-            binds = [*_project_binds(source), *binds, *_weight_binds(source, weights)]
+            binds = _project_binds(source, weights, binds)
             if rung is not Rung.PROOT:
                 stack.enter_context(mount_points(session.kept, source.project.root, binds))
         if options.caches and not options.isolated and rung is not Rung.CHROOT:
@@ -140,8 +140,7 @@ def files_for_engine(session: Session, bundle: Bundle) -> Iterator[Sequence[Bind
             place.mkdir(mode=0o700, parents=True)
         binds = list(_schema_binds(bundle, place))
         if source is not None:
-            weights = _weights(session, source, owned=False)
-            binds = [*_project_binds(source), *binds, *_weight_binds(source, weights)]
+            binds = _project_binds(source, _weights(session, source, owned=False), binds)
             stack.enter_context(mount_points(session.kept, source.project.root, binds))
         yield binds
 
@@ -203,14 +202,11 @@ def _schema_binds(bundle: Bundle, place: Path) -> Iterator[Bind]:
         yield Bind(schema, f"{bundle.directory.rstrip('/')}/.cog/openapi_schema.json")
 
 
-def _project_binds(source: Source) -> Iterator[Bind]:
-    yield Bind(source.project.root, contract.WORKING_DIRECTORY, writable=True)
-
-
-def _weight_binds(source: Source, weights: StoredTree | None) -> Iterator[Bind]:
-    if weights is not None:
-        for target in source.targets:
-            yield Bind(weights.root / target.strip("/"), target)
+def _project_binds(source: Source, weights: StoredTree | None, others: Sequence[Bind]) -> list[Bind]:
+    """Give the project's directory first, then what lies within it."""
+    project = Bind(source.project.root, contract.WORKING_DIRECTORY, writable=True)
+    found = [] if weights is None else [Bind(weights.root / target.strip("/"), target) for target in source.targets]
+    return [project, *others, *found]
 
 
 def _copy(session: Session, source: Source, weights: StoredTree | None, root: Path) -> None:

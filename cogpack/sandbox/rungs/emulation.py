@@ -14,7 +14,8 @@ _HEAD = b"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00"
 _HEADS = {"arm64": _HEAD + b"\xb7\x00", "amd64": _HEAD + b"\x3e\x00"}
 """How a program begins (elf(5)), by Debian's name of its architecture: 64 bits, little-endian, ET_EXEC, EM_AARCH64 or
 EM_X86_64."""
-_MACHINES = {"aarch64": "arm64", "x86_64": "amd64"}
+MACHINES = {"aarch64": "arm64", "x86_64": "amd64"}
+"""Debian's name of an architecture by that of `uname -m`."""
 _MASK = b"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
 """Which of these bits count: neither the system that it names, nor the one that tells ET_DYN from ET_EXEC."""
 _KNOWN = Path("/proc/sys/fs/binfmt_misc")
@@ -22,7 +23,7 @@ _KNOWN = Path("/proc/sys/fs/binfmt_misc")
 
 def is_native(architecture: str) -> bool:
     """Tell whether programs of `architecture`, "amd64" or "arm64", need no emulator of ours here."""
-    return _MACHINES.get(os.uname().machine) == architecture or is_registered(_KNOWN, architecture)
+    return MACHINES.get(os.uname().machine) == architecture or is_registered(_KNOWN, architecture)
 
 
 def is_registered(known: Path, architecture: str) -> bool:
