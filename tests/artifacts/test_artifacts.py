@@ -320,8 +320,9 @@ def test_a_file_that_was_cut_hides_none_that_is_whole_elsewhere(tmp_path: Path) 
     with Http() as http:
         whole = Store(tmp_path / "whole", http)
         whole.take("x.whl", [DATA])
-        store = Store(tmp_path / "store", http, also=tmp_path / "whole")
-        store.take("x.whl", [DATA])
+        Store(tmp_path / "store", http).take("x.whl", [DATA])
         (cut,) = files(tmp_path)
         cut.write_bytes(DATA[:10])
-        assert store.find(WHEEL) == whole.find(WHEEL) != cut
+        found = Store(tmp_path / "store", http, also=tmp_path / "whole").find(WHEEL)
+        assert found is not None
+        assert found == whole.find(WHEEL)

@@ -76,9 +76,7 @@ def test_by_ssh_what_either_side_lacks_is_not_said_of_one() -> None:
 def test_a_helper_that_stays_behind_is_not_waited_for(tmp_path: Path) -> None:
     """As ssh(1) with ControlPersist, or a daemon that keeps a password, which have git's standard error."""
     ssh = tmp_path / "ssh"
-    ssh.write_text(
-        "#!/bin/sh\nsleep 30 &\necho $! > {tmp_path}/left\necho gone >&2\nexit 1\n".replace("{tmp_path}", str(tmp_path))
-    )
+    ssh.write_text(f"#!/bin/sh\nsleep 30 >/dev/null &\necho $! > {tmp_path}/left\necho gone >&2\nexit 1\n")
     ssh.chmod(0o755)
     git = Git({**os.environ, "GIT_SSH_COMMAND": str(ssh)}, Cancellation())
     begun = time.monotonic()
