@@ -222,9 +222,9 @@ def _copy(session: Session, source: Source, weights: StoredTree | None, root: Pa
         place = _emptied(root, contract.SOURCE)
         for file in source.project.files():
             _copy_file(source.project.root, place, file)
-        for target in source.targets if weights is not None else ():
-            name = target.strip("/")
-            shutil.copytree(weights.root / name, _emptied(root, name), dirs_exist_ok=True)
+        if weights is not None:
+            for name in (target.strip("/") for target in source.targets):
+                shutil.copytree(weights.root / name, _emptied(root, name), dirs_exist_ok=True)
 
 
 def _emptied(root: Path, path: str) -> Path:
