@@ -248,11 +248,12 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, parts: Sequence["Requirements"]) -> "Requirements":
         """Put lines or files together, in their order."""
         lists: dict[str, Any] = {
-            name: tuple(dict.fromkeys(one for part in parts for one in getattr(part, name)))
+            name: tuple(one for part in parts for one in getattr(part, name))
             for name in cls.__struct_fields__
             if name != "options"
         }
-        return cls(**lists, options=Options.of([part.options for part in parts]))
+        once = {name: tuple(dict.fromkeys(lists[name])) for name in ("unisolated", "notes")}
+        return cls(**{**lists, **once}, options=Options.of([part.options for part in parts]))
 
     def isolates(self, name: str) -> bool:
         """Tell whether the source of a package is built with nothing but what it asks for."""

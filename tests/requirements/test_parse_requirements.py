@@ -366,6 +366,12 @@ def test_hostile_lines_take_bounded_time(text: str) -> None:
     assert time.process_time() - start < 5
 
 
+def test_what_is_written_twice_is_there_twice() -> None:
+    """Which is what locks that there are were made from."""
+    found = parse_requirements("a\na\n", path="cog.yaml", lines=[1, 1])
+    assert found.normalised() == "a\na\n"
+
+
 def test_a_comment_is_one_in_a_last_line_that_is_continued_by_none_too() -> None:
     assert lines("a==1  # newest \\") == ("a==1",)
     assert lines("# nothing \\") == ()
