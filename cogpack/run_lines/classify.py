@@ -64,7 +64,7 @@ def classify(
     found: list[ReadStep] = []
     site = Site(surroundings=surroundings)
     first: int | None = None
-    named: list[str] = []
+    named: dict[str, None] = {}
     before: frozenset[str] = frozenset()
     for index, step in enumerate(steps):
         decision = _alone(step, site)
@@ -76,7 +76,7 @@ def classify(
             for effect in decision.effects:
                 site = site.after(effect)
         else:
-            named.append(step.command)
+            named[step.command] = None
             if first is None:
                 first, before = index, site.made
         found.append(decision)
@@ -96,7 +96,9 @@ def _alone(step: RunStep, site: "Site") -> ReadStep:
     return found
 
 
-def _after_unknown(known: KnownStep, first: int, named: Sequence[str], before: Collection[str], start: str) -> ReadStep:
+def _after_unknown(
+    known: KnownStep, first: int, named: Collection[str], before: Collection[str], start: str
+) -> ReadStep:
     """Keep a known step that follows an unknown one only where the unknown ones can't have to do with it. `before`:
     what known ones made that they find as it was then."""
     for effect in known.effects:

@@ -1,6 +1,5 @@
 """A line of `build.run` is read as a whole: all that it does is known, or nothing of it is."""
 
-import posixpath
 import re
 from collections.abc import Mapping, Sequence
 
@@ -73,7 +72,7 @@ def meaning(command: str, site: Site) -> KnownStep | UnknownStep:
             program = each.words[0]
             for effect in _effects(each, site):
                 site = site.after(effect)
-                entries |= site.entries
+                entries |= site.below
                 effects.append(effect)
     except RefusedError as refused:
         return UnknownStep(str(refused.refusal))
@@ -87,11 +86,12 @@ def _effects(command: Command, site: Site) -> Sequence[Effect]:
     if folder not in ("", *_BINARIES):
         raise NotKnownError(f"{command.words[0]} is no program of the image that is known here")
     if program != "pget":
-        for path in (*site.files, *site.links):
-            if posixpath.basename(path) == program and posixpath.dirname(path) in _BINARIES:
+        for path in (f"{place}/{program}" for place in _BINARIES):
+            if path in site.files or path in site.links:
                 raise NotKnownError(f"{path} may be another {program}")
-    for path in site.made:
-        if any(path.endswith(f"/{name}") for name in _SETTINGS.get(program, ())):
+    settings = tuple(f"/{name}" for name in _SETTINGS.get(program, ()))
+    for path in site.made if settings else ():
+        if path.endswith(settings):
             raise NotKnownError(f"{path} may change what {program} does")
     if program not in _WRITE_TEXT:
         for output in command.outputs:

@@ -2,7 +2,7 @@
 
 import posixpath
 from collections.abc import Callable, Mapping
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -24,14 +24,15 @@ from cogpack.run_lines.effects import (
 from cogpack.run_lines.expansion import Command
 from cogpack.run_lines.surroundings import Surroundings
 
+T = TypeVar("T")
 _NOT_OF_THE_IMAGE = ("/dev", "/proc", "/run", "/sys")
 """What a running container mounts over, or what its start empties."""
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """Holds `files`, made by known commands, with their modes; of those that were fetched, `addresses`; `directories`
-    and `clones` made by them; `links`, through which no path here leads; all that was `made`, by path; what pip lines
-    have `read`."""
+    and `clones` made by them; `links`, through which no path here leads; all that was `made`, by path, and the names
+    of it `below` the directory where lines begin; what pip lines have `read`."""
 
     surroundings: Surroundings
     read: frozenset[str] = frozenset()
@@ -41,53 +42,46 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     clones: Mapping[str, Clone] = {}
     links: frozenset[str] = frozenset()
     made: frozenset[str] = frozenset()
+    below: frozenset[str] = frozenset()
 
     def after(self, effect: Effect) -> "Site":
         """Give the site as it is once `effect` is done."""
-        files, addresses, clones = dict(self.files), dict(self.addresses), dict(self.clones)
-        directories, links, read = set(self.directories), set(self.links), set(self.read)
+        made, root = touched(effect), self.surroundings.directory.rstrip("/") + "/"
+        below = (path.removeprefix(root).partition("/")[0] for path in made if path.startswith(root))
+        both = {"made": self.made.union(made), "below": self.below.union(below)}
+        return msgspec.structs.replace(self, **both, **self._changed(effect))
+
+    def _changed(self, effect: Effect) -> dict[str, object]:
+        """Give what is otherwise then: of many commands, each copies no more."""
         match effect:
             case Fetch(url=url, path=path, mode=mode):
-                files.setdefault(path, mode)
-                addresses[path] = url
+                files = {**self.files, path: self.files.get(path, mode)}
+                return {"files": files, "addresses": {**self.addresses, path: url}}
             case WriteText(path=path, append=append, mode=mode):
-                addresses.pop(path, None)
-                if not append:
-                    files.setdefault(path, mode)
+                new = {} if append else {path: self.files.get(path, mode)}
+                return {"files": {**self.files, **new}, "addresses": _without(self.addresses, path)}
             case SetMode(path=path, mode=mode):
-                files[path] = mode
+                return {"files": {**self.files, path: mode}}
             case MakeDirectories(paths=paths):
-                directories.update(paths)
+                return {"directories": self.directories.union(paths)}
             case Clone(directory=directory):
-                directories.add(directory)
-                clones[directory] = effect
+                clones = {**self.clones, directory: effect}
+                return {"directories": self.directories | {directory}, "clones": clones}
             case Link(path=path):
-                files.pop(path, None)
-                addresses.pop(path, None)
-                links.add(path)
+                left = {"files": _without(self.files, path), "addresses": _without(self.addresses, path)}
+                return {**left, "links": self.links | {path}}
             case PipInstall(files=named, constraints=limits, requirements=requirements):
-                read.update((*named, *limits, *filter(None, (one.tree for one in requirements))))
+                trees = filter(None, (one.tree for one in requirements))
+                return {"read": self.read.union(named, limits, trees)}
             case PipUninstall(files=named):
-                read.update(named)
+                return {"read": self.read.union(named)}
             case HubDownload():
-                pass
-        return Site(
-            surroundings=self.surroundings,
-            files=files,
-            addresses=addresses,
-            directories=frozenset(directories),
-            clones=clones,
-            links=frozenset(links),
-            made=self.made | set(touched(effect)),
-            read=frozenset(read),
-        )
+                return {}
 
     @property
     def entries(self) -> frozenset[str]:
         """Name what lies in the directory where lines begin."""
-        root = self.surroundings.directory.rstrip("/") + "/"
-        below = {path.removeprefix(root).partition("/")[0] for path in self.made if path.startswith(root)}
-        return self.surroundings.entries | below
+        return self.surroundings.entries | self.below
 
     def path(self, command: Command, text: str, *, kind: Literal["file", "directory", "link"] = "file") -> str:
         """Resolve a path at which a command makes something; `NotKnownError` where it isn't sure that it may."""
@@ -104,6 +98,10 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_source(self, path: str) -> bool:
         return within(path, self.surroundings.project)
+
+
+def _without(found: Mapping[str, T], path: str) -> Mapping[str, T]:
+    return {key: value for key, value in found.items() if key != path} if path in found else found
 
 
 Reader: TypeAlias = Callable[[Command, Site], tuple[Effect, ...]]
