@@ -164,14 +164,16 @@ class _Resolution:
                 self._add(self._nodes, wish, None)
         except _ConflictError as error:
             raise UnforeseenError(f"pip finds no version of {error}") from None
-        while waiting := [name for name, node in self._nodes.items() if not self._is_met(name, node)]:
+        for _ in range(10_000):  # of 200,000 that pip gives itself
+            waiting = [name for name, node in self._nodes.items() if not self._is_met(name, node)]
+            if not waiting:
+                connected = self._connected()
+                return tuple(pin.package for name, pin in self._pins.items() if name in connected and not pin.extras)
             settled = self._nodes.keys() - set(waiting)
             self._pin(min(waiting, key=self._preference))
-            broken = {name for name in settled if not self._is_met(name, self._nodes[name])}
-            if broken:
+            if broken := {name for name in settled if not self._is_met(name, self._nodes[name])}:
                 self._forget(broken)
-        connected = self._connected()
-        return tuple(pin.package for name, pin in self._pins.items() if name in connected and not pin.extras)
+        raise UnforeseenError("pip would pin packages 10,000 times and more: one moves the other")
 
     def _roots(self) -> list[_Wish]:
         found: list[_Wish] = []
@@ -209,11 +211,10 @@ class _Resolution:
         installed = None if self._command.force else self._source.installed(name)
         if installed is not None and not specifier.contains(installed.version, prereleases=True):
             installed = None
-        if installed is not None and not self._is_upgraded(name, extras):
-            yield installed
-        else:
+        if installed is None or self._is_upgraded(name, extras):
             yield from self._with_installed(name, specifier, installed)
             return
+        yield installed
         yield from (package for package in self._offered(name, specifier) if package.version != installed.version)
 
     def _with_installed(self, name: str, specifier: SpecifierSet, installed: Package | None) -> Iterator[Package]:
