@@ -5,7 +5,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from cogpack.layers.entry import Complete, Directory, Entry, Fifo, File, HardLin
 from cogpack.sandbox.capture.capture import Captured, CapturedSource, capture
 from cogpack.sandbox.capture.snapshot import Snapshot
 from cogpack.sandbox.trees.directories import remove_tree
-from cogpack.sandbox.trees.laid import LaidTree, disk_mode, groups
+from cogpack.sandbox.trees.laid import Laid, LaidTree, disk_mode
 from cogpack.sandbox.trees.lay import Recipe, lay
 from cogpack.sandbox.trees.owners import birth_of
 
@@ -162,6 +162,15 @@ def seen(tree: LaidTree) -> dict[str, object]:
         for name in same:
             found[name].append(frozenset(same))
     return {name: tuple(what) for name, what in found.items()}
+
+
+def groups(laid: Iterable[tuple[str, Laid]]) -> dict[str, frozenset[str]]:
+    """Find the names of each file that has several, under each of them."""
+    names: dict[int, list[str]] = {}
+    for path, one in laid:
+        if one.kind == "file":
+            names.setdefault(id(one), []).append(path)
+    return {path: frozenset(same) for same in names.values() if len(same) > 1 for path in same}
 
 
 def recorded(tree: LaidTree) -> dict[str, object]:
