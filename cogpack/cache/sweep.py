@@ -17,6 +17,7 @@ import msgspec
 
 from cogpack.cache.kept import RUNNING, USED, locked
 from cogpack.cache.place import DIRECTORIES
+from cogpack.disk import is_directory
 from cogpack.errors import InputError
 
 _DAY = 24 * 3600
@@ -102,7 +103,7 @@ def prune(root: Path, *, days: int, limit: int | None, now: float) -> Swept:
 
 
 def _sweep(root: Path, due: Callable[[list[Item]], list[Item]]) -> Swept:
-    if not root.is_dir():
+    if not is_directory(root):
         return Swept(removed=0, files=0, left=0, busy=0)
     try:
         with locked(root, fcntl.LOCK_EX):

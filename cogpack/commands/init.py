@@ -1,5 +1,6 @@
 """`cogpack init`: a project to begin with, and files by which a CI pushes it; none needs Docker or a privilege."""
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
@@ -43,7 +44,7 @@ def init(directory: Path, *, ci: Collection[Ci] = (), image: str | None = None, 
             raise InputError(f"--tag {image}: the files add a tag", next_step=f"write {reference.name}")
     written: list[str] = []
     kept: list[str] = []
-    theirs = (directory / "cog.yaml").exists()
+    theirs = os.path.exists(directory / "cog.yaml")  # noqa: PTH110 - a name may be too long for a Path to ask
     for source in ("project", *ci):
         for template in sorted(path for path in (_PLACE / source).rglob("*") if path.is_file()):
             name = template.relative_to(_PLACE / source).parent / template.name.removesuffix(_ASIDE)

@@ -1,5 +1,6 @@
 """`cogpack weights verify` compares weights with those in an image that is there already, or in a directory."""
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -65,7 +66,7 @@ def verify_weights(session: Session, target: str, against: Path) -> list[Checked
     A file is there whole, in parts, or as tensors of shards; anything else, and any difference, is a `MismatchError`.
     Layers whose names tell that they hold other weights are not read.
     """
-    files = sorted(path for path in against.rglob("*") if path.is_file()) if is_directory(against) else [against]
+    files = _files(against) if is_directory(against) else [against]
     if not files:
         raise InputError(f"{against}: holds no files", next_step="name the weights to compare with")
     held = _Held()
@@ -109,11 +110,15 @@ def _read_image(session: Session, held: _Held, image: FoundImage, files: Collect
 
 
 def _read_directory(session: Session, held: _Held, root: Path) -> None:
-    for path in sorted(path for path in root.rglob("*") if path.is_file()):
+    for path in _files(root):
         file = LocalFile.named(path)
         task = session.progress.task(path.name, file.size, "read")
         _hold(held, path.relative_to(root).as_posix(), file.size, counted(tar.read(file), task.advance), str(root))
         task.done("read")
+
+
+def _files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if os.path.isfile(path))  # noqa: PTH113 - one may be gone meanwhile
 
 
 def _hold(held: _Held, path: str, size: int, blocks: Iterator[bytes], where: str) -> None:

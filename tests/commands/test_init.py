@@ -187,3 +187,8 @@ def test_the_files_are_in_the_package() -> None:
     program = "import cogpack.commands.init as it; print(sorted(p.name for p in it._PLACE.iterdir()))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "['argo', 'deployment', 'github', 'gitlab', 'kubernetes', 'project', 'tekton']\n"
+
+
+def test_a_directory_whose_name_is_too_long_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="can't write: File name too long"):
+        init(tmp_path / ("a" * 300))

@@ -229,3 +229,7 @@ def test_left_over_scratch_goes_whatever_its_age(tmp_path: Path) -> None:
     (root / f".removed-{'0' * 16}" / "deep" / "x").write_text("x")
     assert prune(root, days=30, limit=None, now=time.time()).files == 2
     assert files(root) == {".lock"}
+
+
+def test_a_place_that_can_not_be_has_nothing_that_could_go(tmp_path: Path) -> None:
+    assert clean(tmp_path / ("a" * 300)).left == 0
