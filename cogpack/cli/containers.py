@@ -205,7 +205,7 @@ def _no_image(arguments: argparse.Namespace, word: str, layout: Path | None) -> 
         return InputError(
             f"{word:.200}: inputs are given by -i NAME=VALUE", next_step=f"cogpack {verb} -i {shlex.quote(word):.200}"
         )
-    if Path(word).is_file():
+    if os.path.isfile(word):  # noqa: PTH113 - it may be too long for a Path to ask
         return InputError(
             f"{word:.200}: a file; {verb} asks a model, and commands are run by exec",
             next_step=f"cogpack exec {shlex.quote(word):.200}",

@@ -1,7 +1,7 @@
 """`cogpack diff A B` tells what is not the same in two images, or in an image and what the project would become."""
 
+import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -130,7 +130,8 @@ def diff(
 def _side(session: Session, target: str, platform: str | None) -> _Side:
     if target == ".":
         return _project(session, platform)
-    if (Path(target) / "cog.yaml").is_file() and not (Path(target) / "index.json").exists():
+    # A reference may be too long for a Path to ask.
+    if os.path.isfile(f"{target}/cog.yaml") and not os.path.exists(f"{target}/index.json"):  # noqa: PTH110, PTH113
         raise InputError(
             f"{target}: is a project, which is named by a dot", next_step=f"write: cogpack diff -C {target} ..."
         )
@@ -138,12 +139,12 @@ def _side(session: Session, target: str, platform: str | None) -> _Side:
     config = image.images.blob_bytes(image.manifest.config, limit=CONFIG_LIMIT)
     raw = decode(config, dict, where=f"{image.name}: config")
     execution = raw.get("config")
-    os, architecture = raw.get("os"), raw.get("architecture")
+    system, architecture = raw.get("os"), raw.get("architecture")
     return _Side(
         shown=ComparedImage(
             reference=image.name,
             digest=image.digest,
-            platform=f"{os}/{architecture}" if isinstance(os, str) and os else "",
+            platform=f"{system}/{architecture}" if isinstance(system, str) and system else "",
             size=sum(layer.size for layer in image.manifest.layers),
         ),
         layers=tuple(

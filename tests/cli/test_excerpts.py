@@ -292,3 +292,11 @@ def test_an_error_of_a_directory_whose_links_lead_in_a_circle_is_told(
     (tmp_path / "loop").symlink_to("loop")
     assert run(["schema", "-C", str(tmp_path / "loop")]) == 2
     assert "error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["diff", "a" * 300, "./x"], ["serve", "a" * 300]])
+def test_a_word_that_is_too_long_to_be_a_file_is_told_as_what_it_is_not(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words) == 2
+    assert "File name too long" not in capsys.readouterr().err
