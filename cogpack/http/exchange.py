@@ -121,14 +121,15 @@ class Exchange:
 
     def fill(self, view: memoryview) -> int:
         """Put what comes next of the body into `view`; answers how many bytes, 0 at its end."""
-        if not self._early and self._left is not None:
-            size = self._connection.read_into(view[: self._left], self._deadlines) if self._left else 0
-            self._took(size)
-            return size
-        block = self._early or self._next()
+        block = self._early or (self._next() if self._left is None else b"")
         size = min(len(view), len(block))
         view[:size], self._early = block[:size], block[size:]
-        return size
+        if not self._left or self._early or size == len(view):
+            return size
+        came = self._connection.read_into(view[: size + self._left], self._deadlines, size) - size
+        if came or not size:  # else it is at its end, as the next call says
+            self._took(came)
+        return size + came
 
     def _next(self) -> bytes:
         if self._left is None:

@@ -15,7 +15,7 @@ from typing import Self, TypeAlias
 import httpx
 
 from cogpack.http.deadlines import READ, WRITE, Deadlines
-from cogpack.http.tls import TLS
+from cogpack.http.tls import TLS, wake_at
 from cogpack.patterns import pattern
 
 Socket: TypeAlias = socket.socket | TLS
@@ -24,7 +24,7 @@ _PIECE = 256 * 1024
 """Bytes handed to a socket at a time, between looks at what they say;"""
 _PIECE_OF_TLS = 64 * 1024
 """to TLS, which tells nothing of a piece before all of it is gone."""
-_MOMENT = 0.02
+_MOMENT = 0.05
 """Seconds."""
 _EARLY = 64 * 1024
 """Bytes of an early answer that are looked at."""
@@ -85,17 +85,19 @@ class Connection:
                 _count(deadlines, len(found))
                 return found
 
-    def read_into(self, view: memoryview, deadlines: Deadlines) -> int:
+    def read_into(self, view: memoryview, deadlines: Deadlines, filled: int = 0) -> int:
         """Read into `view` what is there and what comes in the next moment, one byte at least; none at the end.
+
+        `filled`: bytes that are in it already, and count.
 
         Few long blocks cost those who pass them on less than many short ones: a line of 40 MB/s has ten times as much
         for us a moment later, and the system wakes us when all of it is there (SO_RCVLOWAT, tcp(7)).
         """
         if self._early or self._ended:
-            found = self.read(len(view), deadlines)
-            view[: len(found)] = found
-            return len(found)
-        filled, until = 0, 0.0
+            found = self.read(len(view) - filled, deadlines)
+            view[filled : filled + len(found)] = found
+            return filled + len(found)
+        until = 0.0
         while filled < len(view):
             try:
                 if self._broken:
@@ -126,14 +128,11 @@ class Connection:
 
     def _gather(self, size: int, seconds: float) -> None:
         """Wait so long, at most, until `size` bytes are there, or as many as the system keeps; or the end."""
-        if isinstance(self._socket, TLS):  # whose records are not their data
-            _readable(self._socket, seconds)
-            return
         with contextlib.suppress(OSError):  # a socket that is closed; a system that has no such option
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+            wake_at(self._socket, size)
         _readable(self._socket, seconds)
         with contextlib.suppress(OSError):
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+            wake_at(self._socket, 1)
 
     def write(self, buffer: bytes, deadlines: Deadlines) -> None:
         """Send all of `buffer`; `WriteError` also where an answer or the end comes first, which can then be read."""

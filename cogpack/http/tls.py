@@ -1,19 +1,12 @@
 """`TLS` over a socket that never blocks, or over TLS: a tunnel through a proxy that is itself spoken to so."""
 
 import contextlib
+import socket
 import ssl
-from typing import Any, Protocol
+from typing import Any
 
 _FILL = 256 * 1024
 """Bytes taken from the socket at a time."""
-
-
-class _Socket(Protocol):
-    def fileno(self) -> int: ...
-    def recv(self, size: int, /) -> bytes: ...
-    def send(self, data: memoryview, /) -> int: ...
-    def shutdown(self, how: int, /) -> None: ...
-    def close(self) -> None: ...
 
 
 class TLS:
@@ -22,7 +15,7 @@ class TLS:
     That one asks the system twice for each record of 16 KiB, gives one at a time, and can't be wrapped again.
     """
 
-    def __init__(self, context: ssl.SSLContext, inner: _Socket, name: str) -> None:
+    def __init__(self, context: ssl.SSLContext, inner: "socket.socket | TLS", name: str) -> None:
         self._inner = inner
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -40,6 +33,10 @@ class TLS:
         """Whether something has come that was not read."""
         below = isinstance(self._inner, TLS) and self._inner.has_more
         return below or self._incoming.pending > 0 or self._tls.pending() > 0
+
+    def wake_at(self, size: int) -> None:
+        """Have whoever waits woken when there may be `size` bytes: records are longer than their data."""
+        wake_at(self._inner, max(1, size - self._incoming.pending))
 
     def do_handshake(self) -> None:
         came = 0
@@ -147,3 +144,11 @@ class TLS:
         The socket then says whether there is more, but nothing says it of TLS that had more than was taken.
         """
         return came > 0 and not (isinstance(self._inner, TLS) and came == _FILL)
+
+
+def wake_at(connected: socket.socket | TLS, size: int) -> None:
+    """Have whoever waits for `connected` woken at `size` bytes, as many as the system keeps, or its end (tcp(7))."""
+    if isinstance(connected, TLS):
+        connected.wake_at(size)
+    else:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)

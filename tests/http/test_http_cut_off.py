@@ -256,7 +256,7 @@ def test_between_records_without_data_somebody_can_look_at_the_clock(
 ) -> None:
     tickets = Tickets(tls_of(authority, "localhost"))
     context = ssl.create_default_context(cafile=environment["SSL_CERT_FILE"])
-    tls = TLS(context, tickets, "localhost")
+    tls = TLS(context, cast("socket.socket", tickets), "localhost")
     for _ in range(50):
         try:
             tls.do_handshake()

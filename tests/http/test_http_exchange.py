@@ -103,6 +103,23 @@ def test_the_two_ways_to_read_may_take_turns() -> None:
         assert bytes(buffer) + next(exchange.blocks()) + by_filling(exchange) == BODY
 
 
+def test_what_comes_with_the_head_is_filled_up_with_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogpack.http.sockets._MOMENT", 5.0)
+    with answered(SIZED, sizes=[len(SIZED) - len(BODY) + 10]) as exchange:
+        buffer = memoryview(bytearray(len(BODY)))
+        assert exchange.fill(buffer) == len(BODY)
+        assert bytes(buffer) == BODY
+        assert exchange.again
+
+
+def test_what_comes_with_the_head_is_had_although_nothing_follows() -> None:
+    with answered(SIZED[:-1], sizes=[len(SIZED) - len(BODY) + 10], ends=True) as exchange:
+        buffer = memoryview(bytearray(len(BODY)))
+        assert exchange.fill(buffer) == len(BODY) - 1
+        with pytest.raises(httpx.RemoteProtocolError):
+            exchange.fill(buffer)
+
+
 @pytest.mark.parametrize(
     "answer",
     [

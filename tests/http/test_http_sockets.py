@@ -1,10 +1,13 @@
 """A connection over loopback reads long blocks, and hears a single byte all the same."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 
 import pytest
+from support.sockets import server_tls
+from trustme import CA
 
 from cogpack.http.deadlines import Deadlines, Limits
 from cogpack.http.sockets import Connection
@@ -17,6 +20,10 @@ class Counted(socket.socket):
     """Counts how often it is asked for bytes."""
 
     reads = 0
+
+    def recv(self, *arguments: object) -> bytes:  # type: ignore[override]
+        self.reads += 1
+        return super().recv(*arguments)  # type: ignore[arg-type]
 
     def recv_into(self, *arguments: object) -> int:  # type: ignore[override]
         self.reads += 1
@@ -60,6 +67,38 @@ def test_a_line_that_brought_a_block_is_asked_again_when_the_next_is_there(
     assert connection.read_into(view, deadlines()) == BLOCK
     sender.join()
     assert ours.reads <= 4, "of 16 pieces"
+
+
+def test_tls_is_asked_again_when_the_next_block_is_there_too(
+    line: tuple[Counted, socket.socket],
+    authority: CA,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cogpack.http.sockets._MOMENT", 5.0)
+    ours, theirs = line
+    begun = threading.Event()
+
+    def send() -> None:
+        secured = server_tls(authority, "localhost").wrap_socket(theirs, server_side=True)
+        secured.sendall(bytes(BLOCK))
+        begun.wait()
+        for _ in range(16):
+            secured.sendall(bytes(BLOCK // 16))
+            threading.Event().wait(0.005)
+        secured.close()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    context = ssl.create_default_context(cafile=environment["SSL_CERT_FILE"])
+    connection, view = Connection(ours).start_tls(context, "localhost", deadlines()), memoryview(bytearray(BLOCK))
+    assert connection.read_into(view, deadlines()) == BLOCK
+    ours.reads = 0
+    begun.set()
+    assert connection.read_into(view, deadlines()) == BLOCK
+    sender.join()
+    assert ours.reads <= 8, "of 16 pieces"
+    assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == 1
 
 
 def test_one_byte_is_heard_after_a_block_too(line: tuple[Counted, socket.socket]) -> None:

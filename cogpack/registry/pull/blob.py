@@ -47,7 +47,10 @@ class BlobFetch:
         """As many of these are in the journal."""
         self.read = 0
         """Bytes that were taken from the store, in order."""
-        self.changed = threading.Condition()
+        lock = threading.RLock()
+        self.changed = threading.Condition(lock)
+        self._longer = threading.Condition(lock)
+        """Who reads waits for it alone: most of what comes is not what comes next."""
         self.streams: dict[Part, Stream] = {}
         self.grown = threading.Event()
         """So much has come since it was last cleared that it should be written down."""
@@ -111,7 +114,10 @@ class BlobFetch:
         self.changed.notify_all()
         if part.revoked or self.error is not None:
             return False
+        before = self.download.prefix
         self.download.advance(part, len(block))
+        if self.download.prefix > before:
+            self._longer.notify_all()
         if not self.download.failures:
             self._retries.progressed()
         if size := sum(last - first for first, last in new):
@@ -131,7 +137,7 @@ class BlobFetch:
         """Wait until there is more to read, or a while; answers how many bytes are there without a gap."""
         with self.changed:
             if self.download.prefix <= self.read and self.error is None:
-                self.changed.wait(self._tuning.tick)
+                self._longer.wait(self._tuning.tick)
             if self.download.prefix <= self.read and self.error is not None:
                 raise self.error
             return self.download.prefix
@@ -189,6 +195,7 @@ class BlobFetch:
             if part.start < part.end:  # else it is at its end, and its connection can be used again
                 stream.abort()
         self.changed.notify_all()
+        self._longer.notify_all()
 
     def _end_revoked(self) -> None:
         for part, stream in self.streams.items():

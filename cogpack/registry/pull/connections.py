@@ -17,12 +17,14 @@ from cogpack.oci import Descriptor
 from cogpack.progress import Cancellation
 from cogpack.registry.pull.blob import BlobFetch, Journal
 from cogpack.registry.pull.mirrors import MirrorError
-from cogpack.registry.pull.partial import Memory, Region
+from cogpack.registry.pull.partial import Memory, Region, block_buffer
 from cogpack.registry.pull.ranges import Crawlers, Download, Part
 from cogpack.registry.pull.tuning import TUNING, Tuning
+from cogpack.sizes import MiB
 
-_BUFFER = 512 * 1024
-"""Bytes that a connection hands on at a time, at most."""
+_BUFFER = MiB
+"""Bytes that a connection hands on at a time, at most: the system keeps a file's blocks of this size, at multiples of
+it, as one piece, and not as many pages."""
 _PATIENCE = 2.0
 """Seconds that threads get to end. One may be connecting, and can't be woken; none of them keeps the process."""
 
@@ -178,6 +180,7 @@ class Fetcher:
         return None
 
     def _work(self) -> None:
+        buffer = None
         while True:
             with self._turn:
                 while not self._ended.is_set() and (claimed := self._claim()) is None:
@@ -185,17 +188,18 @@ class Fetcher:
             if self._ended.is_set():
                 return
             assert claimed
-            self._ask(*claimed)
+            buffer = buffer or block_buffer(_BUFFER)
+            self._ask(*claimed, buffer)
             self._wake()
 
-    def _ask(self, fetch: BlobFetch, part: Part) -> None:
+    def _ask(self, fetch: BlobFetch, part: Part, buffer: memoryview) -> None:
         error: BaseException | None = None
         try:
             with self._source.open_blob(fetch.blob, part.headers, at=fetch.address) as stream:
                 if fetch.begin(part, stream):
                     fetch.address = stream.url
                     self._wake()  # a first range that was answered as asked lets the others begin
-                    for _ in _taking(fetch, part, stream, self._window):
+                    for _ in _taking(fetch, part, stream, buffer, self._window):
                         pass
                 if part.start < part.end and not part.revoked:
                     raise _short(part, stream)
@@ -230,14 +234,14 @@ def reading(
 
 
 def _one_by_one(source: BlobRequests, fetch: BlobFetch, store: Memory, cancellation: Cancellation) -> Generator[bytes]:
-    hasher = Hasher()
+    hasher, buffer = Hasher(), block_buffer(_BUFFER)
     while part := fetch.download.claim():
         error: UnavailableError | None = None
         try:
             with source.open_blob(fetch.blob, part.headers, at=fetch.address) as stream:
                 if fetch.begin(part, stream):
                     fetch.address = stream.url
-                    for _ in _taking(fetch, part, stream, lambda: 0):
+                    for _ in _taking(fetch, part, stream, buffer, lambda: 0):
                         for block in store.read(fetch.read, fetch.download.prefix):
                             hasher.update(block)
                             yield block
@@ -254,11 +258,12 @@ def _one_by_one(source: BlobRequests, fetch: BlobFetch, store: Memory, cancellat
         raise _wrong(source, fetch.blob, hasher.digest)
 
 
-def _taking(fetch: BlobFetch, part: Part, stream: Stream, window: Callable[[], int]) -> Iterator[None]:
+def _taking(
+    fetch: BlobFetch, part: Part, stream: Stream, buffer: memoryview, window: Callable[[], int]
+) -> Iterator[None]:
     """Take blocks to the end of the part; or of the answer, where that is as near: its connection lives on."""
     exact = stream.headers.get("content-length") == str(part.end - part.start)
-    buffer = memoryview(bytearray(_BUFFER))
-    while size := stream.fill(buffer):
+    while size := stream.fill(buffer[: _BUFFER - part.start % _BUFFER]):
         more = fetch.take(part, buffer[:size], window)
         yield
         if not more or (part.start == part.end and not exact):

@@ -6,6 +6,7 @@ is hashed with the rest, and a file that has its name was verified.
 
 import errno
 import fcntl
+import mmap
 import os
 import stat
 import threading
@@ -28,6 +29,15 @@ _sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 """macOS has no fdatasync(2)."""
 
 
+def block_buffer(size: int) -> memoryview:
+    """Make room for bytes on their way between sockets and files, which begins where a page does.
+
+    So do the pages of files. malloc puts a large block 16 bytes behind one; to copy between such places takes
+    processors of AMD (Zen 3, Zen 4) up to twice as long.
+    """
+    return memoryview(mmap.mmap(-1, size))
+
+
 def growing(path: Path) -> Path:
     """Say where a file that has this name in the end grows until then, for all who want the same one."""
     return path.with_name(f".{os.fsdecode(os.fsencode(path.name)[:_NAME])}.partial")
@@ -41,6 +51,7 @@ class Partial:
         self._journal = path.with_suffix(".journal")
         self._file = descriptor
         self._lock = threading.Lock()
+        self._writes = threading.Lock()
         self._sizes = blobs
         self._recorded = self._read_journal()
 
@@ -132,7 +143,7 @@ class Partial:
 
     def write(self, offset: int, block: bytes | memoryview) -> None:
         view = memoryview(block)
-        with writing(self.path):
+        with writing(self.path), self._writes:  # for which the system would have processors spin
             while view:
                 written = os.pwrite(self._file, view, offset)
                 offset += written
@@ -178,6 +189,7 @@ class Region:
         self._partial = partial
         self._digest = digest
         self._offset = offset
+        self._buffer: memoryview | None = None
 
     @property
     def have(self) -> list[Span]:
@@ -187,8 +199,8 @@ class Region:
         self._partial.write(self._offset + offset, block)
 
     def read(self, start: int, end: int) -> Iterator[memoryview]:
-        """Yield what is there, each block in the place of the one before."""
-        buffer = memoryview(bytearray(min(BLOCK, max(0, end - start))))
+        """Yield what is there, each block in the place of the one before, also of another call."""
+        self._buffer = buffer = self._buffer or block_buffer(BLOCK)
         while start < end:
             size = self._partial.read_into(buffer[: end - start], self._offset + start)
             if not size:

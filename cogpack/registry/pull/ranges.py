@@ -164,7 +164,8 @@ class Download:
             start, end = gap
             if self.mode is Mode.RANGES:
                 left = self.size - sum(stop - begin for begin, stop in claimed)
-                end = min(end, start + max(self._part, min(self._largest, left // _SHARES)))
+                share = min(self._largest, left // _SHARES)
+                end = min(end, start + max(self._part, share - share % self._part))
             part = Part(start, end, ranged=(start, end) != (0, self.size), round=self._round)
         self._live.append(part)
         return part

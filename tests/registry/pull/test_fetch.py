@@ -1,6 +1,8 @@
 """Blobs over many connections against a registry that misbehaves: right, or an error; never a wrong or a cut file."""
 
 import copy
+import ctypes
+import mmap
 import os
 import random
 import re
@@ -29,7 +31,7 @@ from cogpack.registry.credentials import Credentials
 from cogpack.registry.pull import blob as blob_fetch
 from cogpack.registry.pull import ranges
 from cogpack.registry.pull.connections import Fetcher
-from cogpack.registry.pull.partial import Partial, growing
+from cogpack.registry.pull.partial import Partial, block_buffer, growing
 from cogpack.registry.pull.tuning import Tuning
 from cogpack.registry.repository import Repository
 
@@ -118,6 +120,33 @@ def test_a_large_blob_comes_in_closed_ranges_and_a_small_one_in_one_answer(pull:
     blob = Descriptor(media_type=OCI_LAYER, digest=registry.add_blob("a/b", small), size=len(small))  # type: ignore[arg-type]
     assert pull(blob) == len(small)
     assert pull.asked == [""]
+
+
+def test_a_file_is_written_in_whole_blocks_at_multiples_of_them_and_one_after_the_other(
+    registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system keeps each such block as one piece; who waits for another's write would spin."""
+    monkeypatch.setattr("cogpack.http.sockets._MOMENT", 5.0)
+    write, alone, written = os.pwrite, threading.Lock(), []
+
+    def pwrite(file: int, block: memoryview, offset: int) -> int:
+        assert alone.acquire(blocking=False)
+        time.sleep(0.01)
+        written.append((offset, write(file, block, offset)))
+        alone.release()
+        return written[-1][1]
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    pull = Pulls(tmp_path, registry, connections=2)
+    pull.tuning = Tuning(ranged=MiB, part=2 * MiB)
+    pull()
+    assert sorted(written) == [(start, MiB) for start in range(0, len(DATA), MiB)]
+
+
+def test_a_block_buffer_begins_where_a_page_does() -> None:
+    buffers = [block_buffer(1000), block_buffer(1_000_000)]
+    assert [ctypes.addressof(ctypes.c_char.from_buffer(buffer)) % mmap.PAGESIZE for buffer in buffers] == [0, 0]
+    assert list(map(len, buffers)) == [1000, 1_000_000]
 
 
 def test_an_empty_blob_is_not_asked_for(pull: Pulls, registry: FakeRegistry) -> None:
