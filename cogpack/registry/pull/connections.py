@@ -263,7 +263,7 @@ def _taking(
 ) -> Iterator[None]:
     """Take blocks to the end of the part; or of the answer, where that is as near: its connection lives on."""
     exact = stream.headers.get("content-length") == str(part.end - part.start)
-    while size := stream.fill(buffer[: _BUFFER - part.start % _BUFFER]):
+    while size := stream.fill(buffer[: _BUFFER - (fetch.store.offset + part.start) % _BUFFER]):
         more = fetch.take(part, buffer[:size], window)
         yield
         if not more or (part.start == part.end and not exact):

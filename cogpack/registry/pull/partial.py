@@ -188,21 +188,22 @@ class Region:
     def __init__(self, partial: Partial, digest: Digest, offset: int) -> None:
         self._partial = partial
         self._digest = digest
-        self._offset = offset
+        self.offset = offset
+        """Its first byte's place in the file."""
         self._buffer: memoryview | None = None
 
     @property
     def have(self) -> list[Span]:
-        return self._partial.recorded(self._digest, self._offset)
+        return self._partial.recorded(self._digest, self.offset)
 
     def write(self, offset: int, block: bytes | memoryview) -> None:
-        self._partial.write(self._offset + offset, block)
+        self._partial.write(self.offset + offset, block)
 
     def read(self, start: int, end: int) -> Iterator[memoryview]:
         """Yield what is there, each block in the place of the one before, also of another call."""
         self._buffer = buffer = self._buffer or block_buffer(BLOCK)
         while start < end:
-            size = self._partial.read_into(buffer[: end - start], self._offset + start)
+            size = self._partial.read_into(buffer[: end - start], self.offset + start)
             if not size:
                 raise InputError(f"{self._partial.path}: was cut by somebody else", next_step="run it again")
             yield buffer[:size]
@@ -214,6 +215,8 @@ class Region:
 
 class Memory:
     """It holds the bytes between what has come and what has been read, for those who want a stream and no file."""
+
+    offset = 0
 
     def __init__(self) -> None:
         self._blocks: dict[int, bytes] = {}
