@@ -723,8 +723,7 @@ def test_a_stream_that_nobody_reads_keeps_to_its_window(
         blocks = fetcher.stream(BLOB, count)
         next(blocks)
         time.sleep(0.5)
-        assert came[0] <= 512 * KiB + 2 * 128 * KiB + MiB
-        assert came[0] < len(DATA) // 2
+        assert came[0] <= 2 * MiB < len(DATA), "the first block is given away when the second is there"
         blocks.close()
 
     streaming(registry.address, act, tuning=structs.replace(SMALL, memory=512 * KiB))
