@@ -23,7 +23,7 @@ from cogpack.progress import Progress, counted
 from cogpack.reference import Reference
 from cogpack.symlinks import follow
 
-_PYTHON = re.compile(r"python3\.(\d+)")
+_PYTHON = re.compile(r"python3\.([0-9]{1,3})")
 _INITS = ("usr/bin/tini", "sbin/tini", "usr/sbin/tini", "usr/local/bin/tini", "tini")
 _OURS = re.compile(r"opt|src|opt/venv|opt/cpython-3\.\d+")
 """Directories that our layers write, the first two as parents: a base may have those."""
@@ -165,7 +165,7 @@ class BaseFiles:
         own = rf"{re.escape(prefix)}(?:bin/{re.escape(program)}|lib(?:64)?/(?:.*/)?lib{re.escape(program)}\.so\.1\.0)"
         told = {one.cpython for path, one in self._entries.items() if one.cpython and re.fullmatch(own, path)}
         found = told.pop() if len(told) == 1 else ""
-        return found if re.fullmatch(r"\d+\.\d+\.\d+", found) else None
+        return found if re.fullmatch(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}", found) else None
 
     def init(self) -> str | None:
         """Find tini where Debian, Docker and Cog put it."""

@@ -170,6 +170,13 @@ def test_names_that_no_lock_can_hold_are_not_taken_for_others() -> None:
     assert listed[0].place("usr/bin/python3").kind == "special file"
 
 
+@pytest.mark.parametrize("minor", ["\u0661\u0662", "1200"])
+def test_what_is_called_like_no_python_is_none(minor: str) -> None:
+    """Its minor version went into the lock, which nobody could read then."""
+    tree: Tree = {"usr/local/bin/python3": f"python3.{minor}", f"usr/local/bin/python3.{minor}": b"elf"}
+    assert resolve_base_image(NAME, AMD64, Images(good() | tree), SILENT).python is None
+
+
 def test_links_are_followed_and_whiteouts_obeyed() -> None:
     upper: Tree = {"usr/local/bin/.wh.python3": b"", "usr/bin/python3": "/opt2/py/bin/python3.11", "opt2": 0o755}
     upper["opt2/py/bin/python3.11"] = b"elf"
