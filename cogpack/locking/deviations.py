@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _CUDA = pattern(r"nvidia-cuda-runtime(?:-cu\d+)?")
 _CUDNN = pattern(r"nvidia-cudnn-cu\d+")
 _CUDNN_ASKED = pattern(r"(?:lib|nvidia-)?cudnn(\d+)")
+_NUMBERS = pattern(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,9}")
 _LOCAL = pattern(r"\+cu(\d{2,3})(\d)\Z")
 
 
@@ -86,7 +87,7 @@ def _torch_for(asked: str, config: Config, decisions: Decisions, versions: list[
     """Tell which torch this Python can have for the CUDA that is asked for, where that of the lock is for a newer."""
     from cogpack.resolve.wheels.torch import newest_for
 
-    wanted, *others = ([*map(int, version.split(".")[:2])] for version in (asked, *(one for _, one in versions)))
+    wanted, *others = (numbers_of(version)[:2] for version in (asked, *(one for _, one in versions)))
     newer = all(version > wanted for version in others)
     if not (versions and newer and any(wheel.name == "torch" for wheel in decisions.wheels)):
         return ""
@@ -162,6 +163,12 @@ def cuda_of(decisions: Decisions) -> list[tuple[str, str]]:
 def cudnn_of(decisions: Decisions) -> list[tuple[str, str]]:
     """Give wheels of cuDNN, and their versions."""
     return _of_wheel(decisions, _CUDNN)
+
+
+def numbers_of(version: str) -> tuple[int, ...]:
+    """Read what a version begins with; () where that is no number, as in what a base says."""
+    found = _NUMBERS.match(version)
+    return tuple(map(int, found[0].split("."))) if found else ()
 
 
 def _of_wheel(decisions: Decisions, name: re.Pattern[str]) -> list[tuple[str, str]]:

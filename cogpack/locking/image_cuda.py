@@ -12,14 +12,12 @@ import msgspec
 from cogpack.config import Config
 from cogpack.lockfile import Decisions
 from cogpack.lockfile.base_kinds import RegistryBase
-from cogpack.locking.deviations import cuda_of, cudnn_of
-from cogpack.patterns import pattern
+from cogpack.locking.deviations import cuda_of, cudnn_of, numbers_of
 
 _COGS = (11, 8)
 """The CUDA that Cog takes where no requirement asks for one."""
 _WITH_CUDNN_9 = (12, 3)
 """From this CUDA on, Cog's bases have cuDNN 9, before it 8 (NVIDIA's tags of `nvidia/cuda`)."""
-_VERSION = pattern(r"\d{1,9}(?:\.\d{1,9}){0,9}")
 
 
 def with_cuda(config: Config, decisions: Decisions) -> Config:
@@ -33,18 +31,12 @@ def with_cuda(config: Config, decisions: Decisions) -> Config:
 
 def _cuda(decisions: Decisions, variables: Mapping[str, str]) -> tuple[int, ...]:
     """Give the newest that wheels bring, else the base's."""
-    found = [_numbers(version) for _, version in cuda_of(decisions)]
-    return max(found, default=()) or _numbers(variables.get("CUDA_VERSION", "")) or _COGS
+    found = [numbers_of(version) for _, version in cuda_of(decisions)]
+    return max(found, default=()) or numbers_of(variables.get("CUDA_VERSION", "")) or _COGS
 
 
 def _cudnn(decisions: Decisions, variables: Mapping[str, str], cuda: str) -> str:
     """Give the major version; a torch that holds its own does not say which."""
-    found = max((_numbers(version) for _, version in cudnn_of(decisions)), default=())
-    found = found or _numbers(variables.get("NV_CUDNN_VERSION") or variables.get("CUDNN_VERSION") or "")
-    return str(found[0]) if found else "9" if _numbers(cuda) >= _WITH_CUDNN_9 else "8"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """Read what a version begins with; () where that is no number, as in what a base says."""
-    found = _VERSION.match(version)
-    return tuple(map(int, found[0].split("."))) if found else ()
+    found = max((numbers_of(version) for _, version in cudnn_of(decisions)), default=())
+    found = found or numbers_of(variables.get("NV_CUDNN_VERSION") or variables.get("CUDNN_VERSION") or "")
+    return str(found[0]) if found else "9" if numbers_of(cuda) >= _WITH_CUDNN_9 else "8"

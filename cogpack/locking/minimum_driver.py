@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from cogpack.lockfile import Decisions
-from cogpack.locking.deviations import cuda_of
+from cogpack.locking.deviations import cuda_of, numbers_of
 from cogpack.patterns import pattern
 
 _DRIVERS: Mapping[int, str] = {11: "450.80.02", 12: "525.60.13", 13: "580.65.06"}
@@ -37,7 +37,7 @@ def minimum_driver(decisions: Decisions) -> MinimumDriver | None:
     found = [
         (generation, version, name)
         for name, version in (*cuda_of(decisions), *libraries)
-        if (generation := int(version.partition(".")[0])) in _DRIVERS
+        if (generation := next(iter(numbers_of(version)), 0)) in _DRIVERS
     ]
     if not found:
         return None

@@ -81,6 +81,8 @@ def test_of_a_torch_for_a_newer_cuda_the_one_for_the_asked_is_named(asked: str, 
     assert note.text.partition("(nvidia-cuda-runtime)")[2] == advice
     (note,) = told(f"build: {{cuda: '{asked}'}}", wheels[0])
     assert note.text.endswith("(nvidia-cuda-runtime)"), "no torch is there"
+    (note,) = told(f"build: {{cuda: '{asked}'}}", wheel("nvidia-cuda-runtime", "14rc1"), wheels[1])  # no error within
+    assert note.text.partition("(nvidia-cuda-runtime)")[2].startswith(advice)
 
 
 @pytest.mark.parametrize(

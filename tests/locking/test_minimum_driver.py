@@ -34,6 +34,8 @@ def decisions(*wheels: str) -> Decisions:
         (["numpy 2.0"], None),
         (["nvidia-cuda-runtime-cu12 12.4.127"], ("525.60.13", "12.4", "nvidia-cuda-runtime-cu12")),
         (["nvidia-cublas-cu12 12.9.3.13"], ("525.60.13", "12", "nvidia-cublas-cu12")),
+        (["nvidia-cuda-runtime 13rc1"], ("580.65.06", "13rc1", "nvidia-cuda-runtime")),
+        (["nvidia-cuda-runtime 1!13.0"], None),
         (["torch 2.1.0+cu118"], ("450.80.02", "11.8", "torch")),
         (
             ["nvidia-cuda-runtime-cu12 12.9.79", "nvidia-cuda-runtime 13.0.96"],
