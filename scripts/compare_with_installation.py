@@ -219,7 +219,7 @@ def unpacked(scratch: Path, name: str, packages: Sequence[str], suite: str) -> t
     tree = scratch / name
     subprocess.run(["umoci", "raw", "unpack", "--image", f"{layout}:{tag}", str(tree)], check=True)
     shutil.rmtree(layout)
-    lock = read_lock(project)
+    lock = read_lock(project / "cogpack.lock")
     assert lock is not None
     (decisions,) = lock.platforms.values()
     assert isinstance(decisions.base, DebianBase)

@@ -109,7 +109,7 @@ class Workshop(msgspec.Struct, frozen=True):
         (project / "predict.py").write_bytes((ROOT / "examples/hello/predict.py").read_bytes())
         words = [sys.executable, "-m", "cogpack", "push", image]
         done = subprocess.run(words, cwd=project, capture_output=True, text=True, check=False)
-        lock = read_lock(project)
+        lock = read_lock(project / "cogpack.lock")
         if lock is None:
             return Made(image, "", f"does not lock: {done.stderr}")
         (decisions,) = lock.platforms.values()
