@@ -82,8 +82,8 @@ def _clone(command: Command, arguments: list[str], site: Site) -> Clone:
     if directory in site.clones or directory in site.links or any(within(path, directory) for path in site.files):
         raise NotKnownError(f"{directory} is not empty")
     depth, branch = options.last("--depth", "0"), options.last("--branch")
-    if not depth.isdecimal() or (options.has("--depth") and not int(depth)):
-        raise NotKnownError(f"--depth {depth} is no number of commits")
+    if not re.fullmatch(r"[0-9]{1,9}", depth) or (options.has("--depth") and not int(depth)):
+        raise NotKnownError(f"--depth {depth:.80} is no number of commits")
     if options.has("--single-branch") and options.has("--no-single-branch"):
         raise NotKnownError("--single-branch and --no-single-branch at once")
     if branch and not _REVISION.fullmatch(branch):

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from packaging.version import Version
@@ -17,7 +18,7 @@ from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels import elsewhere
 from cogpack.locking.wheels.elsewhere import ElsewhereWheels
 from cogpack.locking.wheels.outlines import local_reader
-from cogpack.locking.wheels.torch_build import torch_build
+from cogpack.locking.wheels.torch_build import cuda_of, torch_build
 from cogpack.project import find_project
 from cogpack.resolve.wheels.elsewhere import CudaBuild, TorchBuild, is_elsewhere, places, wants_torch
 from cogpack.resolve.wheels.sources import Neighbours
@@ -239,3 +240,13 @@ def test_what_can_be_built_without_a_wheel_is_not_refused_where_none_is_found(
             assert found.find(name, Version("2.8.3"), nothing) is None
             assert "none is among the requirements" in found.missed[name].message
             assert not found.is_alone(name)
+
+
+@pytest.mark.parametrize(
+    ("said", "cuda"),
+    [("'12.4'", "12.4"), ('"11.8.1"', "11.8.1"), ("None", ""), ("'12'", None), ("'12..4'", None), ("'12.4\"", None)],
+)
+def test_the_cuda_of_a_torch_has_two_numbers_or_is_not_said(said: str, cuda: str | None) -> None:
+    """One of another form was an error within, where its numbers were read."""
+    torch = Mock(content=lambda *_: f"cuda: Optional[str] = {said}\n".encode())
+    assert cuda_of(torch) == cuda

@@ -264,6 +264,7 @@ UNKNOWN = {
         "without --recursive, submodules of submodules stay away"
     ),
     "git lfs install": "git lfs is not known here",
+    f"git clone --depth {'9' * 5000} https://h.example/o/n": f"--depth {'9' * 80} is no number of commits",
     "python -c 'import os; os.remove(\"/x\")'": "Python that does more than download from the hub: import os",
     'python -c "from huggingface_hub import snapshot_download; snapshot_download(x)"': (
         "repo_id of snapshot_download is no constant"

@@ -5,7 +5,9 @@ import re
 from cogpack.layers.wheels.outline import Outline
 from cogpack.resolve.wheels.elsewhere import TorchBuild
 
-_CUDA = re.compile(r"^cuda(?:\s*:[^=\n]*)?\s*=\s*(?:None|'([0-9.]+)'|\"([0-9.]+)\")\s*$", re.MULTILINE)
+_CUDA = re.compile(
+    r"^cuda(?:\s*:[^=\n]*)?\s*=\s*(?:None|(['\"])([0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9]{1,3})*)\1)\s*$", re.MULTILINE
+)
 _VERSION_FILE = 64 * 1024
 _C10 = 16 * 1024 * 1024
 """Bytes of torch's smallest library in C++, of which a wheel has less than half a megabyte, compressed."""
@@ -19,7 +21,7 @@ def cuda_of(torch: Outline) -> str | None:
     data = torch.content("torch/version.py", _VERSION_FILE)
     if data is None or (found := _CUDA.search(data.decode(errors="replace"))) is None:
         return None
-    return found[1] or found[2] or ""
+    return found[2] or ""
 
 
 def torch_build(torch: Outline, version: str) -> TorchBuild | None:
