@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from cogpack.errors import InputError
 
@@ -19,13 +19,13 @@ def login_variables(url: str, environment: Mapping[str, str]) -> dict[str, str]:
     A user alone is who the user's own helpers are asked for, as `git clone` does; what none of them knows may be a
     token, which wants no password. `environment`: what git is run with, which may have settings of the same kind.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
+    found = re.match(r"(https?)://([^/?#]*)@([^/?#]*)", url, re.IGNORECASE)
+    if not found:
         return {}
-    user, _, host = parts.netloc.rpartition("@")
+    scheme, user, host = found.groups()
     name, whole, password = user.partition(":")
     count = _count(environment)
-    key = f"credential.{parts.scheme}://{host}"
+    key = f"credential.{scheme.lower()}://{host}"
     # An empty helper takes away the user's own, which know another login.
     first = ("helper", "") if whole else ("username", unquote(name))
     return {

@@ -28,12 +28,12 @@ class Target(msgspec.Struct, frozen=True):
         try:
             parts = urlsplit(url)
             origin = httpx.URL(scheme=parts.scheme, host=parts.hostname or "", port=parts.port or None)
+            # httpx would write some of it anew.
+            path = quote(f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}", safe=_PRINTABLE)
         except (ValueError, httpx.InvalidURL) as error:
             raise _no_address(url) from error
         if origin.scheme not in ("http", "https") or not _HOST.fullmatch(origin.raw_host.decode()):
             raise _no_address(url)
-        # httpx would write some of it anew.
-        path = quote(f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}", safe=_PRINTABLE)
         return cls(origin, path.encode())
 
     @property

@@ -49,3 +49,4 @@ def test_a_count_of_settings_that_is_none_is_named(count: str) -> None:
     with pytest.raises(InputError, match=r"^GIT_CONFIG_COUNT: '.{1,40} is no number"):
         login_variables("https://a:b@h.test/r", {"GIT_CONFIG_COUNT": count})
     assert login_variables("https://h.test/r", {"GIT_CONFIG_COUNT": count}) == {}
+    assert login_variables("http://[::1", {"GIT_CONFIG_COUNT": count}) == {}

@@ -121,7 +121,17 @@ def test_what_no_address_may_hold_is_quoted(http: Http) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://h.io/", "http://", "http:///x", "h.io/x", "http://h.io:x/", "http://[::1", "http://h io/"]
+    "url",
+    [
+        "ftp://h.io/",
+        "http://",
+        "http:///x",
+        "h.io/x",
+        "http://h.io:x/",
+        "http://[::1",
+        "http://h io/",
+        "http://h.io/\udcff",
+    ],
 )
 def test_what_is_no_http_address_is_said(http: Http, url: str) -> None:
     with pytest.raises(InputError, match="not an http address"):
