@@ -118,7 +118,8 @@ def _read_directory(session: Session, held: _Held, root: Path) -> None:
 
 
 def _files(root: Path) -> list[Path]:
-    return sorted(path for path in root.rglob("*") if os.path.isfile(path))  # noqa: PTH113 - one may be gone meanwhile
+    found = (Path(directory, name) for directory, _, names in os.walk(root) for name in names)
+    return sorted(path for path in found if os.path.isfile(path))  # noqa: PTH113 - one may be gone meanwhile
 
 
 def _hold(held: _Held, path: str, size: int, blocks: Iterator[bytes], where: str) -> None:
