@@ -247,6 +247,7 @@ WHOLE = msgspec.structs.replace(
         (("platforms", "linux/arm64", "builds", 3, "source", "path"), "../x"),
         (("platforms", "linux/arm64", "base", "python"), "x"),
         (("platforms", "linux/arm64", "base", "python"), "3." + "9" * 5000),
+        (("platforms", "linux/arm64", "base", "glibc"), "2.99999999"),
         (("platforms", "linux/arm64", "base", "interpreter"), "python"),
         (("platforms", "linux/arm64", "base", "interpreter"), "/x\nhome = /evil"),
         (("platforms", "linux/arm64", "base", "reference"), "http://["),
@@ -264,7 +265,7 @@ WHOLE = msgspec.structs.replace(
         (("results", "weights", 0, "parts"), []),
         (("results", "weights", 0, "path"), ""),
     ],
-    ids=range(45),
+    ids=range(46),
 )
 def test_what_we_could_not_have_written_is_refused_and_the_lock_is_named(place: tuple[Any, ...], value: object) -> None:
     document = without_shared(tomllib.loads(encode_lock(WHOLE).decode()))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _LIBRARY = pattern(r"(?:.*/)?(?:lib|ld-)[^/]*\.so[^/]*")
 _LIBC = pattern(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so)")
-_LIBC_VERSION = pattern(rb"GNU C Library [^\n]{0,200}?version (2\.\d+)")
+_LIBC_VERSION = pattern(rb"GNU C Library [^\n]{0,200}?version (2\.\d{1,3})(?!\d)")
 _CPYTHON = pattern(r"(?:.*/)?(?:bin/python(3\.\d+)|libpython(3\.\d+)\.so\.1\.0)")
 """CPython itself: its program, and the library that this may be linked with."""
 _CPYTHON_VERSION = rb"(?<![0-9.])(%s\.\d{1,3}(?:(?:a|b|rc)\d{1,2})?\+?)\0"

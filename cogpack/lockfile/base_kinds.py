@@ -23,6 +23,8 @@ from cogpack.reference import Reference
 _PATCH = pattern(r"(?:\d+:)?(\d+\.\d+\.\d+)")
 
 _Minor = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,3}\.[0-9]{1,3}\Z")]
+_Glibc = Annotated[str, msgspec.Meta(pattern=r"\A2\.[0-9]{1,3}\Z")]
+"""Each of its versions up to that one is a name of a platform."""
 _Absolute = Annotated[str, msgspec.Meta(pattern=r"\A/[^\0\n]+\Z")]
 _Mode = Annotated[int, msgspec.Meta(ge=0, le=0o7777)]
 _Owner = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
@@ -163,7 +165,7 @@ class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="de
     slim: bool = False
     arch: str
     python: _Minor
-    glibc: str
+    glibc: _Glibc
     releases: tuple[DebianRelease, ...]
     packages: Annotated[tuple[LockedDeb, ...], msgspec.Meta(min_length=1)]
     system_packages: SystemPackages = SystemPackages()
@@ -236,7 +238,7 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
     reference: str
     digest: LockedDigest
     python: _Minor | None = None
-    glibc: str
+    glibc: _Glibc
     interpreter: _Absolute | None = None
     release: Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\Z")] | None = None
     init: _Absolute | None = None

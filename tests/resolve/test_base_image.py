@@ -177,6 +177,13 @@ def test_what_is_called_like_no_python_is_none(minor: str) -> None:
     assert resolve_base_image(NAME, AMD64, Images(good() | tree), SILENT).python is None
 
 
+def test_a_glibc_of_a_million_versions_is_none() -> None:
+    """Each of them is the name of a platform: 200,000 took 2 GB."""
+    tree: Tree = {"usr/lib/x86_64-linux-gnu/libc.so.6": LIBC.replace(b"version 2.41", b"version 2.1000000")}
+    with pytest.raises(InputError, match="no glibc was found in it"):
+        resolve_base_image(NAME, AMD64, Images(good() | tree), SILENT)
+
+
 def test_links_are_followed_and_whiteouts_obeyed() -> None:
     upper: Tree = {"usr/local/bin/.wh.python3": b"", "usr/bin/python3": "/opt2/py/bin/python3.11", "opt2": 0o755}
     upper["opt2/py/bin/python3.11"] = b"elf"
