@@ -210,7 +210,7 @@ def test_a_locked_package_moves_where_what_comes_later_needs_a_newer_one(world: 
 def test_an_image_whose_dpkg_stopped_half_way_gets_nothing_and_is_told_to_be_one(world: World, ubuntu: Ubuntu) -> None:
     half = status("half 1").replace(b"installed", b"half-configured")
     ubuntu.files["var/lib/dpkg/status"] = b"\n".join(
-        (status("libc6 2.41", "clang_Evil\x1b[31m 1", "clang\xff 1"), half)
+        (status("libc6 2.41", "openjdk-_Evil\x1b[31m 1", "openjdk-\xff 1"), half)
     )
     ubuntu.push()
     made = project(world, "import torch\ntorch.compile\n", wheel="torch==2.6.0", config="  compiler: true\n")
