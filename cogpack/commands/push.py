@@ -89,7 +89,9 @@ def push(
     known: list[Known] = []
     for prepared in each:
         seen = known[-1].read if known else {}
-        known.append(look_up(session, prepared, present, rebuild=rebuild, tag_cache=tag_cache, seen=seen))
+        known.append(
+            look_up(session, prepared, present, rebuild=rebuild, tag_cache=tag_cache, seen=seen, delivered=True)
+        )
     each = tuple(with_told_libraries(session, one, its) for one, its in zip(each, known, strict=True))
     parts = [(prepared.plan, its) for prepared, its in zip(each, known, strict=True)]
     for one in deliveries:
@@ -116,6 +118,8 @@ def push(
             raise
         error.message += f"; tags that moved: {', '.join(done) or 'none'}"
         raise
+    finally:
+        each[0].fingerprints.save()
     record_results(session, [(prepared, its) for prepared, (_, its) in zip(each, parts, strict=True)])
     offered = [
         publisher.publish(plan, prepared.decisions, its, deliveries[0].images)

@@ -78,20 +78,27 @@ class BuiltLayer:
         self._unread = unread
         self._codec = codec
         self._key: Digest | None = None
+        self._passing = 0
+        """Passes that are on: what these read nobody else need."""
         self._spool = spool
         self._kept: tuple[Spooled, LayerInfo] | None = None
 
     @property
     def key(self) -> str | None:
         # Kept once it is there: it is asked for again and again, and is made of all files of the layer.
+        if self._key is None and not self._passing and not self._unread():
+            self.read()
+        return self._key
+
+    def read(self) -> None:
+        """Read of its files those that are small and that nobody has read, for its key alone."""
         if self._key is None and (source := self.source.key()) is not None:
             self._key = layer_key(source, self._codec, self.inherited)
-        return self._key
 
     @property
     def unread(self) -> bool:
         """Whether its files have yet to be read, for which it is made: the key alone would have them read twice."""
-        return self._key is None and (self._unread() or self.key is None)
+        return self.key is None
 
     @property
     def contents(self) -> Digest:
@@ -109,6 +116,13 @@ class BuiltLayer:
         return passes.agreed(self.name)
 
     def _pass(self, passes: _Passes, form: Form) -> Iterator[bytes]:
+        self._passing += 1
+        try:
+            yield from self._made(passes, form)
+        finally:
+            self._passing -= 1
+
+    def _made(self, passes: _Passes, form: Form) -> Iterator[bytes]:
         plain, stored = Hasher(), Hasher()
         if self._kept is not None and form is Form.STORED:
             again, info = self._kept

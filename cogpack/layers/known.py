@@ -105,6 +105,11 @@ class Known(msgspec.Struct, frozen=True):
         """Know nothing before a pass has made it, which is then held to what was claimed."""
         return Known(claims=self.claims)
 
+    def looking_for(self, layers: Iterable[Layer]) -> "Known":
+        """Weigh what is claimed of `layers` that had no key before."""
+        found = {key_of(layer): said for layer in layers if (said := claimed(layer, self.claims)) is not None}
+        return Known({**self.layers, **found}, self.claims, self.rumours)
+
     def adding(self, layers: Iterable[Layer], claims: Claims) -> "Known":
         """Weigh what another source says of `layers`, after all others."""
         more: dict[str, KnownLayer] = {}

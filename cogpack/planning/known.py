@@ -10,7 +10,7 @@ from cogpack.errors import InputError
 from cogpack.images.interface import Images
 from cogpack.layers.facts import Facts
 from cogpack.layers.known import READ, Claims, Known, KnownLayers
-from cogpack.layers.layer import Body, key_of
+from cogpack.layers.layer import Body, Layer, key_of
 from cogpack.lockfile import FILE, Result, Results, read_lock
 from cogpack.locking.current import write_lock
 from cogpack.notes import Code, Note
@@ -45,19 +45,22 @@ def look_up(
     rebuild: bool = False,
     tag_cache: bool = True,
     seen: Mapping[str, LayerInfo] = {},
+    delivered: bool = False,
 ) -> Known:
     """Find out all that a registry can be asked by.
 
-    Layers of files that no run has read yet are read for it; so is the project's own, which no lock remembers: a file
-    that still changes is found now, and not behind the weights.
+    Layers of files that no run has read yet are read for it; so is the project's own, which no lock remembers. But if
+    all is `delivered` next, and of others it is not known what they come out as, the registry can't have the image: the
+    project is then made beside them, first of all, so that a file that still changes is not found behind the weights.
+    Who delivers remembers what its files are.
 
     `tags`: what each of the target's tags says, by its name; `tag_cache`: it counts; `rebuild`: all is made anew,
     and must be what lock and facts say. `seen`: what this run has read already, for another platform.
     """
     plan = prepared.plan
-    unread = read_unread(plan, facts=session.facts, progress=session.progress, cancellation=session.cancellation)
-    read = {**seen, **unread}
-    prepared.fingerprints.save()
+    rest = [layer for layer in plan.own if delivered and not rebuild and not layer.remembered]
+    others = [layer for layer in plan.own if layer not in rest]
+    read = {**seen, **_read(session, others)}
     if rebuild:
         known = known_layers(plan, prepared.lock.results, session.facts, read=read).unheeded().with_read(read)
     else:
@@ -65,12 +68,35 @@ def look_up(
         _tell_of_tags(session, plan, known, tags)
         known = hear_offers(session, prepared.project, plan, prepared.decisions, known)
 
+    if rest:
+        if any(known.of(layer) is None for layer in others):
+            return known
+        made = Claims(READ, _read(session, rest))
+        known = known.looking_for(rest).adding(rest, made)
+    prepared.fingerprints.save()
+
     def consume(body: Body) -> None:
         for _ in body:
             session.cancellation.check()
 
     unknown = [layer for layer in plan.own if not layer.remembered and known.of(layer) is None]
     return known.with_read({key_of(layer): layer.copy_to(consume) for layer in unknown})
+
+
+def _read(session: Session, layers: Iterable[Layer]) -> dict[str, LayerInfo]:
+    return read_unread(layers, facts=session.facts, progress=session.progress, cancellation=session.cancellation)
+
+
+class _Tagged:
+    """Gives what a tag says, but of layers of which it is not asked; of unread ones the keys come later."""
+
+    def __init__(self, layers: Mapping[str, LayerInfo], unasked: Sequence[Layer]) -> None:
+        self._layers = layers
+        self._unasked = unasked
+
+    def get(self, key: str, /) -> LayerInfo | None:
+        info = self._layers.get(key)
+        return info if info is None or all(layer.key != key for layer in self._unasked) else None
 
 
 class _Heeded:
@@ -105,7 +131,7 @@ def known_layers(
     commands changed, which nobody could bear out without running them.
     """
     pinned = {result.key: result.info for result in results.layers}
-    unasked = {layer.key for layer in plan.own if not layer.remembered or layer in plan.ran}
+    unasked = [layer for layer in plan.own if not layer.remembered or layer in plan.ran]
     claims = [
         Claims(READ, read),
         Claims(FILE, _Heeded(pinned, plan)),
@@ -113,8 +139,7 @@ def known_layers(
     ]
     if tag_cache:
         for name, said in tags.items():
-            heeded = {key: info for key, info in said.items() if key not in unasked}
-            claims.append(Claims(_tag(name), heeded, trusted=False, without=_WITHOUT_TAG))
+            claims.append(Claims(_tag(name), _Tagged(said, unasked), trusted=False, without=_WITHOUT_TAG))
     return Known.weighed(
         plan.own, claims, lambda key: any(key in said for said in tags.values()) or facts.doubtful(key)
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from cogpack.errors import InputError
+from cogpack.layers.built import BuiltLayer
 from cogpack.layers.layer import Form
 from cogpack.lockfile import Lock
 from cogpack.planning.describing import describe_locked
@@ -70,4 +71,8 @@ def _moving(session: Session, project: Project, before: Lock, after: Lock) -> It
 
 def _plan(session: Session, project: Project, lock: Lock) -> Plan:
     described = describe_locked(project, lock)
-    return plan_image(session, project, lock, described, open_fingerprints(session, project))[0]
+    plan = plan_image(session, project, lock, described, open_fingerprints(session, project))[0]
+    for layer in plan.own:
+        if isinstance(layer, BuiltLayer):
+            layer.read()
+    return plan

@@ -15,7 +15,9 @@ from support.wheels import make_wheel
 from support.world import Project, World, noise, ok
 
 from cogpack.errors import DeniedError
+from cogpack.layers.built import BuiltLayer
 from cogpack.layers.known import Outgoing
+from cogpack.layers.layer import Consume, Form
 from cogpack.oci import Image, LayerInfo
 from cogpack.registry.requests import Requests
 from cogpack.sinks.registry import RegistrySink
@@ -175,15 +177,33 @@ def test_a_pull_asks_once_for_each_blob_and_a_verification_for_none_of_a_layer(p
     assert (seen.opened[WEIGHT] <= 2, seen.started) == (True, [])
 
 
+def test_a_build_and_a_verification_read_files_that_no_run_has_read_once(pushed: Project, tmp_path: Path) -> None:
+    for command in (("build", "-o", str(tmp_path / "layout")), ("verify", pushed.target())):
+        with counting(pushed) as seen:
+            ok(pushed.cogpack(*command))
+        assert [seen.opened[path] for path in ("lines.py", "notes.txt", "zebra.txt")] == [1, 1, 1], command
+
+
 @pytest.mark.slow
-def test_a_first_push_reads_each_source_once_and_one_with_a_dependency_more_sends_that(world: World) -> None:
+def test_a_first_push_reads_each_source_once_and_one_with_a_dependency_more_sends_that(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = world.project(files={"lines.py": "ONE = 1\n", WEIGHT: noise(2_000_000)})
+    made: dict[str, str] = {}
+    make = BuiltLayer.copy_to
+
+    def watched(layer: BuiltLayer, consume: Consume, form: Form = Form.STORED) -> LayerInfo:
+        made.setdefault(layer.name, threading.current_thread().name)
+        return make(layer, consume, form)
+
+    monkeypatch.setattr(BuiltLayer, "copy_to", watched)
     with counting(project) as seen:
         done = ok(project.cogpack("push", project.target(), "--json"))
     assert asked(world).total() <= 35
     assert 2_000_000 < done.json["sent"] < 2_030_000
     assert (seen.opened["lines.py"], seen.started) == (1, ["uv", "uv"])
     assert seen.opened[WEIGHT] <= 4
+    assert made["project"].startswith("layer"), "beside the base, and not before it"
     make_wheel(world.wheels, "thing", files={"thing.py": noise(50_000)})
     project.write("requirements.txt", "--no-index\nthing\n")
     with counting(project) as seen:

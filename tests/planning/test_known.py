@@ -7,6 +7,7 @@ from support.images import drain, file_layer, plan_of
 
 from cogpack.digest import DiffID
 from cogpack.errors import MismatchError
+from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip
 from cogpack.layers.facts import Facts
 from cogpack.layers.known import Known, Outgoing
@@ -66,6 +67,20 @@ def test_a_tag_is_not_asked_of_the_projects_own_layer(tmp_path: Path) -> None:
     known = known_layers(PLAN, Results(), Facts(tmp_path), {TAG: {KEY: INFO, OWN_KEY: OWN_INFO}})
     assert known.of(OWN) is None
     assert known.info(WHEELS) == INFO
+
+
+def test_a_layer_of_unread_files_has_no_key_and_is_looked_up_once_they_are_read(tmp_path: Path) -> None:
+    unread = [True]
+    own = BuiltLayer(OWN.source, Gzip(), remembered=False, unread=lambda: bool(unread))
+    facts = Facts(tmp_path)
+    facts.record(OWN_KEY, OWN_INFO)
+    by_facts = known_layers(plan_of(WHEELS, own), Results(), facts)
+    by_tag = known_layers(plan_of(WHEELS, own), Results(), Facts(tmp_path / "no"), {TAG: {OWN_KEY: OWN_INFO}})
+    assert (own.key, own.unread, by_facts.of(own)) == (None, True, None)
+    unread.clear()
+    assert (own.key, own.unread, by_facts.of(own)) == (OWN_KEY, False, None)
+    assert by_facts.looking_for([own]).info(own) == OWN_INFO
+    assert by_tag.looking_for([own]).of(own) is None, "no tag is asked of it"
 
 
 def test_what_only_one_says_who_is_not_asked_is_read_before_it_is_sent(tmp_path: Path) -> None:

@@ -80,8 +80,11 @@ class Transferred(msgspec.Struct, frozen=True, kw_only=True):
     known: Known
 
 
-def read_unread(plan: Plan, *, facts: Facts, progress: Progress, cancellation: Cancellation) -> dict[str, LayerInfo]:
-    """Read, once and on all cores, what a target must be asked about by digest and nobody has read yet: weights.
+def read_unread(
+    layers: Iterable[Layer], *, facts: Facts, progress: Progress, cancellation: Cancellation
+) -> dict[str, LayerInfo]:
+    """Read, once and on all cores, those of our own `layers` that a target must be asked about by digest and that
+    nobody has read yet: weights.
 
     Give what they came out as, by the keys that they have from then on.
     """
@@ -99,7 +102,7 @@ def read_unread(plan: Plan, *, facts: Facts, progress: Progress, cancellation: C
         task.done("read")
         return key_of(layer), info
 
-    unread = [layer for layer in plan.own if (layer.unread if isinstance(layer, BuiltLayer) else layer.key is None)]
+    unread = [layer for layer in layers if (layer.unread if isinstance(layer, BuiltLayer) else layer.key is None)]
     return dict(each(read, unread, jobs=os.cpu_count() or 1, name="read", cancellation=cancellation))
 
 
