@@ -5,8 +5,9 @@
 
 Needs Debian's docker-registry. PROJECT, examples/hello if it is not named, gets files of 100 to 900 bytes each, or
 wheels of 4 MB that were fetched before, or weights that nobody can compress, and is pushed: to an empty repository,
-with nothing changed, and with one line more. Where the growth is linear, seconds a file, a wheel or a gigabyte are the
-same from row to row, and memory stays what it is.
+with nothing changed, and with one line more; with files also to an empty repository of a registry that has the base,
+which this machine made before, as the second model of anybody is. Where the growth is linear, seconds a file, a wheel
+or a gigabyte are the same from row to row, and memory stays what it is.
 """
 
 import random
@@ -24,6 +25,7 @@ from report import Measured, Row, Table, options
 from servers import docker_registry
 
 MB = 10**6
+BASE_THERE = "first, base there"
 SETTLED = 2.5
 """Seconds after which a file is no longer as young as what is remembered of it, and need not be read again."""
 
@@ -98,8 +100,11 @@ def main() -> None:
                         add(project, size)
                     ours.forget()
                     time.sleep(SETTLED)
-                    for case in (FIRST, NOTHING, LINE):
-                        if case == LINE:
+                    for case in (FIRST, NOTHING, LINE, *((BASE_THERE,) if what == "files" else ())):
+                        if case == BASE_THERE:
+                            target = f"{registry}/growth/second"
+                            ours.forget_files()
+                        if case in (LINE, BASE_THERE):  # else the registry would have its layer, too
                             change_a_line(project)
                         figures = ours.push(case, target)
                         found.setdefault((what, case), {}).setdefault(f"{size:,} {what}", []).append(figures)

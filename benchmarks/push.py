@@ -52,8 +52,12 @@ class Ours:
         """Forget all that was learnt of layers; what was fetched stays."""
         lock = self.project / "cogpack.lock"
         lock.write_text(lock.read_text().partition("[results]")[0])
-        for forgotten in ("facts", "fingerprints"):
-            shutil.rmtree(self.cache / forgotten, ignore_errors=True)
+        shutil.rmtree(self.cache / "facts", ignore_errors=True)
+        self.forget_files()
+
+    def forget_files(self) -> None:
+        """Forget what files of projects were."""
+        shutil.rmtree(self.cache / "fingerprints", ignore_errors=True)
 
 
 class Theirs:
