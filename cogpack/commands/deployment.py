@@ -121,7 +121,7 @@ def _told(text: str) -> str:
 
 def _volumes(project: Project) -> Volumes:
     mounts, left = dict(_ALWAYS), list[Written]()
-    held = {f"{WORKING_DIRECTORY}/{file.path}" for file in project.files()}
+    held = {f"{WORKING_DIRECTORY}/{path}" for path in project.files().all_paths()}
     held |= {weight.target for weight in project.config.weights}
     written = written_directories(_sources(project))
     of_source = [one.place for one in written if is_in(one.directory, WORKING_DIRECTORY)]

@@ -199,9 +199,10 @@ class Fingerprints:
             self._keys[listing] = key
             self._changed = True
 
-    def hashes(self, paths: Sequence[str], stats: Sequence[Stat]) -> Hashes:
-        """Give what is known of the files of one list, the project's; `paths` are its own names for them."""
-        found = Hashes(paths, stats)
+    def hashes(self, names: bytes, stats: bytes) -> Hashes:
+        """Give what is known of the files of one list, the project's; `names` are its own for them, a zero byte between
+        two, `stats` lie in their order."""
+        found = Hashes(names, stats)
         if self._hashes is not None and self._hashes.is_of(found):
             return self._hashes
         if self._hashes is None:
@@ -219,11 +220,11 @@ class Fingerprints:
         hashes.learn(number, bytes.fromhex(digest), young=young)
         self._changed |= not young
 
-    def learn_run(self, hashes: Hashes, start: int, stats: Sequence[Stat], digests: Sequence[bytes]) -> None:
-        """Remember what files in a row are, which had these `stats`."""
-        if self._is_young(b"".join(stats)):
-            for number, (stat, digest) in enumerate(zip(stats, digests, strict=True), start):
-                self.learn(hashes, number, stat, digest.hex())
+    def learn_run(self, hashes: Hashes, start: int, digests: Sequence[bytes]) -> None:
+        """Remember what files in a row are."""
+        if self._is_young(hashes.row_of_stats(start, start + len(digests))):
+            for number, digest in enumerate(digests, start):
+                self.learn(hashes, number, hashes.stat(number), digest.hex())
         else:
             hashes.learn_run(start, digests)
             self._changed = True

@@ -6,6 +6,7 @@ of its paths. What is known of another list is taken over by name, and only wher
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import msgspec
 from blake3 import blake3
@@ -32,32 +33,37 @@ class Rows(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Hashes:
-    """Holds what is known of the files `names`, which had `stats` when they were listed."""
+    """Holds what is known of the files `names`, which had `stats` when they were listed: rows, as in `Rows`."""
 
-    def __init__(self, paths: Sequence[str], stats: Sequence[Stat]) -> None:
-        self.names = "\0".join(paths).encode("utf-8", "surrogateescape")
-        self.stats = bytearray().join(stats)
-        assert len(self.stats) == LENGTH * len(paths)
-        self._hashes = bytearray(_HASH * len(paths))
-        self._known = bytearray(len(paths))
+    def __init__(self, names: bytes, stats: bytes) -> None:
+        self.names = names
+        self.stats = stats
+        count = len(stats) // LENGTH
+        assert count == (names.count(b"\0") + 1 if names else 0)
+        self._hashes = bytearray(_HASH * count)
+        self._known = bytearray(count)
         self._young: set[int] = set()
         """Files of which this run alone knows: they may be written to again, and look the same."""
-        self.moved: set[int] = set()
-        """Files that were seen to be others than when they were listed."""
-        self._held = bytearray(len(paths))
+        self.moved: dict[int, Stat] = {}
+        """Files that were seen to be others than when they were listed, and what they were then."""
+        self._held = bytearray(count)
         """A byte a file, 1 where it is not taken as it is now any more."""
 
     def __len__(self) -> int:
         return len(self._known)
 
     def stat(self, number: int) -> Stat:
-        return Stat(bytes(self.stats[LENGTH * number : LENGTH * (number + 1)]))
+        return self.moved.get(number) or Stat(self.stats[LENGTH * number : LENGTH * (number + 1)])
+
+    def row_of_stats(self, start: int, end: int) -> bytes:
+        if self.moved:
+            return b"".join(map(self.stat, range(start, end)))
+        return self.stats[LENGTH * start : LENGTH * end]
 
     def see(self, number: int, stat: Stat) -> None:
         """Take a file, whose hash is not known, as it is now."""
         if stat != self.stat(number):
-            self.moved.add(number)
-        self.stats[LENGTH * number : LENGTH * (number + 1)] = stat
+            self.moved[number] = stat
 
     def is_held(self, number: int) -> bool:
         return self._held[number] == 1
@@ -68,7 +74,7 @@ class Hashes:
 
     def is_of(self, other: "Hashes") -> bool:
         """Tell whether it is of the same files, as they were then."""
-        return self.names == other.names and self.stats == other.stats
+        return not self.moved and self.names == other.names and self.stats == other.stats
 
     def take_over(self, rows: Rows) -> bool:
         """Take over what is known of those of the files that are as they were; tell whether these are all of both."""
@@ -104,7 +110,7 @@ class Hashes:
         """Give the numbers of the files whose hashes are not known, but for empty ones, whose are."""
         number = self._known.find(0)
         while number != -1:
-            if self.stats.startswith(_NO_BYTES, LENGTH * number):
+            if self.stat(number).startswith(_NO_BYTES):
                 self.learn(number, _EMPTY)
             else:
                 yield number
@@ -113,6 +119,10 @@ class Hashes:
     def get(self, number: int) -> str | None:
         """Give a hash in hex."""
         return self._hashes[_HASH * number : _HASH * (number + 1)].hex() if self._known[number] else None
+
+    def all_of(self, start: int, end: int) -> list[str]:
+        """Give the hashes of files in a row, in hex; they are known."""
+        return self._hashes[_HASH * start : _HASH * end].hex(" ", _HASH).split(" ")
 
     def learn(self, number: int, digest: bytes, *, young: bool = False) -> None:
         self._hashes[_HASH * number : _HASH * (number + 1)] = digest
@@ -127,11 +137,16 @@ class Hashes:
         self._known[start:end] = b"\1" * len(digests)
 
     def rows(self) -> Rows:
-        """Give what is to be remembered."""
-        known = bytearray(self._known)
+        """Give what is to be remembered: at once, since it is not copied."""
+        known, stats = bytearray(self._known), self.stats
         for number in self._young:
             known[number] = 0
-        return Rows(self.names, bytes(self.stats), bytes(self._hashes), bytes(known))
+        if self.moved:
+            changed = bytearray(stats)
+            for number, stat in self.moved.items():
+                changed[LENGTH * number : LENGTH * (number + 1)] = stat
+            stats = bytes(changed)
+        return Rows(self.names, stats, cast("bytes", self._hashes), bytes(known))
 
 
 def _common(old: bytes, new: bytes) -> Iterator[tuple[int, int, int]]:

@@ -5,10 +5,8 @@ read, they are read for it. Else the layer is made: that pass reads each once, a
 """
 
 import os
-from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import cached_property, partial
-from heapq import merge
 from pathlib import Path
 
 from blake3 import blake3
@@ -21,17 +19,17 @@ from cogpack.layers.entry import Directory, Entry, Members, Streamed, Symlink
 from cogpack.layers.files import LEAST, Placed, drain, equals, key_of_files, read_equal, stored_once
 from cogpack.layers.fingerprints import SMALL, Fingerprinted, Fingerprints
 from cogpack.layers.hashes import Hashes
-from cogpack.project import ProjectFile
-from cogpack.project.files import newest
+from cogpack.project import Files
 from cogpack.sizes import BLOCK
 
+_AT_ONCE = 1000
 _RUN = BLOCK // 4
 """Bytes of files in a row that are made members at once, or little more."""
 
 
 class ListedFiles:
-    """Gives `files`, sorted by path, of the project at `root` as a layer, below the directory `place`; beside them what
-    is `generated`. `listing` tells all that decides its key: names, statuses, and what is generated."""
+    """Gives `files` of the project at `root` as a layer, below the directory `place`; beside them what is `generated`.
+    `listing` tells all that decides its key: names, statuses, and what is generated."""
 
     def __init__(
         self,
@@ -39,7 +37,7 @@ class ListedFiles:
         root: str,
         name: str,
         listing: str,
-        files: Sequence[ProjectFile],
+        files: Files,
         place: str,
         generated: Sequence[Placed],
     ) -> None:
@@ -47,7 +45,7 @@ class ListedFiles:
         self._fingerprints = fingerprints
         self._root = root
         self._listing = listing
-        self._listed = files
+        self._files = files
         self._place = place
         self._generated = generated
         self._looked_up = False
@@ -61,20 +59,36 @@ class ListedFiles:
         for number in unknown:
             drain(self._placed(number))
         read_equal(self._large.values(), drain)
-        files = (
-            (self._placing(file), self._hashes.get(number), file.executable) for number, file in enumerate(self._files)
-        )
-        made = sorted((file.path, file.content.blake3, file.executable) for file in self._generated)
-        key = key_of_files(merge(made, files), self._directories, self._symlinks, linked=bool(self._equal))
+        key = key_of_files(self._told(), self._directories, self._symlinks, linked=bool(self._equal))
         if not self._hashes.moved:  # else it is the key of other files: those of the listing may come back
-            self._fingerprints.learn_key(self._listing, key, newest(self._listed))
+            self._fingerprints.learn_key(self._listing, key, self._files.newest())
         return key
+
+    def _told(self) -> Iterator[tuple[str, str | None, bool]]:
+        """Tell all that goes into the key of each file, sorted by path."""
+        start = 0
+        for file in sorted(self._generated, key=lambda file: file.path):
+            behind = self._behind(file.path)
+            yield from self._told_in_row(start, behind)
+            yield file.path, file.content.blake3, file.executable
+            start = behind
+        yield from self._told_in_row(start, self._files.plain)
+
+    def _told_in_row(self, start: int, end: int) -> Iterator[tuple[str, str | None, bool]]:
+        assert not self._hashes.count_unknown()
+        place = f"{self._place}/"
+        for first in range(start, end, _AT_ONCE):
+            behind = min(first + _AT_ONCE, end)
+            paths = [place + path for path in self._files.paths(first, behind)]
+            yield from zip(
+                paths, self._hashes.all_of(first, behind), map(bool, self._files.marks[first:behind]), strict=True
+            )
 
     def unread(self) -> bool:
         """Tell whether most of the files were never read."""
         if not self._looked_up and self._fingerprints.key_of(self._listing) is not None:
             return False
-        return self._hashes.count_unknown() * 2 > len(self._files)
+        return self._hashes.count_unknown() * 2 > self._files.plain
 
     def entries(self) -> Iterable[Entry]:
         read_equal(self._large.values(), drain)
@@ -90,7 +104,7 @@ class ListedFiles:
     def _many(
         self, equal: dict[str, list[Placed]], apart: Container[str], numbers: Iterable[int] | None = None
     ) -> Iterator[Entry]:
-        for number in range(len(self._files)) if numbers is None else numbers:
+        for number in range(self._files.plain) if numbers is None else numbers:
             file = self._placed(number)
             if file.path not in apart:
                 yield stored_once(file, equal.get(file.path))
@@ -100,22 +114,28 @@ class ListedFiles:
     ) -> Iterator[Entry | Members]:
         start = 0
         for stop in (*stops, None):
-            end = len(self._files) if stop is None else bisect_left(self._files, stop, start, key=self._placing)
+            end = self._files.plain if stop is None else self._behind(stop)
             while start < end:
                 if (behind := self._run(start, end)) > start:
-                    yield _Run(self, self._placing(self._files[start]), start, behind)
+                    yield _Run(self, self._placing(start), start, behind)
                 else:
                     behind = start + 1
                     yield from self._many(equal, apart, (start,))
                 start = behind
 
+    def _behind(self, path: str) -> int:
+        """Tell the number of the first of the files that comes behind this path of the layer."""
+        place = f"{self._place}/"
+        if path.startswith(place):
+            return self._files.behind(path.removeprefix(place))
+        return 0 if path < place else self._files.plain
+
     def _run(self, start: int, end: int) -> int:
         """Tell up to which file before `end` all are small, and known or not."""
-        files, large = self._files, self._large
+        large = self._large
         size = 0
         _, end = self._hashes.alike(start, end)
-        for number in range(start, end):
-            length = files[number].size
+        for number, length in enumerate(self._files.sizes[start:end], start):
             if length > SMALL or size > _RUN or number in large:
                 return number
             size += length + tar.RECORD
@@ -127,20 +147,20 @@ class ListedFiles:
         digests: list[bytes] = []
         made = tar.members(self._read(start, end, None if known else digests))
         if not known:
-            stats = [self._hashes.stat(number) for number in range(start, end)]
-            self._fingerprints.learn_run(self._hashes, start, stats, digests)
+            self._fingerprints.learn_run(self._hashes, start, digests)
         return made
 
     def _read(self, start: int, end: int, digests: list[bytes] | None) -> Iterator[tuple[str, int, bytes]]:
-        root, place, moved = f"{self._root}/", f"{self._place}/", self._hashes.moved
-        for number, file in enumerate(self._files[start:end], start):
-            path, data = file.path, b""
-            if file.size and file.stat is not None:
-                found = None if number in moved else _read_as_listed(root + path, file.stat, file.size)
+        root, place, files, moved = f"{self._root}/", f"{self._place}/", self._files, self._hashes.moved
+        rows = zip(files.paths(start, end), files.sizes[start:end], files.marks[start:end], strict=True)
+        for number, (path, size, mark) in enumerate(rows, start):
+            data = b""
+            if size:
+                found = None if number in moved else _read_as_listed(root + path, files.stat(number), size)
                 data = self._moved(number) if found is None else found
             if digests is not None:
                 digests.append(blake3(data).digest())
-            yield place + path, 0o755 if file.executable else 0o644, data
+            yield place + path, 0o755 if mark else 0o644, data
 
     def _moved(self, number: int) -> bytes:
         """Read a file that is not what was listed: as it is now, if nobody knew it."""
@@ -148,8 +168,9 @@ class ListedFiles:
 
     def size(self, start: int, end: int) -> int:
         """Count the bytes of such members: what nobody knew is held to what it is now."""
-        sizes = (self._size(number) if self._files[number].size else 0 for number in range(start, end))
-        return sum(map(tar.member_size, map(self._placing, self._files[start:end]), sizes))
+        listed = enumerate(self._files.sizes[start:end], start)
+        sizes = (self._size(number) if size else 0 for number, size in listed)
+        return sum(map(tar.member_size, map(self._placing, range(start, end)), sizes))
 
     def _size(self, number: int) -> int:
         """Count the bytes of a file that is none of the `_large`: if it is by now, it might have been stored once."""
@@ -161,25 +182,14 @@ class ListedFiles:
         return size
 
     @cached_property
-    def _files(self) -> Sequence[ProjectFile]:
-        return [file for file in self._listed if file.kind == "file"]
-
-    @cached_property
     def _hashes(self) -> Hashes:
         self._looked_up = True
-        return self._fingerprints.hashes(
-            [file.path for file in self._files], [file.stat for file in self._files if file.stat is not None]
-        )
+        return self._fingerprints.hashes(self._files.names, self._files.stats)
 
     @cached_property
     def _large(self) -> dict[int, Placed]:
         """Those that may be stored once, by their numbers, and what is generated by negative ones."""
-        moved = self._hashes.moved
-        found = {
-            number: self._new(number)
-            for number, file in enumerate(self._files)
-            if file.size >= LEAST or number in moved
-        }
+        found = {number: self._new(number) for number in sorted({*self._files.large(LEAST), *self._hashes.moved})}
         return found | {-1 - at: file for at, file in enumerate(self._generated)}
 
     @property
@@ -188,21 +198,22 @@ class ListedFiles:
 
     @property
     def _directories(self) -> list[str]:
-        return [self._place, *(f"{self._place}/{file.path}" for file in self._listed if file.kind == "directory")]
+        return [self._place, *(f"{self._place}/{file.path}" for file in self._files.others if file.kind == "directory")]
 
     @property
     def _symlinks(self) -> list[tuple[str, str]]:
-        return [(f"{self._place}/{file.path}", file.target or "") for file in self._listed if file.kind == "symlink"]
+        links = (file for file in self._files.others if file.kind == "symlink")
+        return [(f"{self._place}/{file.path}", file.target or "") for file in links]
 
     def _path(self, number: int) -> str:
-        return f"{self._root}/{self._files[number].path}"
+        return f"{self._root}/{self._files.path(number)}"
 
-    def _placing(self, file: ProjectFile) -> str:
-        return f"{self._place}/{file.path}"
+    def _placing(self, number: int) -> str:
+        return f"{self._place}/{self._files.path(number)}"
 
     def _see(self, number: int) -> None:
         if not self._hashes.is_held(number):
-            file = file_below(self._root, self._files[number].path, self._hashes.stat(number))
+            file = file_below(self._root, self._files.path(number), self._hashes.stat(number))
             self._hashes.see(number, file.stat)
 
     def _hold(self, number: int) -> None:
@@ -217,12 +228,12 @@ class ListedFiles:
         return self._new(number)
 
     def _new(self, number: int) -> Placed:
-        file, known = self._files[number], self._hashes.get(number)
+        known = self._hashes.get(number)
         if known is None:
             self._hold(number)
         local = LocalFile(self._path(number), self._hashes.stat(number))
         content = Fingerprinted(local, known, partial(self._learn, number) if known is None else None)
-        return Placed(self._placing(file), content, file.executable)
+        return Placed(self._placing(number), content, self._files.marks[number] == 1)
 
     def _learn(self, number: int, content: Content, digest: str) -> None:
         assert isinstance(content, LocalFile)

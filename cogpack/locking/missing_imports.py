@@ -67,7 +67,7 @@ class _Files:
 
     def __init__(self, project: Project) -> None:
         self._source = project.source
-        self._paths = [file.path for file in project.files()]
+        self._paths = project.files().all_paths()
         self._names: dict[str, frozenset[str]] = {}
 
     def read(self, path: str) -> bytes | None:

@@ -134,7 +134,7 @@ def _not_fetched(project: Project, sources: "Sources") -> Iterator[Note]:
         started = next((one for one in sources.programs if one.name == name), None)
         if started is None or is_named((name,), project.config):
             continue
-        if not any(posixpath.basename(file.path) == name for file in project.files()):
+        if not any(posixpath.basename(path) == name for path in project.files().all_paths()):
             path = f"/usr/local/bin/{name}"
             advice = f"add to build.run: curl -o {path} -L {addresses[arch]} && chmod +x {path}"
             yield Note(Code.MISSING_PACKAGE, f"{started.place}: runs {name}, which nothing in the image has: {advice}")

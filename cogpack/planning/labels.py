@@ -70,7 +70,7 @@ def _counts(session: Session, project: Project, lock: Lock) -> Callable[[str, bo
     What a push writes into the lock's results decides nothing, nor does the lock of another config; a new file counts
     if the image or the lock is made of it, a changed or deleted one always.
     """
-    used = {file.path for file in project.files()} | project.inputs().keys()
+    used = {*project.files().all_paths(), *project.inputs()}
     its = project.lock_path.name
 
     def counts(path: str, tracked: bool) -> bool:

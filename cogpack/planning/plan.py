@@ -44,8 +44,7 @@ from cogpack.planning.recipes.run import plan_run
 from cogpack.planning.recipes.weights import Gathered, check_places
 from cogpack.planning.steps.layer import OpenLayer, StepsLayer
 from cogpack.planning.steps.steps import Seen, Steps, dpkg_steps, make_steps
-from cogpack.project import ProjectFile
-from cogpack.project.files import listing_digest
+from cogpack.project import Files
 from cogpack.run_lines import may_bring_libraries
 from cogpack.runtime import contract
 from cogpack.runtime.contract import project_path
@@ -162,7 +161,7 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
     fetched: Fetched
     hub_file: OpenHubFile
     cloned: Cloned
-    listed: Callable[[str, str, Sequence[ProjectFile], str, Sequence[Placed]], ListedFiles]
+    listed: Callable[[str, str, Files, str, Sequence[Placed]], ListedFiles]
     part: Callable[[LocalFile | Slices], Fingerprinted]
     probe: Probe
     read: Callable[[Placed], object]
@@ -173,7 +172,7 @@ def make_plan(
     decisions: Decisions,
     rules: ImageRules,
     described: Described,
-    files: Sequence[ProjectFile],
+    files: Files,
     gathered: Gathered,
     suppliers: Suppliers,
 ) -> Plan:
@@ -294,7 +293,7 @@ def _keys(changes: "StepChanges | None", layers: Sequence[StepsLayer | OpenLayer
     return [layer.key for layer in layers] + ([changes.steps.key] if changes else [])
 
 
-def _project(files: Sequence[ProjectFile], schema: bytes, suppliers: Suppliers) -> ListedFiles:
+def _project(files: Files, schema: bytes, suppliers: Suppliers) -> ListedFiles:
     recipe = "\0".join((__version__, *RECIPES, contract.SOURCE, contract.SCHEMA_PATH))
-    listing = listing_digest(files, recipe.encode(), schema)
+    listing = files.digest(recipe.encode(), schema)
     return suppliers.listed(PROJECT, listing, files, contract.SOURCE, [generated(contract.SCHEMA_PATH, schema)])

@@ -171,7 +171,7 @@ def plan_image(
         lock.platforms[project.config.pack.platform],
         session.formats[lock.format],
         described,
-        [file for file in project.files() if file.path not in weights] if weights else project.files(),
+        project.files().without(weights) if weights else project.files(),
         gathered,
         suppliers(session, project, lock, fingerprints, building_of(session, project)),
     )

@@ -9,24 +9,23 @@ pipes and devices. A directory in which nothing is kept stays out as well, as in
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from operator import attrgetter
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import msgspec
-from blake3 import blake3
 
 from cogpack.config.model import is_lock
 from cogpack.disk import is_unfinished, open_below, open_regular
 from cogpack.encodings import is_utf8
 from cogpack.errors import CogpackError, InputError, gone, together
-from cogpack.file_stat import Stat, packed, touched_ns
+from cogpack.file_stat import Stat, packed
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
 from cogpack.project.ignore import Patterns
-from cogpack.project.lfs import LfsPointer
 from cogpack.project.links import Links
+from cogpack.project.rows import Files, ProjectFile
 
 _NEVER_AT_ROOT = frozenset({".cog", ".cogpack"})
 _NEVER = frozenset(
@@ -41,42 +40,21 @@ _LAYOUT = "oci-layout"
 _ARCHIVES = (b"layers/0.tar", b"oci-layout")
 """First members of the archives that `sinks/archive` and `sinks/stored` write."""
 
+_NAME = attrgetter("name")
+
 _KINDS = {stat.S_IFSOCK: "a socket", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 _KIND = stat.S_IFMT(0xFFFF)
 """The bits of a mode that tell it."""
 
-_AT_ONCE = 1000
-"""Files whose times are compared at once: all statuses together are megabytes."""
-
-_PATH = attrgetter("path")
-
 Identity: TypeAlias = tuple[int, int]
 """Device and inode."""
 
 
-class ProjectFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Describes a file, directory or link. `path` is relative POSIX text; `size` (bytes) and `executable` (by its
-    owner) are of files, `target` of links.
-
-    `pointer`: of a weight that git-lfs has not fetched; `size` is then that of the file that should be there. `stat`:
-    of a file, when it was listed.
-    """
-
-    path: str
-    kind: Literal["file", "symlink", "directory"]
-    executable: bool = False
-    size: int = 0
-    target: str | None = None
-    pointer: LfsPointer | None = None
-    stat: Stat | None = None
-
-
 class Listing(msgspec.Struct, frozen=True):
-    """Is what a walk has found. `files`: parents included, sorted by the UTF-8 bytes of the paths; `notes`: of what was
-    left out unasked, but for `caches`."""
+    """Is what a walk has found. `files`: parents included; `notes`: of what was left out unasked, but for `caches`."""
 
-    files: tuple[ProjectFile, ...]
+    files: Files
     notes: tuple[Note, ...]
     caches: tuple[str, ...]
 
@@ -92,7 +70,7 @@ def list_files(
     """
     caches.check()
     walk = _Walk(root, patterns, links, caches, apart)
-    files = walk.files()
+    walk.walk()
     if walk.faults:
         raise together(sorted(walk.faults, key=lambda fault: fault.message))
     parents: set[str] = set()
@@ -101,41 +79,9 @@ def list_files(
             _check_name(parent, parent.rpartition("/")[2])
             parents.add(parent)
             parent = parent.rpartition("/")[0]
-    files += (ProjectFile(path=parent, kind="directory") for parent in parents)
-    files.sort(key=_PATH)  # code point order of text is byte order of its UTF-8
-    return Listing(tuple(files), tuple(sorted(walk.notes, key=lambda note: note.text)), tuple(sorted(walk.left_out)))
-
-
-def listing_digest(files: Sequence[ProjectFile], *more: bytes) -> str:
-    """Hash all that tells whether files are what they were, and `more`, in hex."""
-    names = "\0".join([file.path for file in files])
-    others = [file for file in files if file.kind != "file" or file.executable]
-    marks = "\0".join([f"{file.path}\0{file.kind[0]}{file.target or ''}" for file in others])
-    parts = [text.encode("utf-8", "surrogateescape") for text in (names, marks)]
-    digest = blake3()
-    for part in (*parts, b"".join([file.stat or b"" for file in files]), *more):
-        digest.update(len(part).to_bytes(8, "big")).update(part)
-    return digest.hexdigest()
-
-
-def by_end(files: Iterable[ProjectFile]) -> dict[str, list[ProjectFile]]:
-    """Sort files by what begins with the last dot of their paths, or by the last character: of very many files there
-    are few such ends, and most questions are about these."""
-    found: dict[str, list[ProjectFile]] = {}
-    for file in files:
-        path = file.path
-        end = path[path.rfind(".") :]
-        if (same := found.get(end)) is None:
-            found[end] = [file]
-        else:
-            same.append(file)
-    return found
-
-
-def newest(files: Sequence[ProjectFile]) -> int:
-    """Tell when the last of them was touched, in nanoseconds since 1970."""
-    parts = (files[start : start + _AT_ONCE] for start in range(0, len(files), _AT_ONCE))
-    return max((touched_ns(b"".join([file.stat for file in part if file.stat])) for part in parts), default=0)
+    walk.others += (ProjectFile(path=parent, kind="directory") for parent in parents)
+    files = Files.found(walk.paths, walk.stats, walk.marks, walk.others)
+    return Listing(files, tuple(sorted(walk.notes, key=lambda note: note.text)), tuple(sorted(walk.left_out)))
 
 
 def holds(root: str, patterns: Patterns, path: str) -> bool:
@@ -180,6 +126,11 @@ class _Walk:
     def __init__(
         self, root: str, patterns: Patterns, links: Links, caches: Caches, apart: Mapping[Identity, str]
     ) -> None:
+        self.paths: list[str] = []
+        """Of files; their statuses, and whether they may be executed, lie beside them."""
+        self.stats: list[Stat] = []
+        self.marks = bytearray()
+        self.others: list[ProjectFile] = []
         self.notes: list[Note] = []
         self.left_out: list[str] = []
         """Caches."""
@@ -194,14 +145,13 @@ class _Walk:
         self._apart = apart
         self._inodes = {inode for _, inode in apart}
 
-    def files(self) -> list[ProjectFile]:
+    def walk(self) -> None:
         """List the files alone, without the directories that hold them."""
-        found: list[ProjectFile] = []
         pending: list[tuple[str, int, Identity | None]] = [("", 0, None)]
         match, is_any = self._patterns.match, bool(self._patterns)  # of very many files each call counts
         while pending:
             directory, above, parent = pending.pop()
-            prefix, before, at_root = f"{directory}/" if directory else "", len(found), not directory
+            prefix, before, at_root = f"{directory}/" if directory else "", self._count(), not directory
             with _scan(self._root, directory, parent) as (own, entries):
                 for entry in entries:
                     name = entry.name
@@ -219,11 +169,12 @@ class _Walk:
                     elif not ignored:
                         if not (is_usual and path.isascii()):
                             _check_name(path, name)
-                        if (file := self._file(path, entry)) is not None:
-                            found.append(file)
-            if len(found) > before:
+                        self._take(path, entry)
+            if self._count() > before:
                 self.holding.append(directory)
-        return found
+
+    def _count(self) -> int:
+        return len(self.paths) + len(self.others)
 
     def _is_wanted(self, path: str, entry: "os.DirEntry[str]", *, ignored: bool) -> bool:
         """Tell whether a directory is part of the project: no cache, no place of this run's own, nor an image that was
@@ -246,22 +197,25 @@ class _Walk:
             raise _unreadable(path, error) from error
         return self._apart.get((status.st_dev, status.st_ino))
 
-    def _file(self, path: str, entry: "os.DirEntry[str]") -> ProjectFile | None:
+    def _take(self, path: str, entry: "os.DirEntry[str]") -> None:
         try:
             status = entry.stat(follow_symlinks=False)
         except OSError as error:
             raise _unreadable(path, error) from error
         mode = status.st_mode
         if mode & _KIND != stat.S_IFREG:
-            return self._other(path, mode)
+            if (other := self._other(path, mode)) is not None:
+                self.others.append(other)
+            return
         if status.st_ino in self._inodes and (own := self._apart.get((status.st_dev, status.st_ino))):
             self.notes.append(Note(Code.OWN_OUTPUT, f"{path}: {own}, left out"))
-            return None
+            return
         if path.endswith(".tar") and _is_image(f"{self._root}/{path}"):
             self.notes.append(Note(Code.OWN_OUTPUT, f"{path}: an archive of an image, left out"))
-            return None
-        executable = mode & stat.S_IXUSR != 0
-        return ProjectFile(path=path, kind="file", executable=executable, size=status.st_size, stat=packed(status))
+            return
+        self.paths.append(path)
+        self.stats.append(packed(status))
+        self.marks.append(1 if mode & stat.S_IXUSR else 0)
 
     def _other(self, path: str, mode: int) -> ProjectFile | None:
         """Take a link; what is no file either is left out."""
@@ -319,7 +273,7 @@ def _scan(root: str, directory: str, parent: Identity | None) -> Iterator[tuple[
                 descriptor = beneath
             own = _identity(os.fstat(descriptor))
             with os.scandir(descriptor) as entries:
-                found = list(entries)
+                found = sorted(entries, key=_NAME)  # few at a time: then all are nearly sorted
         except OSError as error:
             raise _unreadable(directory or ".", error) from error
         yield own, found

@@ -21,11 +21,12 @@ from cogpack.encodings import decode_text
 from cogpack.errors import InputError, together
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
-from cogpack.project.files import Identity, Listing, ProjectFile, by_end, holds, is_never, keeps, list_files, own_output
+from cogpack.project.files import Identity, Listing, holds, is_never, keeps, list_files, own_output
 from cogpack.project.ignore import Patterns, parse_ignore
 from cogpack.project.inputs import ProjectInputs, read_inputs
 from cogpack.project.lfs import LfsAttributes
 from cogpack.project.links import Links
+from cogpack.project.rows import Files, ProjectFile
 from cogpack.project.secrets import secret_notes
 from cogpack.project.weights import WeightRules
 from cogpack.requirements.model import LocalPath, Requirements, SourceLine
@@ -62,14 +63,14 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         name = self.config_path.name
         return "cogpack lock" if name == "cog.yaml" else f"cogpack lock -f {shlex.quote(name)}"
 
-    def files(self) -> tuple[ProjectFile, ...]:
-        """List what goes into the image, weights included, sorted by the UTF-8 bytes of the paths."""
+    def files(self) -> Files:
+        """List what goes into the image, weights included."""
         return self._files
 
     def notes(self) -> tuple[Note, ...]:
         """Give notes of what is worth a word about the files."""
         of_caches = (note for path in self._listing.caches for note in self._of_cache(path))
-        return (*self._listing.notes, *of_caches, *secret_notes(str(self.root), self._ends))
+        return (*self._listing.notes, *of_caches, *secret_notes(str(self.root), self._files))
 
     def is_its_cache(self, directory: Path) -> bool:
         """Tell whether this is the cache of this run; also of directories outside of the project."""
@@ -84,17 +85,16 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return self._rules.weights(self._files)
 
     def with_ends(self, ends: Iterable[str]) -> Iterator[ProjectFile]:
-        """Give the files whose paths end so, from their last dot on."""
-        for end in ends:
-            yield from self._ends.get(end, ())
+        """Give the files whose paths end so, from their last dot on, but for pointers."""
+        return self._files.with_ends(ends)
 
     def split_rules(self, managed: Mapping[str, Callable[[], bytes]]) -> "SplitRules":
         """Make the rules by which weights are split over layers. `managed`: small files of managed weights, by path,
         that tell about them."""
         from cogpack.project.weight_splits import SplitRules
 
-        paths = {file.path for file in self.files()} | managed.keys()
-        links = [self._resolved(file.path) for file in self.files() if file.kind == "symlink"]
+        paths = {*self.files().all_paths(), *managed}
+        links = [self._resolved(file.path) for file in self.files().others if file.kind == "symlink"]
         return SplitRules(
             self.config.pack.weights,
             paths,
@@ -225,27 +225,12 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return keeps(str(self.root), self._patterns, path) and self._caches.above(path) is None
 
     def _resolved(self, path: str) -> ProjectFile | None:
-        file = self._by_path.get(self._links.find(path) or "")
+        file = self._files.find(self._links.find(path) or "")
         return file if file is not None and file.kind == "file" else None
 
-    @property
-    def _files(self) -> tuple[ProjectFile, ...]:
-        return self._with_pointers[0]
-
-    @property
-    def _ends(self) -> dict[str, list[ProjectFile]]:
-        return self._with_pointers[1]
-
     @cached_property
-    def _with_pointers(self) -> tuple[tuple[ProjectFile, ...], dict[str, list[ProjectFile]]]:
-        listed = self._listing.files
-        ends = by_end(listed)
-        files = self._rules.find_pointers(str(self.root), listed, ends)
-        return files, ends if files is listed else by_end(files)
-
-    @cached_property
-    def _by_path(self) -> dict[str, ProjectFile]:
-        return {file.path: file for file in self._files}
+    def _files(self) -> Files:
+        return self._rules.find_pointers(str(self.root), self._listing.files)
 
     @cached_property
     def _listing(self) -> Listing:

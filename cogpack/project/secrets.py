@@ -4,14 +4,14 @@ Both must agree. A certificate in a .pem, an .env without a value and an .npmrc 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import msgspec
 
 from cogpack.disk import open_regular, reading
 from cogpack.notes import Code, Note
-from cogpack.project.files import ProjectFile
+from cogpack.project.rows import Files
 
 MAX_LOOKED_AT = 64 * 1024
 """Bytes of a file that are looked at; keys and credentials stand in short files."""
@@ -126,29 +126,29 @@ def is_of_secrets(path: str) -> bool:
     return is_suspect(path) and _any().fullmatch("/".join(path.rsplit("/", 2)[-2:])) is not None
 
 
-def secret_notes(root: str, ends: Mapping[str, Sequence[ProjectFile]]) -> Iterator[Note]:
-    """Give a note of each file that looks like a secret; `ends`: of `by_end`. Only files of the names that are looked
-    for are opened."""
-    for file in sorted(_suspects(ends), key=lambda file: file.path):
-        if file.kind != "file" or not file.size or file.pointer is not None:
-            continue
-        if not is_of_secrets(path := file.path.lower()):
+def secret_notes(root: str, files: Files) -> Iterator[Note]:
+    """Give a note of each of `files` that looks like a secret. Only those of the names that are looked for are
+    opened."""
+    paths = files.paths()
+    for number in sorted(_suspects(files, paths)):
+        if not files.sizes[number] or not is_of_secrets(path := paths[number].lower()):
             continue
         tail = "/".join(path.rsplit("/", 2)[-2:])
         wanted = (kind for kind in KINDS if re.fullmatch(kind.names, tail, re.DOTALL))
-        head = _head(root, file.path)
+        head = _head(root, paths[number])
         if (kind := next((kind for kind in wanted if kind.found_in(head)), None)) is not None:
-            text = f"{file.path}: {kind.what}, which everybody can read who has the image; list it in .dockerignore"
+            text = f"{paths[number]}: {kind.what}, which everybody can read who has the image; list it in .dockerignore"
             yield Note(kind.code, text)
 
 
-def _suspects(ends: Mapping[str, Sequence[ProjectFile]]) -> Iterator[ProjectFile]:
+def _suspects(files: Files, paths: Sequence[str]) -> Iterator[int]:
     """Leave out most of very many files: those whose suffix no secret has (`is_suspect`)."""
-    for end, files in ends.items():
+    may_be = b".env." in files.names.lower()
+    for end, numbers in files.ends.items():
         if not end.startswith(".") or is_suspect(end.lower()):
-            yield from files
-        else:
-            yield from [file for file in files if ".env." in file.path.lower()]
+            yield from numbers
+        elif may_be:
+            yield from (number for number in numbers if ".env." in paths[number].lower())
 
 
 def _head(root: str, path: str) -> bytes:

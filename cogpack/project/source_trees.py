@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cogpack.disk import open_regular, reading, writing
 from cogpack.errors import InputError
-from cogpack.project.files import ProjectFile
+from cogpack.project.rows import ProjectFile
 from cogpack.requirements.model import LocalPath, SourceLine
 from cogpack.sizes import BLOCK
 

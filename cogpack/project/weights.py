@@ -10,9 +10,9 @@ from cogpack.disk import open_regular, reading
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
 from cogpack.patterns import pattern
-from cogpack.project.files import ProjectFile
 from cogpack.project.ignore import parse_globs
 from cogpack.project.lfs import MAX_POINTER, lfs_pointer
+from cogpack.project.rows import Files, ProjectFile
 
 MIN_SIZE = 1024 * 1024
 """Bytes; a smaller file costs nothing to send again and stays beside the source."""
@@ -64,15 +64,16 @@ class WeightRules:
         large = file.size >= LARGE and _suffix(file.path) not in _SOURCE_SUFFIXES
         return large or self._include.matches(file.path) or (file.size >= self._min_size and is_named(file.path))
 
-    def weights(self, files: Iterable[ProjectFile]) -> tuple[ProjectFile, ...]:
+    def weights(self, files: Files) -> tuple[ProjectFile, ...]:
         """Give those of `files` that are weights."""
-        return tuple([file for file in files if self.is_weight(file)])
+        may_be = [*map(files.file, files.large(self._least)), *files.others]
+        return tuple(sorted(filter(self.is_weight, may_be), key=lambda file: file.path))
 
-    def find_pointers(self, root: str, files: tuple[ProjectFile, ...], ends: Iterable[str]) -> tuple[ProjectFile, ...]:
-        """Give `files`, with the git-lfs pointers that stand where weights should be. `ends`: of `by_end`."""
-        if not self._asked and not any(map(_says_so, ends)):  # of very many files no second list
-            return files
-        return tuple(self._find_pointer(root, file) for file in files)
+    def find_pointers(self, root: str, files: Files) -> Files:
+        """Give `files`, with the git-lfs pointers that stand where weights should be."""
+        ends = files.ends if self._asked else filter(_says_so, files.ends)
+        found = {number: self._find_pointer(root, files.file(number)) for end in ends for number in files.ends[end]}
+        return files.replacing({number: file for number, file in found.items() if file.pointer is not None})
 
     def _find_pointer(self, root: str, file: ProjectFile) -> ProjectFile:
         if file.size >= MAX_POINTER or file.kind != "file":
@@ -90,18 +91,18 @@ class WeightRules:
         return found
 
 
-def unused_patterns(config: Config, files: Iterable[str], weights: Iterable[str]) -> Iterator[Note]:
+def unused_patterns(config: Config, files: Files, weights: Iterable[str]) -> Iterator[Note]:
     """Give the patterns of `cogpack.weights` that ask for something and match nothing: no file of the project, or no
     weights that are split their way. What `exclude` says may be a precaution."""
     pack = config.pack.weights
     if not (pack.include or pack.split):
         return
-    files, weights = list(files), list(weights)
-    asked = [(f"include[{index}]", glob, files, "file") for index, glob in enumerate(pack.include)]
+    paths, weights = [file.path for file in files if file.kind == "file"], list(weights)
+    asked = [(f"include[{index}]", glob, paths, "file") for index, glob in enumerate(pack.include)]
     asked += [(f"split.{glob}", glob, weights, "weights") for glob, _ in pack.split]
-    for key, glob, paths, what in asked:
+    for key, glob, found, what in asked:
         where = config.where(f"cogpack.weights.{key}")
-        if f"cogpack.weights.{key}" in config.places and not any(map(parse_globs([glob], where=where).matches, paths)):
+        if f"cogpack.weights.{key}" in config.places and not any(map(parse_globs([glob], where=where).matches, found)):
             yield Note(Code.UNUSED_SETTING, f"{where}: {glob} matches no {what}")
 
 

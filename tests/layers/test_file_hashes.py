@@ -15,8 +15,12 @@ hashes = st.none() | st.sampled_from([b"1" * 32, bytes(32)])
 files = st.dictionaries(names, st.tuples(stats, hashes), max_size=12).map(lambda found: dict(sorted(found.items())))
 
 
+def listed(paths: list[str], stats: list[Stat]) -> Hashes:
+    return Hashes("\0".join(paths).encode(), b"".join(stats))
+
+
 def held(found: Files) -> Hashes:
-    made = Hashes(list(found), [stat for stat, _ in found.values()])
+    made = listed(list(found), [stat for stat, _ in found.values()])
     for number, (_, digest) in enumerate(found.values()):
         if digest is not None:
             made.learn(number, digest)
@@ -38,7 +42,7 @@ def changed(draw: st.DrawFn) -> tuple[Files, Files]:
 @given(changed() | st.tuples(files, files))
 def test_what_is_taken_over_is_what_has_the_same_name_and_status(both: tuple[Files, Files]) -> None:
     before, after = both
-    found = Hashes(list(after), [stat for stat, _ in after.values()])
+    found = listed(list(after), [stat for stat, _ in after.values()])
     same = found.take_over(held(before).rows())
     expected = {
         path: digest.hex() if path in before and before[path][0] == stat and (digest := before[path][1]) else None
@@ -56,13 +60,13 @@ def test_what_is_taken_over_is_what_has_the_same_name_and_status(both: tuple[Fil
 def test_of_very_many_those_that_changed_are_found(count: int, gone: set[int]) -> None:
     before = {f"{number:04d}": (pack(1, number, 0, 0, 0), b"%032d" % number) for number in range(count)}
     after = {name: (pack(1, -1, 0, 0, 0) if int(name) in gone else its[0], None) for name, its in before.items()}
-    found = Hashes(list(after), [stat for stat, _ in after.values()])
+    found = listed(list(after), [stat for stat, _ in after.values()])
     found.take_over(held(before).rows())
     assert list(found.unknown()) == sorted(gone & set(range(count)))
 
 
 def test_an_empty_file_is_known_unread() -> None:
-    found = Hashes(["a", "b"], [pack(0, 1, 1, 1, 1), pack(1, 1, 1, 1, 1)])
+    found = listed(["a", "b"], [pack(0, 1, 1, 1, 1), pack(1, 1, 1, 1, 1)])
     assert list(found.unknown()) == [1]
     assert found.get(0) == "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
 
@@ -77,6 +81,6 @@ def test_what_is_young_is_known_to_this_run_alone() -> None:
 def test_rows_that_do_not_fit_each_other_tell_nothing() -> None:
     stat = pack(1, 1, 1, 1, 1)
     for rows in (Rows(b"a", stat, b"1" * 32, b"\1\1"), Rows(b"a", stat[1:], b"1" * 32, b"\1"), Rows(known=b"\1")):
-        found = Hashes(["a"], [stat])
+        found = listed(["a"], [stat])
         assert not found.take_over(rows)
         assert found.get(0) is None

@@ -21,7 +21,6 @@ from cogpack.layers.fingerprints import SMALL, Fingerprints
 from cogpack.layers.layer import LayerSource
 from cogpack.layers.listed import ListedFiles
 from cogpack.project import find_project
-from cogpack.project.files import listing_digest
 from cogpack.seal import Seal
 
 SEAL = Seal()
@@ -30,7 +29,7 @@ SEAL = Seal()
 def listed(root: Path, prints: Fingerprints, schema: bytes = b"{}") -> ListedFiles:
     files = find_project(root).files()
     made = [generated("src/.cog/schema.json", schema)]
-    return ListedFiles(prints, str(root), "project", listing_digest(files, schema), files, "src", made)
+    return ListedFiles(prints, str(root), "project", files.digest(schema), files, "src", made)
 
 
 def plainly(root: Path, prints: Fingerprints, schema: bytes = b"{}") -> FilesSource:

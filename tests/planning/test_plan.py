@@ -27,6 +27,7 @@ from cogpack.planning.recipes.base import BaseSupply
 from cogpack.planning.recipes.libraries import LibrarySupply
 from cogpack.planning.recipes.weights import Gathered
 from cogpack.progress import SILENT, Cancellation
+from cogpack.project import Files
 from cogpack.runtime.schema import Described
 
 OURS = 3
@@ -67,7 +68,7 @@ def planned(
         Decisions(base=base, wheels=(wheel, *others), clashes=()),
         FORMATS[2],
         Described(b"{}", None, ()),
-        [],
+        Files(b"", b"", b""),
         Gathered(weights=(), layer_size=1 << 30),
         Suppliers(
             base=BaseSupply(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cogpack.file_stat import pack
 from cogpack.notes import Code
-from cogpack.project import ProjectFile, find_project
-from cogpack.project.files import by_end
+from cogpack.project import Files, find_project
 from cogpack.project.secrets import KINDS, MAX_LOOKED_AT, is_suspect, secret_notes
 
 KEY = "-----BEGIN {}PRIVATE KEY-----\nMIIEvQ...\n-----END PRIVATE KEY-----\n"
@@ -102,8 +102,8 @@ def test_what_is_left_out_of_the_image_is_not_told_of(tmp_path: Path) -> None:
 
 
 def test_only_files_of_such_names_are_opened() -> None:
-    files = [ProjectFile(path=f"data/{n:05}/annotation-{n}.json", kind="file", size=9) for n in range(10_000)]
-    assert list(secret_notes("/nowhere", by_end(files))) == []
+    paths, stats = [f"data/{n:05}/annotation-{n}.json" for n in range(10_000)], [pack(9, 0, 0, 0, 0)] * 10_000
+    assert list(secret_notes("/nowhere", Files.found(paths, stats, bytes(10_000), ()))) == []
 
 
 @given(st.sampled_from(KINDS).flatmap(lambda kind: st.from_regex(kind.names, fullmatch=True)))

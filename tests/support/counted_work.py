@@ -8,7 +8,7 @@ marks.
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from blake3 import blake3
@@ -21,8 +21,7 @@ from cogpack.layers.entry import ordered
 from cogpack.layers.files import FilesSource, Placed
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.listed import ListedFiles
-from cogpack.project import ProjectFile, find_project
-from cogpack.project.files import listing_digest
+from cogpack.project import find_project
 from cogpack.seal import Seal
 
 MIB = 1024 * 1024
@@ -45,10 +44,10 @@ class Walked:
     def __init__(self, root: Path) -> None:
         project = find_project(root)
         self.root = root
-        self.files: Sequence[ProjectFile] = project.files()
+        self.files = project.files()
         project.notes()
         assert not project.weights
-        self.listing = listing_digest(self.files)
+        self.listing = self.files.digest()
 
     def prints(self) -> Fingerprints:
         return Fingerprints(self.root.parent / f"{self.root.name}.prints", SEAL, clock=lambda: 1 << 62)

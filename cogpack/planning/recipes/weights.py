@@ -24,7 +24,7 @@ from cogpack.locking.weights.local import LocalWeight, local_weights
 from cogpack.locking.weights.remote import chosen_layer_size, probing
 from cogpack.model_files import Rule
 from cogpack.notes import Note
-from cogpack.project import Project, ProjectFile, not_fetched, unused_patterns
+from cogpack.project import Files, Project, ProjectFile, not_fetched, unused_patterns
 from cogpack.runtime.contract import SCHEMA_PATH, SOURCE, project_path
 from cogpack.session import Session
 
@@ -96,25 +96,24 @@ def weight_notes(project: Project, gathered: Gathered) -> Iterator[Note]:
     """Note what a loader would miss: files that are not there, and files that are not what they are called."""
     managed = {project_path(weight.path): weight for weight in local_weights(project)}
     weights = [found.weight.name for found in gathered.weights]
-    paths = [file.path for file in project.files() if file.kind != "directory"] + [*managed, *weights]
+    files = project.files()
+    paths = [*files.all_paths(directories=False), *managed, *weights]
 
     def read(path: str) -> bytes | None:
         with suppress(InputError, OSError):  # too large for an index, or a server's
             return managed[path].document() if path in managed else project.read(path)
         return None
 
-    yield from unused_patterns(project.config, (file.path for file in project.files() if file.kind == "file"), weights)
+    yield from unused_patterns(project.config, files, weights)
     yield from incomplete(paths, read)
-    files = {path: weight.file for path, weight in managed.items() if path.endswith(FORMATS)} | {
-        file.path: project.root / file.path
-        for file in project.with_ends(FORMATS)
-        if file.kind == "file" and file.pointer is None
+    here = {path: weight.file for path, weight in managed.items() if path.endswith(FORMATS)} | {
+        file.path: project.root / file.path for file in project.with_ends(FORMATS)
     }
-    yield from unsound({path: LocalFile.of(file) for path, file in files.items()})
+    yield from unsound({path: LocalFile.of(file) for path, file in here.items()})
 
 
 def check_places(
-    files: Iterable[ProjectFile],
+    files: Files,
     gathered: Gathered,
     parts: Mapping[str, tuple[Placed, ...]],
     lines: Iterable[tuple[str, int]] = (),
@@ -125,7 +124,7 @@ def check_places(
     `files`: of the project, but for weights; `parts`: what each weight file became, by its path; `lines`: what
     known lines of `build.run` make, and their indexes; `directories`: that they make.
     """
-    own_files = sorted([file.path for file in files if file.kind != "directory"])  # very many: no two want one place
+    own_files = files.all_paths(directories=False)  # very many: no two want one place
     places = [(SCHEMA_PATH, "the model's schema")]
     for found in gathered.weights:
         weight = found.weight
