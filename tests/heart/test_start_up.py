@@ -35,4 +35,4 @@ def test_a_push_of_nothing_new_loads_nothing_that_decides_runs_or_shows(pushed: 
     unwanted = DECIDES | SHOWS | CLEANS | RUNS | ASKS
     assert loaded & unwanted == set()
     assert len([name for name in loaded if name.startswith("cogpack")]) < 365
-    assert len(loaded) < 650
+    assert len(loaded) < 651
