@@ -22,9 +22,9 @@ from cogpack.registry.pull.ranges import Crawlers, Download, Part
 from cogpack.registry.pull.tuning import TUNING, Tuning
 from cogpack.sizes import MiB
 
-_BUFFER = MiB
+_BUFFER = MiB // 2
 """Bytes that a connection hands on at a time, at most: the system keeps a file's blocks of this size, at multiples of
-it, as one piece, and not as many pages."""
+it, as one piece, and not as many pages. Pieces twice as large are dear where memory is full or shared with a host."""
 _PATIENCE = 2.0
 """Seconds that threads get to end. One may be connecting, and can't be woken; none of them keeps the process."""
 

@@ -140,7 +140,7 @@ def test_a_file_is_written_in_whole_blocks_at_multiples_of_them_and_one_after_th
     pull = Pulls(tmp_path, registry, connections=2)
     pull.tuning = Tuning(ranged=MiB, part=2 * MiB)
     pull()
-    assert sorted(written) == [(start, MiB) for start in range(0, len(DATA), MiB)]
+    assert sorted(written) == [(start, MiB // 2) for start in range(0, len(DATA), MiB // 2)]
 
 
 def test_a_block_buffer_begins_where_a_page_does() -> None:
