@@ -113,7 +113,7 @@ def test_a_package_that_nobody_has_signed_for_is_refused_whatever_its_hash_is(
     for words in (["fetch", "-o", "../depot"], ["verify", "--offline", "../depot", project.target()]):
         done = project.cogpack(*words)
         assert done.code == 3, done.err
-        assert f"cogpack.lock: tool 2: in no index that {other} has signed" in done.err
+        assert f"the lock: tool 2: in no index that {other} has signed" in done.err
 
 
 @pytest.mark.slow
