@@ -155,7 +155,7 @@ def build_with_docker(index: str, registry: str, base: str, scratch: Path) -> No
     )
     name = f"{registry}/docker/torch:v1"
     build = ["docker", "build", "-q", "--no-cache", "--network", "host", "-t", name, str(scratch)]
-    for command in (build, ["docker", "push", "-q", name], ["docker", "rmi", "-f", name]):
+    for command in (build, ["docker", "push", "-q", name]):
         subprocess.run(command, check=True, env={**os.environ, "DOCKER_BUILDKIT": "0"})
 
 
@@ -258,6 +258,11 @@ def main() -> None:
         def installing(compress: Sequence[str], registry: str, empty: Path) -> Figures:
             return in_child("cuda", "install_and_send", index, registry, compress, empty)
 
+        def building(registry: str, empty: Path) -> Figures:
+            figures = in_child("cuda", "build_with_docker", index, registry, base, empty)
+            docker("rmi", "-f", f"{registry}/docker/torch:v1")  # there is no room for those of all runs
+            return figures
+
         limits: dict[str, Callable[[str, Path], Figures]] = {
             "fetch": lambda *_: fetching(),
             "hash, splice": lambda *_: splicing(),
@@ -269,9 +274,7 @@ def main() -> None:
             "before": lambda registry, empty: bench.cogpack(arguments.before, registry, empty),
             "uv, tar, zstd -3, PUT": lambda registry, empty: installing(ZSTD, registry, empty),
             "uv, tar, gzip -6, PUT": lambda registry, empty: installing(GZIP, registry, empty),
-            "docker build, push": lambda registry, empty: in_child(
-                "cuda", "build_with_docker", index, registry, base, empty
-            ),
+            "docker build, push": building,
             **limits,
         }
         unwanted = {"before": not arguments.before, "docker build, push": not arguments.docker}
