@@ -97,9 +97,28 @@ class Cancellation:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._asked = False
+        self._stops = 0
+        self._lock = threading.Lock()
 
     def cancel(self) -> None:
+        self._asked = True  # first, and without the lock: who takes the event's place sees it, and a signal may be ours
         self._event.set()
+
+    @contextmanager
+    def stopping(self) -> Iterator[None]:
+        """Set it for a `with` that waits for what is to end after a failure. It is as before then, unless it was
+        cancelled meanwhile, or the wait was given up."""
+        with self._lock:
+            self._stops += 1
+            self._event.set()
+        yield
+        with self._lock:
+            self._stops -= 1
+            if not self._stops:
+                self._event = threading.Event()  # who waits on the old one ends
+                if self._asked:
+                    self._event.set()
 
     def check(self) -> None:
         """Raise `Cancelled` once it is set."""

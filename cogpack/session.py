@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -338,5 +338,6 @@ class Session:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, PlaceError) and self.kept.place:
             error.moving(self.kept.place)
-        self._closing.close()
+        with self.cancellation.stopping() if error else nullcontext():  # what is on its way then nobody wants
+            self._closing.close()
         self.kept.close()

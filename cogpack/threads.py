@@ -33,11 +33,11 @@ def each(
 ) -> list[T]:
     """Return `act` of all items, `jobs` at a time, in their order.
 
-    The first failure stops the others at their next block, and no other begins after it. So does Ctrl-C, whenever it
-    comes: threads that nobody told would be waited for. `caught`: the caller goes on after a failure, so that the
-    cancellation, which is of all its work, is left alone then, and those that have begun are waited for. What is raised
-    is `Cancelled` where nothing else was: one of many that began others of its own tells why it stopped all when these
-    have ended, long after the rest.
+    The first failure stops the others at their next block, and no other begins after it: the cancellation, which is of
+    all the caller's work, is set until they have ended. Ctrl-C, whenever it comes, sets it for good: threads that
+    nobody told would be waited for. `caught`: the caller goes on after a failure, so that the cancellation is left
+    alone then, and those that have begun are waited for. What is raised is `Cancelled` where nothing else was: one of
+    many that began others of its own tells why it stopped all when these have ended, long after the rest.
     """
     failures: list[BaseException] = []
 
@@ -61,10 +61,14 @@ def each(
                 future.result()
         return [future.result() for future in futures]
     except BaseException as error:
-        if not (caught and isinstance(error, CogpackError)):
+        if caught and isinstance(error, CogpackError):
+            raise
+        if not isinstance(error, Exception | Cancelled):
             cancellation.cancel()
-        if isinstance(error, Cancelled):
+            raise
+        with cancellation.stopping():
             pool.shutdown(wait=True, cancel_futures=True)
+        if isinstance(error, Cancelled):
             raise next((one for one in failures if not isinstance(one, Cancelled)), error) from None
         raise
     finally:

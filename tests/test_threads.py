@@ -1,5 +1,6 @@
 """Many things at once, all of them or none."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -31,27 +32,69 @@ def test_results_come_in_the_order_of_what_was_asked() -> None:
 
 
 def test_a_failure_that_is_caught_leaves_what_its_caller_does_besides_alone() -> None:
-    def act(_: int) -> None:
+    kept, stopped = Cancellation(), []
+
+    def act(item: int) -> None:
+        if item:
+            raise InputError("no", next_step="none")
+        for _ in range(20):
+            time.sleep(0.01)
+            try:
+                kept.check()
+            except Cancelled:
+                stopped.append(item)
+                raise
+
+    for caught in (True, False):
+        with pytest.raises(InputError):
+            each(act, range(2), jobs=2, name="test", cancellation=kept, caught=caught)
+        assert bool(stopped) is not caught
+
+
+def test_after_a_failure_the_same_cancellation_serves_what_comes_next() -> None:
+    """A copy of a damaged layout failed, and the next act of its session was cancelled."""
+
+    def fail(_: int) -> None:
         raise InputError("no", next_step="none")
 
-    kept, ended = Cancellation(), Cancellation()
+    def nested(item: int) -> None:
+        if item:
+            each(fail, range(3), jobs=2, name="inner", cancellation=one)
+        else:
+            one.wait(30)
+
+    one = Cancellation()
+    for act in (fail, nested):
+        with pytest.raises(InputError):
+            each(act, range(3), jobs=3, name="test", cancellation=one)
+        one.check()
+        assert each(lambda item: item, range(3), jobs=2, name="test", cancellation=one) == [0, 1, 2]
+
+
+def test_what_somebody_cancelled_meanwhile_stays_cancelled() -> None:
+    one = Cancellation()
+
+    def act(item: int) -> None:
+        if item:
+            raise InputError("no", next_step="none")
+        with contextlib.suppress(Cancelled):
+            one.wait(30)
+        one.cancel()
+
     with pytest.raises(InputError):
-        each(act, range(5), jobs=2, name="test", cancellation=kept, caught=True)
-    kept.check()
-    with pytest.raises(InputError):
-        each(act, range(5), jobs=2, name="test", cancellation=ended)
+        each(act, range(2), jobs=2, name="test", cancellation=one)
     with pytest.raises(Cancelled):
-        ended.check()
+        one.check()
 
 
-@pytest.mark.parametrize("signal", [KeyboardInterrupt, Cancelled])
-def test_ctrl_c_ends_all_even_where_failures_are_caught(signal: type[BaseException]) -> None:
+@pytest.mark.parametrize("caught", [False, True])
+def test_ctrl_c_ends_all_for_good_even_where_failures_are_caught(caught: bool) -> None:
     def act(_: int) -> None:
-        raise signal
+        raise KeyboardInterrupt
 
     ended = Cancellation()
-    with pytest.raises(signal):
-        each(act, range(5), jobs=2, name="test", cancellation=ended, caught=True)
+    with pytest.raises(KeyboardInterrupt):
+        each(act, range(5), jobs=2, name="test", cancellation=ended, caught=caught)
     with pytest.raises(Cancelled):
         ended.check()
 

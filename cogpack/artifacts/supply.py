@@ -124,13 +124,22 @@ class Supply:
         return LocalFile(path, packed(found))
 
     def _bring(self, one: Input, line: "_Line | None") -> None:
+        self._cancellation.check()
         with one.hiding():
             self._store.verified(one.artifact, one.urls, line.task if line else None)
         if line:
             line.ended()
 
+    def stop(self) -> None:
+        """End what is on its way, after a failure; what is wanted then is fetched as if nobody had asked before."""
+        with self._lock:
+            coming = [*self._coming.values()]
+            self._coming.clear()
+        with self._cancellation.stopping():
+            wait(coming)
+
     def close(self) -> None:
-        """Wait for files on their way: who ends early has cancelled them."""
+        """Wait for files on their way."""
         for pool in (self._made_files, self._files, self._large_files):
             pool.shutdown(wait=True, cancel_futures=True)
 

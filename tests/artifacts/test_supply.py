@@ -200,3 +200,23 @@ def until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_after_a_failure_what_was_on_its_way_is_ended_and_comes_when_it_is_wanted_again(supply: Supply) -> None:
+    """The next act of a session waited for files of the one that had failed, or was told of its failure."""
+    over, refused = threading.Event(), [404]
+
+    def script(request: Request) -> Answer:
+        if request.path == "/slow" and refused:
+            over.wait(20)
+        return (refused[0], {}, b"") if request.path == "/gone" and refused else given(request)
+
+    with serving(script) as fake:
+        wanted = inputs(supply, fake, "slow", "gone")
+        with pytest.raises(UnavailableError, match="gone"):
+            supply.wait(wanted)
+        threading.Timer(0.2, over.set).start()
+        supply.stop()
+        refused.clear()
+        supply.wait(wanted)
+        assert [one.file().path.read_bytes() for one in wanted] == [data_of("slow"), data_of("gone")]

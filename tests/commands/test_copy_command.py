@@ -18,6 +18,7 @@ from support.personalities import DIST28, error
 
 from cogpack.cli import run
 from cogpack.commands.copy import copy
+from cogpack.commands.pull import pull
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.images.layout import LayoutImages
@@ -691,3 +692,19 @@ def test_hostile_documents_are_refused_before_anything_is_asked_for_or_written(
             copy(session, f"{fake.address}/a:v1", f"{tmp_path}/out")
     assert [request.path for request in fake.seen] == ["/v2/a/manifests/v1"]
     assert not (tmp_path / "out").exists()
+
+
+def test_an_act_after_one_that_failed_runs_in_the_same_session(
+    tmp_path: Path, registries: tuple[Registry, Registry], session: Session
+) -> None:
+    """It was cancelled: the first one's failure had cancelled the session."""
+    images = Images(tmp_path / "layout")
+    good, bad = images.blob(), images.blob()
+    images.manifest(good, name="good")
+    images.manifest(bad, good, name="bad")
+    images.layout.blob_path(Digest(bad["digest"])).write_bytes(b"x" * 3000)
+    target = f"{registries[0].address}/me/model"
+    with pytest.raises(MismatchError):
+        copy(session, f"{tmp_path}/layout:bad", f"{target}:bad")
+    copy(session, f"{tmp_path}/layout:good", f"{target}:good")
+    assert pull(session, f"{target}:good", tmp_path / "pulled").digest

@@ -7,6 +7,7 @@ import msgspec
 
 from cogpack.artifacts import Supply
 from cogpack.digest import DiffID, sha256
+from cogpack.errors import CogpackError
 from cogpack.images.assemble import NamedLayer, assemble
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.facts import Facts
@@ -167,7 +168,11 @@ def transfer(
     if any(known.of(layer) is None and plan.inputs_of(layer) for layer in plan.bytecode.layers):
         plan.bytecode.check()
     moving = _Moving(plan, known, sink, resources, outcome)
-    moved = moving.all(resources.jobs)
+    try:
+        moved = moving.all(resources.jobs)
+    except CogpackError:
+        resources.supply.stop()
+        raise
     for note in missing_libraries(plan):
         resources.progress.note(note)
     resources.check()
