@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.images.address import Address
 from cogpack.images.graph import Graph, Node, check_platform
@@ -61,18 +62,19 @@ def open_image(
     *,
     all_platforms: bool = False,
     connections: ExitStack | None = None,
+    digest: Digest | None = None,
 ) -> "FoundImage":
     """Find the image at `target`: `HOST/NAME[:TAG|@DIGEST]`, or `DIR[:NAME]`, an OCI layout. Its manifests are read.
 
     `platform`: `OS/ARCH`, which the image must be for; without it, an index gives the one for linux/amd64, or itself
     with `all_platforms`, and what is no index may be for any. `connections`: a registry gives each of its blobs over
-    many at once, which end with this.
+    many at once, which end with this. `digest`: what is taken, whatever the name means by now.
     """
     from cogpack.images.image import FoundImage
 
     address = parse_address(session, target) if isinstance(target, str) else target
     images, ref = _open(session, address, connections)
-    graph, root = _read(session, images, ref, address, platform, all_platforms=all_platforms)
+    graph, root = _read(session, images, digest or ref, address, platform, all_platforms=all_platforms)
     return FoundImage(address=address, images=images, graph=graph, root=root)
 
 

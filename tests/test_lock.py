@@ -149,6 +149,11 @@ def test_stale_names_what_is_new_gone_or_changed() -> None:
         (b"version = 2\n", b"version = 0\n", "version"),
         (HEX.encode(), b"zz" * 32, "sha256"),
         (b"size = 7", b"size = '7'", r"\$\.platforms"),
+        (
+            b'{ name = "x", version = "1"',
+            b'{ name = "x", version = "x y"',
+            "wheel x-1-py3-none-any.whl: 'x y' is no version",
+        ),
         (b'archive = "debian"', b'archive = "evil"', r"archive"),
         (b"[inputs]", b"<<<<<<< ours", "cogpack.lock"),
         (b"version = 2", b"\xff", "cogpack.lock"),

@@ -172,7 +172,7 @@ def sbom(arguments: argparse.Namespace) -> None:
 
 def inspect(arguments: argparse.Namespace) -> None:
     from cogpack.cli.schema_text import value_text
-    from cogpack.commands.inspect import inspect, lock_of
+    from cogpack.commands.inspect import inspect, inspect_others, lock_of
     from cogpack.text import count_text, lines, size_text
 
     def act(session: "Session") -> Answer:
@@ -184,9 +184,7 @@ def inspect(arguments: argparse.Namespace) -> None:
             from cogpack.cli.inspect_page import inspected_page
             from cogpack.pages.page import write_page
 
-            others = [
-                inspect(session, arguments.target, platform=one) for one in found.platforms if one != found.platform
-            ]
+            others = inspect_others(session, arguments.target, found)
             write_page(arguments.html, inspected_page(found, [_origin(one) for one in found.layers], others))
         rows = [f"{found.reference}"]
         rows += [f"index     {found.index} ({', '.join(found.platforms)})"] if found.index else []

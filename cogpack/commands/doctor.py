@@ -3,6 +3,7 @@
 import platform
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 
@@ -78,9 +79,12 @@ def doctor(session: Session, target: str | None = None, *, fix: bool = False) ->
     except InputError:
         taken = None
     refusals = {rung: findings.refusal(rung, owners=True) for rung in Rung}
-    checks = [check_room(session), *check_project(session, isolation=taken, fix=fix, asking=target is not None)]
+    fault = _fault_of_url_map(session)
+    checks = [check_room(session), *_told(check_project(session, isolation=taken, fix=fix, asking=bool(target)), fault)]
     if target is not None:
-        checks += check_registry(session, target)
+        checks += _told(check_registry(session, target), fault)
+    if fault is not None:
+        checks.append(Check(name="url map", verdict="failed", said=fault.message, next_step=fault.next_step))
     return Diagnosis(
         version=__version__,
         python=platform.python_version(),
@@ -99,6 +103,24 @@ def doctor(session: Session, target: str | None = None, *, fix: bool = False) ->
         settings=tuple(_settings(session)),
         checks=tuple(checks),
     )
+
+
+def _fault_of_url_map(session: Session) -> InputError | None:
+    """Give what is wrong with it, for which no server can be asked."""
+    try:
+        session.http  # noqa: B018 - made here
+    except InputError as error:
+        return error
+    return None
+
+
+def _told(checks: Iterator[Check], fault: InputError | None) -> Iterator[Check]:
+    """Give `checks` up to the one that asks a server, if there is a `fault` for which none can be."""
+    try:
+        yield from checks
+    except InputError as error:
+        if fault is None or error.message != fault.message:
+            raise
 
 
 def _arm64(findings: Findings) -> str:
@@ -144,8 +166,9 @@ def _settings(session: Session) -> Iterator[DiagnosedSetting]:
     if machine.name:
         yield told("machine's file", machine.name, source(MACHINE, "its usual place"))
     yield told("cache", str(session.cache), source("COGPACK_CACHE_DIR", "its usual place"))
-    url_map = session.http.url_map
-    yield from (told("url map", str(rule), url_map.where) for rule in url_map.rules)
+    with suppress(InputError):  # a row of its own tells of it
+        url_map = session.http.url_map
+        yield from (told("url map", str(rule), url_map.where) for rule in url_map.rules)
     written = environment.get("COGPACK_REGISTRY_MIRROR", "")
     for entry in session.settings.registry_mirrors or written.replace(",", " ").split():
         option = "--registry-mirror" if session.settings.registry_mirrors else source("COGPACK_REGISTRY_MIRROR", "")

@@ -92,10 +92,10 @@ def _gpus(session: Session) -> list[tuple[int, int, str]]:
     if program is None:
         return []
     try:
-        said = subprocess.run([program, *_ASKED], capture_output=True, text=True, timeout=_PATIENCE, check=True).stdout
+        done = subprocess.run([program, *_ASKED], capture_output=True, errors="replace", timeout=_PATIENCE, check=True)
     except (OSError, ValueError, subprocess.SubprocessError):
         return []
-    rows = [match for line in said.splitlines() if (match := _ROW.fullmatch(line))]
+    rows = [match for line in done.stdout.splitlines() if (match := _ROW.fullmatch(line))]
     return sorted({(int(row[1]), int(row[2]), row[3]) for row in rows})
 
 

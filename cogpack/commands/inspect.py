@@ -93,7 +93,20 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
 def inspect(session: Session, target: str, *, platform: str | None = None, items: bool = False) -> Inspected:
     """Describe `target`: `HOST/NAME[:TAG|@DIGEST]`, or `DIR[:NAME]` of a layout. `platform`: `OS/ARCH`, which image of
     an index; `items`: say what each layer holds, for which the lock that is attached to the image may be read."""
-    image = open_image(session, target, platform)
+    return _inspected(session, open_image(session, target, platform), items=items)
+
+
+def inspect_others(session: Session, target: str, found: Inspected) -> list[Inspected]:
+    """Describe the images for other platforms of the very index that `found` was chosen from at `target`, whatever that
+    names by now."""
+    return [
+        _inspected(session, open_image(session, target, platform, digest=found.index), items=False)
+        for platform in found.platforms
+        if platform != found.platform
+    ]
+
+
+def _inspected(session: Session, image: FoundImage, *, items: bool) -> Inspected:
     config = image.config()
     platform = f"{config.os}/{config.architecture}" if config.os else ""
     inner = config.config or Execution()

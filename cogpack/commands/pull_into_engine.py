@@ -225,7 +225,7 @@ def _is_local() -> bool:
         ["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        errors="replace",
         check=False,
     )
     return answer.returncode != 0 or answer.stdout.strip().startswith(("unix:", "npipe:"))

@@ -164,11 +164,12 @@ class Connections:
     def _to_proxy(self, proxy: Proxy, deadlines: Deadlines) -> Connection:
         there = Target.parse(proxy.url)
         host, scheme = there.origin.raw_host.decode(), there.origin.scheme
+        with _by_proxy():
+            context = None if scheme == "http" else self._authorities.context(there.authority)[1]
         connection = self._connected(host, there.origin.port or PORTS[scheme], None, deadlines)
-        if scheme == "http":
+        if context is None:
             return connection
         with _by_proxy():
-            context = self._authorities.context(there.authority)[1]
             return connection.start_tls(context, host.rstrip("."), deadlines)
 
     def _connected(self, host: str, port: int, origin: str | None, deadlines: Deadlines) -> Connection:

@@ -92,7 +92,9 @@ def _place(output: Path, mark: str) -> Path:
         name = os.fsdecode(os.fsencode(output.name)[:_NAME])
         return output.with_name(f".{name}.{mark}.unfinished")
     place = output / f".cogpack-{mark}.unfinished"
-    if not output.is_dir() or any(path != place for path in output.iterdir()):
+    with writing(output):
+        is_free = output.is_dir() and all(path == place for path in output.iterdir())
+    if not is_free:
         raise InputError(f"{output}: is there already, and not an empty directory", next_step="choose another output")
     return place
 

@@ -78,7 +78,8 @@ class Layout:
                     f"{root}: holds files and is not an OCI image layout",
                     next_step="choose a new or empty directory for the output",
                 )
-        if (root / "oci-layout").exists():
+            is_layout = (root / "oci-layout").exists()
+        if is_layout:
             layout = cls(root)
             layout._check_version()
 

@@ -6,6 +6,7 @@ contradicts it.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -36,6 +37,7 @@ from cogpack.lockfile.toolkit import LockedToolkit
 from cogpack.lockfile.unasked import LockedUnasked
 from cogpack.lockfile.weights import LockedWeight, RemoteWeight
 from cogpack.oci import Descriptor, LayerInfo
+from cogpack.patterns import pattern
 
 VERSION = 2
 """Of the lock's text; another one when keys change their meaning. What an image is made like, `format` says."""
@@ -44,6 +46,12 @@ REQUIRES = "0.2.0"
 REQUIREMENT = r"\Acogpack>=[0-9]{1,6}(\.[0-9]{1,6}){0,3}\Z"
 
 _Filename = Annotated[str, msgspec.Meta(pattern=r"\A[^-/\0]+(?:-[^-/\0]+){4,5}\.whl\Z")]
+_VERSION = pattern(
+    r"v?([0-9]+!)?[0-9]+(\.[0-9]+)*([-_.]?(alpha|a|beta|b|preview|pre|c|rc)[-_.]?[0-9]*)?"
+    r"(-[0-9]+|[-_.]?(post|rev|r)[-_.]?[0-9]*)?([-_.]?dev[-_.]?[0-9]*)?(\+[a-z0-9]+([-_.][a-z0-9]+)*)?",
+    re.IGNORECASE | re.ASCII,
+)
+"""PEP 440, appendix B."""
 _TorchIndex = Annotated[str, msgspec.Meta(pattern=rf"\A(?:{PLAIN_TORCH_INDEX}|{TORCH_INDEX.pattern})\Z")]
 _Release = Annotated[str, msgspec.Meta(pattern=r"\Acpython-[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\Z")]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=253402300799)]
@@ -72,6 +80,8 @@ class LockedWheel(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         where = f"{FILE}: wheel {self.filename}"
+        if not _VERSION.fullmatch(self.version):
+            raise InputError(f"{where}: {self.version!r:.80} is no version", next_step=DAMAGED)
         parse_digest(f"sha256:{self.sha256}", where=where)
         try:
             urlsplit(self.url or "")

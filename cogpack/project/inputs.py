@@ -212,7 +212,13 @@ def read_key(root: Path, file: str, where: str) -> tuple[str, bytes]:
     """Read a key that `where` names, a `file` of the project; with its path there."""
     name = _relative(root, "", file, where)
     with reading(f"{where}: {name}", "correct the name, or add the file"), open_regular(root / name) as opened:
-        return name, opened.read(_MAX_KEY)
+        data = opened.read(_MAX_KEY + 1)
+    if len(data) > _MAX_KEY:
+        raise InputError(
+            f"{where}: {name}: more than {_MAX_KEY} bytes, which no key has",
+            next_step="name the file with the key alone",
+        )
+    return name, data
 
 
 def _sha256(root: Path, file: str, where: str) -> str:

@@ -263,7 +263,7 @@ def _run(*words: str) -> "subprocess.CompletedProcess[str]":
             env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "NO_COLOR": "1", "UV_NO_PROGRESS": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            errors="replace",
             timeout=_SECONDS,
             check=False,
         )

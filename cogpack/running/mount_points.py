@@ -82,9 +82,13 @@ def _make(project: Path, bind: Bind, made: int) -> None:
 
 
 def _remove(project: Path, record: Path) -> None:
-    """Take away what is written down, but not what is used by now."""
+    """Take away what is written down, but not what is used by now, nor what lies elsewhere: the cache may be anybody's
+    copy."""
+    root = os.path.realpath(project)
     for name in sorted(set(record.read_bytes().split(b"\0")) - {b""}, reverse=True):
         path = project / os.fsdecode(name)
+        if not Path(os.path.realpath(path.parent)).is_relative_to(root):
+            continue
         with suppress(OSError):  # it is gone, or has something in it
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()

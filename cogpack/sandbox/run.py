@@ -77,6 +77,11 @@ class Run:
                 pass_fds=(plan, theirs.fileno()),
                 start_new_session=True,
             )
+        except BaseException:
+            control.close()
+            for reading, _ in pipes:
+                os.close(reading)
+            raise
         finally:
             theirs.close()
             os.close(plan)

@@ -211,8 +211,8 @@ def test_an_index_is_told_by_platform_with_what_the_images_share(
     platforms = ("linux/amd64", "linux/arm64")
     whole = msgspec.structs.replace(inspected, index=DIGEST, platforms=platforms)
     other = msgspec.structs.replace(whole, platform="linux/arm64", layers=inspected.layers[1:3], size=480_000)
-    found = {None: whole, "linux/arm64": other}
-    monkeypatch.setattr("cogpack.commands.inspect.inspect", lambda *_, platform, **__: found[platform])
+    monkeypatch.setattr("cogpack.commands.inspect.inspect", lambda *_, **__: whole)
+    monkeypatch.setattr("cogpack.commands.inspect.inspect_others", lambda *_: [other])
     page = drawn(capsys, tmp_path / "page.html", "inspect", "host.example/me/model:v1")
     assert page.tables["platforms"] == [
         ["linux/amd64 (this page)", "5", "2.0 MB", "", DIGEST[7:19]],

@@ -399,3 +399,15 @@ def test_a_clock_is_compared_with_the_registrys(date: str, said: str | None) -> 
     now = datetime(2026, 11, 29, 7, 0, 30, tzinfo=UTC).timestamp()
     found = clock_check(date, now)
     assert (found.said if found else None) == said
+
+
+def test_a_bad_map_of_addresses_is_a_row_and_all_others_are_told(world: World) -> None:
+    """It was the only line."""
+    project = world.project()
+    good = project.cogpack("doctor")
+    done = project.cogpack("doctor", f"{world.registry}/me/model", COGPACK_URL_MAP="nonsense", HTTPS_PROXY="socks5://x")
+    assert done.code == 2, done.err
+    assert "failed  url map: COGPACK_URL_MAP: 'nonsense': expected PREFIX=PREFIX, two http addresses\n" in done.out
+    assert "proxy for https: HTTPS_PROXY: expected the address of an HTTP proxy" in done.out
+    rows = {line.partition(":")[0] for line in good.out.splitlines()}
+    assert rows <= {line.partition(":")[0] for line in done.out.splitlines()}

@@ -1,6 +1,7 @@
 """`inspect`: what a model takes and gives, from a registry and from a layout."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -8,8 +9,13 @@ import pytest
 from support import plain
 from support.world import MANIFEST, World, noise, ok, push_base
 
+from cogpack.commands.inspect import inspect, inspect_others
+from cogpack.digest import Digest
+from cogpack.layout import Layout
 from cogpack.lockfile import LockedSteps, LockedStepsLayer, Results, encode_lock, read_lock
+from cogpack.oci import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor
 from cogpack.runtime.labelled_schema import Signature, followed, read_signature
+from cogpack.session import Session, Settings
 
 PREDICTOR = """\
 from cog import BasePredictor, Input, Path
@@ -133,3 +139,40 @@ def test_a_layer_of_commands_is_told_by_the_diff_id_that_the_lock_records(world:
     elsewhere = {"COGPACK_CACHE_DIR": str(world.directory / "another-cache")}
     layers = ok(project.cogpack("inspect", "--json", project.target(), **elsewhere)).json["layers"]
     assert [layer["origin"] for layer in layers][-2:] == ["unknown", "lock"]
+
+
+def _publish(layout: Layout, variable: str) -> None:
+    """Move `model` to an index of two platforms, whose images have `variable`."""
+    found = []
+    for arch in ("amd64", "arm64"):
+        inner = {"architecture": arch, "os": "linux", "config": {"Env": [variable]}, "rootfs": {"type": "layers"}}
+        config = json.dumps(inner).encode()
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": _added(layout, OCI_CONFIG, config),
+            "layers": [],
+        }
+        entry = _added(layout, OCI_MANIFEST, json.dumps(manifest).encode())
+        found.append({**entry, "platform": {"os": "linux", "architecture": arch}})
+    index = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": found}).encode()
+    named = _added(layout, OCI_INDEX, index)
+    layout.publish({"model": Descriptor(media_type=OCI_INDEX, digest=Digest(named["digest"]), size=len(index))})
+
+
+def _added(layout: Layout, kind: str, data: bytes) -> dict[str, Any]:
+    return {"mediaType": kind, "digest": layout.add(data), "size": len(data)}
+
+
+def test_a_page_is_of_one_index_though_its_tag_moves_meanwhile(tmp_path: Path) -> None:
+    """Each platform was asked for by the tag anew."""
+    layout = Layout.create(tmp_path / "layout")
+    target = f"{tmp_path}/layout:model"
+    _publish(layout, "A=1")
+    with Session(Settings(cache=tmp_path / "cache", environment={"HOME": "/nonexistent"})) as session:
+        found = inspect(session, target)
+        _publish(layout, "A=2")
+        (other,) = inspect_others(session, target, found)
+        assert (other.platform, other.index, other.reference) == ("linux/arm64", found.index, found.reference)
+        assert other.environment == ("A=1",)
+        assert inspect(session, target, platform="linux/arm64").environment == ("A=2",)

@@ -1,5 +1,7 @@
 """Proxies of the environment: which one for what, and what is said when they refuse."""
 
+from pathlib import Path
+
 import pytest
 from support.fake_http import serving
 from support.proxy import proxying
@@ -9,6 +11,7 @@ from trustme import CA
 
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
 from cogpack.http import Http
+from cogpack.http.connections import Connections
 from cogpack.http.proxies import Proxies
 
 PROXY = "http://proxy.example:3128"
@@ -212,3 +215,16 @@ def test_no_proxy_by_network_goes_straight() -> None:
             url = f"http://198.51.100.7:{port}/"
             assert http.request("GET", url, origin=url).body == b"hi"
         assert proxy.heads == []
+
+
+def test_a_proxy_whose_authorities_can_not_be_read_is_not_connected_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection stayed open."""
+    (tmp_path / "ca.pem").write_text("nonsense")
+    met: list[str] = []
+    monkeypatch.setattr(Connections, "_connected", lambda *_: met.append("proxy"))
+    environment = {"HTTP_PROXY": "https://proxy.example", "SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+    with Http(environment=environment) as http, pytest.raises(InputError):
+        http.request("GET", "http://h.example/", origin="http://h.example/")
+    assert met == []

@@ -16,6 +16,7 @@ from cogpack.digest import Digest, sha256
 from cogpack.disk import is_directory
 from cogpack.errors import InputError, MismatchError
 from cogpack.images.address import Address
+from cogpack.images.unfinished import check_free
 from cogpack.layout import Layout
 from cogpack.oci import OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor
 from cogpack.opening import open_image
@@ -236,3 +237,15 @@ def test_a_variable_that_is_not_set_is_not_the_current_directory(
     assert code == 2
     assert "found '" in capsys.readouterr().err
     assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_an_output_that_leads_to_what_can_not_be_asked_is_told(tmp_path: Path) -> None:
+    """`Path.is_dir` raises before Python 3.14 where a name is too long, or a directory can't be entered."""
+    (tmp_path / "out").symlink_to("x" * 300)
+    with pytest.raises(InputError, match=r"out: can't write: File name too long"):
+        check_free(tmp_path / "out", "mark")
+    (tmp_path / "d").mkdir()
+    deep = Path(f"{tmp_path}/" + "d/../" * ((4090 - len(str(tmp_path))) // 5) + "d")
+    assert deep.is_dir()
+    with pytest.raises(InputError, match=r"can't write: File name too long"):
+        Layout.check(deep)

@@ -7,6 +7,7 @@ import pytest
 
 from cogpack.errors import InputError
 from cogpack.project import Project, find_project
+from cogpack.project.inputs import read_key
 from cogpack.requirements.model import Options
 
 CONFIG = "build:\n  python_version: '3.13'\n  python_requirements: requirements.txt\n"
@@ -305,3 +306,11 @@ def test_a_file_in_no_encoding_is_an_error_with_its_line(tmp_path: Path, data: b
     (tmp_path / "requirements.txt").write_bytes(data)
     with pytest.raises(InputError, match=rf"^requirements\.txt:{line}: not UTF-8 text"):
         find_project(tmp_path).inputs()
+
+
+def test_a_key_that_is_larger_than_any_is_told_and_not_cut(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(bytes(1024 * 1024))
+    assert len(read_key(tmp_path, "key", "cog.yaml:3")[1]) == 1024 * 1024
+    (tmp_path / "key").write_bytes(bytes(1024 * 1024 + 1))
+    with pytest.raises(InputError, match=r"cog\.yaml:3: key: more than 1048576 bytes"):
+        read_key(tmp_path, "key", "cog.yaml:3")

@@ -81,3 +81,18 @@ def test_a_directory_that_its_user_has_locked_is_not_waited_for(
         assert (project / "models/w").is_dir()
     os.close(held)
     assert not list(project.iterdir())
+
+
+@pytest.mark.parametrize("named", ["../other", "link/other", "{outside}/other"])
+def test_what_lies_elsewhere_stays_whatever_the_record_says(
+    tmp_path: Path, project: Path, binds: Sequence[Bind], kept: Kept, named: str
+) -> None:
+    """The cache may be a copy that somebody else has written to."""
+    (tmp_path / "other").mkdir()
+    (project / "link").symlink_to(tmp_path)
+    with mount_points(kept, project, binds):
+        (record,) = (tmp_path / "cache/trees").glob("mounts-*")
+        with record.open("ab") as stream:
+            stream.write(os.fsencode(named.format(outside=tmp_path)) + b"\0")
+    assert (tmp_path / "other").is_dir()
+    assert not (project / "models").exists()

@@ -17,6 +17,7 @@ from support.disks import mounts_below
 from support.guests import EVERY_RUNG, guest, need, perl, proot, run, run_once
 
 from cogpack.progress import Cancellation, Cancelled
+from cogpack.sandbox.run import Run, Streams
 from cogpack.sandbox.rungs.choice import Rung
 from cogpack.sandbox.watch import LimitError, Limits
 
@@ -207,3 +208,20 @@ def test_a_file_can_be_limited(tree: Path, rung: Rung) -> None:
     ran = run_once(tree, rung, "head -c 3000000 /dev/zero > /big", limits=Limits(file_size=1_000_000))
     assert ran.status != 0
     assert (tree / "big").stat().st_size == 1_000_000
+
+
+def descriptors() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+def test_a_helper_that_can_not_be_started_leaves_no_descriptor_open(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError
+
+    monkeypatch.setattr("cogpack.sandbox.run.subprocess.Popen", refuse)
+    before = descriptors()
+    with pytest.raises(BlockingIOError):
+        Run({}, tree, lambda _: None, Streams(print), Cancellation(), Limits()).status()  # type: ignore[arg-type,return-value]
+    assert descriptors() == before

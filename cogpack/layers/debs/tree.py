@@ -1,5 +1,6 @@
 """Packages are merged into this file tree, as dpkg would unpack them: nothing of it is ever on a disk."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
@@ -128,6 +129,16 @@ class Tree:
         real = self.real(path)
         self._entries.pop(real, None)
         self._owners.pop(real, None)
+
+    def remove_all(self, paths: Iterable[str]) -> None:
+        """Take away what is at `paths`, which are real ones; a directory that has something left then stays."""
+        gone = {path for path in paths if path in self._entries}
+        directories = {path for path in gone if isinstance(self._entries[path], Directory)}
+        left = Counter(above for path in self._entries for above in parents(path) if above in directories)
+        for path in sorted(gone, reverse=True):
+            if not left[path]:
+                self.remove(path)
+                left.subtract(above for above in parents(path) if above in directories)
 
     def _set(self, entry: Entry, owner: Owner) -> None:
         for parent in parents(entry.path):

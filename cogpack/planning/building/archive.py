@@ -17,7 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from cogpack import toml
 from cogpack.decompress import decompressed, old_streams
-from cogpack.disk import writing
+from cogpack.disk import reading, writing
 from cogpack.errors import InputError
 from cogpack.locking.wheels.building import ANOTHER, Source
 from cogpack.requirements.model import VARIABLE
@@ -54,6 +54,8 @@ _BOMB, _RATIO = 256 * 1024 * 1024, 64
 
 _TORCH = re.compile(rb"^([ \t]*)(?:import|from) +torch\b", re.MULTILINE)
 
+_UNREADABLE = "let it be read, or take it out of the project"
+
 _Path: TypeAlias = tuple[str, ...]
 
 
@@ -81,7 +83,9 @@ def pack(source: Source, place: Path) -> Path:
 
 
 def _paths(root: Path, above: str) -> Iterator[str]:
-    for name in sorted(os.listdir(root / above)):  # noqa: PTH208 - names alone
+    with reading(root / above, _UNREADABLE):
+        names = sorted(os.listdir(root / above))  # noqa: PTH208 - names alone
+    for name in names:
         path = os.path.join(above, name)  # noqa: PTH118 - of the archive
         yield path
         if not (root / path).is_symlink() and (root / path).is_dir():
@@ -101,7 +105,9 @@ def _add(archive: tarfile.TarFile, root: Path, path: str) -> None:
         archive.addfile(member)
     elif stat.S_ISREG(found.st_mode):
         member.mode, member.size = 0o755 if found.st_mode & 0o111 else 0o644, found.st_size
-        with (root / path).open("rb") as stream:
+        with reading(root / path, _UNREADABLE):
+            stream = (root / path).open("rb")
+        with stream:
             archive.addfile(member, stream)
 
 

@@ -205,7 +205,7 @@ class Guests:
             limits=limits_of(self._way.runner),
         )
         told.end()
-        return collected(job, root, _PLACE, status, told.last)
+        return collected(job, root, _PLACE, status, told.last, size=self._way.runner.limits.size)
 
 
 def limits_of(runner: Runner) -> Limits:

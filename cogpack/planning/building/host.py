@@ -67,7 +67,7 @@ class Host:
         command = [str(bin_directory / "python3"), str(program), str(work / "request.json")]
         status = self._run(command, environment, work, told)
         told.end()
-        return collected(job, work, "build", status, told.last)
+        return collected(job, work, "build", status, told.last, size=runner.limits.size)
 
     def _run(self, command: list[str], environment: Mapping[str, str], work: Path, told: Said) -> int:
         started = subprocess.Popen(

@@ -136,8 +136,10 @@ class _Answer(msgspec.Struct, frozen=True):
     wheel: str | None = None
 
 
-def collected(job: Job, root: Path, place: str, status: int, said: Sequence[str]) -> Done:
-    """Read what `front_end` left in `place` of the tree `root`, where nothing runs any more; a wheel is copied out."""
+def collected(job: Job, root: Path, place: str, status: int, said: Sequence[str], *, size: int | None = None) -> Done:
+    """Read what `front_end` left in `place` of the tree `root`, where nothing runs any more; a wheel is copied out.
+
+    `size`: bytes that the build might write, None for any: a sparse file says more, and has them once it is copied."""
     if status != 0:
         return Done(status=status, said=said)
     try:
@@ -149,7 +151,11 @@ def collected(job: Job, root: Path, place: str, status: int, said: Sequence[str]
         if not name.endswith(".whl") or not name.isprintable() or "/" in name:
             raise InputError(f"{job.title}: its backend made no wheel, but {name!r:.200}", next_step=ANOTHER)
         kept = job.place / name
-        with _opened(root, f"{place}/wheel/{name}", LARGEST) as stream, writing(kept), kept.open("xb") as copy:
+        with (
+            _opened(root, f"{place}/wheel/{name}", min(LARGEST, size or LARGEST)) as stream,
+            writing(kept),
+            kept.open("xb") as copy,
+        ):
             shutil.copyfileobj(stream, copy, _MOST)
         return Done(status=status, said=said, wheel=kept)
     except OSError as error:

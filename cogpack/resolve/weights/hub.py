@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from cogpack.config import WeightSource
 from cogpack.config.steps import has_host
@@ -52,11 +52,23 @@ class Hub:
         """Make a file of a repository ready to be read by ranges."""
         where = repository if kind == "model" else f"{kind}s/{repository}"
         url = f"{self._endpoint}/{where}/resolve/{revision}/{quote(file)}"
-        token = self._token()
+        token = self._token(url)
         credentials = {"Authorization": f"Bearer {token}"} if token else {}
         return RemoteFile(self._http, url, size, lambda headers: following(self._http, url, {**headers, **credentials}))
 
-    def _token(self) -> str | None:
+    def _token(self, url: str) -> str | None:
+        """Give the user's token for `url`, which is of the endpoint; an `InputError` where anybody could read it."""
+        parts = urlsplit(url)
+        token = self._own_token()
+        plain = parts.scheme != "https" and not self._http.trust.allows_plain(parts.netloc)
+        if token and plain and not self._http.url_map.find(url):
+            raise InputError(
+                f"HF_ENDPOINT: {redacted(self._endpoint)}: a token is not sent in the clear",
+                next_step=f"write an https address; or leave out HF_TOKEN, or add --insecure-registry {parts.netloc}",
+            )
+        return token
+
+    def _own_token(self) -> str | None:
         if token := self._environment.get("HF_TOKEN"):
             return token.strip()
         try:
@@ -77,7 +89,8 @@ class Hub:
             raise InputError(f"{uri}: needs huggingface_hub", next_step="pip install 'cogpack[hf]'") from None
         asked = self._http.url_map.find(self._endpoint)
         # The token is for the endpoint, and not for where it is mapped to.
-        api = huggingface_hub.HfApi(endpoint=asked or self._endpoint, token=(not asked and self._token()) or False)
+        token = (not asked and self._token(self._endpoint)) or False
+        api = huggingface_hub.HfApi(endpoint=asked or self._endpoint, token=token)
         shown = f"{uri} (through {redacted(asked)})" if asked else uri
         try:
             info: Any = api.repo_info(repository, revision=revision, repo_type=kind, files_metadata=True, timeout=60)

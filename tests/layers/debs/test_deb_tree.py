@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from cogpack.errors import InputError
@@ -89,3 +91,22 @@ def test_a_loop_of_links_is_told_of_whose_it_is() -> None:
     tree.place(Symlink("c", "c"), "mine")
     with pytest.raises(InputError, match="/c/x: a loop of symbolic links of the package mine"):
         tree.real("c/x")
+
+
+def test_what_goes_leaves_directories_that_others_are_in(tree: Tree) -> None:
+    for path in ("opt/a/b/1", "opt/a/2", "opt/c/3", "opt/d/e/4"):
+        tree.write(path, "")
+    tree.remove_all({"opt", "opt/a", "opt/a/b", "opt/a/b/1", "opt/a/2", "opt/c", "opt/d/e", "opt/d/e/4", "opt/none"})
+    assert [entry.path for entry in tree if entry.path.startswith("opt")] == ["opt", "opt/c", "opt/c/3", "opt/d"]
+
+
+def test_many_directories_that_go_do_not_ask_all_files_each() -> None:
+    """1,000 of them took 16 seconds and more over a base of 100,000 files."""
+    tree = Tree({path: File(path, Bytes(b"")) for path in (f"usr/{at % 100}/{at}" for at in range(20_000))})
+    gone = [f"old/{at}" for at in range(3_000)]
+    for path in gone:
+        tree.directory(path)
+    began = time.process_time()
+    tree.remove_all(["old", *gone])
+    assert time.process_time() - began < 2
+    assert not any(entry.path.startswith("old") for entry in tree)

@@ -2,6 +2,7 @@
 
 import bz2
 import contextlib
+import errno
 import io
 import lzma
 import tarfile
@@ -147,3 +148,17 @@ def test_a_directory_is_packed_the_same_whoever_has_it(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "one/place/source.tar") as archive:
         assert archive.getnames() == ["source/link", "source/sub", "source/sub/run.sh"]
         assert archive.getmember("source/link").linkname == "sub/run.sh"
+
+
+def test_a_file_of_a_source_that_can_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was told as an archive that can't be written."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/a.py").write_text("")
+
+    def refuse(path: Path, mode: str = "r") -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=r"project/a.py: Permission denied") as told:
+        pack(Source(title="demo 1", path=tmp_path / "project"), tmp_path)
+    assert "read" in told.value.next_step

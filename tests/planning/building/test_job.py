@@ -49,3 +49,11 @@ def test_a_wheel_that_takes_no_room_and_says_that_it_is_huge_is_not_written_out(
     with pytest.raises(InputError, match="no plain file, or too large"):
         collected(job(tmp_path), root, "left", 0, ())
     assert not (tmp_path / NAME).exists()
+
+
+def test_a_wheel_may_say_no_more_than_its_build_might_write(tmp_path: Path, root: Path) -> None:
+    os.truncate(root / "left/wheel" / NAME, 5000)
+    with pytest.raises(InputError, match="no plain file, or too large"):
+        collected(job(tmp_path), root, "left", 0, (), size=4999)
+    assert not (tmp_path / NAME).exists()
+    assert collected(job(tmp_path), root, "left", 0, (), size=5000).wheel

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from support.debian_archive import NOW, Signer, release_text, write_flat, write_suite
 from support.debs import stanza
+from support.fake_http import Answer, Request, serving
 from support.serving import served
 
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
@@ -316,3 +317,27 @@ def test_the_lock_has_the_key_and_its_fingerprint(world: World, archive: Archive
     assert locked.fingerprints == (world.signer.certificate.fingerprint,)
     assert (locked.uri, locked.suites, locked.components) == (archive.uri, archive.suites, archive.components)
     assert archive_of(locked).keys.data == archive.keys.data
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_server_that_refuses_inrelease_is_asked_for_release_as_apt_asks_it(tmp_path: Path, status: int) -> None:
+    """S3 and Artifactory answer 403 for what is not there."""
+    signer, index = Signer(), stanza("gpu").encode()
+    text = release_text("", {"Packages": index})
+    files = {"/Release": text.encode(), "/Release.gpg": signer.sign_beside(text), "/Packages": index}
+
+    def given(request: Request) -> Answer:
+        return (200, {}, files[request.path]) if request.path in files else (status, {}, b"")
+
+    with serving(given) as fake, Http() as http:
+        archive = Archive(
+            name=fake.url,
+            uri=fake.url,
+            suites=("./",),
+            components=(),
+            keys=Keyring(bytes(signer.certificate), "keys/others.asc"),
+            where="cog.yaml:7: cogpack.apt[0]",
+        )
+        reader = SuiteReader(arch="amd64", http=http, cache=tmp_path, seal=THIS_RUN, now=NOW)
+        (suite,) = reader.read([archive], reader.task("packages"))
+        assert [one.name for one in suite.index.packages("gpu")] == ["gpu"]

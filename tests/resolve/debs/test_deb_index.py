@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,16 @@ def test_an_index_is_read_from_the_file_that_was_verified(tmp_path: Path) -> Non
 def test_a_size_that_is_none_is_refused(tmp_path: Path, size: str) -> None:
     with pytest.raises(MismatchError, match="wrong field"):
         parse(text := stanza("a", Size=size), tmp_path, size=len(text.encode()))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+def test_members_one_after_another_are_all_read(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    """As pigz, a parallel xz and mirrors that append write them; the archive was told as broken."""
+    data = TEXT.encode()
+    packed = pack(data[:100]) + pack(b"") + pack(data[100:])
+    index = parse(TEXT, tmp_path, packed=packed)
+    assert [len(index.packages(name)) for name in ("a", "b")] == [2, 1]
+    with pytest.raises(MismatchError, match=r"Packages.xz: (can't be unpacked|expected)"):
+        parse(TEXT, tmp_path, packed=packed[:-9])
+    with pytest.raises(MismatchError, match=r"Packages.xz: (can't be unpacked|expected)"):
+        parse(TEXT, tmp_path, packed=packed + pack(b"Package: more\n"))

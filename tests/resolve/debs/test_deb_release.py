@@ -138,3 +138,10 @@ def test_the_keys_we_bring_are_debians() -> None:
         "04b54c3cdca79751b16bc6b5225629df75b188bd",  # archive, 13
         "5e04a1e3223a19a20706e20f9904613d4cce68c6",  # security, 13
     )
+
+
+def test_the_first_stanza_counts_alone_as_with_apt(verify: Verify, signer: Signer) -> None:
+    """Two blank lines were told as a field without a name that is there twice."""
+    text = release_text("trixie", {"a": b"abc"})
+    found = verify(signer.sign(f"\n\n{text}\n\nSHA256:\n {'0' * 64} 1 b\nDate: never\n"))
+    assert set(found.files) == {"a"}

@@ -5,7 +5,7 @@ from support.hub import hub
 
 from cogpack.config import WeightSource
 from cogpack.errors import InputError
-from cogpack.http import Http, UrlMap
+from cogpack.http import Http, Trust, UrlMap
 from cogpack.resolve.weights.hub import Hub
 
 
@@ -29,3 +29,21 @@ def test_a_mapped_hub_is_listed_and_read_without_the_users_token() -> None:
 def test_an_endpoint_that_is_no_address_is_told_as_that(endpoint: str) -> None:
     with Http() as http, pytest.raises(InputError, match="HF_ENDPOINT: no address of a hub"):
         Hub(http, {"HF_ENDPOINT": endpoint}).find(WeightSource(uri="hf://owner/name"), {})
+
+
+def test_a_token_goes_to_no_hub_in_the_clear() -> None:
+    """As to no bucket of Google's."""
+    plain = {"HF_ENDPOINT": "http://hub.test", "HF_TOKEN": "hunter2"}
+    with (
+        Http() as http,
+        pytest.raises(InputError, match=r"http://hub\.test: a token is not sent in the clear") as refused,
+    ):
+        Hub(http, plain).find(WeightSource(uri="hf://owner/name"), {})
+    assert "--insecure-registry hub.test" in refused.value.next_step
+    with Http() as http, pytest.raises(InputError, match="a token is not sent in the clear"):
+        Hub(http, plain).open("hf://owner/name", "a", "b", 1)
+    with Http(trust=Trust(insecure_hosts=("hub.test",))) as http:
+        Hub(http, plain).open("hf://owner/name", "a", "b", 1)
+    with hub({"model.safetensors": b"model"}) as found, Http() as http:  # of this machine
+        server = Hub(http, {"HF_ENDPOINT": found.endpoint, "HF_TOKEN": "hunter2"})
+        assert [one.file for one in server.find(WeightSource(uri="hf://owner/name"), {})] == ["model.safetensors"]

@@ -117,11 +117,8 @@ def _meeting(path: str, one: str, other: str) -> InputError:
 
 
 def _remove_old(tree: Tree, old: Sequence[InstalledPackage], laid: Collection[str], database: DpkgDatabase) -> None:
-    """Remove what only they had and nobody has now, the deepest first."""
+    """Remove what only they had and nobody has now."""
     names = {package.name for package in old}
     found = {tree.real(path) for package in old for path in database.files(package)}
     found -= {tree.real(path) for package in old for path in package.conffiles} | {*laid}
-    for path in sorted(found, reverse=True):
-        owners = database.owners.get(path)
-        if owners and names.issuperset(owners) and not (isinstance(tree.get(path), Directory) and tree.children(path)):
-            tree.remove(path)
+    tree.remove_all(path for path in found if (owners := database.owners.get(path)) and names.issuperset(owners))

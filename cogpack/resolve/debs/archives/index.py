@@ -19,8 +19,9 @@ from typing import BinaryIO, Protocol
 import msgspec
 from blake3 import blake3
 
+from cogpack.decompress import decompressed, old_streams
 from cogpack.disk import write_whole, writing
-from cogpack.errors import MismatchError
+from cogpack.errors import InputError, MismatchError
 from cogpack.seal import Seal
 from cogpack.sizes import BLOCK
 
@@ -30,6 +31,7 @@ _HASHED = re.compile(rb"^SHA256: *([0-9a-f]{64})$", re.MULTILINE)
 _SIZE = re.compile(r"[0-9]{1,15}")
 _HASH = 32  # bytes of the records' hash, before the table
 _MEMORY = 256 * 1024 * 1024  # for the xz dictionary
+_SLICE = 64 * 1024  # given to a decompressor at a time: what follows a stream is copied
 _BROKEN = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
 
 
@@ -112,10 +114,6 @@ class DebianIndex:
 
     def providers(self, name: str) -> list[str]:
         return self._table.providers.get(name, [])
-
-
-class _Decompressor(Protocol):
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
 def open_index(directory: Path, sha256: str, seal: Seal, *, arch: str | None = None) -> DebianIndex | None:
@@ -203,45 +201,25 @@ def _note(package: IndexedPackage, table: _Table) -> None:
 
 def _unpack(data: bytes, *, url: str, size: int) -> Iterator[bytes]:
     """Give the plain text in blocks: never more than the `size` bytes that the Release has signed."""
-    unpacker: _Decompressor
-    if data[:6] == b"\xfd7zXZ\0":
-        unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MEMORY)
-    elif data[:2] == b"\x1f\x8b":
-        unpacker = _Gzip()
-    else:
-        unpacker = _Plain()
     total = 0
-    position = 0
     try:
-        while total < size:
-            block = unpacker.decompress(data[position : position + BLOCK], BLOCK)
-            position += BLOCK
-            if not block and position >= len(data) + BLOCK:
-                break
+        for block in _plain(data):
             total += len(block)
-            if total <= size:
-                yield block
-    except (lzma.LZMAError, zlib.error, EOFError) as error:
+            if total > size:
+                break
+            yield block
+    except (lzma.LZMAError, EOFError, InputError) as error:
         raise MismatchError(f"{url}: can't be unpacked ({error})", next_step=_BROKEN) from None
     if total != size:
         raise MismatchError(f"{url}: expected {size} bytes of text, found {total}", next_step=_BROKEN)
 
 
-class _Gzip:
-    """Does what lzma's decompressor does, with zlib: input that is left over is kept for the next call."""
-
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(wbits=31)
-
-    def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
-
-
-class _Plain:
-    """Does the same with what is not packed."""
-
-    def decompress(self, data: bytes, _: int, /) -> bytes:
-        return data
+def _plain(data: bytes) -> Iterable[bytes]:
+    """Unpack all members or streams: who packs with many threads writes one after another."""
+    blocks = (data[start : start + _SLICE] for start in range(0, len(data), _SLICE))
+    if data[:6] == b"\xfd7zXZ\0":
+        return old_streams(blocks, lambda: lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MEMORY))
+    return decompressed(blocks) if data[:2] == b"\x1f\x8b" else blocks
 
 
 def _stanzas(blocks: Iterable[bytes]) -> Iterator[bytes]:

@@ -105,7 +105,9 @@ def _parse(text: str, url: str) -> tuple[dict[str, str], dict[str, IndexFile]]:
     fields: dict[str, str] = {}
     files: dict[str, IndexFile] = {}
     section = ""
-    for line in text.splitlines():
+    for line in text.lstrip("\r\n").splitlines():
+        if not line:  # apt reads the first stanza alone
+            break
         if not line.startswith(" "):
             section, _, value = line.partition(":")
             if section in fields:

@@ -85,7 +85,7 @@ class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
         with _named(archive):
             try:
                 data, signature = _get(self.http, url, RELEASE_LIMIT), None
-            except _AbsentError:
+            except _RefusedError:  # as apt
                 if archive.is_debians:
                     raise
                 url = archive.url(f"{directory(suite)}Release")
@@ -199,7 +199,7 @@ def _first(http: Http, urls: Sequence[str], file: IndexFile) -> tuple[str, bytes
     for url in urls:
         try:
             data = _get(http, url, file.size)
-        except (_AbsentError, InputError) as error:  # or it is larger than it should be
+        except (_RefusedError, InputError) as error:  # or it is larger than it should be
             refused = refused or error
             continue
         found = hashlib.sha256(data).hexdigest()
@@ -213,13 +213,13 @@ def _first(http: Http, urls: Sequence[str], file: IndexFile) -> tuple[str, bytes
     raise refused
 
 
-class _AbsentError(UnavailableError):
-    """Raised where a server says that it has no such file."""
+class _RefusedError(UnavailableError):
+    """Raised where a server does not give a file, which means that it has none: S3 and Artifactory answer 403 then."""
 
 
 def _get(http: Http, url: str, limit: int) -> bytes:
     answer = http.request("GET", url, origin=url, limit=limit, follow=True)
     if answer.status != 200:
-        kind = _AbsentError if answer.status in (404, 410) else UnavailableError
+        kind = _RefusedError if 400 <= answer.status < 500 else UnavailableError
         raise kind(f"{http.shown(url)}: HTTP {answer.status}", next_step=OTHER)
     return answer.body
