@@ -99,6 +99,14 @@ def test_a_docker_that_does_not_reach_our_loopback_is_loaded(
     assert f"blobs/sha256/{sha256(LAYER)[7:]}" in loaded(tmp_path / "loaded.tar")
 
 
+def test_a_docker_whose_address_is_no_utf_8_is_loaded(
+    session: Session, registry: FakeRegistry, stand_in: StandIn, tmp_path: Path
+) -> None:
+    stand_in("docker", r"""case "$1" in context) printf 'tcp://\377';; load) cat > loaded.tar;; esac""")
+    pull_into(session, f"{registry.address}/a/b:v1", DOCKER)
+    assert f"blobs/sha256/{sha256(LAYER)[7:]}" in loaded(tmp_path / "loaded.tar")
+
+
 def test_an_archive_that_is_wrong_is_not_loaded(
     session: Session, registry: FakeRegistry, stand_in: StandIn, tmp_path: Path
 ) -> None:

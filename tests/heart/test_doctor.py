@@ -277,6 +277,16 @@ def test_a_lock_tells_the_driver_and_the_cuda_that_a_gpu_needs() -> None:
     assert driver.said.endswith("580.65.06 or a later one, for CUDA 13.0 of torch, and this machine has 550.54.15")
 
 
+def test_a_driver_that_says_more_in_no_utf_8_tells_of_its_gpus_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = world.project(requirements="torch==2.9.0\n")
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", config.replace("build:\n", "build:\n  gpu: true\n"))
+    _nvidia_smi(world, monkeypatch, r"\377\n5.2, 580.65.06")
+    assert "has kernels" in checks(ok(project.cogpack("doctor", "--json")))["gpu"][1]
+
+
 def _nvidia_smi(world: World, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     program = world.directory / "bin/nvidia-smi"
     program.parent.mkdir(exist_ok=True)

@@ -156,3 +156,12 @@ def test_a_mirror_or_a_list_that_is_no_address_is_told_as_that(tmp_path: Path) -
     for name in (MIRROR, LIST):
         with pytest.raises(InputError, match=f"{name}: 'http://\\[::1' is no address"):
             found("3.12", tmp_path, {name: "http://me:s@[::1"})
+
+
+def test_a_uv_that_answers_in_no_utf_8_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "uv"
+    program.write_text("#!/bin/sh\nprintf '\\377'\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("cogpack.resolve.interpreter.uv_program", lambda: str(program))
+    with pytest.raises(UnavailableError, match="uv does not tell which interpreters there are"):
+        found("3.12", tmp_path, {})

@@ -101,7 +101,7 @@ def test_what_goes_leaves_directories_that_others_are_in(tree: Tree) -> None:
 
 
 def test_many_directories_that_go_do_not_ask_all_files_each() -> None:
-    """1,000 of them took 16 seconds and more over a base of 100,000 files."""
+    """1,000 of them took 6 seconds over a base of 100,000 files."""
     tree = Tree({path: File(path, Bytes(b"")) for path in (f"usr/{at % 100}/{at}" for at in range(20_000))})
     gone = [f"old/{at}" for at in range(3_000)]
     for path in gone:
