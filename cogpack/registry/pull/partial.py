@@ -50,6 +50,7 @@ class Partial:
         self.path = path
         self._journal = path.with_suffix(".journal")
         self._file = descriptor
+        """-1 once it is closed: another file may have its number then."""
         self._lock = threading.Lock()
         self._writes = threading.Lock()
         self._sizes = blobs
@@ -137,7 +138,7 @@ class Partial:
         """Sync the file, then write down what it holds of a blob."""
         with self._lock, writing(self.path):
             self._recorded[digest] = list(got)
-            _sync(self._file)
+            _sync(self._number())
             spans = {digest: (self._sizes[digest], spans) for digest, spans in self._recorded.items()}
             write_whole(self._journal, [encode_journal(spans)])
 
@@ -145,18 +146,18 @@ class Partial:
         view = memoryview(block)
         with writing(self.path), self._writes:  # for which the system would have processors spin
             while view:
-                written = os.pwrite(self._file, view, offset)
+                written = os.pwrite(self._number(), view, offset)
                 offset += written
                 view = view[written:]
 
     def read_into(self, view: memoryview, offset: int) -> int:
         with writing(self.path):
-            return os.preadv(self._file, [view], offset)
+            return os.preadv(self._number(), [view], offset)
 
     def keep(self, target: Path, size: int) -> os.stat_result:
         """Give the file its name. Whoever calls has verified what is in its `size` bytes. Answers its status before."""
-        with writing(target):
-            os.ftruncate(self._file, size)
+        with writing(target), self._lock, self._writes:
+            os.ftruncate(self._number(), size)
             # Others may read it as they may the directory, which was made under the user's umask.
             os.fchmod(self._file, 0o600 | (target.parent.stat().st_mode & 0o044))
             os.fsync(self._file)
@@ -166,14 +167,24 @@ class Partial:
             self._journal.unlink(missing_ok=True)
         return status
 
+    def _number(self) -> int:
+        if self._file < 0:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return self._file
+
     def discard(self) -> None:
         """Remove both: what is in it is of no use."""
         self.path.unlink(missing_ok=True)
         self._journal.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the file; what is not kept stays for the next time."""
-        os.close(self._file)
+        """Close the file; what is not kept stays for the next time.
+
+        Threads of a fetch that was ended early may still wait for their turn to write: they fail (EBADF).
+        """
+        with self._lock, self._writes:
+            file, self._file = self._file, -1
+        os.close(file)
 
     def __enter__(self) -> Self:
         return self

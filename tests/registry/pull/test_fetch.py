@@ -30,7 +30,7 @@ from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.pull import blob as blob_fetch
 from cogpack.registry.pull import ranges
-from cogpack.registry.pull.connections import Fetcher
+from cogpack.registry.pull.connections import _BUFFER, Fetcher
 from cogpack.registry.pull.partial import Partial, block_buffer, growing
 from cogpack.registry.pull.tuning import Tuning
 from cogpack.registry.repository import Repository
@@ -505,6 +505,52 @@ def test_two_pulls_of_one_blob_take_turns(pull: Pulls, registry: FakeRegistry, t
     assert came == [len(DATA)]
 
 
+def test_nothing_is_written_once_a_partial_file_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads of a fetch that was ended early wait for their turn: another file has the number of ours by then."""
+    partial = Partial.open(tmp_path / "x.partial", {BLOB.digest: BLOB.size}, Cancellation())
+    begun, go, whole = threading.Event(), threading.Event(), os.pwrite
+    refused: list[CogpackError] = []
+
+    def slow(file: int, data: memoryview, offset: int) -> int:
+        begun.set()
+        go.wait(20)
+        return whole(file, data, offset)
+
+    def write(number: int) -> None:
+        try:
+            partial.write(number * KiB, b"x" * KiB)
+        except CogpackError as error:
+            refused.append(error)
+
+    monkeypatch.setattr(os, "pwrite", slow)
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for writer in writers:
+        writer.start()
+        begun.wait(20)
+    closing = threading.Thread(target=partial.close)
+    closing.start()
+    closing.join(0.2)
+    assert closing.is_alive(), "a write is under way"
+    go.set()
+    closing.join(20)
+    with (tmp_path / "other").open("w+b") as other:
+        for writer in writers:
+            writer.join(20)
+        assert os.fstat(other.fileno()).st_size == 0
+    written = (tmp_path / "x.partial").read_bytes().count(b"x" * KiB)
+    assert 1 <= written == len(writers) - len(refused)
+    for late in (
+        lambda: partial.write(0, b"y"),
+        lambda: partial.read_into(memoryview(bytearray(1)), 0),
+        lambda: partial.record(BLOB.digest, [(0, 1)]),
+        lambda: partial.keep(tmp_path / "kept", 1),
+    ):
+        with pytest.raises(InputError, match="Bad file descriptor"):
+            late()
+    assert not (tmp_path / "x.journal").exists()
+    assert not (tmp_path / "kept").exists()
+
+
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_busy_registry_is_waited_for(pull: Pulls, registry: FakeRegistry, status: int) -> None:
     registry.on("GET blob", answer(status, times=6))
@@ -723,7 +769,8 @@ def test_a_stream_that_nobody_reads_keeps_to_its_window(
         blocks = fetcher.stream(BLOB, count)
         next(blocks)
         time.sleep(0.5)
-        assert came[0] <= 2 * MiB < len(DATA), "the first block is given away when the second is there"
+        # The first block is given away when the second is there; then as much as the window is may come.
+        assert came[0] <= _BUFFER + max(_BUFFER, 512 * KiB) < len(DATA) // 2
         blocks.close()
 
     streaming(registry.address, act, tuning=structs.replace(SMALL, memory=512 * KiB))
