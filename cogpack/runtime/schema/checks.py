@@ -10,9 +10,9 @@ from cogpack.runtime.schema.computing import Value
 
 _CHECKED_TEXT = 64
 _CHECKED_PATTERN = 200
-_CHECKED_WAYS = 24
-"""In so many ways, as a power of two, may a pattern match: an alternative doubles them,"""
-_LOOP = 5
+_CHECKED_WAYS = 1 << 24
+"""In so many ways may a pattern match: those of a group's alternatives add up, what follows one another multiplies,"""
+_LOOP = 1 << 5
 """and a repetition is worth so many, as of four that share a text of that length."""
 _LOOPS = frozenset("*+?{")
 _EXPECTED = {
@@ -123,20 +123,28 @@ def _can_check(pattern: str, value: str) -> bool:
     if len(value) > _CHECKED_TEXT or len(pattern) > _CHECKED_PATTERN or _UNICODE_CLASS.search(pattern):
         return False
     marks = _marks(pattern)
-    if sum(_LOOP if mark in _LOOPS else mark == "|" for mark in marks) > _CHECKED_WAYS:
-        return False
     ambiguous = [False]  # for each open group, whether it can match one text in more ways than one
+    before, ways = [0], [1]  # for each open group, the ways of the alternatives before this one, and of this one so far
     for mark, following in zip(marks, [*marks[1:], ""], strict=False):
         if mark == "(":
             ambiguous.append(False)
+            before.append(0)
+            ways.append(1)
         elif mark == ")" and len(ambiguous) > 1:
             inner = ambiguous.pop()
             if inner and following in _LOOPS:
                 return False
             ambiguous[-1] |= inner
-        elif mark == "|" or mark in _LOOPS:
+            inside = before.pop() + ways.pop()
+            ways[-1] *= inside
+        elif mark == "|":
             ambiguous[-1] = True
-    return True
+            before[-1] += ways[-1]
+            ways[-1] = 1
+        elif mark in _LOOPS:
+            ambiguous[-1] = True
+            ways[-1] *= _LOOP
+    return before[0] + ways[0] <= _CHECKED_WAYS
 
 
 def _marks(pattern: str) -> list[str]:

@@ -338,6 +338,13 @@ def test_a_slow_pattern_is_not_tried_on_the_default() -> None:
     described(predictor("x: str = Input(default='" + "a" * 38 + "!', regex='" + "(a|a)" * 39 + "')"))
 
 
+@pytest.mark.parametrize(
+    "regex", ["^(" + "|".join("abcdefghijklmnopqrstuvwxyz") + ")$", "|".join(f"^a{n}$" for n in range(30))]
+)
+def test_many_alternatives_of_one_group_are_tried_on_the_default(regex: str) -> None:
+    assert "regex" in refusal(predictor(f"x: str = Input(default='nope', regex='{regex}')"))
+
+
 def test_an_empty_pattern_fits_all() -> None:
     described(predictor("x: str = Input(default='a', regex='')"))
 
