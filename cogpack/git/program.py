@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
@@ -75,7 +76,10 @@ class GitFailedError(Exception):
 
 
 class Git:
-    """Runs git. `authorities`: the file of certificates that counts, where git is not told of another."""
+    """Runs git. `authorities`: the file of certificates that counts, where git is not told of another.
+
+    git reads no `SSL_CERT_FILE`, nor `SSL_CERT_DIR`.
+    """
 
     def __init__(
         self, environment: Mapping[str, str], cancellation: Cancellation, authorities: Path | None = None
@@ -83,10 +87,10 @@ class Git:
         found = {name: value for name, value in environment.items() if name not in _LOCAL}
         found |= _FIXED
         found.pop("SSH_ASKPASS", None)  # a window that asks; GIT_ASKPASS may be a script with a token
-        if authorities and (environment.get("SSL_CERT_FILE") or environment.get("SSL_CERT_DIR")):
-            found.setdefault("GIT_SSL_CAINFO", str(authorities))
         self._environment = found
         self._cancellation = cancellation
+        chosen = environment.get("SSL_CERT_FILE") or environment.get("SSL_CERT_DIR")
+        self._authorities = authorities if chosen and "GIT_SSL_CAINFO" not in environment else None
 
     def __call__(
         self,
@@ -144,6 +148,18 @@ class Git:
                 said.seek(0)
                 raise GitFailedError(said.read().decode(errors="replace"))
 
+    @cached_property
+    def _trust(self) -> dict[str, str]:
+        """Whom to believe, as a setting for all hosts: the user's own for one (`http.URL.sslCAInfo`) goes before it,
+        as it would not before a variable. Nothing where the user has one for all."""
+        if self._authorities is None:
+            return {}
+        with suppress(OSError):  # told by the command itself
+            asked = ["git", "config", "--get", "http.sslCAInfo"]
+            if subprocess.run(asked, env=self._environment, cwd="/", capture_output=True, check=False).stdout.strip():
+                return {}
+        return {"http.sslCAInfo": str(self._authorities)}
+
     def start(self, *words: str, directory: Path) -> "subprocess.Popen[bytes]":
         """Start a command that is talked to; what it says of errors nobody hears."""
         return self._started(words, directory, subprocess.PIPE, subprocess.DEVNULL, {})
@@ -151,7 +167,7 @@ class Git:
     def _started(
         self, words: tuple[str, ...], directory: Path | None, given: int, said: int, variables: Mapping[str, str]
     ) -> "subprocess.Popen[bytes]":
-        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        settings = [word for name, value in (_SETTINGS | self._trust).items() for word in ("-c", f"{name}={value}")]
         place = [f"--git-dir={directory}"] if directory else []
         try:
             return subprocess.Popen(

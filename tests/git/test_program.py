@@ -2,10 +2,15 @@
 
 import os
 import signal
+import threading
 import time
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from support.sockets import server_tls
+from trustme import CA
 
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.git.program import Git, GitFailedError, translated
@@ -84,3 +89,38 @@ def test_a_helper_that_stays_behind_is_not_waited_for(tmp_path: Path) -> None:
         git("ls-remote", "ssh://host.test/x")
     assert time.monotonic() - begun < 20
     os.kill(int((tmp_path / "left").read_text()), signal.SIGKILL)
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, CA]]:
+    """The address of a server that has no repository, and the authority of its certificate."""
+    authority = CA()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+    server.socket = server_tls(authority, "127.0.0.1").wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_port}/", authority
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("section", ['http "{url}"', "http", "core"])
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_authorities_of_git_s_own_settings_go_before_those_of_the_machine(
+    server: tuple[str, CA], tmp_path: Path, section: str, variable: str
+) -> None:
+    url, authority = server
+    own, ours = tmp_path / "own.pem", tmp_path / "ours.pem"
+    authority.cert_pem.write_to_path(str(own))
+    CA().cert_pem.write_to_path(str(ours))
+    settings = tmp_path / "settings"
+    settings.write_text(f"[{section.format(url=url)}]\n\tsslCAInfo = {own}\n")
+    environment = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": str(settings), variable: str(tmp_path)}
+    git = Git(environment | {"GIT_CONFIG_NOSYSTEM": "1"}, Cancellation(), ours)
+    with pytest.raises(GitFailedError, match="not found" if "http" in section else "certificate"):
+        git("ls-remote", f"{url}a.git")
+    if section == "core":  # which says nothing of servers
+        git = Git(environment | {"GIT_CONFIG_NOSYSTEM": "1"}, Cancellation(), own)
+        with pytest.raises(GitFailedError, match="not found"):
+            git("ls-remote", f"{url}a.git")
