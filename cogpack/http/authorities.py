@@ -87,7 +87,7 @@ class Authorities:
             yield Path(chosen), True
         for directory in directories:
             try:
-                yield from ((file, False) for file in sorted(Path(directory).iterdir()) if file.is_file())
+                yield from ((file, False) for file in sorted(Path(directory).iterdir()) if is_file(file))
             except OSError as error:
                 raise InputError(
                     f"SSL_CERT_DIR: {directory}: {error.strerror}", next_step="correct or unset SSL_CERT_DIR"
@@ -111,6 +111,14 @@ def bundle(environment: Mapping[str, str]) -> Path | None:
     if named := environment.get("SSL_CERT_FILE"):
         return path if (path := Path(named)).is_file() else None
     return system_bundle()
+
+
+def is_file(path: Path) -> bool:
+    """Say whether it is one that may be read; of a directory's entries, not all need lead to one."""
+    try:
+        return path.is_file()
+    except OSError:  # a link to a name too long, or behind a directory that is not ours to read
+        return False
 
 
 def certificates(text: bytes) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 import certifi
 
 from cogpack.errors import InputError
-from cogpack.http.authorities import bundle, certificates, each_certificate
+from cogpack.http.authorities import bundle, certificates, each_certificate, is_file
 
 VARIABLE = "COG_CA_CERT"
 _BEGIN = "-----BEGIN CERTIFICATE-----"
@@ -40,7 +40,7 @@ def _in_directories(value: str) -> bytes:
     found: dict[bytes, None] = {}
     for directory in filter(None, value.split(os.pathsep)):
         with suppress(OSError):
-            for file in {path.resolve() for path in Path(directory).iterdir() if path.is_file()}:
+            for file in {path.resolve() for path in Path(directory).iterdir() if is_file(path)}:
                 with suppress(OSError):
                     found |= dict.fromkeys(each_certificate(_start(file)))
     return b"\n".join(sorted(found))

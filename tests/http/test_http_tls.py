@@ -177,6 +177,16 @@ def test_half_a_client_certificate_is_named(authority: CA, environment: dict[str
             ask(place, environment)
 
 
+def test_a_link_that_leads_nowhere_does_not_hide_the_rest_of_its_directory(
+    authority: CA, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "own").mkdir()
+    authority.cert_pem.write_to_path(str(tmp_path / "own/own.pem"))
+    (tmp_path / "own/long.0").symlink_to("x" * 300)
+    with talking(ok, server_tls(authority, "localhost")) as place:
+        assert ask(place, {"HOME": environment["HOME"], "SSL_CERT_DIR": str(tmp_path / "own")}) == b"ok"
+
+
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 def test_authorities_that_are_not_there_are_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
@@ -197,6 +207,7 @@ def test_what_lies_in_directories_is_told_as_one_file_to_who_reads_files_alone(t
             (tmp_path / directory / name).write_bytes(text)
     (tmp_path / "one/0ab.0").symlink_to("a.crt")
     (tmp_path / "one/gone.0").symlink_to("nowhere")
+    (tmp_path / "one/long.0").symlink_to("x" * 300)
     (tmp_path / "own.pem").write_bytes(made("own"))
     directories = f"{tmp_path}/one::{tmp_path}/two:{tmp_path}/nowhere"
     assert certificates(merged({"SSL_CERT_DIR": directories})["SSL_CERT_FILE"]) == made("a", "b", "c")
