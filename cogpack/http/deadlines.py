@@ -131,10 +131,18 @@ class Deadlines:
             waited = time.monotonic() - began
             self.spent += waited
         self._in_time()
+        self._count(waited)
+        return ready[0][1]
+
+    def gathered(self, seconds: float) -> None:
+        """Count a moment in which more was waited for than a byte. `TimeoutError`: a server that drips."""
+        self.spent += seconds
+        self._count(seconds)
+
+    def _count(self, waited: float) -> None:
         if self._until is None:
             self._waited += waited
             self._pace()
-        return ready[0][1]
 
     def wait_for(self, event: threading.Event) -> None:
         """Wait for another thread, whose own deadlines end it; `Cancelled` after Ctrl-C."""

@@ -107,7 +107,7 @@ class Connection:
                 now = time.monotonic()
                 until = until or now + _MOMENT
                 if now < until and (filled or self._flows):
-                    self._gather(len(view) - filled, until - now)
+                    self._gather(len(view) - filled, until - now, deadlines)
                 elif filled:
                     break
                 else:
@@ -126,13 +126,18 @@ class Connection:
         self._flows = filled == len(view)
         return filled
 
-    def _gather(self, size: int, seconds: float) -> None:
+    def _gather(self, size: int, seconds: float, deadlines: Deadlines) -> None:
         """Wait so long, at most, until `size` bytes are there, or as many as the system keeps; or the end."""
         with contextlib.suppress(OSError):  # a socket that is closed; a system that has no such option
             wake_at(self._socket, size)
+        began = time.monotonic()
         _readable(self._socket, seconds)
         with contextlib.suppress(OSError):
             wake_at(self._socket, 1)
+        try:
+            deadlines.gathered(time.monotonic() - began)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout(str(error)) from error
 
     def write(self, buffer: bytes, deadlines: Deadlines) -> None:
         """Send all of `buffer`; `WriteError` also where an answer or the end comes first, which can then be read."""
@@ -151,7 +156,11 @@ class Connection:
                 view = view[sent:]
 
     def _listen(self) -> None:
-        """Stop sending (`WriteError`) if an answer or the end came already; an `Exchange` goes on to read it."""
+        """Stop sending (`WriteError`) if an answer or the end came already; an `Exchange` goes on to read it.
+
+        Behind an earlier answer, what is none belongs to that one: they ended this connection's use, and it counts as
+        its end. To wait for the answer would be in vain, since they did not get all of the request.
+        """
         if not self._ended and not self._has_come():
             return
         while not self._ended and len(self._early) < _EARLY:
@@ -164,6 +173,9 @@ class Connection:
                 raise httpx.WriteError(_said(error)) from error
             self._early += found
             self._ended = not found
+        if self.was_used and not b"HTTP/".startswith(self._early[:5]):
+            self._early.clear()
+            self._ended = True
         if self._ended or _is_answer(bytes(self._early)) or len(self._early) >= _EARLY:
             raise httpx.WriteError("answered before the end of the request")
 

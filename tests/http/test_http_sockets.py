@@ -3,8 +3,10 @@
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from support.sockets import server_tls
 from trustme import CA
@@ -111,3 +113,58 @@ def test_one_byte_is_heard_after_a_block_too(line: tuple[Counted, socket.socket]
     assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == 1
     theirs.close()
     assert connection.read_into(view, deadlines()) == 0
+
+
+def test_moments_in_which_more_is_gathered_count_for_the_pace(line: tuple[Counted, socket.socket]) -> None:
+    """A byte now and then, each of which is there when it is asked for, was never waited for."""
+    ours, theirs = line
+    limits = Deadlines(Limits(answer=60, idle=60, window=0.5), Cancellation())
+    limits.answered()
+    connection, view, ended = Connection(ours), memoryview(bytearray(BLOCK)), threading.Event()
+
+    def drip() -> None:
+        while not ended.wait(0.01):
+            theirs.sendall(b"x")
+
+    sender = threading.Thread(target=drip)
+    sender.start()
+    began = time.monotonic()
+
+    def read() -> None:
+        while time.monotonic() < began + 10:
+            connection.read_into(view, limits)
+
+    try:
+        with pytest.raises(httpx.ReadTimeout, match="only"):
+            read()
+    finally:
+        ended.set()
+        sender.join()
+    assert limits.spent >= 0.5
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("size", [1, 100, 2 * BLOCK])
+def test_what_comes_behind_an_answer_is_the_end_and_no_answer_to_the_next_request(
+    line: tuple[Counted, socket.socket], size: int
+) -> None:
+    """It ended the sending, and the answer to the half of a request was then waited for."""
+    ours, theirs = line
+    connection = Connection(ours)
+    connection.was_used = True
+    theirs.sendall(b"x" * size)
+    with pytest.raises(httpx.WriteError):
+        connection.write(b"GET", deadlines())
+    assert connection.read(BLOCK, deadlines()) == b""
+    theirs.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        theirs.recv(1)
+
+
+def test_the_start_of_an_early_answer_is_waited_for_behind_another(line: tuple[Counted, socket.socket]) -> None:
+    ours, theirs = line
+    connection = Connection(ours)
+    connection.was_used = True
+    theirs.sendall(b"HTT")
+    connection.write(b"GET", deadlines())
+    assert connection.read(BLOCK, deadlines()) == b"HTT"
