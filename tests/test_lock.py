@@ -372,6 +372,8 @@ def test_a_lock_that_nobody_would_read_is_not_written() -> None:
     decisions = msgspec.structs.replace(LOCK.platforms["linux/amd64"], base=base)
     with pytest.raises(InputError, match=r"cogpack\.lock would have \d+ bytes; 4194304 are read at most"):
         encode_lock(msgspec.structs.replace(LOCK, platforms={"linux/amd64": decisions}))
+    with pytest.raises(InputError, match=r"cogpack\.blur\.lock would have"):
+        encode_lock(msgspec.structs.replace(LOCK, platforms={"linux/amd64": decisions}), config="blur.yaml")
 
 
 def test_a_lock_that_we_would_refuse_is_not_written() -> None:
@@ -379,6 +381,9 @@ def test_a_lock_that_we_would_refuse_is_not_written() -> None:
     decisions = msgspec.structs.replace(LOCK.platforms["linux/amd64"], toolkit=toolkit)
     with pytest.raises(InputError, match=r"cogpack\.lock is not written, .*toolkit\.architectures"):
         encode_lock(msgspec.structs.replace(LOCK, platforms={"linux/amd64": decisions}))
+    with pytest.raises(InputError, match=r"cogpack\.blur\.lock is not written") as caught:
+        encode_lock(msgspec.structs.replace(LOCK, platforms={"linux/amd64": decisions}), config="blur.yaml")
+    assert caught.value.next_step == "write what that comes from in blur.yaml another way"
 
 
 def test_a_lock_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 import msgspec
 
 from cogpack.comparing.schemas import ComparedSchema, compare_schemas
-from cogpack.errors import InputError
-from cogpack.lockfile import Decisions, read_lock
+from cogpack.errors import InputError, MismatchError
+from cogpack.lockfile import Decisions
+from cogpack.locking.current import own_lock
 from cogpack.notes import Code, Note
 from cogpack.planning.describing import describe_project, find_described
 from cogpack.project import Project
@@ -46,8 +47,9 @@ def check_schema(session: Session, before: Path) -> SchemaChecked:
 
 def _decisions(session: Session, project: Project) -> Decisions | None:
     try:
-        found = read_lock(project.lock_path)
-    except InputError as error:
-        session.progress.note(Note(Code.LOCK_UNREAD, f"{error.message}: the schema is made without it"))
+        found = own_lock(project)
+    except (InputError, MismatchError) as error:
+        moved = f"; {error.next_step}" if isinstance(error, MismatchError) else ""
+        session.progress.note(Note(Code.LOCK_UNREAD, f"{error.message}: the schema is made without it{moved}"))
         return None
     return found.platforms.get(project.config.pack.platforms[0]) if found else None

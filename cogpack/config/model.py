@@ -260,15 +260,22 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.places[key].line if key in self.places else 0
 
 
+LOCK = "cogpack.lock"
+"""That of cog.yaml."""
+
+
 def lock_name(config: str) -> str:
     """Give the name of the lock that lies beside the config file `config`, as PEP 751 has `pylock.NAME.toml`:
-    "cogpack.blur.lock" beside "blur.yaml"."""
-    if config == "cog.yaml":
-        return "cogpack.lock"
-    name = next((config.removesuffix(end) for end in (".yaml", ".yml") if config.endswith(end)), config)
-    return f"cogpack.{name}.lock"
+    "cogpack.blur.lock" beside "blur.yaml", "cogpack.blur.yml.lock" beside "blur.yml"."""
+    return LOCK if config == "cog.yaml" else f"cogpack.{config.removesuffix('.yaml')}.lock"
 
 
 def is_lock(name: str) -> bool:
-    """Tell whether a path, relative to a project's root, is that of a lock, of whichever config."""
+    """Tell whether a path, relative to a project's root, is called as a lock, of whichever config."""
     return name.startswith("cogpack.") and name.endswith(".lock") and "/" not in name
+
+
+def configs_of(lock: str) -> tuple[str, ...]:
+    """Name the configs whose lock is called `lock`, as `is_lock` has it; one at most is to be there."""
+    name = lock.removeprefix("cogpack.").removesuffix(".lock")
+    return ("cog.yaml",) if lock == LOCK else (f"{name}.yaml", *(() if name.endswith(".yaml") else (name,)))

@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 
 from cogpack import __version__, toml
+from cogpack.config.model import lock_name
 from cogpack.disk import open_file
 from cogpack.errors import InputError
 from cogpack.lockfile.model import REQUIREMENT, VERSION, Lock, Results
 from cogpack.lockfile.shared import with_shared, without_shared
 from cogpack.lockfile.table import DAMAGED, FILE
+from cogpack.text import one_line
 
 _HEADER = "# Made by cogpack from {config} and the files named under [inputs]. Commit it; do not edit it.\n\n"
 
@@ -151,17 +153,17 @@ def encode_lock(lock: Lock, *, config: str = "cog.yaml", header: bytes | None = 
         msgspec.convert(document, Lock)
     except (ValueError, msgspec.ValidationError) as error:
         raise InputError(
-            f"{FILE} is not written, since nobody could read it: {error}",
-            next_step="write what that comes from in cog.yaml another way",
+            f"{lock_name(config)} is not written, since nobody could read it: {error}",
+            next_step=f"write what that comes from in {config} another way",
         ) from error
     if layers:
         document["results"] = msgspec.to_builtins(Results(tuple(layers), tuple(weights)))
     document = {REMOVED: removed, **document} if removed else document
-    made = _HEADER.format(config=config).encode()
+    made = _HEADER.format(config=one_line(config)).encode()
     data = (header or made) + toml.encode(with_shared(document))
     if len(data) > LIMIT:  # nobody would read it
         raise InputError(
-            f"{FILE} would have {len(data)} bytes; {LIMIT} are read at most",
+            f"{lock_name(config)} would have {len(data)} bytes; {LIMIT} are read at most",
             next_step="download fewer files of the hub in build.run, choose a larger cogpack.weights.layer_size, or a "
             "base with a shorter config",
         )

@@ -1,17 +1,14 @@
 """The lock that holds for a run: the present one where it fits the project, else a new one, written or not."""
 
 import os
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cogpack.config.model import lock_name
 from cogpack.disk import check_writable, write_whole
 from cogpack.errors import InputError, MismatchError
 from cogpack.formats import check_format
 from cogpack.lockfile import (
-    FILE,
     Decisions,
     Lock,
     encode_lock,
@@ -136,42 +133,24 @@ def _lacking(project: Project, lock: Lock) -> list[str]:
 
 
 def own_lock(project: Project) -> Lock | None:
-    """Read the lock of the project's config; None where there is none. `MismatchError` where `cogpack.lock` was made
-    from a config that has a lock of its own name, as a directory had one lock for all before: nothing is made of it,
-    and what is written over it would be lost to the other."""
+    """Read the lock of the project's config; None where there is none. A `MismatchError` says which one has to be moved
+    before (`check_others`)."""
     found = read_lock(project.lock_path)
-    name = project.config_path.name
-    if project.lock_path.name == FILE:
-        other, there = _other_config(project, found) if found else (None, False)
-        if other is None or not there:
-            return found
-    elif found or not ((shared := read_lock(project.root / FILE)) and name in shared.inputs):
-        return found
-    else:
-        other = name
-    of_other = lock_name(other)
-    stands = os.path.lexists(project.root / of_other)
-    raise MismatchError(
-        f"{FILE} was made from {other}, whose lock is {of_other}",
-        next_step=f"rm {FILE}" if stands else shlex.join(["mv", FILE, of_other]),
-    )
+    if found is None or project.config_path.name not in found.inputs:
+        from cogpack.locking.other_locks import check_others
+
+        check_others(project, found)
+    return found
 
 
 def _check_format(session: Session, project: Project, lock: Lock) -> None:
     check_format(lock.format, session.formats, where=project.lock_path.name, requires=lock.requires)
 
 
-def _other_config(project: Project, lock: Lock) -> tuple[str | None, bool]:
-    """Name the config that the lock was made from, where that is another one, and tell whether it is there: one that is
-    not was renamed, and the lock of one that is was copied."""
-    if project.config_path.name in lock.inputs:
-        return None, False
-    other = next((name for name in lock.inputs if name.endswith((".yaml", ".yml")) and "/" not in name), None)
-    return other, other is not None and (project.root / other).is_file()
-
-
 def _stale(project: Project, lock: Lock, stale: Sequence[str]) -> MismatchError:
-    other, there = _other_config(project, lock)
+    from cogpack.locking.other_locks import other_config
+
+    other, there = other_config(project, lock)
     name = project.lock_path.name
     if other:
         what = f"{other}{'' if there else ', which is not there'}, and this is {project.config_path.name}"
@@ -238,7 +217,9 @@ def current_lock(
     if is_pinned(session, project, locked=locked):
         raise _stale(project, found, stale)
     if stale:
-        other, there = _other_config(project, found)
+        from cogpack.locking.other_locks import other_config
+
+        other, there = other_config(project, found)
         why = f"{', '.join(stale)} changed"
         if other:
             why = f"it was made from {other}{'' if there else ', which is not there'}"

@@ -14,6 +14,7 @@ from cogpack.images.assemble import Marks
 from cogpack.lockfile import Lock, parse_lock
 from cogpack.notes import Code, Note
 from cogpack.project import Project
+from cogpack.project.files import has_config
 from cogpack.session import Session
 from cogpack.text import utc
 
@@ -76,7 +77,7 @@ def _counts(session: Session, project: Project, lock: Lock) -> Callable[[str, bo
     def counts(path: str, tracked: bool) -> bool:
         if path == its:
             return not tracked or not _same_decisions(session, project, lock)
-        if is_lock(path):  # of another config of the directory
+        if is_lock(path) and has_config(str(project.root), path):  # of another config of the directory
             return False
         return tracked or path in used
 

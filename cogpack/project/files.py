@@ -1,10 +1,11 @@
 """A walk that follows nothing finds the files of a project that go into its image.
 
 Left out are caches (`caches.py`), what `.dockerignore` says and, whatever it says, what is never part of a model: at
-the root `.cog`, `.cogpack` and all locks; anywhere `.git`, `.hg`, `.svn`, `.DS_Store`, `__pycache__`, the caches of
-mypy, pytest, ruff and Jupyter, virtual environments (`.venv`, and each directory that holds a `pyvenv.cfg`), what a
-killed cogpack has left (`is_unfinished`), and, with a note, OCI image layouts, what the run itself writes, sockets,
-pipes and devices. A directory in which nothing is kept stays out as well, as in git: a checkout elsewhere has none.
+the root `.cog`, `.cogpack`, `cogpack.lock` and the locks of other configs that are there; anywhere `.git`, `.hg`,
+`.svn`, `.DS_Store`, `__pycache__`, the caches of mypy, pytest, ruff and Jupyter, virtual environments (`.venv`, and
+each directory that holds a `pyvenv.cfg`), what a killed cogpack has left (`is_unfinished`), and, with a note, OCI image
+layouts, what the run itself writes, sockets, pipes and devices. A directory in which nothing is kept stays out as well,
+as in git: a checkout elsewhere has none.
 """
 
 import os
@@ -16,7 +17,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from cogpack.config.model import is_lock
+from cogpack.config.model import LOCK, configs_of, is_lock
 from cogpack.disk import is_unfinished, open_below, open_regular
 from cogpack.encodings import is_utf8
 from cogpack.errors import CogpackError, InputError, gone, together
@@ -27,7 +28,7 @@ from cogpack.project.ignore import Patterns
 from cogpack.project.links import Links
 from cogpack.project.rows import Files, ProjectFile
 
-_NEVER_AT_ROOT = frozenset({".cog", ".cogpack"})
+_NEVER_AT_ROOT = frozenset({".cog", ".cogpack", LOCK})
 _NEVER = frozenset(
     {".git", ".hg", ".svn", ".DS_Store", "__pycache__", ".venv"}
     | {".mypy_cache", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints"}
@@ -96,7 +97,7 @@ def keeps(root: str, patterns: Patterns, path: str) -> bool:
     *directories, _ = parts = path.split("/")
     for depth, name in enumerate(parts):
         walked = f"{walked}/{name}" if walked else name
-        if is_never(name, at_root=depth == 0):
+        if is_never(root, walked):
             return False
         state = patterns.match(walked, state)
         if depth < len(directories) and not _goes_into(root, walked, patterns, state):
@@ -104,9 +105,22 @@ def keeps(root: str, patterns: Patterns, path: str) -> bool:
     return not patterns.ignores(state)
 
 
-def is_never(name: str, *, at_root: bool) -> bool:
-    named = name in _NEVER or (at_root and (name in _NEVER_AT_ROOT or is_lock(name)))
+def is_never(root: str, path: str) -> bool:
+    """Tell whether what is called so stays out, whatever `.dockerignore` says."""
+    name = path.rpartition("/")[2]
+    at_root = name == path
+    named = name in _NEVER or (at_root and (name in _NEVER_AT_ROOT or _is_lock(root, name)))
     return named or (name.startswith(".") and is_unfinished(name))
+
+
+def _is_lock(root: str, name: str) -> bool:
+    """Tell whether it is the lock of another config that is there: a directory or another model's file is none."""
+    return is_lock(name) and has_config(root, name) and not os.path.isdir(f"{root}/{name}")  # noqa: PTH112 - of text
+
+
+def has_config(root: str, lock: str) -> bool:
+    """Tell whether the config is there whose lock is called `lock`."""
+    return any(_is_file(f"{root}/{name}") or os.path.islink(f"{root}/{name}") for name in configs_of(lock))  # noqa: PTH114
 
 
 def _goes_into(root: str, directory: str, patterns: Patterns, state: int) -> bool:
@@ -156,9 +170,9 @@ class _Walk:
                 for entry in entries:
                     name = entry.name
                     is_usual = name[0] not in _UNUSUAL and not at_root
-                    if not is_usual and is_never(name, at_root=at_root):
-                        continue
                     path = prefix + name
+                    if not is_usual and is_never(self._root, path):
+                        continue
                     state = match(path, above) if is_any else 0
                     ignored = is_any and self._patterns.ignores(state)
                     if entry.is_dir(follow_symlinks=False):

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cogpack.config import parse_config
+from cogpack.config.model import lock_name
 from cogpack.errors import InputError, NoProjectError
 from cogpack.home import gone
 from cogpack.project.project import Project, read_small
 
 _MAX_PARENTS = 100
+_MAX_NAME = 255
+"""Bytes, of a file."""
 
 
 def find_project(
@@ -29,6 +32,12 @@ def find_project(
         except FileNotFoundError:
             continue
         root = Path(os.path.realpath(path.parent))
+        if (length := len(os.fsencode(lock := lock_name(path.name)))) > _MAX_NAME:
+            raise InputError(
+                f"{path.name}: the config's name is too long: its lock would be {lock}, of {length} bytes; "
+                f"{_MAX_NAME} are possible",
+                next_step="give the config a shorter name",
+            )
         return Project(root, parse_config(text, path=path.name), path, tuple(outputs), cache)
     above = "" if "/" in file else " or any directory above"
     raise NoProjectError(

@@ -183,9 +183,10 @@ class Project(msgspec.Struct, frozen=True, dict=True):
             leads = "" if one == path else f" {one}, to which it leads, is"
             if self._keeps(one):
                 continue
-            if name := next(
-                (name for depth, name in enumerate(one.split("/")) if is_never(name, at_root=depth == 0)), ""
-            ):
+            parts = one.split("/")
+            above = ("/".join(parts[: depth + 1]) for depth in range(len(parts)))
+            if never := next((path for path in above if is_never(str(self.root), path)), ""):
+                name = never.rpartition("/")[2]
                 return InputError(f"{named}{leads} left out, as {name} always is", next_step="move the file")
             if cache := self._caches.above(one):
                 return InputError(f"{named}{leads} in {cache}, which is a cache", next_step="move the file")

@@ -8,7 +8,8 @@ import pytest
 from support.wheels import make_wheel
 from support.world import Project, World, ok
 
-from cogpack.config.model import is_lock, lock_name
+from cogpack.config.model import configs_of, is_lock, lock_name
+from cogpack.lockfile import encode_lock, parse_lock
 
 NAMES = ("blur", "sharpen")
 
@@ -36,8 +37,8 @@ def locks(root: Path) -> dict[str, bytes]:
     [
         ("cog.yaml", "cogpack.lock"),
         ("blur.yaml", "cogpack.blur.lock"),
-        ("cog-gpu.yml", "cogpack.cog-gpu.lock"),
-        ("cog.yml", "cogpack.cog.lock"),
+        ("cog-gpu.yml", "cogpack.cog-gpu.yml.lock"),
+        ("cog.yml", "cogpack.cog.yml.lock"),
         ("cog.gpu.yaml", "cogpack.cog.gpu.lock"),
         ("model", "cogpack.model.lock"),
         ("model.json", "cogpack.model.json.lock"),
@@ -46,7 +47,7 @@ def locks(root: Path) -> dict[str, bytes]:
     ],
 )
 def test_a_lock_is_called_as_its_config(config: str, lock: str) -> None:
-    assert (lock_name(config), is_lock(lock)) == (lock, True)
+    assert (lock_name(config), is_lock(lock), config in configs_of(lock)) == (lock, True, True)
 
 
 @pytest.mark.parametrize("name", ["cogpack.toml", "uv.lock", "cogpacklock", "sub/cogpack.lock", "cogpack.d/uv.lock"])
@@ -118,6 +119,9 @@ def test_a_lock_of_before_is_moved_by_its_user_and_nothing_else_is_made_of_it(pr
             assert locks(project.root) == before
     doctor = project.cogpack("doctor", "-f", "blur.yaml")
     assert "mv cogpack.lock cogpack.blur.lock" in doctor.out
+    schema = ok(project.cogpack("schema", "-f", "blur.yaml"))
+    told = "cogpack.lock was made from blur.yaml, whose lock is cogpack.blur.lock: the schema is made without it; "
+    assert f"{told}mv cogpack.lock cogpack.blur.lock" in schema.err
     ok(project.cogpack("lock", "-f", "sharpen.yaml"))  # which it says nothing of
     shutil.move(project.root / "cogpack.lock", project.root / "cogpack.blur.lock")
     ok(project.cogpack("lock", "--check", "-f", "blur.yaml", CI="true"))
@@ -209,3 +213,107 @@ def test_the_lock_of_another_config_makes_no_tree_dirty(project: Project) -> Non
         "-dirty: these differ from the commit: predict.py"
         in ok(project.cogpack("push", "--git", "-f", "blur.yaml", project.target("blur"))).err
     )
+
+
+@pytest.mark.parametrize("way", ["-f", "-C", "below"])
+def test_the_move_is_told_as_one_types_it_where_one_stands(project: Project, way: str) -> None:
+    (project.root / "sub/below").mkdir(parents=True)
+    for name in ("blur.yaml", "blur.txt", "predict.py"):
+        (project.root / name).rename(project.root / "sub" / name)
+    words = {"-f": ("-f", "sub/blur.yaml"), "-C": ("-C", "sub", "-f", "blur.yaml"), "below": ("-f", "blur.yaml")}[way]
+    stands, seen = (project.root / "sub/below", "../") if way == "below" else (project.root, "sub/")
+    ok(project.world.cogpack("lock", *words, directory=stands))
+    (project.root / "sub/cogpack.blur.lock").rename(project.root / "sub/cogpack.lock")
+    done = project.world.cogpack("lock", "--check", *words, directory=stands)
+    told = f"error: {seen}cogpack.lock was made from blur.yaml, whose lock is {seen}cogpack.blur.lock\n"
+    told += f"next: mv {seen}cogpack.lock {seen}cogpack.blur.lock\n"
+    assert (done.code, told in done.err) == (3, True), done.err
+
+
+def test_whose_lock_it_is_says_the_lock_and_no_ending(project: Project) -> None:
+    (project.root / "blur.yaml").rename(project.root / "cog.gpu")
+    (project.root / "blur.txt").rename(project.root / "a.txt")  # before the config, in the lock
+    project.write("cog.gpu", (project.root / "cog.gpu").read_text().replace("blur.txt", "a.txt"))
+    ok(project.cogpack("lock", "-f", "cog.gpu"))
+    made = (project.root / "cogpack.cog.gpu.lock").read_bytes()
+    (project.root / "cogpack.cog.gpu.lock").unlink()
+    project.write("cogpack.lock", encode_lock(parse_lock(made)))  # as it was written before: "from cog.yaml"
+    (project.root / "sharpen.yaml").rename(project.root / "cog.yaml")
+    for config in ("cog.yaml", "cog.gpu"):
+        done = project.cogpack("lock", "-f", config)
+        assert (done.code, "next: mv cogpack.lock cogpack.cog.gpu.lock\n" in done.err) == (3, True), done.err
+
+
+@pytest.mark.parametrize("what", ["<<<<<<< ours\n", "version = 99\n", None])
+def test_a_shared_lock_that_cannot_be_read_stops_no_other_config(project: Project, what: str | None) -> None:
+    if what is None:
+        (project.root / "cogpack.lock").mkdir()
+    else:
+        project.write("cogpack.lock", what)
+    ok(project.cogpack("lock", "-f", "sharpen.yaml"))
+    ok(project.cogpack("lock", "--check", "-f", "sharpen.yaml"))
+
+
+@pytest.mark.parametrize(("old", "new"), [("cog.yaml", "sharpen.yaml"), ("blur.yaml", "cog.yaml"), ("a.yaml", "b.yml")])
+def test_a_config_with_a_new_name_does_not_lose_its_lock(project: Project, old: str, new: str) -> None:
+    (project.root / "sharpen.yaml").unlink()
+    (project.root / "blur.yaml").rename(project.root / old)
+    ok(project.cogpack("lock", "-f", old))
+    (project.root / old).rename(project.root / new)
+    before, after = lock_name(old), lock_name(new)
+    for verb in (["lock"], ["lock", "--check"], ["push", project.target()], ["plan"]):
+        done = project.cogpack(*verb, "-f", new, CI="true")
+        told = f"error: {before} was made from {old}, which is not there, and {new} has no lock\n"
+        told += f"next: mv {before} {after}; or, to begin anew, rm {before}\n"
+        assert (done.code, told in done.err) == (3, True), done.err
+    (project.root / before).rename(project.root / after)
+    project.write("blur.txt", "--no-index\nnumbers\n")
+    ok(project.cogpack("lock", "-f", new))
+    assert b"numbers-1.0" in (project.root / after).read_bytes()
+
+
+def test_of_several_locks_that_were_left_the_likest_is_told(project: Project) -> None:
+    for name in NAMES:
+        ok(project.cogpack("lock", "-f", f"{name}.yaml"))
+    for name in NAMES:
+        (project.root / f"{name}.yaml").rename(project.root / f"new-{name}.yaml")
+    for name in NAMES:
+        done = project.cogpack("lock", "-f", f"new-{name}.yaml")
+        assert f"next: mv cogpack.{name}.lock cogpack.new-{name}.lock; or" in done.err
+
+
+def test_two_configs_that_would_have_one_lock_are_told_so(project: Project) -> None:
+    (project.root / "sharpen.yaml").rename(project.root / "blur")
+    ok(project.cogpack("lock", "-f", "blur.yaml"))
+    before = locks(project.root)
+    done = project.cogpack("lock", "-f", "blur")
+    told = "error: cogpack.blur.lock is the lock of blur.yaml, which is here, and that of blur, too\n"
+    assert (done.code, told in done.err, locks(project.root)) == (3, True, before), done.err
+    (project.root / "blur").rename(project.root / "blur.yml")
+    ok(project.cogpack("lock", "-f", "blur.yml"))
+    assert locks(project.root).keys() == {"cogpack.blur.lock", "cogpack.blur.yml.lock"}
+
+
+def test_only_the_lock_of_a_config_that_is_here_stays_out_of_the_image(project: Project) -> None:
+    project.write("cogpack.w.lock/m.bin", "weights")
+    project.write("cogpack.x.lock", "a file of the model")
+    project.write("cogpack.sharpen.lock", "a lock")
+    ok(project.cogpack("push", "-f", "blur.yaml", project.target()))
+    found = {path.rpartition("src/")[2] for path in project.world.files("me/model", "v1") if "cogpack." in path}
+    assert {one for one in found if ".lock" in one} == {"cogpack.w.lock/m.bin", "cogpack.x.lock"}
+
+
+@pytest.mark.parametrize("sign", ["\n", "\r", "\x01"])
+def test_a_config_with_any_name_has_a_lock_that_can_be_read(project: Project, sign: str) -> None:
+    name = f"a{sign}b.yaml"
+    (project.root / "blur.yaml").rename(project.root / name)
+    ok(project.cogpack("lock", "-f", name))
+    ok(project.cogpack("lock", "--check", "-f", name))
+
+
+def test_a_config_whose_lock_can_have_no_name_is_told_by_its_own(project: Project) -> None:
+    name = "a" * 250
+    (project.root / "blur.yaml").rename(project.root / name)
+    done = project.cogpack("lock", "-f", name)
+    assert f"error: {name}: the config's name is too long: its lock would be cogpack.{name}.lock" in done.err
+    assert (done.code, "next: give the config a shorter name\n" in done.err) == (2, True)
