@@ -81,10 +81,9 @@ def _config_of(root: Path, name: str, lock: Lock) -> str | None:
 
 def _is_config(path: Path) -> bool:
     try:
-        parse_config(read_small(path), path=path.name)
+        return bool(parse_config(read_small(path), path=path.name).places)  # requirements may be comments alone
     except (InputError, FileNotFoundError):
         return False
-    return True
 
 
 def _moved(project: Project, lock: str, config: str, to: str) -> MismatchError:

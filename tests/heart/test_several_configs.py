@@ -232,8 +232,9 @@ def test_the_move_is_told_as_one_types_it_where_one_stands(project: Project, way
 
 def test_whose_lock_it_is_says_the_lock_and_no_ending(project: Project) -> None:
     (project.root / "blur.yaml").rename(project.root / "cog.gpu")
-    (project.root / "blur.txt").rename(project.root / "a.txt")  # before the config, in the lock
-    project.write("cog.gpu", (project.root / "cog.gpu").read_text().replace("blur.txt", "a.txt"))
+    project.write("blur.txt", "--no-index\nnumbers==1.0\n-r a.txt\n")
+    project.write("a.txt", "# nothing but comments, which is YAML, too\n")
+    project.write("sharpen.txt", "--no-index\nnumbers==2.0\n-r a.txt\n")
     ok(project.cogpack("lock", "-f", "cog.gpu"))
     made = (project.root / "cogpack.cog.gpu.lock").read_bytes()
     (project.root / "cogpack.cog.gpu.lock").unlink()
