@@ -6,8 +6,8 @@ import msgspec
 
 from cogpack.comparing.schemas import ComparedSchema, compare_schemas
 from cogpack.errors import InputError, MismatchError
-from cogpack.lockfile import Decisions
-from cogpack.locking.current import own_lock
+from cogpack.lockfile import Decisions, read_lock
+from cogpack.locking.other_locks import check_others
 from cogpack.notes import Code, Note
 from cogpack.planning.describing import describe_project, find_described
 from cogpack.project import Project
@@ -47,7 +47,8 @@ def check_schema(session: Session, before: Path) -> SchemaChecked:
 
 def _decisions(session: Session, project: Project) -> Decisions | None:
     try:
-        found = own_lock(project)
+        found = read_lock(project.lock_path)
+        check_others(project, found)  # as `own_lock`, which is not loaded for this
     except (InputError, MismatchError) as error:
         moved = f"; {error.next_step}" if isinstance(error, MismatchError) else ""
         session.progress.note(Note(Code.LOCK_UNREAD, f"{error.message}: the schema is made without it{moved}"))
