@@ -113,13 +113,15 @@ class Session:
 
     def _authorities(self) -> dict[str, str]:
         """Write down whose certificates count, for us and for the programs that we start; git may be told of others."""
+        from cogpack.cache.scratch import writing_temporary
         from cogpack.http.cog_authorities import merged
 
         found = {}
         for name, text in merged(self.environment).items():
-            file = self._closing.enter_context(NamedTemporaryFile(prefix="cogpack-", suffix=".pem"))  # noqa: SIM115
-            file.write(text)
-            file.flush()
+            with writing_temporary():
+                file = self._closing.enter_context(NamedTemporaryFile(prefix="cogpack-", suffix=".pem"))  # noqa: SIM115
+                file.write(text)
+                file.flush()
             found[name] = file.name
         return found
 

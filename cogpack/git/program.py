@@ -76,13 +76,17 @@ class GitFailedError(Exception):
 
 
 class Git:
-    """Runs git. `authorities`: the file of certificates that counts, where git is not told of another.
+    """Runs git. `authorities`: gives the file of certificates that counts, where git is not told of another; asked when
+    git is first run.
 
     git reads no `SSL_CERT_FILE`, nor `SSL_CERT_DIR`.
     """
 
     def __init__(
-        self, environment: Mapping[str, str], cancellation: Cancellation, authorities: Path | None = None
+        self,
+        environment: Mapping[str, str],
+        cancellation: Cancellation,
+        authorities: Callable[[], Path | None] = lambda: None,
     ) -> None:
         found = {name: value for name, value in environment.items() if name not in _LOCAL}
         found |= _FIXED
@@ -158,7 +162,7 @@ class Git:
             asked = ["git", "config", "--get", "http.sslCAInfo"]
             if subprocess.run(asked, env=self._environment, cwd="/", capture_output=True, check=False).stdout.strip():
                 return {}
-        return {"http.sslCAInfo": str(self._authorities)}
+        return {"http.sslCAInfo": str(file)} if (file := self._authorities()) else {}
 
     def start(self, *words: str, directory: Path) -> "subprocess.Popen[bytes]":
         """Start a command that is talked to; what it says of errors nobody hears."""

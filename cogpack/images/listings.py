@@ -158,6 +158,7 @@ def _bytes(name: str) -> bytes:
 
 
 def _members(layer: "Untar", where: str) -> Iterator[Listed]:
+    from cogpack.cache.scratch import writing_temporary
     from cogpack.layers.debs.over.ground import is_kept
 
     kept = size = 0
@@ -178,10 +179,11 @@ def _members(layer: "Untar", where: str) -> Iterator[Listed]:
                     next_step="choose another base",
                 )
         elif member.kind == "file" and (_LIBRARY.fullmatch(member.path) or _CPYTHON.fullmatch(member.path)):
-            with writing(Path(tempfile.gettempdir())), tempfile.SpooledTemporaryFile(_IN_MEMORY) as spooled:
+            with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spooled:
                 scratch = cast("BinaryIO", spooled)
                 for block in layer.content():  # writelines looks at the limit when all is in memory
-                    scratch.write(block)
+                    with writing_temporary():
+                        scratch.write(block)
                 if _LIBRARY.fullmatch(member.path):
                     scratch.seek(0)
                     shared_object = read_shared_object(scratch)

@@ -78,15 +78,17 @@ class BuiltLayer:
         self._unread = unread
         self._codec = codec
         self._key: Digest | None = None
-        self._passing = 0
+        self._passing: set[object] = set()
         """Passes that are on: what these read nobody else need."""
+        self._whole = False
+        """Whether one came to its end, and has read all files."""
         self._spool = spool
         self._kept: tuple[Spooled, LayerInfo] | None = None
 
     @property
     def key(self) -> str | None:
         # Kept once it is there: it is asked for again and again, and is made of all files of the layer.
-        if self._key is None and not self._passing and not self._unread():
+        if self._key is None and (self._whole or not (self._passing or self._unread())):
             self.read()
         return self._key
 
@@ -116,11 +118,12 @@ class BuiltLayer:
         return passes.agreed(self.name)
 
     def _pass(self, passes: _Passes, form: Form) -> Iterator[bytes]:
-        self._passing += 1
+        self._passing.add(one := object())  # many threads do, each at once
         try:
             yield from self._made(passes, form)
+            self._whole = True
         finally:
-            self._passing -= 1
+            self._passing.discard(one)
 
     def _made(self, passes: _Passes, form: Form) -> Iterator[bytes]:
         plain, stored = Hasher(), Hasher()

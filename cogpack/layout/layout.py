@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Self
 import msgspec
 
 from cogpack.digest import Digest, Hasher, parse_digest, sha256, verified
-from cogpack.disk import UNFINISHED, is_refusal, open_file, real_path, write_whole, writing
+from cogpack.disk import UNFINISHED, is_refusal, open_file, reading, real_path, write_whole, writing
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layout.incoming import Incoming
 from cogpack.oci import CONFIG_LIMIT, OCI_INDEX, Descriptor, Index, decode, encode
@@ -199,7 +199,7 @@ class Layout:
         except FileNotFoundError:
             raise InputError(f"{self.root}: {blob.digest} is missing", next_step="build the layout again") from None
         with opened as stream:
-            yield verified(_blocks(stream, blob.size), check)
+            yield verified(_blocks(stream, blob.size, path), check)
 
     def add(self, data: bytes) -> Digest:
         """Store a small blob. One that is there already is compared, and replaced if it is damaged."""
@@ -317,9 +317,13 @@ def _ref_name(entry: Mapping[str, Any]) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
+def _blocks(stream: BinaryIO, size: int, path: Path) -> Iterator[bytes]:
     """All there is, but no more than tells that it is more than `size`."""
-    while size >= 0 and (block := stream.read(BLOCK)):
+    while size >= 0:
+        with reading(path, "check the disk"):
+            block = stream.read(BLOCK)
+        if not block:
+            return
         size -= len(block)
         yield block
 

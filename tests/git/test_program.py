@@ -117,10 +117,27 @@ def test_authorities_of_git_s_own_settings_go_before_those_of_the_machine(
     settings = tmp_path / "settings"
     settings.write_text(f"[{section.format(url=url)}]\n\tsslCAInfo = {own}\n")
     environment = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": str(settings), variable: str(tmp_path)}
-    git = Git(environment | {"GIT_CONFIG_NOSYSTEM": "1"}, Cancellation(), ours)
+    git = Git(environment | {"GIT_CONFIG_NOSYSTEM": "1"}, Cancellation(), lambda: ours)
     with pytest.raises(GitFailedError, match="not found" if "http" in section else "certificate"):
         git("ls-remote", f"{url}a.git")
     if section == "core":  # which says nothing of servers
-        git = Git(environment | {"GIT_CONFIG_NOSYSTEM": "1"}, Cancellation(), own)
+        git = Git(environment | {"GIT_CONFIG_NOSYSTEM": "1"}, Cancellation(), lambda: own)
         with pytest.raises(GitFailedError, match="not found"):
             git("ls-remote", f"{url}a.git")
+
+
+def test_who_counts_is_asked_when_git_is_run_and_told_to_it(tmp_path: Path) -> None:
+    asked: list[Path] = []
+
+    def authorities() -> Path:
+        asked.append(tmp_path / "all.pem")
+        return asked[-1]
+
+    def told(**variables: str) -> bytes:
+        git = Git({"PATH": os.environ["PATH"], **variables}, Cancellation(), authorities)
+        assert not asked
+        return git("-c", "alias.told=!git config --default none http.sslCAInfo", "told").strip()
+
+    assert told() == b"none"
+    assert told(SSL_CERT_DIR="/x", GIT_SSL_CAINFO="/own.pem") == b"none"
+    assert told(SSL_CERT_DIR="/x") == f"{tmp_path}/all.pem".encode()

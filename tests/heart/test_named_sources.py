@@ -148,6 +148,21 @@ def test_no_more_sources_are_built_than_anybody_means_that_require_each_other_by
         made.lock("dep", f"git+{server.address}/chain")
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_what_requires_a_source_that_waits_does_not_ask_an_index_for_it(
+    made: Made, server: GitServer, named: bool
+) -> None:
+    make_wheel(made.world.wheels, "torch", "1.0")
+    make_wheel(made.world.wheels, "around", requires=("ops",))
+    line = f"ops @ git+{server.address}/ops"
+    if not named:
+        files = {"pyproject.toml": package("ops", "1.0", "dep<2") + b"[tool.wants]\ntorch = true\n"}
+        make_sdist(made.world.project().root / "ops-1.0.tar.gz", files)
+        line = "./ops-1.0.tar.gz"
+    found = versions(decided(made.lock("torch", line, "around")))
+    assert found == {"torch": "1.0", "around": "1.0", "ops": "1.0", "dep": "1.0"}
+
+
 @pytest.mark.parametrize("own", [False, True], ids=["", "which the project names, too"])
 def test_a_source_waits_for_the_torch_that_a_source_is_compiled_against_which_it_requires_by_its_address(
     made: Made, server: GitServer, own: bool

@@ -21,18 +21,26 @@ RUNS = {"cogpack.sandbox.guest", "cogpack.planning.building", "cogpack.running"}
 ASKS = {"cogpack.resolve.weights.gs", "cogpack.resolve.weights.s3"}
 
 
-def test_a_push_of_nothing_new_loads_nothing_that_decides_runs_or_shows(pushed: Project) -> None:
+def loaded_by_a_push(pushed: Project, **more: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, "push", pushed.target()],
         cwd=pushed.root,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), **pushed.world.environment},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), **pushed.world.environment, **more},
         capture_output=True,
         text=True,
         check=True,
     )
     assert "sent nothing" in done.stderr
-    loaded = {*done.stdout.splitlines()}
+    return {*done.stdout.splitlines()}
+
+
+def test_a_push_of_nothing_new_loads_nothing_that_decides_runs_or_shows(pushed: Project) -> None:
+    loaded = loaded_by_a_push(pushed)
     unwanted = DECIDES | SHOWS | CLEANS | RUNS | ASKS
     assert loaded & unwanted == set()
     assert len([name for name in loaded if name.startswith("cogpack")]) < 365
     assert len(loaded) < 651
+
+
+def test_where_a_directory_names_authorities_only_who_starts_a_program_reads_it(pushed: Project) -> None:
+    assert "cogpack.http.cog_authorities" not in loaded_by_a_push(pushed, SSL_CERT_DIR=str(pushed.root))

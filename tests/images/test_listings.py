@@ -3,6 +3,7 @@
 import errno
 import gzip
 import io
+import random
 import struct
 import tarfile
 import tracemalloc
@@ -158,3 +159,17 @@ def test_a_large_library_without_room_for_it_is_told_with_the_place(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
     with pytest.raises(InputError, match="gone: can't write"):
         Blob(packed({"lib/libx.so.1": shared_object("libx.so.1")})).listed(Listings())
+
+
+def test_what_can_not_be_read_of_a_layer_is_not_told_of_the_temporary_directory() -> None:
+    class Broken(Blob):
+        @contextmanager
+        def open(self) -> Iterator[Iterator[bytes]]:
+            def blocks() -> Iterator[bytes]:
+                yield self.data[: len(self.data) // 2]
+                raise OSError(errno.EIO, "Input/output error")
+
+            yield blocks()
+
+    with pytest.raises(OSError, match="Input/output error"):
+        Broken(packed({"lib/libx.so.1": random.Random(1).randbytes(1 << 20)})).listed(Listings())

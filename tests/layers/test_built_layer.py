@@ -1,5 +1,5 @@
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from cogpack.layers.entry import Directory, Entry, File
 from cogpack.layers.facts import Facts
 from cogpack.layers.files import FilesSource, Placed
 from cogpack.layers.fingerprints import Fingerprints
-from cogpack.layers.layer import Body, Form
+from cogpack.layers.layer import Body, Form, key_of
 from cogpack.oci import Descriptor, LayerInfo
 from cogpack.seal import Seal
 
@@ -64,6 +64,18 @@ def test_each_iteration_is_a_whole_pass_and_half_ones_do_not_count() -> None:
 def test_passes_that_differ_are_an_error() -> None:
     with pytest.raises(MismatchError, match="two readings"):
         BuiltLayer(Source(b"one", b"two"), Gzip()).copy_to(lambda body: (drain(body), drain(body)))
+
+
+def test_a_pass_that_came_to_its_end_allows_the_key_though_another_goes_on() -> None:
+    def cut(body: Body) -> None:
+        held.append(iter(body))
+        next(held[0])
+        drain(body)
+
+    held: list[Iterator[bytes]] = []
+    layer = BuiltLayer(Source(b"data"), Gzip(), unread=lambda: bool(held))
+    layer.copy_to(cut)
+    assert key_of(layer) == BuiltLayer(Source(b"data"), Gzip()).key
 
 
 def test_reading_nothing_is_no_answer() -> None:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from cogpack.disk import DiskError
 from cogpack.sandbox.outside import outside, proxy_secrets
 from cogpack.sandbox.standins import File, debian
+from cogpack.session import Session, Settings
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nb3Vycw==\n-----END CERTIFICATE-----\n"
 
@@ -68,6 +70,18 @@ def test_what_cog_names_goes_over_the_images_own_authorities(tmp_path: Path) -> 
     over = outside(machine | {"COG_CA_CERT": str(file)}, file)
     assert over.around(image)["SSL_CERT_FILE"] == over.authorities
     assert over.around(image)["https_proxy"] == "http://own"
+
+
+def test_authorities_that_can_not_be_written_down_are_told_with_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "authorities").mkdir()
+    (tmp_path / "authorities/a.pem").write_text(CERTIFICATE)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    settings = Settings(environment={"SSL_CERT_DIR": str(tmp_path / "authorities")}, cache=tmp_path / "cache")
+    with Session(settings) as session, pytest.raises(DiskError, match="gone: can.t write: No such file") as told:
+        _ = session.authorities
+    assert "TMPDIR" in told.value.next_step
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Laid trees in the cache."""
 
+import hashlib
 import os
 import shutil
 import stat
@@ -14,7 +15,7 @@ from cogpack.cache import Kept, foreign
 from cogpack.cache.sweep import clean, items, prune
 from cogpack.errors import InputError
 from cogpack.sandbox.trees.ahead import Archive
-from cogpack.sandbox.trees.laid import LaidTree, encode_laid
+from cogpack.sandbox.trees.laid import FORMAT, Laid, LaidTree, encode_laid
 from cogpack.sandbox.trees.lay import lay
 from cogpack.sandbox.trees.store import StoredTree, Trees
 from cogpack.seal import Seal
@@ -137,6 +138,21 @@ def test_another_users_tree_does_not_count(cache: Cache) -> None:
     cache.get()
     cache.get(seal=Seal(b"o" * 32))
     assert cache.laid == 2
+
+
+def test_a_tree_of_another_format_is_left_alone(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = cache.get()
+    with monkeypatch.context() as patch:
+        patch.setattr("cogpack.sandbox.trees.store.FORMAT", 1)
+        assert cache.get().root != first.root
+    assert cache.get().root == first.root
+    assert cache.laid == 2
+
+
+def test_who_changes_how_a_record_is_written_raises_its_number() -> None:
+    one = Laid(kind="file", mode=0o644, uid=1, gid=2, size=3, mtime=4, digest=b"d", target="t", capability=b"c")
+    written = encode_laid({"a": one, "b": one, "c\udcff": Laid(kind="directory", mode=0o755)})
+    assert (FORMAT, hashlib.sha256(written).hexdigest()[:16]) == (2, "43b5ad7f7c54752a")
 
 
 def test_what_can_not_be_laid_leaves_nothing(cache: Cache) -> None:

@@ -46,7 +46,7 @@ def _place(session: Session) -> Path:
 
 
 def make_git(session: Session) -> Git:
-    return Git(session.environment, session.cancellation, session.authorities)
+    return Git(session.environment, session.cancellation, lambda: session.authorities)
 
 
 def open_pinned(mirrors: Mirrors) -> Callable[[LockedClone | LockedSubmodule], Objects]:

@@ -5,8 +5,10 @@ the wheels of these sources require by its address (PEP 508, "URL"), which pip f
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import msgspec
+from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
 from cogpack.cache.scratch import scratch_directory
 from cogpack.disk import DiskError, writing
@@ -16,7 +18,7 @@ from cogpack.lockfile import LockedWheel
 from cogpack.locking.sources.direct import DirectWheel, DirectWheels, SourceKey, source_key
 from cogpack.locking.wheels.building import WantsWheelsError
 from cogpack.locking.wheels.outlines import local_reader
-from cogpack.requirements.model import VARIABLE, LocalPath, Requirements, SourceLine
+from cogpack.requirements.model import VARIABLE, GitAddress, LocalPath, Requirements, SourceLine
 from cogpack.requirements.paths import LineFaultError
 from cogpack.requirements.sources import read_source
 from cogpack.resolve.pip import UnforeseenError, read_metadata
@@ -42,6 +44,11 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def built(self) -> Mapping[str, LockedWheel]:
         return {one.wheel.filename: one.wheel for one in (*self.wheels, *self.further)}
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """Give the packages of what waits, as far as their names are known before they are built."""
+        return tuple(name for name in map(_name, self.waiting) if name)
 
     def with_more(self, more: "Beside") -> "Beside":
         """Add what waited."""
@@ -176,6 +183,17 @@ def required_by(
         else:
             answers.append(one)
     return [*answers, *faults]
+
+
+def _name(line: SourceLine) -> str:
+    """Name the package of a line, by the name of its archive if by nothing else; "" where only its build tells."""
+    if line.name or isinstance(line.source, GitAddress):
+        return line.name
+    path = line.source.path if isinstance(line.source, LocalPath) else unquote(urlsplit(line.source.bare).path)
+    try:
+        return parse_sdist_filename(path.rpartition("/")[2])[0]
+    except InvalidSdistFilename:
+        return ""
 
 
 def _two(one: DirectWheel, other: DirectWheel) -> InputError:

@@ -92,6 +92,7 @@ def resolve_requirements(
                         *(contract.sdk_requirement(config), "coglet", "pip"),
                     ],
                     constraints=[*requirements.constraints, *bounds],
+                    without=named.awaited,
                     overrides=named.overrides,
                     root=project.root,
                     preferences=pins_of(preferences) | foremost,

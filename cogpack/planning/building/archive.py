@@ -1,11 +1,12 @@
 """A source is one archive, whatever it was, and says in pyproject.toml what it is built with."""
 
+import ast
 import bz2
 import lzma
 import os
-import re
 import stat
 import tarfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ EPOCH = 315532800
 
 _LIMIT = 4 * 1024 * 1024
 """Bytes of a pyproject.toml, or a setup.py."""
+_PARSED = 512 * 1024
+"""Bytes of a setup.py that is parsed, for which Python takes a hundred times as much."""
 _FEW = 64
 """Files of that name, of which one may be the project's."""
 _OTHERS: dict[bytes, Callable[[], "bz2.BZ2Decompressor | lzma.LZMADecompressor"]] = {
@@ -51,8 +54,6 @@ _MEMORY = 256 * 1024 * 1024
 """Bytes that xz may take: ten times what its highest level wants."""
 _BOMB, _RATIO = 256 * 1024 * 1024, 64
 """Bytes that any archive may unpack to before its pyproject.toml is found; beyond, so many times its own."""
-
-_TORCH = re.compile(rb"^([ \t]*)(?:import|from) +torch\b", re.MULTILINE)
 
 _UNREADABLE = "let it be read, or take it out of the project"
 
@@ -163,12 +164,27 @@ def imports_torch(source: Source, *, at_once: bool) -> bool:
     with."""
     if source.path.is_dir():
         path = source.path / source.subdirectory / "setup.py"
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > _LIMIT:
-            return False
-        text = path.read_bytes()
+        with reading(f"{source.title}: setup.py", _UNREADABLE):
+            if path.is_symlink() or not path.is_file() or path.stat().st_size > _LIMIT:
+                return False
+            text = path.read_bytes()
     else:
         text = _member(source.path, source, "setup.py") or b""
-    return any(at_once <= (not indent) for indent in _TORCH.findall(text))
+    if b"torch" not in text or len(text) > _PARSED:
+        return False
+    try:
+        with warnings.catch_warnings(action="ignore"):  # about its literals
+            tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # of Python 2; with a NUL; made to harm
+        return False
+    return any(map(_is_of_torch, tree.body if at_once else ast.walk(tree)))
+
+
+def _is_of_torch(node: ast.AST) -> bool:
+    names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+    if isinstance(node, ast.ImportFrom) and not node.level:
+        names = [node.module or ""]
+    return any(name.partition(".")[0] == "torch" for name in names)
 
 
 def _pyproject(archive: Path, source: Source) -> bytes | None:

@@ -18,7 +18,7 @@ from cogpack.locking.wheels.building import ANOTHER, Built, Ground, Source, Want
 from cogpack.notes import Code, Note
 from cogpack.planning.building.archive import checked_requirements, imports_torch, pack, read_build_system
 from cogpack.planning.building.compiled_code import check_device_code, check_symbols
-from cogpack.planning.building.failures import UNISOLATED, Repair, failed, find_repair, stopped
+from cogpack.planning.building.failures import UNISOLATED, Repair, failed, find_repair, is_unexplained, stopped
 from cogpack.planning.building.guest import NoRungError, guest_environment
 from cogpack.planning.building.host import Host, find_python
 from cogpack.planning.building.job import Done, Environment, Job
@@ -64,16 +64,16 @@ class SourceBuilder:
             return []
         requirements = BuildRequirements(self._session, self._project, ground.target)
         with self._environment(ground) as environment:
+            jobs, cancellation = min(_AT_A_TIME, len(sources)), self._session.cancellation
 
             def one(source: Source) -> Built | InputError:
                 try:
-                    return self._build(source, ground, environment, requirements, None)
+                    return self._build(source, ground, environment, requirements, None, at_once=jobs)
                 except DiskError:
                     raise
                 except InputError as error:
                     return error
 
-            jobs, cancellation = min(_AT_A_TIME, len(sources)), self._session.cancellation
             return list(each(one, sources, jobs=jobs, name="build", cancellation=cancellation))
 
     def rebuild(self, source: Source, requires: Sequence[LockedWheel], ground: Ground) -> Built:
@@ -105,8 +105,11 @@ class SourceBuilder:
         environment: Environment,
         requirements: BuildRequirements,
         pinned: tuple[LockedWheel, ...] | None,
+        *,
+        at_once: int = 1,
     ) -> Built:
-        """Build one. `pinned`: what it is built with, and nothing else; None where that is to be found."""
+        """Build one. `pinned`: what it is built with, and nothing else; None where that is to be found; `at_once`: how
+        many are built beside each other."""
         session = self._session
         place = session.cache / "trees" / f"{UNFINISHED}{secrets.token_hex(8)}"
         session.kept.used(place)
@@ -114,7 +117,7 @@ class SourceBuilder:
         with writing(place):
             place.mkdir(mode=0o700, parents=True)
         try:
-            tries = _Tries(source, place, environment, requirements, ground)
+            tries = _Tries(source, place, environment, requirements, ground, at_once)
             wheel = tries.until_built(pinned)
             file = LocalFile.of(wheel)
             if ground.toolkit:
@@ -158,9 +161,16 @@ class _Tries:
     `repairs`: what of that was not asked for."""
 
     def __init__(
-        self, source: Source, place: Path, environment: Environment, requirements: BuildRequirements, ground: Ground
+        self,
+        source: Source,
+        place: Path,
+        environment: Environment,
+        requirements: BuildRequirements,
+        ground: Ground,
+        at_once: int,
     ) -> None:
         self._source = source
+        self._at_once = at_once
         self._place = place
         self._environment = environment
         self._requirements = requirements
@@ -198,6 +208,7 @@ class _Tries:
                 toolkit_of_wheels=bool(toolkit and toolkit.wheels),
                 exec_into_locals=any(repair.exec_into_locals for repair in self.repairs),
                 python_headers="" if self._ground.interpreter else "python3-dev",
+                at_once=self._at_once,
                 place=self._place,
             )
             done = self._done(job)
@@ -207,7 +218,7 @@ class _Tries:
                 lines += checked_requirements(done.requires, where=f"{source.title}: what its backend requires")
                 continue
             repair = find_repair(done.said, self.repairs, job.python, isolated=self._isolated)
-            if repair is None and self._isolated and imports_torch(source, at_once=False):
+            if repair is None and self._isolated and is_unexplained(job, done) and imports_torch(source, at_once=False):
                 repair = UNISOLATED  # it says in words of its own what it lacks
             if repair is None or (pinned is not None and not repair.exec_into_locals):
                 raise failed(job, done, self.repairs)

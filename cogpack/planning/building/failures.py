@@ -164,6 +164,11 @@ def failed(job: Job, done: Done, repairs: Sequence[Repair]) -> InputError:
     return kind(f"{job.title}: can't be built: {why}{tried}{told}", next_step=advice)
 
 
+def is_unexplained(job: Job, done: Done) -> bool:
+    """Tell whether nothing is known of why it can't be built."""
+    return _reason(done.said, job, ()) is None and not _wants_compiler(done.said)
+
+
 def _wants_compiler(said: Sequence[str]) -> bool:
     text = "\n".join(said)
     programs = {TRIPLET.sub("", name) for name in missing_programs(said)}

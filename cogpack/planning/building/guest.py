@@ -90,8 +90,9 @@ def guest_environment(session: Session, project: Project, ground: Ground, runner
     lower = below(session, project, ground)
     session.supply.wait(lower.inputs)
     place = runner.scratch / f"{UNFINISHED}{secrets.token_hex(8)}"
+    shared = SharedWheels(way, lower.venv, place.with_name(f"{UNFINISHED}{secrets.token_hex(8)}"))
     session.kept.used(place)
-    shared = SharedWheels(way, lower.venv, place.with_name(f"{place.name}w"))
+    session.kept.used(shared.place)
     try:
         yield Guests(way, _laid(lower, way, place), lower.venv, shared)
     finally:
@@ -152,7 +153,11 @@ class SharedWheels:
                     self.place.mkdir(exist_ok=True)
                 recipes = [self._venv, Recipe(WheelsSource(wheels), self._venv.inherited)]
                 owned, stop = self._way.owned, runner.cancellation
-                tree = lay(place, recipes, owned=owned, readable=True, jobs=runner.jobs, cancellation=stop)
+                try:
+                    tree = lay(place, recipes, owned=owned, readable=True, jobs=runner.jobs, cancellation=stop)
+                except BaseException:
+                    remove_tree(place)  # else the next source is told that something is there already
+                    raise
                 tree.root.chmod(0o755)
                 self._made[key] = tree.root
             return [self._made[key]]

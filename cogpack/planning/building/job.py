@@ -17,6 +17,7 @@ from cogpack.layers.wheels.source import WheelFile
 from cogpack.locking.wheels.building import ANOTHER
 from cogpack.oci import decode
 from cogpack.planning.building.archive import EPOCH, BuildSystem
+from cogpack.planning.building.memory import usable_memory
 from cogpack.runtime import contract
 from cogpack.sandbox.inroot import open_in_tree
 
@@ -56,7 +57,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     `known`: the requirements that they fulfil, None where no others are to be asked for; `python`: the minor version;
     `python_headers`: the Debian package of its headers, "" where they are there; `variables`: more than all builds
     have; `exec_into_locals`: exec is as it was before Python 3.13; not `isolated`: the image's wheels are there;
-    `toolkit_of_wheels`: CUDA's compiler is among the wheels.
+    `toolkit_of_wheels`: CUDA's compiler is among the wheels; `at_once`: how many builds go on beside each other, this
+    one among them.
     """
 
     title: str
@@ -72,6 +74,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     exec_into_locals: bool = False
     isolated: bool = True
     toolkit_of_wheels: bool = False
+    at_once: int = 1
     variables: Mapping[str, str] = {}
     place: Path
 
@@ -83,7 +86,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def environment(self) -> dict[str, str]:
         path = ENVIRONMENT["PATH"]
         return {**ENVIRONMENT, **self.variables} | (
-            {"PATH": f"{path}:{self.variables['CUDA_HOME']}/bin", "MAX_JOBS": str(_jobs())}
+            {"PATH": f"{path}:{self.variables['CUDA_HOME']}/bin", "MAX_JOBS": str(_jobs(self.at_once))}
             if self.compiles_for_cuda
             else {}
         )
@@ -105,10 +108,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return json.dumps(asked).encode()
 
 
-def _jobs() -> int:
-    """Tell how many compilers of CUDA this machine has memory for: torch starts two more than there are cores."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, min(os.cpu_count() or 1, memory // _OF_A_COMPILER))
+def _jobs(at_once: int) -> int:
+    """Tell how many compilers of CUDA there is memory for, of which each build has its part: torch starts two more than
+    there are cores."""
+    return max(1, min(os.cpu_count() or 1, usable_memory() // at_once // _OF_A_COMPILER))
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):

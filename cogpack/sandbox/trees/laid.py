@@ -68,6 +68,11 @@ def paths(root: Laid) -> Iterator[tuple[str, Laid]]:
                 waiting.append((f"{above}{name}/", laid))
 
 
+FORMAT = 2
+"""Part of each name: raised when the record is written otherwise. Else two versions would each take the trees of the
+other for damaged, and remove them."""
+
+
 class _Record(msgspec.Struct, frozen=True, array_like=True):
     """Is what `one` is written down as: names are bytes, since those of a layer need not be UTF-8, and beside it."""
 

@@ -25,7 +25,7 @@ from cogpack.progress import Cancellation
 from cogpack.sandbox.capture.snapshot import Status, walk
 from cogpack.sandbox.trees.directories import remove_tree
 from cogpack.sandbox.trees.filler import TreeFiller
-from cogpack.sandbox.trees.laid import Laid, LaidTree, decode_laid, encode_laid
+from cogpack.sandbox.trees.laid import FORMAT, Laid, LaidTree, decode_laid, encode_laid
 from cogpack.sandbox.trees.lay import JOBS, TREE, make
 from cogpack.seal import Seal
 from cogpack.sizes import MiB
@@ -87,7 +87,7 @@ class Trees:
     def get(self, layers: Sequence[str], *, owned: bool, lay: Callable[[Path], LaidTree]) -> StoredTree:
         """Give the tree of `layers`: diff IDs, or what else names them. Where there is none, `lay` makes it, readable,
         in the directory that it is told."""
-        name = sha256(encode(["tree", _VERSION, owned, list(layers)])).removeprefix("sha256:")
+        name = sha256(encode(["tree", _VERSION, FORMAT, owned, list(layers)])).removeprefix("sha256:")
         place = self._kept.root / "trees" / name
         self._kept.used(place)
         if (found := self._found(place, name)) is not None:

@@ -1,12 +1,14 @@
 """Sources become wheels, each by its own backend; here by this machine's own Python, which takes no tree."""
 
+import errno
 import os
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partialmethod
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 import pytest
@@ -16,7 +18,7 @@ from support.wheels import make_wheel
 from cogpack.errors import InputError
 from cogpack.lockfile import IndexSource, LockedBuild, LockedToolkit, LockedWheel
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb, SystemPackages
-from cogpack.locking.wheels.building import Built, Ground, Source, WantsWheelsError
+from cogpack.locking.wheels.building import Built, Ground, Source, WantsCompilerError, WantsWheelsError
 from cogpack.notes import Code
 from cogpack.planning.building import builder
 from cogpack.planning.building.builder import SourceBuilder
@@ -116,7 +118,7 @@ def test_a_build_with_the_compiler_of_cuda_is_told_where_it_is_and_for_which_gpu
     opened: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
-    monkeypatch.setattr(os, "sysconf", lambda name: 24 * 1024**3 // 4096 if name == "SC_PHYS_PAGES" else 4096)
+    monkeypatch.setattr("cogpack.planning.building.job.usable_memory", lambda: 24 * 1024**3)
     toolkit = LockedToolkit(cuda="12.4", architectures="8.0;9.0+PTX", compiler="g++-13")
     backend = 'FILES = {"demo.txt": "\\n".join(f"{k}={v}" for k, v in sorted(os.environ.items())).encode()}'
     one = source(make_sdist(tmp_path / "a.gz", source_files(backend)))
@@ -133,6 +135,9 @@ def test_a_build_with_the_compiler_of_cuda_is_told_where_it_is_and_for_which_gpu
         b"CUDA_ARCHITECTURES=80;90",
     } <= set(lines)
     assert b"MAX_JOBS=6" in lines, "as many compilers as there is memory for"
+    for each in builder.build([one] * 3, msgspec.structs.replace(GROUND, toolkit=toolkit)):
+        assert isinstance(each, Built)
+        assert b"MAX_JOBS=2" in each.path.read_bytes().split(b"\n"), "of which each has its part"
 
 
 def test_where_gpus_are_named_by_words_only_torch_is_told() -> None:
@@ -503,3 +508,45 @@ def test_no_tree_is_laid_for_a_source_whose_setup_py_imports_torch_before_that_i
 def test_a_setup_py_that_may_do_without_torch_is_tried_without(opened: Session, tmp_path: Path) -> None:
     files = source_files() | {"setup.py": b"try:\n    import torch\nexcept ImportError:\n    pass\nimport torchish\n"}
     assert built(opened, source(make_sdist(tmp_path / "a.gz", files))).filename == NAME
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"""Usage:\n\nimport torch\n"""\n',
+        "import torchish\nfrom torch_like import x\nfrom .torch import y\n",
+        "print 'torch'\nimport torch\n",
+        "import torch\0\n",
+    ],
+)
+def test_a_setup_py_that_only_speaks_of_torch_waits_for_none(opened: Session, tmp_path: Path, text: str) -> None:
+    files = source_files() | {"setup.py": text.encode()}
+    assert built(opened, source(make_sdist(tmp_path / "a.gz", files))).filename == NAME
+
+
+def test_a_source_that_lacks_a_compiler_is_not_one_that_wants_torch(opened: Session, tmp_path: Path) -> None:
+    setup = b"try:\n    import torch\nexcept ImportError:\n    pass\n"
+    said = "def build_wheel(*_): raise SystemExit(\"error: command 'gcc' failed: No such file or directory\")"
+    files = source_files(said) | {"setup.py": setup}
+    assert isinstance(fault(opened, source(make_sdist(tmp_path / "a.gz", files))), WantsCompilerError)
+    header = "def build_wheel(*_): raise SystemExit('a.c:2:10: fatal error: portaudio.h: No such file or directory')"
+    files = source_files(header) | {"setup.py": setup}
+    assert "no portaudio.h" in fault(opened, source(make_sdist(tmp_path / "b.gz", files))).message
+
+
+def test_a_setup_py_that_can_not_be_read_is_told(
+    opened: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "source").mkdir()
+    for name, data in (source_files() | {"setup.py": b"x"}).items():
+        (tmp_path / "source" / name).write_bytes(data)
+
+    def refusing(path: Path, *more: object, act: Any, **named: object) -> Any:
+        if path.name == "setup.py":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return act(path, *more, **named)
+
+    for name in ("read_bytes", "open"):
+        monkeypatch.setattr(Path, name, partialmethod(refusing, act=getattr(Path, name)))
+    error = fault(opened, source(tmp_path / "source"))
+    assert error.message == f"{tmp_path}/source/setup.py: Permission denied"
