@@ -1,5 +1,7 @@
 """The OCI image layout directory."""
 
+import errno
+import io
 import json
 import os
 import threading
@@ -154,6 +156,18 @@ def test_a_damaged_blob_is_named(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(InputError, match="is missing"):
         Layout.read(tmp_path).blob_bytes(root)
+
+
+def test_a_blob_that_the_disk_does_not_give_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    _, root = fill(LayoutSink(tmp_path), one_layer(), ["a:1"])
+    layout = Layout.read(tmp_path)
+    monkeypatch.setattr("cogpack.layout.layout.open_file", lambda _: Broken())
+    with layout.blob(root) as blocks, pytest.raises(InputError, match=f"{root.digest[7:]}: Input/output error"):
+        list(blocks)
 
 
 def test_a_damaged_manifest_is_mended_by_the_next_build(tmp_path: Path) -> None:
