@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from json_tables import COMMON, RESULTS, json_page, meanings, rows
@@ -10,6 +11,7 @@ from json_tables import COMMON, RESULTS, json_page, meanings, rows
 from cogpack.cli.grammar import Grammar
 from cogpack.cli.json_output import SCHEMA_VERSION
 from cogpack.cli.parser import parser
+from cogpack.commands.results import CheckName
 
 DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "json.md").read_text()
 
@@ -34,6 +36,11 @@ def test_every_field_of_a_command_is_in_its_section_with_its_meaning(command: st
     found = meanings(DOCUMENT, command)
     assert list(found) == list(rows(RESULTS[command]))
     assert [name for name, meaning in found.items() if not meaning.strip()] == []
+
+
+def test_what_doctor_may_look_at_is_listed() -> None:
+    listed = re.findall("`([^`]+)`", meanings(DOCUMENT, "doctor")["checks[].name"])
+    assert listed == list(get_args(CheckName))
 
 
 def test_a_field_that_is_new_or_gone_is_so_in_the_page() -> None:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cogpack.cli.running import Answer, with_session
+from cogpack.cli.running import Answer, noted, with_session
 from cogpack.cli.summary import moved_text, suggest
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def plan(arguments: argparse.Namespace) -> None:
             from cogpack.pages.page import write_page
 
             name = session.settings.directory.resolve().name
-            write_page(html, planned_page(planned, name=name, targets=arguments.targets, notes=session.notes.all))
+            write_page(html, planned_page(planned, name=name, targets=arguments.targets, notes=noted(arguments)))
         if not listed:
             planned = msgspec.structs.replace(planned, files=None)
         rows = layer_rows(planned.layers) + weight_rows(planned.weights) + step_rows(planned.steps)

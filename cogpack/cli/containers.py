@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cogpack.cli import json_output
-from cogpack.cli.running import Answer, with_session
+from cogpack.cli.running import Answer, noted, with_session
 from cogpack.cli.streams import input_descriptor, put, put_bytes, put_text, say_bytes
 from cogpack.errors import InputError
 
@@ -149,7 +149,7 @@ def serve(arguments: argparse.Namespace) -> None:
 
         def ready(served: Served) -> None:
             served_once.append(served)  # first: who reads that it serves may interrupt it at once
-            text = json_output.document(served, session.notes.all) if arguments.json else f"serving on {served.url}"
+            text = json_output.document(served, noted(arguments)) if arguments.json else f"serving on {served.url}"
             if served.playground and not arguments.json:
                 text += f"\nplayground on {served.playground}"
             put(f"{text}\n")

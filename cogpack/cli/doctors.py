@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cogpack.cli.running import Answer, with_session
+from cogpack.cli.running import Answer, project_options, with_session
 from cogpack.errors import InputError
 
 if TYPE_CHECKING:
@@ -13,11 +13,17 @@ if TYPE_CHECKING:
 
 
 def doctor(arguments: argparse.Namespace) -> None:
+    import msgspec
+
     from cogpack.commands.doctor import doctor
     from cogpack.text import lines
 
     def act(session: "Session") -> Answer:
         found = doctor(session, arguments.target, fix=arguments.fix)
+        if options := project_options(arguments):
+            from cogpack.cli.typed import typed_checks
+
+            found = msgspec.structs.replace(found, checks=typed_checks(options, found.checks))
         rows = [f"cogpack {found.version}, Python {found.python}, {found.platform}"]
         rows.append(f"isolation  {found.isolation or 'none: commands of build.run are not run here'}")
         for rung in found.rungs:

@@ -238,12 +238,16 @@ def hosts(add: Add, option: str, text: str) -> None:
     add(option, action="append", type=host, default=[], metavar="HOST", help=f"{text}; repeatable")
 
 
+_DIGITS = 100
+"""Of a number; Python reads some thousand."""
+
+
 def _number(least: int, most: int, what: str) -> Callable[[str], int]:
     """Make what reads a whole number within bounds; `what` is expected, in words."""
 
     def read(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"expected {what}, found {text!r}")
+        if not text.isdecimal() or len(text) > _DIGITS or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"expected {what}, found {text!r:.80}")
         return int(text)
 
     return read

@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 
 from cogpack.cli.parser import read
-from cogpack.cli.running import Terminated
+from cogpack.cli.running import Terminated, noted, project_options
 from cogpack.cli.standard_streams import give_up_stdout
 
 
@@ -43,6 +43,10 @@ def _failed(error: BaseException, arguments: argparse.Namespace) -> int:
     from cogpack.errors import CogpackError
     from cogpack.text import printable
 
+    if isinstance(error, CogpackError) and (options := project_options(arguments)):
+        from cogpack.cli.typed import tell
+
+        tell(options, error)
     by = error.number if isinstance(error, Terminated) else signal.SIGINT
     failed = json_output.failure(error, by=by, goes_on=getattr(arguments, "goes_on", False))
     if failed.code == "bug":
@@ -58,7 +62,7 @@ def _failed(error: BaseException, arguments: argparse.Namespace) -> int:
         say(printable(f"error: {said}"), printable(f"next: {failed.next_step}"))
     if arguments.json and not getattr(arguments, "answered", False):
         with contextlib.suppress(OSError):  # nobody reads it: the exit code says the rest
-            print(json_output.document(None, getattr(arguments, "noted", ()), failed), flush=True)
+            print(json_output.document(None, noted(arguments), failed), flush=True)
     return failed.exit_code
 
 

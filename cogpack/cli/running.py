@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import shlex
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from cogpack.errors import CogpackError
 
 if TYPE_CHECKING:
     from cogpack.notes import Note
+    from cogpack.progress import Progress
     from cogpack.session import Session
 
 _ARENA_MAX = -8
@@ -55,6 +57,30 @@ def heed_signals() -> None:
     signal.signal(signal.SIGTERM, terminate)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, terminate)
+
+
+def project_options(arguments: argparse.Namespace) -> str:
+    """Give the options that were typed for the project, as a shell reads them; "" where none was."""
+    words = [] if arguments.directory == Path() else ["-C", str(arguments.directory)]
+    return shlex.join([*words, *([] if arguments.file == "cog.yaml" else ["-f", arguments.file])])
+
+
+def noted(arguments: argparse.Namespace) -> "Sequence[Note]":
+    """Give the notes so far, as they are told."""
+    notes: Sequence[Note] = getattr(arguments, "noted", ())
+    if not (options := project_options(arguments)):
+        return notes
+    from cogpack.cli.typed import typed_notes
+
+    return typed_notes(options, notes)
+
+
+def _told_as_typed(arguments: argparse.Namespace, progress: "Progress") -> "Progress":
+    if not (options := project_options(arguments)):
+        return progress
+    from cogpack.cli.typed import Typed
+
+    return Typed(options, progress)
 
 
 def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answer]) -> None:
@@ -106,7 +132,7 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
             told=_note_line(arguments),
         ) as progress,
         traced(arguments.written, _verbosity(arguments), os.environ, progress.debug),
-        Session(settings, progress, cancellation) as session,
+        Session(settings, _told_as_typed(arguments, progress), cancellation) as session,
     ):
         arguments.noted = session.notes.all
         arguments.watched = isinstance(progress, Live)
@@ -116,11 +142,15 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
             check_result(html)
         answer = act(session)
         if _made_image(arguments, answer):
-            github.report(answer.result, arguments.noted, session.progress.note)
+            github.report(answer.result, noted(arguments), session.progress.note)
         try:
             session.notes.check()
         except CogpackError as error:  # what is done is done, and told
             late = error
+    if late and (options := project_options(arguments)):
+        from cogpack.cli.typed import tell
+
+        tell(options, late)
     _tell(arguments, answer, late)
     if failed := late or answer.failed:
         raise failed
@@ -135,10 +165,10 @@ def _verbosity(arguments: argparse.Namespace) -> int:
 
 def _note_line(arguments: argparse.Namespace) -> "Callable[[Note], str]":
     from cogpack.cli import github
-    from cogpack.console.lines import noted
+    from cogpack.console import lines
 
     if not github.is_here():
-        return noted
+        return lines.noted
     from cogpack.cli.excerpts import project_root
 
     root = project_root(arguments.directory, arguments.file)
@@ -153,10 +183,10 @@ def _tell(arguments: argparse.Namespace, answer: Answer, late: CogpackError | No
 
     result, line = answer.result, answer.line
     if _made_image(arguments, answer):
-        text = json_output.document(result, arguments.noted)
+        text = json_output.document(result, noted(arguments))
         json_output.write_files(result, arguments.digest_file, arguments.metadata_file, text)
     if arguments.json and result is not None:
-        line = json_output.document(result, arguments.noted, json_output.failure(late) if late else None)
+        line = json_output.document(result, noted(arguments), json_output.failure(late) if late else None)
         arguments.answered = True
     elif result is not None and line is not None:
         line = visible(redact_result(line))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from cogpack.commands.gpu_check import check_gpus
-from cogpack.commands.results import Check
+from cogpack.commands.results import Check, CheckName
 from cogpack.commands.source_checks import check_sources
 from cogpack.disk import write_whole
 from cogpack.errors import CogpackError, InputError, NoProjectError
@@ -156,7 +156,7 @@ def _check_lock(session: Session, project: Project) -> tuple[Lock | None, Check]
     try:
         if current.own_lock(project) is None:
             none = f"there is no {project.lock_path.name}"
-            return None, Check(name="lock", verdict="advice", said=none, next_step=f"run {project.lock_command}")
+            return None, Check(name="lock", verdict="advice", said=none, next_step="run cogpack lock")
         found = current.check_lock(session, project)
     except CogpackError as error:
         return None, _failed("lock", error)
@@ -245,9 +245,9 @@ def _rename(project: Project, line: int) -> bool:
     return True
 
 
-def _failed(name: str, error: CogpackError) -> Check:
+def _failed(name: CheckName, error: CogpackError) -> Check:
     return Check(name=name, verdict="failed", said=error.message, next_step=error.next_step)
 
 
-def _advice(name: str, note: Note) -> Check:
+def _advice(name: CheckName, note: Note) -> Check:
     return Check(name=name, verdict="advice", said=note.text)

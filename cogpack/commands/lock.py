@@ -124,7 +124,7 @@ def lock(
         with suppress(InputError):  # the lock is made, and stays
             for changes in _open(session, project, made):
                 open_ = f"{changes.steps.name}: what they change is open"
-                session.progress.summary(f"{open_}; {project.lock_command} --run runs them and records it")
+                session.progress.summary(f"{open_}; cogpack lock --run runs them and records it")
     return Locked(path=str(project.lock_path), lock=made, moving=moving, upgraded=upgraded)
 
 

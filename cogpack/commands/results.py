@@ -79,10 +79,16 @@ class WheelBuild(msgspec.Struct, frozen=True, kw_only=True):
 Verdict: TypeAlias = Literal["ok", "advice", "failed"]
 
 
+CheckName: TypeAlias = Literal[
+    "room", "cog.yaml", "keys", "model", "sources", "predictor", "pydantic", "requirements",
+    "lock", "python", "imports", "gpu", "build.run", "login", "registry", "clock",
+]  # fmt: skip
+
+
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """Tells of one thing that was looked at. `advice`: it works, but may be better; `next_step`: what to do."""
 
-    name: str
+    name: CheckName
     verdict: Verdict
     said: str
     next_step: str | None = None

@@ -8,6 +8,7 @@ from cogpack.config import AptArchive, Config
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, LockedToolkit
 from cogpack.lockfile.base_kinds import Base, DebianBase
+from cogpack.lockfile.toolkit import ENVIRONMENT
 from cogpack.locking.archives import read_archives
 from cogpack.locking.asked_base import is_left, named_packages
 from cogpack.locking.base_question import BaseQuestion
@@ -99,6 +100,7 @@ def decide_toolkit(question: BaseQuestion, project: Project, base: Base, cuda: s
         compiler=next((name for name in compilers if name in there), compilers[0]),
         packages=over if config.pack.cuda_toolkit == "build" else None,
         wheels=wheels,
+        environment=ENVIRONMENT,
     )
     return Toolkit(base=with_it, locked=locked)
 

@@ -97,9 +97,7 @@ def check_lock(session: Session, project: Project) -> Lock:
 
     found = own_lock(project)
     if found is None:
-        raise MismatchError(
-            f"{project.lock_path}: there is no lock", next_step=f"run {project.lock_command} and commit it"
-        )
+        raise MismatchError(f"{project.lock_path}: there is no lock", next_step="run cogpack lock and commit it")
     _check_format(session, project, found)
     stale = _changed(project, found)
     if not stale:
@@ -158,7 +156,7 @@ def _stale(project: Project, lock: Lock, stale: Sequence[str]) -> MismatchError:
         what = f"another {' and another '.join(stale)}" if stale else f"no {' and no '.join(_lacking(project, lock))}"
     return MismatchError(
         f"{name} was made {'from' if stale else 'for'} {what}",
-        next_step=f"run {project.lock_command} and commit {name}",
+        next_step=f"run cogpack lock and commit {name}",
     )
 
 
@@ -197,7 +195,7 @@ def current_lock(
         if locked:
             raise MismatchError(
                 f"{project.lock_path}: there is no lock, and with --locked or for verify none is made",
-                next_step=f"run {project.lock_command} and commit {name}",
+                next_step=f"run cogpack lock and commit {name}",
             )
         return _renewed(session, project, None, building, writes=writes)
     _check_format(session, project, found)
@@ -246,7 +244,7 @@ def _renewed(
     lacking = _lacking(project, found) if found else []
     lacks = f"has no {' and no '.join(lacking)}" if lacking else "is stale"
     what = f"{project.lock_path.name} {'is not there' if found is None else lacks}"
-    text = f"{what}: resolved for this run only, {project.lock_command} writes it"
+    text = f"{what}: resolved for this run only, cogpack lock writes it"
     session.progress.note(Note(Code.LOCK_UNWRITTEN, text))
     return made
 
@@ -260,7 +258,7 @@ def _try_writing(project: Project) -> None:
     try:
         check_writable(project.lock_path)
     except InputError as error:
-        what = f"{project.lock_command} where the project can be written, and commit {project.lock_path.name}"
+        what = f"cogpack lock where the project can be written, and commit {project.lock_path.name}"
         raise InputError(
             error.message,
             next_step=f"run {what}",

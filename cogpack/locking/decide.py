@@ -93,7 +93,7 @@ def resolve_lock(
     if previous is not None and (previous.stale(inputs) or not same_format):
         why = "which was made from other inputs" if same_format else f"which was of format {previous.format}"
         for name in others:
-            text = f"{project.lock_path.name} no longer has {name}, {why}: {project.lock_command} --platform {name}"
+            text = f"{project.lock_path.name} no longer has {name}, {why}: cogpack lock --platform {name}"
             session.progress.note(Note(Code.PLATFORM_STALE, text))
         others = {}
     known = {} if upgrade.all else pinned | others

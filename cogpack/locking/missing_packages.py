@@ -26,7 +26,7 @@ from cogpack.resolve.debs.names.wheels import WANTS
 if TYPE_CHECKING:
     from cogpack.runtime.started import Sources, Started
 
-CLANG = ("clang", "clang-[0-9]", "clang-[0-9][0-9]")
+CLANG = ("clang", "clang-[0-9]", "clang-[0-9][0-9]", "clang-[0-9].[0-9]")
 """Packages that have clang: clang-format and clang-tidy have none."""
 _ALSO: Mapping[str, Sequence[str]] = {
     "7z": ("7zip",),

@@ -59,7 +59,7 @@ def read_other(
     if decisions is None:
         raise InputError(
             f"{where}: has nothing for {config.pack.platform}",
-            next_step=f"run cogpack lock --platform {config.pack.platform} there",
+            next_step=f"lock the project that it is of with --platform {config.pack.platform}",
         )
     return name, data, decisions
 

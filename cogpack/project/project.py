@@ -2,7 +2,6 @@
 
 import os
 import posixpath
-import shlex
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -56,12 +55,6 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     def lock_path(self) -> Path:
         """Where its lock lies; another config of the directory has another one."""
         return self.root / lock_name(self.config_path.name)
-
-    @property
-    def lock_command(self) -> str:
-        """What makes its lock."""
-        name = self.config_path.name
-        return "cogpack lock" if name == "cog.yaml" else f"cogpack lock -f {shlex.quote(name)}"
 
     def files(self) -> Files:
         """List what goes into the image, weights included."""

@@ -319,3 +319,21 @@ def test_every_key_of_cog_yaml_is_explained_and_editors_have_a_schema(capsys: py
     ):
         assert run(["help", *words]) == 2
         assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("push", "-j"), "1 to 64"),
+        (("lock", "--upgrade-run"), "the N of build.run[N]"),
+        (("serve", "-p"), "0 to 65535"),
+        (("serve", "--setup-timeout"), "a number of seconds"),
+        (("weights", "split", "a.safetensors", "--layer-size"), "a number of bytes"),
+        (("cache", "prune", "--days"), "a number of days"),
+    ],
+)
+def test_a_number_that_nobody_would_read_is_told_in_short(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str
+) -> None:
+    code, text = said(capsys, *words, "9" * 5000)
+    assert (code, f"expected {expected}, found '999" in text, len(text) < 400) == (2, True, True), text

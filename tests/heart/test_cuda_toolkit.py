@@ -207,7 +207,7 @@ def test_the_compiler_in_the_image_is_found_by_torch_and_the_shell(
     environment = {"COGPACK_DEBIAN_MIRROR": archive.url}
     ok(project.cogpack("push", project.target(), **environment))
     found = decided(project)
-    assert found.toolkit == LockedToolkit(cuda="12.4", architectures="9.0", compiler="g++-13")
+    assert found.toolkit == LockedToolkit(cuda="12.4", architectures="9.0", compiler="g++-13", environment=1)
     assert found.build_base == found.base
     assert "usr/local/cuda-12.4/bin/nvcc" in world.files("me/model", "v1")
     digest = world.manifest("me/model", "v1")["config"]["digest"]
@@ -219,6 +219,14 @@ def test_the_compiler_in_the_image_is_found_by_torch_and_the_shell(
     before = (project.root / "cogpack.lock").read_bytes()
     ok(project.cogpack("lock", COGPACK_DEBIAN_MIRROR="http://127.0.0.1:9"))
     assert (project.root / "cogpack.lock").read_bytes() == before, "no archive is asked for what is pinned"
+    assert b"\nenvironment = 1\n" in before
+    project.write("cogpack.lock", before.decode().replace("\nenvironment = 1\n", "\n"))
+    ok(project.cogpack("push", "--locked", project.target(), **environment))
+    digest = world.manifest("me/model", "v1")["config"]["digest"]
+    old = plain.get(f"http://{world.registry}/v2/me/model/blobs/{digest}").json()["config"]["Env"]
+    assert set(variables) - set(old) == {"LIBRARY_PATH=/usr/local/cuda/lib64/stubs"}, "as before, of an older lock"
+    ok(project.cogpack("lock", COGPACK_DEBIAN_MIRROR="http://127.0.0.1:9"))
+    assert (project.root / "cogpack.lock").read_bytes() == before, "a new one decides anew"
 
 
 @pytest.mark.parametrize("where", ["build", "image"])

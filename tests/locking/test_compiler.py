@@ -56,9 +56,10 @@ def test_who_has_torch_and_compiles_nothing_has_no_compiler_unless_it_is_asked_f
 
 def test_what_was_asked_for_or_a_command_brings_is_not_added_again(tmp_path: Path) -> None:
     assert decided(tmp_path, COMPILED, "torch", base=requested(*BOTH)) is None
-    found = decided(tmp_path, COMPILED, "torch", base=requested("clang-19"))
-    assert found is not None
-    assert found.packages == ("libpython3.13-dev",)
+    for clang in ("clang-19", "clang-6.0", "clang-3.9"):
+        found = decided(tmp_path, COMPILED, "torch", base=requested(clang))
+        assert found is not None
+        assert found.packages == ("libpython3.13-dev",), clang
     found = decided(tmp_path, COMPILED, "torch", base=requested("clang-format-19"))
     assert found is not None
     assert found.packages == BOTH

@@ -22,6 +22,7 @@ from cogpack.lockfile import (
     GitSource,
     LockedBuild,
     LockedInterpreter,
+    LockedToolkit,
     LockedWheel,
     ProjectSource,
 )
@@ -338,6 +339,17 @@ def test_what_was_compiled_beside_the_base_fits_the_compiler_that_the_lock_names
     assert fit(compiler("1", "tuesday")) == [True, True, True], "of later Releases the same packages"
     assert fit(compiler("2", "monday")) == [False, True, True]
     assert fit(None) == [False, True, True]
+
+
+def test_what_was_compiled_in_another_environment_is_built_anew() -> None:
+    name = "torch_scatter-2.1.2-cp313-cp313-linux_x86_64.whl"
+    wheel = LockedWheel(name="torch-scatter", version="2.1.2", filename=name, sha256="0" * 64)
+    old = LockedToolkit(cuda="12.4", architectures="8.0", compiler="g++-13")
+    new = msgspec.structs.replace(old, environment=1)
+    for kept, here, same in ((old, old, True), (new, new, True), (old, new, False)):
+        before = Decisions(base=BASE, wheels=(wheel,), clashes=(), toolkit=kept)
+        ground = msgspec.structs.replace(GROUND, toolkit=here)
+        assert ground.still_fits(wheel, before) is same
 
 
 def _with_more(base: DebianBase) -> DebianBase:

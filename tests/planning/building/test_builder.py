@@ -119,7 +119,7 @@ def test_a_build_with_the_compiler_of_cuda_is_told_where_it_is_and_for_which_gpu
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr("cogpack.planning.building.job.usable_memory", lambda: 24 * 1024**3)
-    toolkit = LockedToolkit(cuda="12.4", architectures="8.0;9.0+PTX", compiler="g++-13")
+    toolkit = LockedToolkit(cuda="12.4", architectures="8.0;9.0+PTX", compiler="g++-13", environment=1)
     backend = 'FILES = {"demo.txt": "\\n".join(f"{k}={v}" for k, v in sorted(os.environ.items())).encode()}'
     one = source(make_sdist(tmp_path / "a.gz", source_files(backend)))
     builder = SourceBuilder(opened, find_described(opened))
@@ -140,8 +140,19 @@ def test_a_build_with_the_compiler_of_cuda_is_told_where_it_is_and_for_which_gpu
         assert b"MAX_JOBS=2" in each.path.read_bytes().split(b"\n"), "of which each has its part"
 
 
+def test_a_build_of_an_older_lock_has_the_environment_of_then() -> None:
+    toolkit = LockedToolkit(cuda="12.4", architectures="8.0;9.0+PTX", compiler="g++-13")
+    assert toolkit.build_variables == {
+        "CUDA_HOME": "/usr/local/cuda",
+        "CC": "/usr/bin/gcc-13",
+        "CXX": "/usr/bin/g++-13",
+        "NVCC_PREPEND_FLAGS": "-ccbin /usr/bin/g++-13",
+        "TORCH_CUDA_ARCH_LIST": "8.0;9.0+PTX",
+    }
+
+
 def test_where_gpus_are_named_by_words_only_torch_is_told() -> None:
-    toolkit = LockedToolkit(cuda="12.4", architectures="Ampere;Hopper", compiler="g++-13")
+    toolkit = LockedToolkit(cuda="12.4", architectures="Ampere;Hopper", compiler="g++-13", environment=1)
     assert toolkit.build_variables["TORCH_CUDA_ARCH_LIST"] == "Ampere;Hopper"
     assert "CUDAARCHS" not in toolkit.build_variables
 
