@@ -80,7 +80,7 @@ Verdict: TypeAlias = Literal["ok", "advice", "failed"]
 
 
 CheckName: TypeAlias = Literal[
-    "room", "cog.yaml", "keys", "model", "sources", "predictor", "pydantic", "requirements",
+    "room", "url map", "cog.yaml", "keys", "model", "sources", "predictor", "pydantic", "requirements",
     "lock", "python", "imports", "gpu", "build.run", "login", "registry", "clock",
 ]  # fmt: skip
 
