@@ -80,8 +80,8 @@ Verdict: TypeAlias = Literal["ok", "advice", "failed"]
 
 
 CheckName: TypeAlias = Literal[
-    "room", "url map", "cog.yaml", "keys", "model", "sources", "predictor", "pydantic", "requirements",
-    "lock", "python", "imports", "gpu", "build.run", "login", "registry", "clock",
+    "room", "cog.yaml", "keys", "model", "sources", "predictor", "pydantic", "requirements",
+    "lock", "python", "imports", "gpu", "build.run", "login", "registry", "clock", "url map",
 ]  # fmt: skip
 
 
