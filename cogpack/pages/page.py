@@ -27,6 +27,7 @@ def page(title: str, *body: Html, script: str | None = None, data: object = None
     head = joined(
         [
             element("meta", charset="utf-8"),
+            element("meta", name="generator", content="cogpack"),  # `project/files` knows it by this
             element("meta", http_equiv="Content-Security-Policy", content=policy(style, code, connects=connects)),
             element("meta", name="viewport", content="width=device-width, initial-scale=1"),
             element("meta", name="color-scheme", content="light dark"),

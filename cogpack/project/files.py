@@ -40,6 +40,8 @@ _LAYOUT = "oci-layout"
 
 _ARCHIVES = (b"layers/0.tar", b"oci-layout")
 """First members of the archives that `sinks/archive` and `sinks/stored` write."""
+_PAGE = b'<meta name="generator" content="cogpack">'
+"""What `pages/page` writes at its beginning."""
 
 _NAME = attrgetter("name")
 
@@ -224,8 +226,8 @@ class _Walk:
         if status.st_ino in self._inodes and (own := self._apart.get((status.st_dev, status.st_ino))):
             self.notes.append(Note(Code.OWN_OUTPUT, f"{path}: {own}, left out"))
             return
-        if path.endswith(".tar") and _is_image(f"{self._root}/{path}"):
-            self.notes.append(Note(Code.OWN_OUTPUT, f"{path}: an archive of an image, left out"))
+        if path.endswith((".tar", ".html")) and (what := _written_by_us(f"{self._root}/{path}")):
+            self.notes.append(Note(Code.OWN_OUTPUT, f"{path}: {what}, left out"))
             return
         self.paths.append(path)
         self.stats.append(packed(status))
@@ -248,13 +250,16 @@ class _Walk:
         return ProjectFile(path=path, kind="symlink", target=target)
 
 
-def _is_image(path: str) -> bool:
-    """Tell whether it is an archive as `build` and `pull` write them, by the name of its first member."""
+def _written_by_us(path: str) -> str | None:
+    """Name what it is, if it is an archive as `build` and `pull` write them, or a page as `plan --html` does."""
     try:
         with open_regular(path) as file:
-            return file.read(100).partition(b"\0")[0] in _ARCHIVES
+            begin = file.read(200)
     except OSError:  # told when it is read
-        return False
+        return None
+    if begin[:100].partition(b"\0")[0] in _ARCHIVES:
+        return "an archive of an image"
+    return "a page of cogpack" if _PAGE in begin else None
 
 
 def own_output() -> dict[Identity, str]:
