@@ -1,5 +1,6 @@
 import itertools
 import socket
+import time
 import traceback
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from support.sockets import answer, flooding, head, talking
 from cogpack.errors import InputError, UnavailableError
 from cogpack.http import Http, Limits, Response, Trust, is_private, redacted, same_origin
 from cogpack.http.retries import retry_after
+from cogpack.http.sockets import Connection
 from cogpack.progress import Cancellation, Cancelled
 
 MiB = 1024 * 1024
@@ -306,6 +308,25 @@ def test_connections_are_used_again_and_one_that_ended_meanwhile_does_no_harm(ht
         for _ in range(4):
             assert get(http, place.url()).status == 200
     assert len(ports) == 2
+
+
+def test_what_is_sent_behind_a_body_does_not_hold_the_next_request(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection is not taken again; nor waited for, where that comes only when it has been taken."""
+    monkeypatch.setattr(Connection, "is_over", False)
+    ports: list[int] = []
+
+    def script(connection: socket.socket, _: str) -> None:
+        ports.append(connection.getpeername()[1])
+        answer(connection)
+        time.sleep(0.05)  # else it is read with the answer
+        connection.sendall(b"x" * 80 * 1024)
+        head(connection)
+
+    with talking(script) as place:
+        for _ in range(3):
+            assert get(http, place.url()).status == 200
+            time.sleep(0.1)
+    assert len(set(ports)) == 3
 
 
 @pytest.mark.parametrize(
