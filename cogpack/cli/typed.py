@@ -1,5 +1,5 @@
-"""The library says `cogpack lock`; who typed a project or a config is told what makes the lock of that. `options`: what
-was typed, as `project_options` gives it."""
+"""The library says `cogpack lock` and `cogpack doctor --fix`; who typed a project or a config is told what makes the
+lock of that, or changes it. `options`: what was typed, as `project_options` gives it."""
 
 import re
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from cogpack.commands.results import Check
     from cogpack.progress import Progress, Task
 
-_LOCK = re.compile(r"(?<![\w./-])cogpack lock(?![\w-]|\.\w| -[Cf] )")
+_COMMAND = re.compile(r"(?<![\w./-])cogpack (?:lock|doctor --fix)(?![\w-]|\.\w| -[Cf] )")
 
 
 def as_typed(options: str, text: str) -> str:
-    """Give `text` with the options behind each `cogpack lock` that has none yet."""
-    return _LOCK.sub(lambda found: f"{found[0]} {options}", text)
+    """Give `text` with the options behind each of these commands that has none yet."""
+    return _COMMAND.sub(lambda found: f"{found[0]} {options}", text)
 
 
 def tell(options: str, error: CogpackError) -> None:

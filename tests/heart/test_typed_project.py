@@ -59,6 +59,19 @@ def test_what_is_told_makes_the_lock_that_lacks(world: World, above: Path, way: 
     assert not (above / "cogpack.lock").exists()
 
 
+def test_what_is_told_to_mend_a_config_mends_that_one(world: World, above: Path) -> None:
+    old = (above / "cog.yaml").read_text().replace("run: ", "predict: ")
+    assert "predict: " in old
+    for path in (above / "cog.yaml", above / "sub dir/blur.yaml"):
+        path.write_text(old)
+    way = ["-f", "sub dir/blur.yaml"]
+    told = world.cogpack("doctor", *way, directory=above)
+    (words,) = re.findall(r"cogpack (doctor --fix.*)$", told.out, re.MULTILINE)
+    world.cogpack(*shlex.split(words), directory=above)
+    assert (above / "cog.yaml").read_text() == old
+    assert (above / "sub dir/blur.yaml").read_text() != old
+
+
 def test_who_typed_neither_is_told_the_short_one(world: World, above: Path) -> None:
     failed = world.cogpack("lock", "--check", "-C", ".", directory=above)
     assert failed.err.endswith("next: run cogpack lock and commit it\n")
