@@ -226,7 +226,9 @@ class _Walk:
         if status.st_ino in self._inodes and (own := self._apart.get((status.st_dev, status.st_ino))):
             self.notes.append(Note(Code.OWN_OUTPUT, f"{path}: {own}, left out"))
             return
-        if path.endswith((".tar", ".html")) and (what := _written_by_us(f"{self._root}/{path}")):
+        # Of pages, those at the top alone: a data set may have very many others, and each would be opened in each run.
+        looked_at = path.endswith(".tar") or (path.endswith(".html") and "/" not in path)
+        if looked_at and (what := _written_by_us(f"{self._root}/{path}")):
             self.notes.append(Note(Code.OWN_OUTPUT, f"{path}: {what}, left out"))
             return
         self.paths.append(path)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from support.archives import archive, directory, file, link, symlink
 from support.privileges import unprivileged
+from support.trees import make_deep
 
 from cogpack.layers import tar
 from cogpack.layers.entry import Directory, Entry, Fifo, File, HardLink, Symlink, Whiteout
@@ -402,13 +403,7 @@ def test_a_whiteout_is_an_empty_file_and_a_fifo_has_no_bytes() -> None:
 def test_the_deep_and_the_shut_are_removed_all_the_same(tmp_path: Path) -> None:
     top = tmp_path / "top"
     top.mkdir()
-    here = os.open(top, os.O_RDONLY)
-    for _ in range(1500):
-        os.mkdir("d", dir_fd=here)
-        there = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = there
-    os.close(here)
+    make_deep(top, "d", 1500)
     (top / "shut").mkdir()
     (top / "shut/x").touch()
     (top / "shut").chmod(stat.S_IWUSR)

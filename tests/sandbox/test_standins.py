@@ -1,11 +1,11 @@
 """What lies in a tree for the time of a run is gone afterwards, whatever a guest did to it."""
 
-import os
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 import pytest
+from support.trees import make_deep
 
 from cogpack.errors import InputError
 from cogpack.sandbox.standins import MOUNT_POINTS, Copy, Directory, File, Link, StandIns, debian, make_aside
@@ -124,12 +124,6 @@ def test_what_guests_left_is_removed_whatever_its_modes(aside: Path) -> None:
 
 def test_what_guests_left_is_removed_however_deep_it_is(tree: Path, aside: Path) -> None:
     with StandIns(tree, aside, [Directory("run/cogpack")]):
-        here = os.open(tree / "run/cogpack", os.O_RDONLY)
-        for _ in range(600):
-            os.mkdir("directory", dir_fd=here)
-            below = os.open("directory", os.O_RDONLY, dir_fd=here)
-            os.close(here)
-            here = below
-        os.close(here)
+        make_deep(tree / "run/cogpack", "directory", 600)
     assert not (tree / "run").exists()
     assert names(aside) == []

@@ -1,9 +1,11 @@
 """Random file trees as layer entries, and contents that behave in chosen ways."""
 
 import io
+import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from hypothesis import strategies as st
@@ -161,3 +163,14 @@ def chunked(data: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
         size = sizes[turn % len(sizes)] if any(sizes) else len(data)
         yield data[start : start + size]
         start, turn = start + size, turn + 1
+
+
+def make_deep(top: Path, name: str, levels: int) -> None:
+    """Make directories one in another below `top`, deeper than a path may say."""
+    here = os.open(top, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
