@@ -3,6 +3,7 @@ files, below /usr/local/cuda-VERSION, in packages of NVIDIA's names. Names, depe
 as NVIDIA's are known to be; static libraries that are large, npp and the profilers are left out.
 
     apt-get download nvidia-cuda-toolkit nvidia-cuda-dev libnvidia-ml-dev libcublas12 ...    # non-free, into DIRECTORY
+    apt-get download libcub-dev libthrust-dev libcu++-dev                                    # main, of the same suite
     python scripts/cuda_archive_of_debian.py DIRECTORY 12.4 OUT
 
 OUT/compute/cuda/repos/ubuntu2204/x86_64 has the packages, Packages.gz and InRelease, and OUT/key.asc who signed it."""

@@ -2,6 +2,8 @@
 compiler that this nvcc takes. From CUDA 13 on they are wheels of the index, which builds require; the image, and builds
 for an older CUDA, have them as Debian packages of NVIDIA's archive."""
 
+import re
+
 import msgspec
 
 from cogpack.config import AptArchive, Config
@@ -24,6 +26,7 @@ _FINGERPRINT = "eb693b3035cd5710e231e123a4b469963bf863cc"
 _ARCHIVES = {"amd64": "ubuntu2204/x86_64", "arm64": "ubuntu2204/sbsa"}
 """The one with the most versions of CUDA, 11.7 and later. Its packages ask little of a distribution."""
 
+_COMPILER = re.compile(r"cuda-minimal-build-(\d+)-(\d+)")
 _LIBRARIES = ("cublas", "cufft", "curand", "cusolver", "cusparse")
 """Whose headers those of torch include (ATen/cuda/CUDAContextLight.h, CUDASparse.h, cpp_extension's users)."""
 
@@ -85,13 +88,15 @@ def decide_toolkit(question: BaseQuestion, project: Project, base: Base, cuda: s
         upgrade_system=newer and in_image,
         building=not in_image,
     )
-    if in_image:
-        with_it = decide_base(question, before)
-    else:
-        laid = None
-        if kept and (newer or kept.base == base) and _has(before, kept.base, question):
-            laid = take_on_beside(question, before, kept.base, base) if newer else before
-        with_it = laid or decide_base(question, base)
+    laid = None
+    if not in_image and kept and (newer or kept.base == base) and _has(before, kept.base, question):
+        laid = take_on_beside(question, before, kept.base, base) if newer else before
+    try:
+        with_it = laid or decide_base(question, before if in_image else base)
+    except InputError as error:
+        if not wheels and (told := _not_there(question, base.arch, cuda)):
+            raise told from error
+        raise
     over = with_it.system_packages
     there = {deb.name for deb in over.packages} | {one.name for one in over.present}
     locked = LockedToolkit(
@@ -103,6 +108,22 @@ def decide_toolkit(question: BaseQuestion, project: Project, base: Base, cuda: s
         environment=ENVIRONMENT,
     )
     return Toolkit(base=with_it, locked=locked)
+
+
+def _not_there(question: BaseQuestion, arch: str, cuda: str) -> InputError | None:
+    """Tell that no archive has the compiler of `cuda`, and which these have; None where one has it."""
+    reader = question.reader(arch)
+    task = reader.task("which CUDA there is")
+    names = {name for suite in reader.read(question.archives, task) for name in suite.index.names()}
+    task.done("")
+    there = sorted((int(found[1]), int(found[2])) for name in names if (found := _COMPILER.fullmatch(name)))
+    if cuda in (versions := [f"{major}.{minor}" for major, minor in there]):
+        return None
+    return InputError(
+        f"{question.config.where('cogpack.cuda_toolkit')}: there is no compiler of CUDA {cuda}: "
+        f"{', '.join(archive.name for archive in question.archives)} has {', '.join(versions) or 'none'}",
+        next_step="take a torch for one of these, or name an archive that has it under cogpack.apt",
+    )
 
 
 def _has(base: Base, below: Base, question: BaseQuestion) -> bool:

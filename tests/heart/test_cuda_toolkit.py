@@ -277,6 +277,14 @@ def test_what_no_toolkit_can_be_for_is_told(world: World, archive: Archive, nvid
     failed = project.cogpack("lock", **environment)
     assert failed.code == 2
     assert "the compiler of CUDA 11.8 takes GCC up to 11, and the base has 12 and later" in failed.err
+    make_wheel(world.wheels, "torch", "2.7.0", files={"torch/version.py": b"cuda = '12.8'\n"})
+    project.write("requirements.txt", "--no-index\ntorch==2.7.0\n")
+    failed = project.cogpack("lock", **environment)
+    assert failed.code == 2
+    (told,) = (line for line in failed.err.splitlines() if "error: " in line)
+    assert "cogpack.cuda_toolkit: there is no compiler of CUDA 12.8: " in told
+    assert told.endswith("/compute/cuda/repos/ubuntu2204/x86_64 has 12.4, 12.6")
+    assert "take a torch for one of these" in failed.err
 
 
 def test_what_a_lock_has_of_a_toolkit_makes_none_where_a_fresh_one_would_not(

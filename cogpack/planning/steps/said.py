@@ -14,11 +14,15 @@ _REPEATED = 500
 """Letters of a line that an error repeats."""
 _CHATTER = re.compile(r"(?:copying|hard linking) \S+ -> \S+|creating \S+|adding '[^']+'|byte-compiling \S+ to \S+")
 """What setuptools says of each file: hundreds of lines, before the few that tell why it failed."""
+_FRAME = re.compile(r'  File "[^"]*/(?:(?:dist-packages|python3\.\d+)/[^"]*|front_end\.py)", line \d+, in ')
+_OF_FRAME = " " * 4
+"""A call in a traceback that is none of the source's own, and what begins the lines of it that follow. torch's build of
+extensions is forty lines deep, below what the compiler says."""
 
 
 class Said:
     """Hands on what a command writes to `tell`. `last`: the last lines; where a source is built (`of_a_source`),
-    without what is said of each file."""
+    without what is said of each file, and of each call of others."""
 
     def __init__(
         self, tell: Callable[[str], None], secrets: Iterable[bytes] = (), *, of_a_source: bool = False
@@ -26,6 +30,7 @@ class Said:
         self._tell_line = tell
         self._redactor = OutputRedactor(secrets)
         self._of_a_source = of_a_source
+        self._in_frame = False
         self._line = b""
         self.last: deque[str] = deque(maxlen=_TOLD)
 
@@ -47,6 +52,10 @@ class Said:
 
     def _tell(self, line: bytes) -> None:
         text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
-        if not (self._of_a_source and _CHATTER.fullmatch(text)):
+        if not (self._of_a_source and self._is_passed_over(text)):
             self.last.append(text[:_REPEATED])
         self._tell_line(text)
+
+    def _is_passed_over(self, line: str) -> bool:
+        self._in_frame = bool(_FRAME.match(line)) or (self._in_frame and line.startswith(_OF_FRAME))
+        return self._in_frame or bool(_CHATTER.fullmatch(line))

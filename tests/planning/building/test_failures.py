@@ -221,3 +221,18 @@ def test_what_setuptools_can_not_copy_is_kept() -> None:
     said = Said(list[str]().append, of_a_source=True)
     said.hear(b"copying model -> /opt/m failed: no space\nadding 'x' to 'y'\n")
     assert list(said.last) == ["copying model -> /opt/m failed: no space", "adding 'x' to 'y'"]
+
+
+def test_calls_of_others_do_not_hide_what_a_compiler_said() -> None:
+    told: list[str] = []
+    said = Said(told.append, of_a_source=True)
+    compiler = "ops.cu:7:10: fatal error: glm/glm.hpp: No such file or directory"
+    own = ['  File "<string>", line 11, in <module>', "    setup()"]
+    site = "/opt/venv/lib/python3.11/site-packages"
+    call = [f'  File "{site}/torch/utils/x.py", line 9, in run', "    super().run(", "    ^^^^^^^^^^^^", "    )"]
+    ours = ['  File "/run/cogpack/front_end.py", line 175, in <module>', "    main()"]
+    lines = [compiler, "Traceback (most recent call last):", *ours, *own, *call * 30, "RuntimeError: no objects"]
+    said.hear("\n".join([*lines, ""]).encode())
+    assert list(said.last) == [*lines[:2], *own, "RuntimeError: no objects"]
+    assert told == lines
+    assert "there is no glm/glm.hpp" in failed(job(), Done(status=1, said=said.last), []).message
