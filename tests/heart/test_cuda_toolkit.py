@@ -1,5 +1,6 @@
 """NVIDIA's compiler comes as packages of an archive: beside the base where wheels are built, or in the image."""
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -92,6 +93,30 @@ def test_the_compiler_of_torchs_cuda_is_where_wheels_are_built_and_not_in_the_im
     project.write("requirements.txt", "--no-index\ntorch==2.7.1\n./src\nbeside\n")
     ok(project.cogpack("lock", **environment))
     assert (decided(project).toolkit, len(grounds)) == (moved.toolkit, built)
+
+
+def test_an_empty_machine_has_the_compiled_wheel_from_the_registry_and_no_compiler(
+    world: World, archive: Archive, nvidia: Signer, grounds: list[Ground]
+) -> None:
+    make_wheel(world.wheels, "plain", "1.0")
+    project = make(world, archive, nvidia, "build", "torch==2.6.0\nplain\n./src\n")
+    ok(project.cogpack("push", project.target(), COGPACK_DEBIAN_MIRROR=archive.url))
+    first = decided(project)
+
+    def compiled() -> str:
+        layers = ok(project.cogpack("inspect", "--json", project.target())).json["layers"]
+        (digest,) = (layer["digest"] for layer in layers if layer["built"])
+        return str(digest)
+
+    digest = compiled()
+    make_wheel(world.wheels, "plain", "2.0")
+    project.write("requirements.txt", "--no-index\ntorch==2.6.0\nplain>=2\n./src\n")
+    shutil.rmtree(world.directory / "cache")
+    del grounds[:], archive.seen[:]
+    ok(project.cogpack("push", project.target()))
+    moved = decided(project)
+    assert (moved.builds, moved.toolkit, compiled()) == (first.builds, first.toolkit, digest)
+    assert (grounds, archive.seen) == ([], [])
 
 
 def versions(packages: SystemPackages | None) -> dict[str, str]:
@@ -319,6 +344,17 @@ def test_the_torch_that_torchvision_wants_tells_the_cuda(world: World, archive: 
     found = decided(project).toolkit
     assert found
     assert found.cuda == "12.4"
+
+
+def test_a_torch_that_is_a_file_of_the_project_tells_the_cuda(
+    world: World, archive: Archive, nvidia: Signer, grounds: list[Ground]
+) -> None:
+    project = make(world, archive, nvidia, "build", "x\n")
+    (wheel,) = world.wheels.glob("torch-2.6.0-*.whl")
+    wheel.rename(project.root / wheel.name)
+    project.write("requirements.txt", f"--no-index\n./{wheel.name}\n./src\n")
+    ok(project.cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url))
+    assert {ground.toolkit.cuda for ground in grounds if ground.toolkit} == {"12.4"}
 
 
 @pytest.mark.parametrize(

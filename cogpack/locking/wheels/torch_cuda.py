@@ -23,16 +23,17 @@ def foreseen_cuda(session: Session, project: Project, target: TargetPython) -> s
     config = project.config
     requirements = project.requirements()
     own = tuple(line for line in requirements.required if line.name in BUILT)
-    if not own:
+    files = tuple(wheel for wheel in requirements.local_wheels if wheel.name in BUILT)
+    if not own and not files:
         return _written_cuda(config)
-    alone = msgspec.structs.replace(requirements, required=own, local_wheels=(), sources=(), addresses=())
+    alone = msgspec.structs.replace(requirements, required=own, local_wheels=files, sources=(), addresses=())
     chosen = choose_torch(config, alone, target.arch)
     indexes = indexes_of(session, project, chosen.requirements, chosen.index)
     resolved = resolve_wheels(
         WheelQuestion(
             requirements=chosen.requirements.lines,
             constraints=chosen.requirements.constraints,
-            dependencies=all(line.name != "torch" for line in own),
+            dependencies=all(one.name != "torch" for one in (*own, *files)),
             root=project.root,
         ),
         uv_of(session, project, target, indexes),
@@ -45,7 +46,8 @@ def foreseen_cuda(session: Session, project: Project, target: TargetPython) -> s
 
 def check_torch(project: Project) -> None:
     """Refuse requirements from which no CUDA follows, before anything is resolved, whatever a lock has."""
-    if all(line.name not in BUILT for line in project.requirements().required):
+    requirements = project.requirements()
+    if all(one.name not in BUILT for one in (*requirements.required, *requirements.local_wheels)):
         _written_cuda(project.config)
 
 
