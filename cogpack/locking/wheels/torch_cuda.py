@@ -33,7 +33,7 @@ def foreseen_cuda(session: Session, project: Project, target: TargetPython) -> s
         WheelQuestion(
             requirements=chosen.requirements.lines,
             constraints=chosen.requirements.constraints,
-            dependencies=all(one.name != "torch" for one in (*own, *files)),
+            dependencies="torch" not in {*(line.name for line in own), *(wheel.name for wheel in files)},
             root=project.root,
         ),
         uv_of(session, project, target, indexes),
@@ -47,7 +47,8 @@ def foreseen_cuda(session: Session, project: Project, target: TargetPython) -> s
 def check_torch(project: Project) -> None:
     """Refuse requirements from which no CUDA follows, before anything is resolved, whatever a lock has."""
     requirements = project.requirements()
-    if all(one.name not in BUILT for one in (*requirements.required, *requirements.local_wheels)):
+    names = {*(line.name for line in requirements.required), *(wheel.name for wheel in requirements.local_wheels)}
+    if names.isdisjoint(BUILT):
         _written_cuda(project.config)
 
 
