@@ -7,7 +7,7 @@ import msgspec
 
 from cogpack import run_lines
 from cogpack.commands.results import WheelBuild
-from cogpack.config import step_places
+from cogpack.config.steps import step_places
 from cogpack.digest import Digest
 from cogpack.documents import check
 from cogpack.errors import InputError

@@ -1,4 +1,7 @@
-"""What the human wrote is read: the bytes of `cog.yaml` go in, a frozen `Config` comes out. No disk, no environment."""
+"""What the human wrote is read: the bytes of `cog.yaml` go in, a frozen `Config` comes out. No disk, no environment.
+
+`parse` makes one. Who only speaks of what may stand in it, as a pull does, loads no YAML.
+"""
 
 from cogpack.config.config_label import config_label
 from cogpack.config.model import (
@@ -20,5 +23,3 @@ from cogpack.config.model import (
     Suite,
     WeightSource,
 )
-from cogpack.config.parse import parse_config
-from cogpack.config.steps import step_places

@@ -1,6 +1,7 @@
 """`Target` is an address as it is sent: what a server signed (a Location, a presigned query) as it was written."""
 
 from base64 import b64encode
+from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit
 
 import httpx
@@ -23,8 +24,12 @@ class Target(msgspec.Struct, frozen=True):
     path: bytes
 
     @classmethod
+    @lru_cache
     def parse(cls, url: str) -> "Target":
-        """Check `url`: `InputError` where it is no http address. Its user and password are left out: see `basic`."""
+        """Check `url`: `InputError` where it is no http address. Its user and password are left out: see `basic`.
+
+        What was asked for is kept: a request looks at its address eight times, and httpx is slow to.
+        """
         try:
             parts = urlsplit(url)
             origin = httpx.URL(scheme=parts.scheme, host=parts.hostname or "", port=parts.port or None)
@@ -44,7 +49,8 @@ class Target(msgspec.Struct, frozen=True):
 
 def same_origin(url: str, other: str) -> bool:
     """Say whether scheme, host and port are equal, however written: `https://h/` and `https://H:443/` are."""
-    return Target.parse(url).origin == Target.parse(other).origin
+    ours, theirs = Target.parse(url).origin, Target.parse(other).origin
+    return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
 
 
 def basic(url: str) -> tuple[str, dict[str, str]]:

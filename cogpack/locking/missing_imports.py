@@ -16,7 +16,7 @@ import msgspec
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from cogpack.config import step_places
+from cogpack.config.steps import step_places
 from cogpack.errors import CogpackError
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.lockfile.base_kinds import RegistryBase

@@ -5,8 +5,8 @@ import shlex
 from contextlib import suppress
 from pathlib import Path
 
-from cogpack.config import parse_config
 from cogpack.config.model import is_lock, lock_name
+from cogpack.config.parse import parse_config
 from cogpack.errors import InputError, MismatchError
 from cogpack.lockfile import FILE, Lock, input_digests, read_lock
 from cogpack.project import Project

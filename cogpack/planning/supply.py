@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from cogpack.artifacts import Artifact, Input
-from cogpack.config import Config, step_places
+from cogpack.config import Config
+from cogpack.config.steps import step_places
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.layers.built import BaseLayer

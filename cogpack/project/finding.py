@@ -5,8 +5,8 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from cogpack.config import parse_config
 from cogpack.config.model import lock_name
+from cogpack.config.parse import parse_config
 from cogpack.errors import InputError, NoProjectError
 from cogpack.home import gone
 from cogpack.project.project import Project, read_small

@@ -8,7 +8,7 @@ import pytest
 from support.documents import DOCUMENTS, ROOT, blocks, commands, lines, spans
 
 from cogpack.cli.parser import parser
-from cogpack.config import parse_config
+from cogpack.config.parse import parse_config
 from cogpack.errors import InputError
 
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]

@@ -2,7 +2,8 @@
 
 import json
 
-from cogpack.config import config_label, parse_config
+from cogpack.config import config_label
+from cogpack.config.parse import parse_config
 
 
 def test_the_label_holds_the_effective_config_in_cogs_keys() -> None:

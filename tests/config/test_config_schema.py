@@ -9,9 +9,9 @@ import msgspec
 import pytest
 import yaml
 
-from cogpack.config import parse_config
 from cogpack.config.json_schema import config_keys, config_schema, schema_text
 from cogpack.config.model import PackOptions
+from cogpack.config.parse import parse_config
 from cogpack.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from cogpack.config import AptArchive, parse_config
+from cogpack.config import AptArchive
+from cogpack.config.parse import parse_config
 from cogpack.errors import InputError
 
 FINGERPRINT = "9DC8 5822 9FC7 DD38 854A  E2D8 8D81 803C 0EBF CD88"

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogpack.config import Config, DebianChoice, RunStep, SecretMount, WeightSource, parse_config
+from cogpack.config import Config, DebianChoice, RunStep, SecretMount, WeightSource
+from cogpack.config.parse import parse_config
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
 

@@ -11,7 +11,7 @@ from support.nvidia import nvidias
 from support.wheels import make_wheel
 from support.world import CLOSED, Project, World, ok
 
-from cogpack.config import parse_config
+from cogpack.config.parse import parse_config
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, LockedToolkit
 from cogpack.lockfile.base_kinds import SystemPackages

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from support.world import Project
 
@@ -44,3 +45,14 @@ def test_a_push_of_nothing_new_loads_nothing_that_decides_runs_or_shows(pushed: 
 
 def test_where_a_directory_names_authorities_only_who_starts_a_program_reads_it(pushed: Project) -> None:
     assert "cogpack.http.cog_authorities" not in loaded_by_a_push(pushed, SSL_CERT_DIR=str(pushed.root))
+
+
+def test_a_pull_loads_nothing_that_reads_a_config(pushed: Project, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "pull", pushed.target(), "-o", str(tmp_path / "layout")],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), **pushed.world.environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {*done.stdout.splitlines()} & {"yaml", "cogpack.config.parse"} == set()

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from cogpack.cache.sweep import items
-from cogpack.config import parse_config
+from cogpack.config.parse import parse_config
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.layers.clones import CloneSource
 from cogpack.layers.entry import Complete, Directory, File, Symlink, complete

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 from support.locked_bases import IMAGE
 
-from cogpack.config import Config, parse_config
+from cogpack.config import Config
+from cogpack.config.parse import parse_config
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import (
     Base,

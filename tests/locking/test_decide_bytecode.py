@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from support.locked_bases import IMAGE
 
-from cogpack.config import parse_config
+from cogpack.config.parse import parse_config
 from cogpack.errors import InputError
 from cogpack.lockfile import LockedInterpreter
 from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, SystemPackages

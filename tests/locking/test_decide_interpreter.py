@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from support.locked_bases import IMAGE
 
-from cogpack.config import parse_config
+from cogpack.config.parse import parse_config
 from cogpack.lockfile import LockedInterpreter
 from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb
 from cogpack.locking import decide_interpreter

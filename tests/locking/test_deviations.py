@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from cogpack.config import parse_config
+from cogpack.config.parse import parse_config
 from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel

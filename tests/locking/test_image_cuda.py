@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from cogpack.config import config_label, parse_config
+from cogpack.config import config_label
+from cogpack.config.parse import parse_config
 from cogpack.digest import sha256
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.lockfile.base_kinds import RegistryBase

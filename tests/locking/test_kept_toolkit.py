@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from support.locked_bases import IMAGE, RELEASE
 
-from cogpack.config import parse_config
+from cogpack.config.parse import parse_config
 from cogpack.digest import sha256
 from cogpack.errors import UnavailableError
 from cogpack.lockfile import LockedToolkit

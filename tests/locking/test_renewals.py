@@ -5,7 +5,8 @@ from unittest.mock import Mock
 import msgspec
 import pytest
 
-from cogpack.config import Config, parse_config
+from cogpack.config import Config
+from cogpack.config.parse import parse_config
 from cogpack.digest import sha256
 from cogpack.errors import InputError
 from cogpack.lockfile import (

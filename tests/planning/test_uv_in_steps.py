@@ -10,7 +10,8 @@ import pytest
 import uv
 from support.wheels import make_wheel
 
-from cogpack.config import RunStep, parse_config
+from cogpack.config import RunStep
+from cogpack.config.parse import parse_config
 from cogpack.locking.lines.read import Lines, Remaining
 from cogpack.planning.steps.steps import make_steps
 from cogpack.run_lines import Surroundings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cogpack.config import parse_config
+from cogpack.config.parse import parse_config
 from cogpack.runtime.contract import COMMAND, TRAINS, command, environment, sdk_requirement, server_of
 
 

@@ -10,7 +10,7 @@ from functools import cache, partial
 
 import msgspec
 
-from cogpack.config import step_places
+from cogpack.config.steps import step_places
 from cogpack.images.interface import trying
 from cogpack.lockfile import LockedClone, LockedFetch, LockedPlace, LockedSandboxed
 from cogpack.lockfile.base_kinds import Base, RegistryBase

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cogpack.config import Config, step_places
+from cogpack.config import Config
+from cogpack.config.steps import step_places
 from cogpack.errors import CogpackError
 from cogpack.git.mirror import Mirrors, resolve
 from cogpack.git.objects import GITLINK, SYMLINK, TREE, NotExactError, TreeEntry

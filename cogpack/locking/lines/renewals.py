@@ -5,7 +5,8 @@ from collections.abc import Collection
 import msgspec
 from packaging.utils import canonicalize_name
 
-from cogpack.config import Config, step_places
+from cogpack.config import Config
+from cogpack.config.steps import step_places
 from cogpack.digest import sha256
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions

@@ -29,7 +29,7 @@ _FLOOR = 1024
 """or fewer bytes a second than this, however the others fare, so many times in a row."""
 _STALLS = 6
 
-_SHARES = 32
+_SHARES = 24
 """What is left to ask for is looked at as so many ranges, twice the connections that a pull has."""
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cogpack.config import parse_config
+from cogpack.config.parse import parse_config
 from cogpack.notes import Code
 from cogpack.requirements.parse import parse_requirements
 from cogpack.resolve.wheels.torch import TorchChoice, TorchIndex, choose_torch, passing_notes

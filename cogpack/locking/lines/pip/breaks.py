@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from cogpack.config import step_places
+from cogpack.config.steps import step_places
 from cogpack.lockfile import Decisions, LockedBreak, LockedPipLine, LockedWheel
 from cogpack.locking.wheels.outlines import Outlines
 from cogpack.notes import Code, Note

@@ -9,7 +9,7 @@ import msgspec
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from cogpack.config import step_places
+from cogpack.config.steps import step_places
 from cogpack.digest import Digest, sha256
 from cogpack.disk import DiskError
 from cogpack.errors import InputError, UnavailableError
