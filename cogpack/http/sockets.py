@@ -98,31 +98,34 @@ class Connection:
             view[filled : filled + len(found)] = found
             return filled + len(found)
         until = 0.0
+        flows = self._flows
         while filled < len(view):
             try:
                 if self._broken:
                     raise self._broken
                 size = self._socket.recv_into(view[filled:])
             except _NOT_YET as error:
-                now = time.monotonic()
-                until = until or now + _MOMENT
-                if now < until and (filled or self._flows):
-                    self._gather(len(view) - filled, until - now, deadlines)
-                elif filled:
-                    break
-                else:
+                if not filled and not flows:
                     self._wait(deadlines, error, READ, httpx.ReadTimeout)
-                    until = 0.0
-                continue
+                    continue
             except OSError as error:
                 if filled:  # told by the next read
                     self._broken = error
                     break
                 raise _refused_us(error) or httpx.ReadError(_said(error)) from error
-            if not size:
+            else:
+                if not size:
+                    break
+                filled += size
+                _count(deadlines, size)
+            now = time.monotonic()
+            until = until or now + _MOMENT
+            if filled == len(view) or (filled and now >= until):
                 break
-            filled += size
-            _count(deadlines, size)
+            if now < until:  # what came was not all: there is no more to ask for now
+                self._gather(len(view) - filled, until - now, deadlines)
+            else:
+                flows = False
         self._flows = filled == len(view)
         return filled
 
