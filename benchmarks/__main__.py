@@ -30,9 +30,10 @@ BENCHMARKS = {
 """By name: what it is called with, and what for --quick."""
 LARGE = {
     "pull": (
-        ["--gib", "4", "--newer", ".tools/docker", "--others"],
-        ["--gib", "0.1", "--runs", "1", "--newer", ".tools/docker", "--others"],
+        ["--gib", "4", "--newer", ".tools/docker"],
+        ["--gib", "0.1", "--runs", "1", "--newer", ".tools/docker"],
     ),
+    "others": (["--files", "3"], ["--gib", "0.1", "--files", "2", "--runs", "1"]),
     "steps": ([], BENCHMARKS["steps"][1]),
     "growth": (["--runs", "3"], BENCHMARKS["growth"][1]),
     "cuda": (["--docker"], ["--runs", "1", "--only", "cogpack push"]),

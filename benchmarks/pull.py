@@ -1,13 +1,13 @@
 """How fast a plain `docker pull` brings weights, by how they lie in layers; one table and one plot.
 
-    python benchmarks/pull.py [--gib 4] [--files 1] [--rate 40] [--runs 3] [--newer DIR] [--others] [--json FILE]
+    python benchmarks/pull.py [--gib 4] [--files 1] [--rate 40] [--runs 3] [--newer DIR] [--json FILE]
 
 Needs root and Debian's docker.io, docker-registry and aria2. Weights are generated (bfloat16, normally distributed, so
 that they compress as real ones do), pushed to a docker-registry on loopback and pulled by a Docker daemon with an empty
 data root and dropped caches, through a front that limits each connection to --rate MB/s, as object stores do. Peers in
 the same run: the same weights in one gzip layer (what `docker build` makes), in one plain layer, in one layer a file,
 and the same blobs fetched by aria2c with 16 connections. --newer: where another Docker lies unpacked, which pulls them,
-too; --others: podman and containerd do.
+too. `others.py` has podman and containerd do it.
 
 The limits printed beside them: `streams`, bytes / (3 x rate), what Docker's default of three downloads allows; and
 `unpack`, what is left of a pull of the plain layer with no limit after its last byte: how fast Docker writes it here.
@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 
 import httpx
-from engines import containerd, docker, podman
+from engines import Engine, docker
 from made import generate
 from measuring import Figures, GiB, clocked, drop_caches, scratch_directory
 from registry import CONNECTIONS
@@ -100,13 +100,27 @@ def aria2(scratch: Path, image: str) -> Figures:
 
 
 def main() -> None:
-    parser = options(__doc__)
+    parser = pull_options(__doc__)
+    parser.add_argument("--newer", type=Path, metavar="DIR", help="also by the Docker that lies unpacked there")
+    arguments = parser.parse_args()
+
+    def engines(scratch: Path) -> list[Engine]:
+        newer = [docker(scratch, arguments.newer.absolute())] if arguments.newer else []
+        return [docker(scratch), *newer]
+
+    measure_engines(engines, arguments)
+
+
+def pull_options(document: str | None) -> argparse.ArgumentParser:
+    parser = options(document)
     parser.add_argument("--gib", type=float, default=1)
     parser.add_argument("--files", type=int, default=1)
     parser.add_argument("--rate", type=float, default=40, help="MB/s of each connection")
-    parser.add_argument("--newer", type=Path, metavar="DIR", help="also by the Docker that lies unpacked there")
-    parser.add_argument("--others", action="store_true", help="also by podman and containerd")
-    arguments = parser.parse_args()
+    return parser
+
+
+def measure_engines(engines: Callable[[Path], Sequence[Engine]], arguments: argparse.Namespace) -> None:
+    """Report what each of `engines` takes, which may use the directory that they are given."""
     measured = Measured()
     with scratch_directory(arguments.scratch) as scratch:
         paths = generate(scratch / "model", int(arguments.gib * GiB), arguments.files)
@@ -121,12 +135,7 @@ def main() -> None:
             shutil.rmtree(scratch / "model")
             os.sync()
             tables = []
-            engines = [docker(scratch)]
-            if arguments.newer:
-                engines.append(docker(scratch, arguments.newer.absolute()))
-            if arguments.others:
-                engines += [podman(), containerd()]
-            for engine in engines:
+            for engine in engines(scratch):
                 title = f"{engine.name} pulls {size / 1e9:.2f} GB of weights, {arguments.rate:g} MB/s a connection"
                 peers = {name: partial(engine.pull, scratch) for name in images} | {ARIA: partial(aria2, scratch)}
                 connections = min(engine.streams, counts[OURS])
