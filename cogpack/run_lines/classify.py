@@ -14,7 +14,17 @@ import msgspec
 
 from cogpack.config import RunStep
 from cogpack.patterns import pattern
-from cogpack.run_lines.effects import Clone, Fetch, KnownStep, MakeDirectories, SetMode, UnknownStep, touched, within
+from cogpack.run_lines.effects import (
+    Clone,
+    Fetch,
+    KnownStep,
+    MakeDirectories,
+    SetMode,
+    UnknownStep,
+    above,
+    touched,
+    within,
+)
 from cogpack.run_lines.surroundings import Surroundings
 
 if TYPE_CHECKING:
@@ -64,19 +74,19 @@ def classify(
     found: list[ReadStep] = []
     site = Site(surroundings=surroundings)
     first: int | None = None
-    named: dict[str, None] = {}
+    named = _Named(surroundings.directory)
     before: frozenset[str] = frozenset()
     for index, step in enumerate(steps):
         decision = _alone(step, site)
         if isinstance(decision, KnownStep) and index in sandboxed:
             decision = SandboxedStep(sandboxed[index])
         if isinstance(decision, KnownStep) and first is not None:
-            decision = _after_unknown(decision, first, named, before, surroundings.directory)
+            decision = _after_unknown(decision, first, named, before)
         if isinstance(decision, KnownStep):
             for effect in decision.effects:
                 site = site.after(effect)
         else:
-            named[step.command] = None
+            named.add(step.command)
             if first is None:
                 first, before = index, site.made
         found.append(decision)
@@ -96,23 +106,21 @@ def _alone(step: RunStep, site: "Site") -> ReadStep:
     return found
 
 
-def _after_unknown(
-    known: KnownStep, first: int, named: Collection[str], before: Collection[str], start: str
-) -> ReadStep:
+def _after_unknown(known: KnownStep, first: int, named: "_Named", before: Collection[str]) -> ReadStep:
     """Keep a known step that follows an unknown one only where the unknown ones can't have to do with it. `before`:
     what known ones made that they find as it was then."""
     for effect in known.effects:
         match effect:
             case Fetch() | SetMode() | MakeDirectories(parents=True):
                 pass
-            case Clone() if not any(_SETS_UP_GIT.search(line) for line in named):
+            case Clone() if not named.sets_up_git:
                 pass
             case _:
                 return SandboxedStep("an earlier line, whose effect isn't known, precedes it", first)
         for path in touched(effect):
             if isinstance(effect, Fetch | Clone) and path in before:
                 return SandboxedStep(f"an earlier line, whose effect isn't known, finds another {path}", first)
-            if _is_shared(path) or any(_names(line, path, start) for line in named):
+            if _is_shared(path) or named.may_be(path):
                 return SandboxedStep(f"an earlier line, whose effect isn't known, may name {path}", first)
     return known
 
@@ -124,16 +132,36 @@ def _is_shared(path: str) -> bool:
     return any(within(path, root) for root in _SHARED) and posixpath.dirname(path) != "/usr/local/bin"
 
 
-def _names(line: str, path: str, start: str) -> bool:
-    """Tell whether a line has a word that may lead to `path`: itself, what lies above or below, or its last name."""
-    for word in _PATH_LIKE.findall(line):
-        sure = re.split(r"[*?\[{$~]", word, maxsplit=1)[0]
-        whole = posixpath.normpath(posixpath.join(start, sure))
-        if not sure or posixpath.basename(whole) == posixpath.basename(path):
+class _Named:
+    """Has what the words of unknown lines, which begin in `start`, may lead to. It is asked once for each known line
+    behind them, and so by sets."""
+
+    def __init__(self, start: str) -> None:
+        self._start = start
+        self._all = False
+        self._paths: set[str] = set()
+        self._above: set[str] = set()
+        self._names: set[str] = set()
+        self._beginnings: set[str] = set()
+        self.sets_up_git = False
+
+    def add(self, line: str) -> None:
+        self.sets_up_git = self.sets_up_git or bool(_SETS_UP_GIT.search(line))
+        for word in _PATH_LIKE.findall(line):
+            sure = re.split(r"[*?\[{$~]", word, maxsplit=1)[0]
+            whole = "/" + posixpath.normpath(posixpath.join(self._start, sure)).lstrip("/")
+            self._all = self._all or not sure
+            self._paths.add(whole)
+            self._above.update(above(whole))
+            self._names.add(posixpath.basename(whole))
+            if sure != word:
+                self._beginnings.add(whole)
+
+    def may_be(self, path: str) -> bool:
+        """Tell whether a word may lead to `path`: itself, what lies above or below, or its last name."""
+        if self._all or posixpath.basename(path) in self._names or path in self._above:
             return True
-        if within(path, whole) or within(whole, path) or (sure != word and path.startswith(whole)):
-            return True
-    return False
+        return not self._paths.isdisjoint(above(path)) or path.startswith(tuple(self._beginnings))
 
 
 def _impossible(line: str, surroundings: Surroundings) -> ImpossibleStep | None:

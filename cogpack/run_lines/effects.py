@@ -4,7 +4,7 @@ A path is as it was written, without "." and doubled slashes; links of the tree 
 """
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -270,3 +270,11 @@ def may_bring_libraries(effect: Effect) -> bool:
 def within(path: str, root: str) -> bool:
     """Tell whether `path` is `root` or lies below it."""
     return path == root or path.startswith(root.rstrip("/") + "/")
+
+
+def above(path: str) -> Iterator[str]:
+    """Give an absolute path, and each that it lies below: those that it is `within`."""
+    yield path
+    while path := path.rpartition("/")[0]:
+        yield path
+    yield "/"

@@ -18,6 +18,7 @@ from cogpack.run_lines.effects import (
     PipUninstall,
     SetMode,
     WriteText,
+    above,
     touched,
     within,
 )
@@ -91,8 +92,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         for root in _NOT_OF_THE_IMAGE:
             if within(path, root):
                 raise NotKnownError(f"{path} is no part of an image")
-        for link in self.links:
-            if within(path, link) and not (path == link and kind == "link"):
+        for link in above(path):
+            if link in self.links and not (path == link and kind == "link"):
                 raise NotKnownError(f"{path} leads through a link, {link}")
         return path
 
