@@ -21,9 +21,9 @@ _ZSTD_SLICE = 512
 _ZSTD_WINDOW_LOG = 27
 """Frames may claim a window of gigabytes; 128 MiB is what the command line tool and Go's decoder allow."""
 
-_BOMB = GiB
-"""Bytes that any layer may have, however small it is packed, as an empty database or a swap file; beyond, it may have
-this many times its own:"""
+_BOMB = 64 * GiB
+"""Bytes that any layer may have, however small it is packed, as weights that are zeros yet or a swap file: zstd makes a
+layer of ours 30,000 times as small then. Beyond, it may have this many times its own:"""
 _RATIO = 1000
 
 
@@ -31,7 +31,7 @@ def decompressed(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """The plain bytes of a gzip, zstd or plain layer, told apart by its first bytes as Docker does.
 
     Bounded: no output block is larger than `BLOCK` or so, whatever the input expands to, and it may not expand
-    without end: gzip can make a thousand bytes of one only where all of them are the same.
+    without end. Who writes it to a disk is bounded by that.
     """
     taken = given = 0
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from cogpack.decompress import decompressed
 from cogpack.errors import InputError
+from cogpack.layers.compression import Zstd
 
 MiB = 1024 * 1024
 TEXT = random.Random(1).randbytes(300_000)
@@ -104,6 +105,14 @@ def test_a_bomb_is_ended_early_and_in_little_memory(bomb: object, monkeypatch: p
 def test_a_layer_of_zeros_as_a_swap_file_is_none(pack: object) -> None:
     packed = pack(bytes(100 * MiB))  # type: ignore[operator]
     assert sum(map(len, decompressed([packed[at : at + 1024] for at in range(0, len(packed), 1024)]))) == 100 * MiB
+
+
+@pytest.mark.slow
+def test_weights_of_zeros_that_we_pack_are_read_back() -> None:
+    """55 kB make 1.5 GiB."""
+    packed = Zstd().compress(bytes(Zstd.piece))
+    assert Zstd.piece > 10_000 * len(packed)
+    assert sum(map(len, decompressed(itertools.repeat(packed, 384)))) == 384 * Zstd.piece == 1536 * MiB
 
 
 def frame(window: int) -> bytes:
