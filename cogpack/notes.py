@@ -125,6 +125,7 @@ class Code(enum.StrEnum):
     NOT_ATTACHED = "not-attached", "A registry does not keep the lock and the SBOM beside the image that it has."
     OLD_SOURCE = "old-source", "A source was built with other tools than it asks for: it is older than those of today."
     OUTAGE = "outage", "A server does not answer; it is asked again for some minutes."
+    OUTPUT_IN_PROJECT = "output-in-project", "What a model gave was written into the project: its next image has it."
     OWN_OUTPUT = "own-output", "What a run of cogpack writes lies in the project and was left out of the image."
     PACKAGE_OF_WHEELS = (
         "package-of-wheels",

@@ -11,6 +11,8 @@ import msgspec
 from cogpack.commands.containers import open_any_container
 from cogpack.commands.serve import SETUP_TIMEOUT
 from cogpack.errors import InputError
+from cogpack.notes import Code, Note
+from cogpack.project import Project
 from cogpack.running.bundle import Bundle, open_bundle, streaming
 from cogpack.running.given import given
 from cogpack.running.inputs import read_inputs
@@ -129,6 +131,8 @@ class _Asked(NamedTuple):
             found = server.predict(inputs, context=context, live=live)
         said.end()
         text = outputs.text(found.output)
+        if self.bundle.project is not None:
+            self._tell_of(outputs.written, self.bundle.project)
         return Predicted(
             image=self.bundle.name,
             output=outputs.output,
@@ -137,3 +141,11 @@ class _Asked(NamedTuple):
             logs=found.logs,
             metrics=found.metrics,
         )
+
+    def _tell_of(self, written: Sequence[Path], project: Project) -> None:
+        """Tell of files that would be part of the model from now on, which one may want of weights alone."""
+        places = [place for path in written if (place := project.place_of(path)) is not None]
+        if places:
+            others = f" and {len(places) - 1} more" if len(places) > 1 else ""
+            text = f"{places[0]}{others}: in the project, so that the next image has it; to keep it out, name it in "
+            self.session.progress.note(Note(Code.OUTPUT_IN_PROJECT, f"{text}.dockerignore, or write it elsewhere (-o)"))

@@ -206,6 +206,12 @@ class Project(msgspec.Struct, frozen=True, dict=True):
             )
         return data
 
+    def place_of(self, path: Path) -> str | None:
+        """Tell where in the project a file of this machine lies, if its image would have it."""
+        place = os.path.relpath(os.path.realpath(path), self.root)
+        is_there = not place.startswith("../") and holds(str(self.root), self._patterns, place)
+        return place if is_there and self._keeps(place) else None
+
     def _source(self, path: str) -> str | None:
         root = str(self.root)
         if not os.path.lexists(f"{root}/{path.partition('/')[0]}"):  # who looks for modules asks for hundreds

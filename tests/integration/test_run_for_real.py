@@ -250,6 +250,7 @@ def train(model: Project, *options: str) -> "subprocess.CompletedProcess[str]":
     done = model.cogpack("train", "-vv", *options, *given)
     assert json.loads(done.stdout) == {"weights": "w.tar", "steps": 3}
     assert "with ***\n" in done.stderr
+    assert "w.tar: in the project, so that the next image has it" in done.stderr
     assert model.cogpack("run", *options, "-i", "count=1", "-e", "COG_WEIGHTS=w.tar").stdout == TRAINED
     return done
 

@@ -484,3 +484,15 @@ def test_a_current_directory_that_is_gone_is_said(tmp_path: Path, monkeypatch: p
         with pytest.raises(InputError, match="the current directory is gone"):
             find_project(start)
     assert find_project(tmp_path / "p").root == tmp_path / "p"
+
+
+def test_a_file_that_was_written_has_a_place_where_the_next_image_has_it(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    (root / "below").mkdir(parents=True)
+    found = project(root, {".dockerignore": "*.png", "below/w.tar": "", "a.png": "", "cogpack.lock": ""})
+    (tmp_path / "beside").touch()
+    (tmp_path / "link").symlink_to(root / "below")
+    os.mkfifo(root / "pipe")
+    assert found.place_of(tmp_path / "link/w.tar") == "below/w.tar"
+    others = (root / "a.png", root / "cogpack.lock", root / "pipe", root, tmp_path / "beside", tmp_path / "project.tar")
+    assert [path for path in others if found.place_of(path) is not None] == []
