@@ -18,7 +18,7 @@ from cogpack.errors import InputError, NoProjectError, UnavailableError
 from cogpack.layers.known import Known
 from cogpack.layers.layer import Form as Stored
 from cogpack.layers.layer import Layer, key_of
-from cogpack.layers.weights.arrangement import WEIGHTS
+from cogpack.layers.weights import WEIGHTS
 from cogpack.oci import OCI_LAYER_GZIP, OCI_LAYER_ZSTD, LayerInfo, oci_layer_type
 from cogpack.opening import parse_reference
 from cogpack.planning.delivery.transfer import Resources, transfer

@@ -14,7 +14,8 @@ from cogpack.errors import InputError
 from cogpack.layers.files import LEAST
 from cogpack.layers.known import Known
 from cogpack.layers.layer import Layer, key_of
-from cogpack.layers.weights.arrangement import WEIGHTS, Weight, largest
+from cogpack.layers.weights import WEIGHTS
+from cogpack.layers.weights.arrangement import Weight, largest
 from cogpack.layers.weights.probe import NOTHING, WORTH
 from cogpack.lockfile import Decisions
 from cogpack.locking.lines.told import told_of

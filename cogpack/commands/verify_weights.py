@@ -16,7 +16,8 @@ from cogpack.images.image import FoundImage, title
 from cogpack.layers import tar
 from cogpack.layers.content import Blocks, LocalFile
 from cogpack.layers.fingerprints import hasher
-from cogpack.layers.weights.arrangement import WEIGHTS, may_hold
+from cogpack.layers.weights import WEIGHTS
+from cogpack.layers.weights.arrangement import may_hold
 from cogpack.layers.weights.gguf import GgufHeader
 from cogpack.layers.weights.join_document import DOCUMENT_LIMIT, Joined, joined_files
 from cogpack.layers.weights.opaque import MANIFEST

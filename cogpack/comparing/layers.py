@@ -7,9 +7,9 @@ from typing import Literal
 import msgspec
 
 from cogpack.digest import Digest
+from cogpack.layers.weights import WEIGHTS
 
 _NUMBER = re.compile(r"\d\S*")
-_WEIGHTS = "weights: "
 
 
 class ComparedBlob(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +109,7 @@ def _name(layer: SideLayer) -> str:
 def _name_but_for_numbers(layer: SideLayer) -> str:
     """Take off its version, or its number of things: numbers of weights are names. Of each other name something
     stays."""
-    return f"{_NUMBER.sub('', layer.name)}\n" if layer.name and not layer.name.startswith(_WEIGHTS) else ""
+    return f"{_NUMBER.sub('', layer.name)}\n" if layer.name and not layer.name.startswith(WEIGHTS) else ""
 
 
 def _compared(before: SideLayer | None, after: SideLayer | None) -> ComparedLayer:

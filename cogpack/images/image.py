@@ -9,7 +9,7 @@ from cogpack.errors import InputError
 from cogpack.images.address import Address
 from cogpack.images.graph import Graph, Node
 from cogpack.images.interface import Images
-from cogpack.layers.weights.arrangement import WEIGHTS
+from cogpack.layers.weights import WEIGHTS
 from cogpack.oci import (
     AUTHOR,
     DOCKER_CONFIG,

@@ -26,7 +26,8 @@ from cogpack.layers.files import RECIPES, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import Layer
 from cogpack.layers.listed import ListedFiles
-from cogpack.layers.weights.arrangement import WEIGHTS, Probe, arrange
+from cogpack.layers.weights import WEIGHTS
+from cogpack.layers.weights.arrangement import Probe, arrange
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel, StepsLayerKind
 from cogpack.locking.lines.ground import free_local_names
 from cogpack.locking.lines.read import Lines, locked_lines

@@ -20,7 +20,8 @@ from cogpack.layers.entry import Entry
 from cogpack.layers.files import Placed, drain
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.listed import ListedFiles
-from cogpack.layers.weights.arrangement import WEIGHTS, remembered_probe
+from cogpack.layers.weights import WEIGHTS
+from cogpack.layers.weights.arrangement import remembered_probe
 from cogpack.lockfile import (
     Decisions,
     Lock,

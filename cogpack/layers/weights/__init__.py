@@ -4,3 +4,6 @@
 `opaque`: into pieces that are joined at start · `join_document`: which these are, of an image · `remote`: files of
 servers · `probe`: what zstd would leave · `complete`: what a loader would miss, `gguf_end` of it.
 """
+
+WEIGHTS = "weights: "
+"""What the names of weight layers begin with, in images too."""

@@ -16,15 +16,13 @@ from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.files import FilesSource, Placed, drain, equals, generated, read_equal
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.layer import LayerSource
+from cogpack.layers.weights import WEIGHTS
 from cogpack.model_files import Rule, index_path
 from cogpack.patterns import pattern
 from cogpack.sizes import MiB
 
 if TYPE_CHECKING:
     from cogpack.layers.weights.pieces import AnyHeader
-
-WEIGHTS = "weights: "
-"""What the names of weight layers begin with, in images too."""
 
 MAX_LAYERS = 64
 SHARED = 3

@@ -52,8 +52,9 @@ class Said:
 
     def _tell(self, line: bytes) -> None:
         text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
-        if not (self._of_a_source and self._is_passed_over(text)):
-            self.last.append(text[:_REPEATED])
+        repeated = text[:_REPEATED]
+        if not (self._of_a_source and self._is_passed_over(repeated)):
+            self.last.append(repeated)
         self._tell_line(text)
 
     def _is_passed_over(self, line: str) -> bool:
