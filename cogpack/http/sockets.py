@@ -91,41 +91,40 @@ class Connection:
         `filled`: bytes that are in it already, and count.
 
         Few long blocks cost those who pass them on less than many short ones: a line of 40 MB/s has ten times as much
-        for us a moment later, and the system wakes us when all of it is there (SO_RCVLOWAT, tcp(7)).
+        for us a moment later, and the system wakes us when all of it is there (SO_RCVLOWAT, tcp(7)). Where the last
+        block was filled, this one is not asked for before.
         """
         if self._early or self._ended:
             found = self.read(len(view) - filled, deadlines)
             view[filled : filled + len(found)] = found
             return filled + len(found)
-        until = 0.0
-        flows = self._flows
+        until = time.monotonic() + _MOMENT if filled or self._flows else 0.0
         while filled < len(view):
+            if until:
+                if (left := until - time.monotonic()) > 0:
+                    self._gather(len(view) - filled, left, deadlines)
+                elif filled:
+                    break
+                else:
+                    until = 0.0
             try:
                 if self._broken:
                     raise self._broken
                 size = self._socket.recv_into(view[filled:])
             except _NOT_YET as error:
-                if not filled and not flows:
+                if not until:
                     self._wait(deadlines, error, READ, httpx.ReadTimeout)
-                    continue
+                continue
             except OSError as error:
                 if filled:  # told by the next read
                     self._broken = error
                     break
                 raise _refused_us(error) or httpx.ReadError(_said(error)) from error
-            else:
-                if not size:
-                    break
-                filled += size
-                _count(deadlines, size)
-            now = time.monotonic()
-            until = until or now + _MOMENT
-            if filled == len(view) or (filled and now >= until):
+            if not size:
                 break
-            if now < until:  # what came was not all: there is no more to ask for now
-                self._gather(len(view) - filled, until - now, deadlines)
-            else:
-                flows = False
+            filled += size
+            until = until or time.monotonic() + _MOMENT
+            _count(deadlines, size)
         self._flows = filled == len(view)
         return filled
 
