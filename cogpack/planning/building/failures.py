@@ -72,7 +72,10 @@ _NO_COMPILER = re.compile(r"Unsupported compiler -- at least C\+\+")
 _NO_HEADERS = re.compile(r"Run-time dependency python3? found: NO|Python dependency not found")
 """What Meson says where there is no Python.h."""
 _NO_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '([^']+)'")
-_HEADER = re.compile(r"fatal error: '?([\w./+-]+\.h\w*)'?(?:: No such file| file not found)")
+_HEADER = re.compile(
+    r"fatal error: '?((?:[\w./+-]+\.(?:cu)?h\w*)|[\w+-]+(?:/[\w+-]+)+)'?(?:: No such file| file not found)"
+)
+"""Those of C++ may have no ending: Eigen/Core, nv/target."""
 _MODULE = re.compile(r"\b[Pp]ackage '?([\w+.-]+?)'?(?: was not|, required by .*, not|) found")
 """What pkg-config says."""
 _LIBRARY = re.compile(r"cannot find -l([\w+.-]+)")

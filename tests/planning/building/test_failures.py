@@ -65,6 +65,8 @@ def test_an_old_source_is_given_what_it_was_written_for_once(said: str, built_wi
         ),
         ("a.c:2:10: fatal error: portaudio.h: No such file or directory", "no portaudio.h", "add portaudio19-dev to"),
         ("a.c:2:10: fatal error: own/thing.h: No such file or directory", "no own/thing.h", "name the Debian package"),
+        ("a.cc:2:10: fatal error: Eigen/Core: No such file or directory", "there is no Eigen/Core", "libeigen3-dev"),
+        ("a.cu:2:10: fatal error: cub/cub.cuh: No such file or directory", "no cub/cub.cuh", "name the Debian package"),
         ("/usr/bin/ld: cannot find -lmagic: No such file", "there is no library magic", "lib...-dev"),
         (
             "RuntimeError: Unsupported compiler -- at least C++11 support is needed!",
