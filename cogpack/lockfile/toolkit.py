@@ -47,6 +47,7 @@ class LockedToolkit(LockTable, frozen=True, kw_only=True, omit_defaults=True):
         if not self.environment:
             return found
         found["FORCE_CUDA"] = "1"
+        found["NVCC_PREPEND_FLAGS"] += " -objtemp"  # else its process's number is in what it compiles (since 11.2)
         if numbers := _NUMBER.findall(self.architectures):  # none in "Ampere"
             found["CUDAARCHS"] = ";".join(f"{one}{minor}{'' if ptx else '-real'}" for one, minor, ptx in numbers)
             plain = ";".join(f"{one}{minor}" for one, minor, _ in numbers)

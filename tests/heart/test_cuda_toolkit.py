@@ -238,6 +238,7 @@ def test_the_compiler_in_the_image_is_found_by_torch_and_the_shell(
     digest = world.manifest("me/model", "v1")["config"]["digest"]
     variables = plain.get(f"http://{world.registry}/v2/me/model/blobs/{digest}").json()["config"]["Env"]
     assert {"CUDA_HOME=/usr/local/cuda", "CXX=/usr/bin/g++-13", "TORCH_CUDA_ARCH_LIST=9.0"} <= set(variables)
+    assert "NVCC_PREPEND_FLAGS=-ccbin /usr/bin/g++-13" in variables
     assert "LIBRARY_PATH=/usr/local/cuda/lib64/stubs" in variables, "by which -lcuda is found, which the driver has"
     (path,) = (one for one in variables if one.startswith("PATH="))
     assert path.startswith("PATH=/opt/venv/bin:/usr/local/cuda/bin:")

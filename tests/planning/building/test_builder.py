@@ -133,6 +133,7 @@ def test_a_build_with_the_compiler_of_cuda_is_told_where_it_is_and_for_which_gpu
         b"CUDAARCHS=80-real;90",
         b"TCNN_CUDA_ARCHITECTURES=80;90",
         b"CUDA_ARCHITECTURES=80;90",
+        b"NVCC_PREPEND_FLAGS=-ccbin /usr/bin/g++-13 -objtemp",
     } <= set(lines)
     assert b"MAX_JOBS=6" in lines, "as many compilers as there is memory for"
     for each in builder.build([one] * 3, msgspec.structs.replace(GROUND, toolkit=toolkit)):
