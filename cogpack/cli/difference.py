@@ -118,7 +118,7 @@ def _text(text: "ComparedText") -> str:
 
 def _files(files: "Sequence[ComparedFile] | None", unread: int, *, all_files: bool) -> Iterator[str]:
     if files is None:
-        read = f"{size_text(unread)} would have to be read (--files)" if unread else "the project is no image yet"
+        read = f"{size_text(unread)} would have to be read (--files)" if unread else "no layer is known as a project's"
         yield f"files     not compared: {read}"
         return
     if not files:

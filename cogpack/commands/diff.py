@@ -1,12 +1,12 @@
 """`cogpack diff A B` tells what is not the same in two images, or in an image and what the project would become."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from cogpack.comparing.files import Blob, ComparedFile, ComparedTrees, Trees
+from cogpack.comparing.files import Blob, ComparedFile, ComparedTrees, Part, Planned, Trees
 from cogpack.comparing.layers import ComparedLayer, SideLayer, among, compare_layers, fetched, fetched_in_order
 from cogpack.comparing.packages import ComparedPackage, Kind, compare_packages, frozen_packages
 from cogpack.comparing.schemas import ComparedSchema, compare_schemas
@@ -17,12 +17,14 @@ from cogpack.images.assemble import NamedLayer
 from cogpack.images.image import PLATFORM, FoundImage
 from cogpack.images.root_file_system import too_many
 from cogpack.layers.layer import Layer
+from cogpack.layers.weights import WEIGHTS
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.oci import CONFIG_LIMIT, LAYER_KEY, OCI_LAYER, Descriptor, LayerInfo, decode
 from cogpack.opening import open_image
 from cogpack.planning.delivery.transfer import finish
 from cogpack.planning.describing import find_described
 from cogpack.planning.known import look_up
+from cogpack.planning.plan import PROJECT
 from cogpack.planning.prepare import prepare
 from cogpack.project import for_platforms
 from cogpack.runtime.contract import FREEZE_LABEL, SCHEMA_LABEL
@@ -48,8 +50,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
     `same`: nothing is. `fetched`: bytes of blobs that one who has `before` fetches for `after`; `fetched_in_order`: one
     whose store goes by the order of layers, as Docker's classic one; None where only building tells.
-    `packages_compared`: the kinds of packages that both tell; `files`: None where layers were not read; `breaking`:
-    calls of the model that worked with `before` may fail with `after`.
+    `packages_compared`: the kinds of packages that both tell; `files`: None where layers were not read, and of a
+    project its own alone; `breaking`: calls of the model that worked with `before` may fail with `after`.
     """
 
     before: ComparedImage
@@ -63,7 +65,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     packages: tuple[ComparedPackage, ...]
     files: tuple[ComparedFile, ...] | None
     unread: int
-    """Bytes of layers that would have to be read for `files`; 0 where they were, and of a project, which has none."""
+    """Bytes of layers that would have to be read for `files`; 0 where they were, and where nobody knows which layers
+    have a project's files."""
     environment: tuple[ComparedText, ...]
     settings: tuple[ComparedText, ...]
     labels: tuple[ComparedText, ...]
@@ -72,7 +75,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Side(msgspec.Struct, frozen=True, kw_only=True):
-    """Is one of the two, as far as it is known without reading layers. `found`: None of a project."""
+    """Is one of the two, as far as it is known without reading layers. `found`: None of a project, of which `planned`
+    are the layers."""
 
     shown: ComparedImage
     layers: tuple[SideLayer, ...]
@@ -80,6 +84,7 @@ class _Side(msgspec.Struct, frozen=True, kw_only=True):
     annotations: Mapping[str, str]
     debian: Mapping[str, str] | None = None
     found: FoundImage | None = None
+    planned: tuple[Layer, ...] = ()
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -93,7 +98,7 @@ def diff(
     would pack it: of what nobody has made yet, only the recipe is known.
 
     `platform`: `OS/ARCH`, which image of an index. `files`: read the layers that differ and compare their files; None:
-    where they are small.
+    where they are small. With a project, those are compared that are its own, weights among them.
     """
     old, new = (_side(session, target, platform) for target in (before, after))
     read, unread = _trees(session, old, new, files=files)
@@ -192,6 +197,7 @@ def _project(session: Session, platform: str | None) -> _Side:
         execution=execution,
         annotations={**plan.annotations, **plan.marks.annotations},
         debian={deb.name: deb.version for deb in base.installed} if isinstance(base, DebianBase) else None,
+        planned=plan.layers,
     )
 
 
@@ -207,21 +213,20 @@ def _planned(layer: Layer, info: LayerInfo | None, size: int | None) -> SideLaye
 def _trees(session: Session, old: _Side, new: _Side, *, files: bool | None) -> tuple[ComparedTrees | None, int]:
     """Read the layers that only one has, or all where one of these is nobody knows what. Also: bytes that are left."""
     sides = [_own(old, new), _own(new, old)]
-    if any(layer.key is None for side in sides for layer in side):
+    if old.planned or new.planned:
+        if not (_tells_of_project(old) and _tells_of_project(new)):
+            return None, 0
+        sides = _of_project(sides, {made.name for made in (*old.planned, *new.planned) if made.remote})
+    elif any(layer.key is None for side in sides for layer in side):
         sides = [list(old.layers), list(new.layers)]
-    sizes = {layer.digest: layer.size or 0 for side in sides for layer in side if layer.digest}
+    before, after = (_parts(side, layers) for side, layers in zip((old, new), sides, strict=True))
+    sizes = {part.key: part.size for part in (*before, *after)}
     total = sum(sizes.values())
-    whole = old.found is not None and new.found is not None
-    if files and not whole:
-        raise InputError(
-            "files are compared in images, and the project is none yet",
-            next_step="build it (cogpack build -o DIR), and compare with DIR",
-        )
-    if not whole or files is False or (files is None and total > SMALL):
-        return None, total if whole else 0
+    if files is False or (files is None and total > SMALL):
+        return None, total
     refuse = too_many(f"{old.shown.reference} and {new.shown.reference}")
     trees = Trees(session.progress, session.cancellation, refuse, jobs=session.settings.jobs)
-    return trees.compare(_blobs(old, sides[0]), _blobs(new, sides[1])), 0
+    return trees.compare(before, after), 0
 
 
 def _own(side: _Side, other: _Side) -> list[SideLayer]:
@@ -229,8 +234,25 @@ def _own(side: _Side, other: _Side) -> list[SideLayer]:
     return [layer for layer in side.layers if not is_there(layer)]
 
 
-def _blobs(side: _Side, layers: Sequence[SideLayer]) -> list[Blob]:
-    assert side.found is not None
+def _tells_of_project(side: _Side) -> bool:
+    return any(layer.name == PROJECT and (layer.key or side.planned) for layer in side.layers)
+
+
+def _of_project(sides: Sequence[Sequence[SideLayer]], remote: Collection[str]) -> list[list[SideLayer]]:
+    """Choose those of the project's own files. Where other weights are fetched, what an image has of weights may be
+    these, and none of them are compared."""
+    weights = [[layer for layer in side if layer.name.startswith(WEIGHTS)] for side in sides]
+    if any(layer.name in remote for side in weights for layer in side):
+        weights = [[], []]
+    return [
+        [*of_weights, *(layer for layer in side if layer.name == PROJECT)]
+        for side, of_weights in zip(sides, weights, strict=True)
+    ]
+
+
+def _parts(side: _Side, layers: Sequence[SideLayer]) -> list[Part]:
+    if side.found is None:
+        return [Planned(made) for layer, made in zip(side.layers, side.planned, strict=True) if layer in layers]
     digests = {layer.digest for layer in layers}
     return [Blob(side.found.images, layer) for layer in side.found.manifest.layers if layer.digest in digests]
 
@@ -241,7 +263,7 @@ def _packages(
     """Compare what both tell: wheels by a label, Debian's packages by the lock or dpkg's own list."""
     kinds: list[Kind] = []
     found: tuple[ComparedPackage, ...] = ()
-    debian = read.debian if read else (old.debian, new.debian)
+    debian = read.debian if read and old.found and new.found else (old.debian, new.debian)
     before, after = debian
     if before is not None and after is not None:
         kinds.append("debian")

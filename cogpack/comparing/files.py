@@ -1,4 +1,5 @@
-"""Files of two images are compared by reading layers: once each, nothing stored, contents as hashes.
+"""Files of two images are compared by reading layers: once each, nothing stored, contents as hashes. A project's layers
+are made for it, as a push would.
 
 Read are the layers that only one of the two has. Where all of these are cogpack's own, no path of theirs is in another
 layer but for whiteouts, and the answer is whole. Where one is not, all layers are read, since any may hide another's.
@@ -6,7 +7,7 @@ layer but for whiteouts, and the answer is whole. Where one is not, all layers a
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, NoReturn
+from typing import Literal, NoReturn, Protocol
 
 import msgspec
 
@@ -15,6 +16,7 @@ from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher
 from cogpack.images.interface import Images
 from cogpack.images.root_file_system import RootFileSystem, is_whiteout
+from cogpack.layers.layer import Form, Layer
 from cogpack.oci import Descriptor
 from cogpack.progress import Cancellation, Progress, counted
 from cogpack.threads import each
@@ -59,11 +61,68 @@ class ComparedTrees(msgspec.Struct, frozen=True, kw_only=True):
     debian: tuple[Packages | None, Packages | None]
 
 
+Tell = Callable[[int], object]
+"""Is told how many bytes more were read."""
+
+
+class Part(Protocol):
+    """Is a layer that can be read. `key`: the same for one layer of both; `size`: bytes that are read."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def read(self, take: Callable[[Iterable[bytes]], object], tell: Tell) -> None:
+        """Hand the tar to `take`."""
+
+
 class Blob(msgspec.Struct, frozen=True):
-    """Is a layer, and where it can be read."""
+    """Is a layer of an image, and where it can be read."""
 
     images: Images
     layer: Descriptor
+
+    @property
+    def key(self) -> str:
+        return self.layer.digest
+
+    @property
+    def title(self) -> str:
+        return f"{self.images.name} {self.layer.digest[7:19]}"
+
+    @property
+    def size(self) -> int:
+        return self.layer.size
+
+    def read(self, take: Callable[[Iterable[bytes]], object], tell: Tell) -> None:
+        with self.images.blob(self.layer) as blocks:
+            take(decompressed(counted(blocks, tell)))
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """Is a layer of the project's own files, which nobody need have made."""
+
+    layer: Layer
+
+    @property
+    def key(self) -> str:
+        return self.layer.key or self.layer.name
+
+    @property
+    def title(self) -> str:
+        return self.layer.name
+
+    @property
+    def size(self) -> int:
+        return self.layer.size(Form.PLAIN) or 0
+
+    def read(self, take: Callable[[Iterable[bytes]], object], tell: Tell) -> None:
+        self.layer.copy_to(lambda body: take(counted(body, tell)), Form.PLAIN)
 
 
 class _Seen(msgspec.Struct, frozen=True, gc=False):
@@ -108,12 +167,12 @@ class Trees:
         self._size = 0
         self._lock = threading.Lock()
 
-    def compare(self, before: Sequence[Blob], after: Sequence[Blob]) -> ComparedTrees:
+    def compare(self, before: Sequence[Part], after: Sequence[Part]) -> ComparedTrees:
         """Compare the layers of both, bottom first; one that both have is read once."""
-        blobs = {blob.layer.digest: blob for blob in (*before, *after)}
-        listed = each(self._read, list(blobs.values()), jobs=self._jobs, name="read", cancellation=self._cancellation)
-        layers: Mapping[Digest, _Layer] = dict(zip(blobs, listed, strict=True))
-        old, new = (self._merged([layers[blob.layer.digest] for blob in side]) for side in (before, after))
+        parts = {part.key: part for part in (*before, *after)}
+        listed = each(self._read, list(parts.values()), jobs=self._jobs, name="read", cancellation=self._cancellation)
+        layers: Mapping[str, _Layer] = dict(zip(parts, listed, strict=True))
+        old, new = (self._merged([layers[part.key] for part in side]) for side in (before, after))
         return ComparedTrees(files=tuple(_differences(old[0], new[0])), debian=(old[1], new[1]))
 
     def _merged(self, layers: Iterable[_Layer]) -> tuple[RootFileSystem[_Seen], Packages | None]:
@@ -128,21 +187,22 @@ class Trees:
         there = [found for path, found in packages.items() if path in files.entries]
         return files, {name: version for found in there for name, version in found.items()} if there else None
 
-    def _read(self, blob: Blob) -> _Layer:
-        layer, found = blob.layer, _Layer()
-        task = self._progress.task(f"{blob.images.name} {layer.digest[7:19]}", layer.size, "read")
-        with blob.images.blob(layer) as blocks:
-            archive = Untar(decompressed(counted(blocks, task.advance)), where=f"layer {layer.digest}")
-            for member in archive:
-                self._cancellation.check()
-                self._count(member)
-                status = member.kind == "file" and (member.path == _STATUS or member.path.startswith(_STATUSES))
-                content, text = _content(archive.content(), keep=_STATUS_LIMIT if status else 0)
-                if status:
-                    found.packages[member.path] = dpkg_packages(text.decode(errors="replace"))
-                found.entries.append((member.path, _seen(member, content if member.kind == "file" else None)))
+    def _read(self, part: Part) -> _Layer:
+        found = _Layer()
+        task = self._progress.task(part.title, part.size, "read")
+        part.read(lambda blocks: self._list(Untar(blocks, where=f"layer {part.key}"), found), task.advance)
         task.done("read")
         return found
+
+    def _list(self, archive: Untar, found: _Layer) -> None:
+        for member in archive:
+            self._cancellation.check()
+            self._count(member)
+            status = member.kind == "file" and (member.path == _STATUS or member.path.startswith(_STATUSES))
+            content, text = _content(archive.content(), keep=_STATUS_LIMIT if status else 0)
+            if status:
+                found.packages[member.path] = dpkg_packages(text.decode(errors="replace"))
+            found.entries.append((member.path, _seen(member, content if member.kind == "file" else None)))
 
     def _count(self, member: Member) -> None:
         with self._lock:

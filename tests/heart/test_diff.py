@@ -111,16 +111,39 @@ def test_an_image_is_compared_with_what_the_project_would_become(project: Projec
     found = ok(project.cogpack("diff", "--json", project.target(), ".")).json
     assert (found["after"]["reference"], found["after"]["digest"], found["fetched"]) == (".", None, None)
     assert found["packages"] == [{"kind": "python", "name": "one", "before": "1.0", "after": "2.0"}]
-    assert found["files"] is None
+    assert {file["path"]: file["status"] for file in found["files"]} == {
+        "src/.cog/openapi_schema.json": "changed",
+        "src/cog.yaml": "changed",
+        "src/more/new.txt": "added",
+        "src/notes.txt": "removed",
+        "src/predict.py": "changed",
+        "src/requirements.txt": "changed",
+    }
     assert "seed" in [part["name"] for part in found["model"]]
     lines = ok(project.cogpack("diff", project.target(), ".")).out.splitlines()
     assert "fetched   what is not built yet" in lines
     assert any(line.startswith("+ .  not built yet") for line in lines)
-    done = project.cogpack("diff", "--files", project.target(), ".")
-    assert done.code == 2
-    assert "the project is none yet" in done.err
+    assert "  + /src/more/new.txt  3 B" in lines
     done = project.world.cogpack("diff", project.target(), "model")
     assert (done.code, "cogpack diff -C model" in done.err) == (2, True)
+
+
+def test_weights_of_the_project_are_compared_with_those_of_the_image(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(project.cogpack("push", project.target()))
+    project.write("model/w.pt", noise(1_300_000, seed=2))
+    monkeypatch.setattr("cogpack.commands.diff.SMALL", 1_300_000)
+    found = ok(project.cogpack("diff", "--json", project.target(), ".")).json
+    assert (found["files"], found["unread"] > 2_500_000) == (None, True)
+    assert "would have to be read (--files)" in ok(project.cogpack("diff", ".", project.target())).out
+    assert "  ~ /src/model/w.pt  1.3 MB -> 1.2 MB" in ok(project.cogpack("diff", "--files", ".", project.target())).out
+
+
+def test_of_an_image_that_others_made_no_files_are_compared_with_the_project(project: Project) -> None:
+    push_image(project.world.registry, "others/x:1", [layer({"src/predict.py": b""})])
+    done = ok(project.cogpack("diff", f"{project.world.registry}/others/x:1", "."))
+    assert "files     not compared: no layer is known as a project's" in done.out.splitlines()
 
 
 def layer(entries: Mapping[str, Any]) -> bytes:
