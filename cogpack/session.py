@@ -113,8 +113,8 @@ class Session:
 
     def _authorities(self) -> dict[str, str]:
         """Write down whose certificates count, for us and for the programs that we start; git may be told of others."""
-        from cogpack.cache.scratch import writing_temporary
         from cogpack.http.cog_authorities import merged
+        from cogpack.temporary import writing_temporary
 
         found = {}
         for name, text in merged(self.environment).items():

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cogpack.disk import DiskError, writing
+from cogpack.disk import writing
 
 
 @contextmanager
@@ -16,16 +16,3 @@ def scratch_directory(above: Path, prefix: str) -> Iterator[Path]:
         place = tempfile.TemporaryDirectory(prefix=prefix, dir=above, ignore_cleanup_errors=True)
     with place as name:
         yield Path(name)
-
-
-@contextmanager
-def writing_temporary() -> Iterator[None]:
-    """Do as `disk.writing` does, of files in the temporary directory, where there may be none that can be written."""
-    try:
-        yield
-    except OSError as error:
-        place = f"{tempfile.tempdir}: can't write" if tempfile.tempdir else "temporary files"
-        raise DiskError(
-            f"{place}: {error.strerror or error}",
-            next_step="set TMPDIR to a directory that can be written and has free space",
-        ) from error

@@ -171,10 +171,7 @@ def registry_host(added: Grammar) -> None:
     added.add_argument("host", metavar="HOST", help="the registry, as in ghcr.io")
 
 
-_ROOM = pattern(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?P<prefix>[kKMGT]?)(?P<binary>i?)B?", re.ASCII)
-
-_DOCKER_SIZE = pattern(r"([0-9]{1,15})([bkmgt]?)b?", re.ASCII)
-_SHIFTS = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+_SIZE = pattern(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgt]?)(i?)b?", re.ASCII | re.IGNORECASE)
 
 CONTAINER = Topic("container", "What a container sees and has of this machine. More in docs/run.md.", _container)
 PROJECT = Topic("project", "Which project, and how it is read.", _project)
@@ -257,7 +254,6 @@ jobs = _number(1, 64, "1 to 64")
 step = _number(0, 10_000, "the N of build.run[N]")
 port = _number(0, 65535, "0 to 65535")
 seconds = _number(1, 1_000_000, "a number of seconds")
-size = _number(1, 2**50, "a number of bytes")
 days = _number(0, 36500, "a number of days")
 
 
@@ -268,11 +264,23 @@ def host(text: str) -> str:
     return text
 
 
-def docker_size(text: str) -> int:
-    """Read a size as docker does: 512m, 2g."""
-    if (found := _DOCKER_SIZE.fullmatch(text.lower())) is None or not (size := int(found[1]) << _SHIFTS[found[2]]):
-        raise argparse.ArgumentTypeError(f"expected a size, as in 512m or 2g, found {text!r}")
-    return size
+def _sizes(thousand: int, least: int, example: str) -> Callable[[str], int]:
+    """Make what reads a size: `20GB`, `1.5t`, `500MiB` or `1000000`. `thousand`: what k, M, G and T without an i count
+    by."""
+
+    def read(text: str) -> int:
+        if found := _SIZE.fullmatch(text):
+            power = " kmgt".index(found[2].lower() or " ")
+            if (size := int(float(found[1]) * (1024 if found[3] else thousand) ** power)) >= least:
+                return size
+        raise argparse.ArgumentTypeError(f"expected a size such as {example}, found {text!r:.80}")
+
+    return read
+
+
+room = _sizes(1000, 0, "20GB, 500MiB or 1000000 (bytes)")
+size = _sizes(1000, 1, "20MB, 512MiB or 1000000 (bytes)")
+docker_size = _sizes(1024, 1, "512m or 2g")  # as docker counts
 
 
 def gpus(text: str) -> str:
@@ -285,12 +293,3 @@ def published(text: str) -> tuple[str, int]:
     """Read a port of a container as cog does: PORT, or ADDRESS:PORT."""
     address, _, number = text.rpartition(":")
     return address.strip("[]") or "127.0.0.1", port(number)
-
-
-def room(text: str) -> int:
-    """Read a size: `20GB`, `1.5TB`, `500MiB` or `1000000`."""
-    found = _ROOM.fullmatch(text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"expected a size such as 20GB, found {text!r}")
-    power = " kmgt".index(found["prefix"].lower() or " ")
-    return int(float(found["number"]) * (1024 if found["binary"] else 1000) ** power)

@@ -37,7 +37,7 @@ def add_weights(top: Grammar) -> None:
     )
     split.add_argument("source", type=place, metavar="FILE", help="a .safetensors or .gguf file")
     split.add_argument("-o", "--output", type=place, required=True, metavar="DIR", help="a new directory")
-    split.add_argument("--layer-size", type=size, metavar="BYTES", help="what to split to [by the size]")
+    split.add_argument("--layer-size", type=size, metavar="SIZE", help="what to split to, as in 500MB [by the size]")
     split.share(OUTPUT)
 
     join = weights.command(

@@ -1,12 +1,12 @@
 """What a tree's `.gitattributes` have git do to files on their way into a working tree (gitattributes(5))."""
 
 import re
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from cogpack.git.objects import NotExactError
 from cogpack.git.program import Git
+from cogpack.temporary import temporary_directory
 
 _WORDS = re.compile(rb"filter|ident|eol|crlf|working-tree-encoding")
 _NAMES = ("filter", "ident", "eol", "crlf", "working-tree-encoding")
@@ -26,7 +26,7 @@ def says_something(data: bytes) -> bool:
 
 def filtered(git: Git, place: Path, commit: str, paths: Iterable[str]) -> dict[str, str]:
     """Give the filters of files, by path; what else changes them on their way is `NotExactError`."""
-    with tempfile.TemporaryDirectory() as scratch:
+    with temporary_directory() as scratch:
         variables = {"GIT_INDEX_FILE": f"{scratch}/index"}
         git("read-tree", commit, directory=place, variables=variables)
         data = "".join(f"{path}\0" for path in paths).encode()

@@ -92,11 +92,7 @@ class Mirrors:
 
     def pack(self, url: str, oids: Sequence[str], depth: int = 0) -> Iterator[bytes]:
         """Have `oids` fetched, and give a pack of them with their history, as `packed` wants it."""
-        yield from self._git.stream(
-            *("pack-objects", "--revs", "--stdout", "-q", "--delta-base-offset"),
-            directory=self.directory(url, oids, depth),
-            data="".join(f"{oid}\n" for oid in oids).encode(),
-        )
+        yield from pack_of(self._git, self.directory(url, oids, depth), oids)
 
     def _unpack(self, place: Path, pack: Iterator[bytes], oids: Sequence[str]) -> None:
         """Take a pack: its objects have the names that their bytes give them, whatever it was thought to be."""
@@ -191,6 +187,12 @@ class Mirrors:
                 if not isinstance(meant, UnavailableError) or failed == _TRIES:
                     raise meant from None
                 self._cancellation.wait(2**failed - 1)
+
+
+def pack_of(git: Git, place: Path, oids: Sequence[str]) -> Iterator[bytes]:
+    """Give a pack of `oids`, with what a mirror has of their history."""
+    words = ("pack-objects", "--revs", "--stdout", "-q", "--delta-base-offset")
+    return git.stream(*words, directory=place, data="".join(f"{oid}\n" for oid in oids).encode())
 
 
 def pack_name(oids: Sequence[str], depth: int) -> str:

@@ -10,7 +10,6 @@ import re
 import select
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -20,6 +19,7 @@ from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError,
 from cogpack.patterns import pattern
 from cogpack.progress import Cancellation
 from cogpack.sizes import BLOCK
+from cogpack.temporary import temporary_file
 
 _LOCAL = frozenset(
     {"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_EXTERNAL_DIFF", "GIT_GRAFT_FILE"}
@@ -56,7 +56,11 @@ _REFUSED = pattern(
     r"could not read (?:Username|Password)|terminal prompts disabled|Authentication failed|Permission denied"
     r"|error: 40[13]|HTTP 40[13]|Host key verification failed|[Aa]ccess denied",
 )
-_ABSENT = pattern(r"repository '.*' not found|Repository not found|error: 404|does not appear to be a git repo")
+_ABSENT = pattern(r"repository '.*' not found|Repository not found|error: (?:404|410)|does not appear to be a git repo")
+_FINAL = pattern(r"requested URL returned error: 4(?!08|29|99)\d\d")
+_CERTIFICATE = pattern(r"SSL certificate problem|certificate verification failed|certificate subject name")
+_NO_TLS = pattern(r"unexpected TLS packet|wrong version number|WRONG_VERSION_NUMBER")
+_NO_DEPTH = "dumb http transport does not support shallow"
 _LACKING = pattern(
     r"(?:unable to read(?: tree| blob| commit| tag| object)?|[Cc]ould not read"
     r"|(?:bad|missing) (?:tree|blob|commit|tag)(?: object)?|(?:loose|packed) object)"
@@ -73,6 +77,10 @@ class GitFailedError(Exception):
     def __init__(self, said: str) -> None:
         super().__init__(said)
         self.said = said
+
+
+class NoDepthError(InputError):
+    """Raised where a server gives whole histories alone."""
 
 
 class Git:
@@ -105,9 +113,7 @@ class Git:
         variables: Mapping[str, str] = {},
     ) -> bytes:
         """Run a command to its end, and give what it wrote; `heard` is told what it says meanwhile."""
-        with tempfile.TemporaryFile() as given:
-            given.write(data)
-            given.seek(0)
+        with temporary_file(data) as given:
             process = self._started(words, directory, given.fileno(), subprocess.PIPE, variables)
             written, said = bytearray(), bytearray()
             assert process.stdout
@@ -136,9 +142,7 @@ class Git:
 
     def stream(self, *words: str, directory: Path, data: bytes) -> Iterator[bytes]:
         """Run a command that is given `data`, and give what it writes as it comes."""
-        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
-            given.write(data)
-            given.seek(0)
+        with temporary_file(data) as given, temporary_file() as said:
             process = self._started(words, directory, given.fileno(), said.fileno(), {})
             assert process.stdout
             try:
@@ -216,6 +220,23 @@ def translated(error: GitFailedError, url: str) -> CogpackError:
         )
     if _ABSENT.search(error.said):
         return InputError(f"{url}: there is no such repository: {first}", next_step="correct the address")
+    if _NO_DEPTH in error.said:
+        return NoDepthError(
+            f"{url}: it is served as plain files (git's dumb HTTP), which give no history cut short, as --depth, "
+            "--shallow-submodules or .gitmodules ask for",
+            next_step="clone it whole, or name a server that runs git (https://HOST/PATH or ssh)",
+        )
+    if _FINAL.search(error.said):
+        return InputError(f"{url}: the server refuses: {first}", next_step="correct the address, or ask who runs it")
+    if _CERTIFICATE.search(error.said):
+        return InputError(
+            f"{url}: git does not trust the server's certificate: {first}",
+            next_step="name the authority that signed it, by SSL_CERT_FILE or git config http.URL.sslCAInfo",
+        )
+    if _NO_TLS.search(error.said):
+        return InputError(
+            f"{url}: the server does not speak TLS: {first}", next_step="check the port, or write http://"
+        )
     lacking = [(line.startswith("remote:"), found[1]) for line in lines if (found := _LACKING.search(line))]
     if lacking and not any(of_server for of_server, _ in lacking):
         # By ssh, what the server's git says comes without a mark, and either hangs up when the other one ends.
@@ -229,7 +250,10 @@ def translated(error: GitFailedError, url: str) -> CogpackError:
             f"{url}: the server's repository has no {oid}, which others of its objects name: {first}",
             next_step="it is damaged, or has a part of another one alone (clone --filter): clone that one",
         )
-    return UnavailableError(f"{url}: git can't reach the repository: {first}", next_step="try again later")
+    return UnavailableError(
+        f"{url}: git can't reach the repository: {first}",
+        next_step="check the address and the network, then run it again; or ask who runs the server",
+    )
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

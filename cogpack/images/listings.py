@@ -158,8 +158,8 @@ def _bytes(name: str) -> bytes:
 
 
 def _members(layer: "Untar", where: str) -> Iterator[Listed]:
-    from cogpack.cache.scratch import writing_temporary
     from cogpack.layers.debs.over.ground import is_kept
+    from cogpack.temporary import writing_temporary
 
     kept = size = 0
     for member in layer:

@@ -11,7 +11,6 @@ import threading
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeAlias
 from urllib.parse import urljoin
 
@@ -34,6 +33,7 @@ from cogpack.registry.credentials import Login, Secret
 from cogpack.registry.repository import Repository
 from cogpack.session import Session, Settings
 from cogpack.sizes import BLOCK
+from cogpack.temporary import temporary_directory
 
 Container: TypeAlias = oras.container.Container | str
 
@@ -256,7 +256,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
         """Unpack what oras packed as a directory; nothing in it is written or linked outside of `directory`."""
         if not hasattr(tarfile, "data_filter"):
             raise InputError("this Python can't unpack archives safely", next_step="use Python 3.11.4 or later")
-        with TemporaryDirectory() as temporary, writing(directory):
+        with temporary_directory() as temporary, writing(directory):
             archive = self._fetch(container, layer, f"{temporary}/archive")
             try:
                 with tarfile.open(archive, "r:gz") as tar:

@@ -7,7 +7,6 @@ podman takes it likewise.
 import os
 import select
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Self
@@ -16,6 +15,7 @@ from cogpack.errors import UnavailableError
 from cogpack.oci import Descriptor
 from cogpack.progress import Cancellation, Progress, asking, shown
 from cogpack.sinks.archive import ArchiveSink
+from cogpack.temporary import temporary_file
 
 _ANSWER_SECONDS = 30
 _LOOK = 100
@@ -65,7 +65,7 @@ class Load:
     def running(cls, cancellation: Cancellation, program: str = "docker") -> Iterator[Self]:
         """Start it; nothing is loaded unless `finish` is called."""
         # Docker's words go to a file: a pipe that nobody reads could fill up and stop it.
-        with tempfile.TemporaryFile() as output:
+        with temporary_file() as output:
             load = cls(output, cancellation, program)
             try:
                 yield load

@@ -1,9 +1,10 @@
 """The command line's own words: help that fits a screen, errors of one line, completion."""
 
+import argparse
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from cogpack import __version__
 from cogpack.cli import run
 from cogpack.cli.grammar import Grammar, NamedAct, topic_page
 from cogpack.cli.helping import EXIT_CODES, SHELLS
-from cogpack.cli.options import CONNECTION, TOPICS
+from cogpack.cli.options import CONNECTION, TOPICS, docker_size, room, size
 from cogpack.cli.parser import parser, read
 from cogpack.cli.suggestions import ANSWERS, COMMANDS, OPTIONS
 
@@ -328,7 +329,9 @@ def test_every_key_of_cog_yaml_is_explained_and_editors_have_a_schema(capsys: py
         (("lock", "--upgrade-run"), "the N of build.run[N]"),
         (("serve", "-p"), "0 to 65535"),
         (("serve", "--setup-timeout"), "a number of seconds"),
-        (("weights", "split", "a.safetensors", "--layer-size"), "a number of bytes"),
+        (("weights", "split", "a.safetensors", "--layer-size"), "a size such as 20MB, 512MiB or 1000000 (bytes)"),
+        (("cache", "prune", "--max-size"), "a size such as 20GB, 500MiB or 1000000 (bytes)"),
+        (("run", "--shm-size"), "a size such as 512m or 2g"),
         (("cache", "prune", "--days"), "a number of days"),
     ],
 )
@@ -337,3 +340,31 @@ def test_a_number_that_nobody_would_read_is_told_in_short(
 ) -> None:
     code, text = said(capsys, *words, "9" * 5000)
     assert (code, f"expected {expected}, found '999" in text, len(text) < 400) == (2, True, True), text
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "expected"),
+    [
+        (size, "1000000", 1_000_000),
+        (size, "20MB", 20_000_000),
+        (size, "20mb", 20_000_000),
+        (size, "1.5GiB", 3 * 2**29),
+        (room, "0", 0),
+        (docker_size, "512m", 2**29),
+        (docker_size, "2GB", 2**31),
+        (docker_size, "1.5g", 3 * 2**29),
+        (docker_size, "64", 64),
+    ],
+)
+def test_a_size_is_read_in_every_form_and_docker_s_units_are_powers_of_1024(
+    read: Callable[[str], int], text: str, expected: int
+) -> None:
+    assert read(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("read", "text"), [(size, "0"), (docker_size, "0"), (size, "-1"), (room, "much"), (room, ""), (size, "1 PB")]
+)
+def test_what_is_no_size_is_refused(read: Callable[[str], int], text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a size such as"):
+        read(text)

@@ -12,6 +12,7 @@ import pytest
 from support.sockets import server_tls
 from trustme import CA
 
+from cogpack.disk import DiskError
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.git.program import Git, GitFailedError, translated
 from cogpack.progress import Cancellation
@@ -103,6 +104,41 @@ def server() -> Iterator[tuple[str, CA]]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("said", "expected", "advice"),
+    [
+        ("unable to access 'x': The requested URL returned error: 400", "the server refuses", "correct the address"),
+        ("unable to access 'x': The requested URL returned error: 410", "no such repository", "correct the address"),
+        ("unable to access 'x': SSL certificate problem: unable to get", "does not trust", "SSL_CERT_FILE"),
+        ("unable to access 'x': server certificate verification failed. CAfile: none", "does not trust", "sslCAInfo"),
+        ("unable to access 'x': gnutls_handshake() failed: An unexpected TLS packet", "not speak TLS", "http://"),
+        ("dumb http transport does not support shallow capabilities", "plain files", "clone it whole"),
+    ],
+)
+def test_what_will_never_work_is_not_tried_again(said: str, expected: str, advice: str) -> None:
+    error = translated(GitFailedError(f"fatal: {said}\n"), "https://git.test/tools.git")
+    assert isinstance(error, InputError)
+    assert expected in error.message
+    assert advice in error.next_step
+
+
+@pytest.mark.parametrize("status", [408, 429, 499, 500, 503])
+def test_what_may_pass_is_tried_again(status: int) -> None:
+    said = f"fatal: unable to access 'x': The requested URL returned error: {status}\n"
+    assert isinstance(translated(GitFailedError(said), "https://git.test/tools.git"), UnavailableError)
+
+
+def test_a_temporary_directory_that_is_gone_is_told_with_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    git = Git(os.environ, Cancellation())
+    for run in (lambda: git("version"), lambda: list(git.stream("version", directory=tmp_path, data=b""))):
+        with pytest.raises(DiskError, match=r"gone: can.t write: No such") as told:
+            run()
+        assert "TMPDIR" in told.value.next_step
 
 
 @pytest.mark.parametrize("section", ['http "{url}"', "http", "core"])

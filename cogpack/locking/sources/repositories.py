@@ -15,9 +15,9 @@ from typing import TypeAlias
 
 from cogpack.disk import writing
 from cogpack.errors import InputError, MismatchError
-from cogpack.git.mirror import Mirrors, resolve
+from cogpack.git.mirror import Mirrors, pack_of, resolve
 from cogpack.git.objects import EXECUTABLE, GITLINK, SYMLINK, TREE, Commit, NotExactError, TreeEntry, parse_commit
-from cogpack.git.program import Git
+from cogpack.git.program import Git, NoDepthError
 from cogpack.git.reader import Objects
 from cogpack.git.submodules import read_submodules
 from cogpack.git.trees import files_of, find, link_target, read_history, tree_of
@@ -78,8 +78,8 @@ class Repositories:
         return found
 
     def pack(self, pin: GitSource) -> Iterator[bytes]:
-        """Give a pack of a pinned commit, without its history."""
-        return self._mirrors.pack(pin.url, [pin.commit], 1)
+        """Give a pack of a pinned commit, without its history, where the server can leave that out."""
+        return pack_of(self._git, self._place(pin.url, pin.commit), [pin.commit])
 
     def write(self, pin: GitSource, into: Path) -> None:
         """Write the files of a pinned commit, and of its submodules, below `into`, which is empty."""
@@ -97,7 +97,7 @@ class Repositories:
     def _place(self, url: str, commit: str) -> Path:
         try:
             return self._mirrors.directory(url, [commit], 1)
-        except MismatchError:  # an older server gives only what it advertises, with its history
+        except (MismatchError, NoDepthError):  # an older server gives only what it advertises, with its history
             return self._mirrors.directory(url, [commit])
 
     def _write(self, url: str, commit: str, into: Path, deep: int) -> None:
