@@ -1,9 +1,11 @@
 """Images are opened by the addresses that users write: in a registry or a layout, to read them or to write them."""
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cogpack.digest import Digest
+from cogpack.disk import is_directory
 from cogpack.errors import InputError
 from cogpack.images.address import Address
 from cogpack.images.graph import Graph, Node, check_platform
@@ -20,7 +22,13 @@ if TYPE_CHECKING:
 
 
 def parse_reference(session: Session, text: str) -> Reference:
-    """Read `text` as a reference; the user is told where Docker Hub is taken since no registry is named."""
+    """Read `text` as a reference; the user is told where Docker Hub is taken since no registry is named. A directory is
+    an `InputError`."""
+    if (text.startswith((".", "/")) or not names_registry(text)) and is_directory(Path(text)):
+        raise InputError(
+            f"{text:.300}: is a directory, and the image of a registry is asked for",
+            next_step=f"write HOST/NAME:TAG, or, if Docker Hub has it, docker.io/library/{Path(text).name:.300}",
+        )
     reference = Reference.parse(text)
     tell_of_hub(session, text, reference)
     return reference
@@ -73,7 +81,7 @@ def open_image(
     from cogpack.images.image import FoundImage
 
     address = parse_address(session, target) if isinstance(target, str) else target
-    images, ref = _open(session, address, connections)
+    images, ref = open_images(session, address, connections)
     graph, root = _read(session, images, digest or ref, address, platform, all_platforms=all_platforms)
     return FoundImage(address=address, images=images, graph=graph, root=root)
 
@@ -109,7 +117,7 @@ def _read(
     return graph, root
 
 
-def _open(session: Session, address: Address, connections: ExitStack | None) -> tuple[Images, str]:
+def open_images(session: Session, address: Address, connections: ExitStack | None = None) -> tuple[Images, str]:
     """Find where the image is, and its tag or digest there."""
     from cogpack.images.layout import LayoutImages
     from cogpack.layout import Layout

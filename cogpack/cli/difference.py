@@ -60,11 +60,12 @@ def rows(found: "Difference", *, all_files: bool) -> Iterator[str]:
         yield "only the order of layers, dates, history or the form of the manifest differ"
         return
     if found.fetched is None:
-        yield "fetched   what is not built yet"
+        yield "to fetch  not known before it is built"
     else:
         more = found.fetched_in_order
-        classic = f"; {size_text(more)} by the order of layers, as Docker's classic store" if more else ""
-        yield f"fetched   {size_text(found.fetched)}{classic if more != found.fetched else ''}"
+        classic = f"; {size_text(more)} into Docker's classic store, which goes by the order of layers" if more else ""
+        have = f" by who has {found.before.reference}" if found.before.reference != "." else ""
+        yield f"to fetch  {size_text(found.fetched)}{have}{classic if more != found.fetched else ''}"
     for kind in ("debian", "python"):
         changed = [package for package in found.packages if package.kind == kind]
         if kind not in found.packages_compared:

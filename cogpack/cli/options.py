@@ -100,8 +100,8 @@ def _connection(add: Add) -> None:
     )
 
 
-def targets(added: Grammar) -> None:
-    added.add_argument("targets", nargs="*", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
+def targets(added: Grammar, text: str = "where to") -> None:
+    added.add_argument("targets", nargs="*", metavar="HOST/NAME[:TAG]", help=f"{text} [image: of cog.yaml]")
     added.add_argument("-t", "--tag", action="append", default=[], metavar="TAG", help="a tag there; repeatable")
 
 

@@ -111,7 +111,7 @@ def _images(top: Grammar) -> None:
         example=f"cogpack diff {PUSHED} .",
     )  # fmt: skip
     diff.add_argument("before", metavar="A|DIR", help=f"{STORED}; or a dot, the project")
-    diff.add_argument("after", metavar="B|DIR", help="the same")
+    diff.add_argument("after", metavar="B|DIR", help="what A is compared with: another one, or a dot")
     diff.add_argument("--files", action="store_true", help="read the layers that differ, and list files [if small]")
     diff.add_argument("--exit-code", action="store_true", help="end with 3 where something differs")
     which_image(diff)

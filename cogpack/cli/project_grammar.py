@@ -182,9 +182,9 @@ def add_projects(top: Grammar) -> None:
     schema.share(PROJECT, OUTPUT, without=("--jobs", "--locked", "--offline", "--paranoid", "--cache-dir", "--json"))
 
     verify = top.command(
-        "verify", "Rebuild from the lock and compare with a pushed image.", acts.verify,
+        "verify", "Rebuild from the lock and compare with an image.", acts.verify,
         example=f"cogpack verify {PUSHED}",
     )  # fmt: skip
-    verify.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image to compare with")
+    verify.add_argument("target", metavar="REF|DIR", help=STORED)
     verify.add_argument("--run-steps", action="store_true", help="run the commands of build.run anew, too")
     verify.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--locked",))

@@ -90,7 +90,7 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
     from cogpack.notes import Code, Note
     from cogpack.policy import rules
     from cogpack.progress import Cancellation
-    from cogpack.result_files import check_result
+    from cogpack.result_files import check_result, is_stream
     from cogpack.session import Session, Settings
 
     _share_one_heap()
@@ -141,6 +141,8 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
         if html := getattr(arguments, "html", None):
             check_result(html)
         answer = act(session)
+        if html and not is_stream(html):
+            session.progress.summary(f"the page is written: {html}")
         if _made_image(arguments, answer):
             github.report(answer.result, noted(arguments), session.progress.note)
         try:

@@ -22,11 +22,11 @@ def add_weights(top: Grammar) -> None:
 
     ls = weights.command(
         "ls",
-        "Show what is a weight, how it is split, what moves.",
+        "List the project's weights, how each is split, what a push moves.",
         weight_acts.list_weights,
-        example=f"cogpack weights ls {PUSHED}",
+        example="cogpack weights ls",
     )
-    targets(ls)
+    targets(ls, "where a push goes, which is asked what it has")
     ls.share(PROJECT, OUTPUT, CONNECTION)
 
     split = weights.command(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from cogpack.cli.plan_text import layer_rows, weight_rows
 from cogpack.cli.running import Answer, with_session
+from cogpack.errors import NoProjectError
 from cogpack.text import lines
 
 if TYPE_CHECKING:
@@ -15,9 +16,14 @@ def list_weights(arguments: argparse.Namespace) -> None:
     from cogpack.commands.plan import plan
 
     def act(session: "Session") -> Answer:
-        found = plan(session, *arguments.targets, tags=arguments.tag).weights_only()
+        try:
+            found = plan(session, *arguments.targets, tags=arguments.tag).weights_only()
+        except NoProjectError as error:
+            if arguments.targets:  # an image was meant
+                error.next_step = f"{error.next_step}; of an image, cogpack inspect {arguments.targets[0]} tells"
+            raise
         rows = weight_rows(found.weights) + layer_rows(found.layers)
-        return Answer(found, lines(rows) or "no weights")
+        return Answer(found, lines(rows) or "no file of the project is a weight")
 
     with_session(arguments, act)
 

@@ -20,7 +20,7 @@ from cogpack.lockfile import Decisions, Lock
 from cogpack.locking import current
 from cogpack.locking.missing_imports import local_modules, look_at_imports
 from cogpack.notes import Note
-from cogpack.opening import parse_reference
+from cogpack.opening import parse_reference, tell_of_hub
 from cogpack.planning.describing import check_concurrency, describe_project, find_described
 from cogpack.project import Project, each_platform
 from cogpack.reference import Reference
@@ -92,7 +92,9 @@ def check_project(session: Session, *, isolation: str | None, fix: bool, asking:
             next_step="see what helps above, or run cogpack lock --run where they can be, and commit the lock",
         )
     if project.config.image and not asking:
-        yield _check_login(session, parse_reference(session, project.config.image), alone=True)
+        reference = Reference.parse(project.config.image)
+        tell_of_hub(session, project.config.image, reference)
+        yield _check_login(session, reference, alone=True)
 
 
 def check_room(session: Session) -> Check:

@@ -1,7 +1,7 @@
-"""`cogpack verify` rebuilds an image from its lock and compares it with what the registry has."""
+"""`cogpack verify` rebuilds an image from its lock and compares it with one that is in a registry or a layout."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from itertools import zip_longest
+from typing import TypeAlias
 
 import msgspec
 
@@ -27,15 +27,18 @@ from cogpack.oci import (
     Platform,
     decode,
 )
-from cogpack.opening import parse_reference
+from cogpack.opening import open_images, parse_address
 from cogpack.planning.delivery.transfer import Moved, Resources, each_once, transfer
 from cogpack.planning.describing import find_described
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import Prepared, prepare_each, settle
 from cogpack.planning.signatures import signed_packages
-from cogpack.reference import Reference
 from cogpack.session import Session
-from cogpack.untar import Untar
+from cogpack.text import count_text, shortened
+from cogpack.untar import Member, Untar
+
+_Entry: TypeAlias = tuple[Member, Digest]
+"""Is a member of a layer, and the digest of its bytes."""
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,13 +89,14 @@ def verify(session: Session, target: str, *, run_steps: bool = False) -> Verifie
     that an index has for it. `run_steps`: layers of `build.run`, too, which runs its commands; else the lock's word
     counts for them.
     """
-    reference = parse_reference(session, target)
+    address = parse_address(session, target)
+    reference = str(address)
     project = find_described(session)
     each = prepare_each(session, project, writes=False, locked=True)
-    images = session.images(reference)
-    found = images.manifest(reference.wanted)
+    images, ref = open_images(session, address)
+    found = images.manifest(ref)
     if found is None:
-        raise InputError(f"{reference}: the registry has no such image", next_step="check the name and tag")
+        raise InputError(f"{reference}: there is no such image", next_step="check the name and tag")
     is_index = found.media_type in INDEX_TYPES
     if len(each) > 1 and not is_index:
         raise InputError(
@@ -114,7 +118,7 @@ def verify(session: Session, target: str, *, run_steps: bool = False) -> Verifie
                 next_step="it may have more platforms, or annotations of others",
             )
     return Verified(
-        reference=f"{reference.name}@{root}",
+        reference=f"{images.name}@{root}",
         digest=root,
         layers=len(each_once(its.layers for its in rebuilt)),
         not_replayed=tuple(dict.fromkeys(name for its in rebuilt for name in its.not_replayed)),
@@ -141,13 +145,13 @@ class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
     not_replayed: tuple[str, ...]
 
 
-def _of_platform(reference: Reference, images: Images, index: FoundManifest, platform: Platform) -> FoundManifest:
+def _of_platform(reference: str, images: Images, index: FoundManifest, platform: Platform) -> FoundManifest:
     """Find the manifest that an index has for `platform`."""
-    child = choose(decode(index.data, Index, where=str(reference)).manifests, platform, str(reference))
+    child = choose(decode(index.data, Index, where=reference).manifests, platform, reference)
     found = images.manifest(child.digest)
     if found is None:
         raise InputError(
-            f"{reference}: the registry lacks {child.digest}, which the index names",
+            f"{reference}: there is no {child.digest}, which the index names",
             next_step="push it again, or copy it whole",
         )
     return found
@@ -155,7 +159,7 @@ def _of_platform(reference: Reference, images: Images, index: FoundManifest, pla
 
 def _rebuilt(
     session: Session,
-    reference: Reference,
+    reference: str,
     images: Images,
     found: FoundManifest,
     prepared: Prepared,
@@ -165,7 +169,7 @@ def _rebuilt(
 ) -> Rebuilt:
     """Make one image anew; a `MismatchError` where it is not the one that was found. `read`: what was made anew for
     another platform."""
-    remote = decode(found.data, Manifest, where=str(reference))
+    remote = decode(found.data, Manifest, where=reference)
     prepared = settle(session, prepared, again=run_steps)
     trusted = () if run_steps else prepared.plan.ran
     known = NOTHING
@@ -186,19 +190,19 @@ def _rebuilt(
     )
 
 
-def _difference(reference: Reference, images: Images, plan: Plan, remote: Manifest, image: Image) -> MismatchError:
+def _difference(reference: str, images: Images, plan: Plan, remote: Manifest, image: Image) -> MismatchError:
     advice = "the image was made from other files or by another lock, perhaps of another image format"
     for index, (layer, (_, info), theirs) in enumerate(zip(plan.layers, image.layers, remote.layers, strict=False)):
         if info.descriptor.digest != theirs.digest:
             where = _first_entry(layer, theirs, images)
             return MismatchError(
                 f"{reference}: layer {index + 1} ({layer.name}): rebuilt {info.descriptor.digest}, "
-                f"the registry has {theirs.digest}{where}",
+                f"the image has {theirs.digest}{where}",
                 next_step=advice,
             )
     if len(image.layers) != len(remote.layers):
         return MismatchError(
-            f"{reference}: {len(image.layers)} layers rebuilt, the registry has {len(remote.layers)}", next_step=advice
+            f"{reference}: {len(image.layers)} layers rebuilt, the image has {len(remote.layers)}", next_step=advice
         )
     same = image.config_descriptor.digest == remote.config.digest
     if same and remote.config.media_type == DOCKER_CONFIG:
@@ -211,26 +215,38 @@ def _difference(reference: Reference, images: Images, plan: Plan, remote: Manife
 
 
 def _first_entry(layer: Layer, theirs: Descriptor, images: Images) -> str:
-    """Name `; first difference: /path`, from reading both layers side by side."""
-    answer = ""
-
-    def compare(body: Body) -> None:
-        nonlocal answer
-        with images.blob(theirs) as blocks:
-            for mine, other in zip_longest(
-                _entries(iter(body), "rebuilt"), _entries(decompressed(blocks), "the registry's")
-            ):
-                if mine != other and not answer:
-                    answer = f"; first difference: /{(mine or other)[0]}"
-
-    layer.copy_to(compare, Form.PLAIN)
-    return answer
+    """Name `; first difference: /path`, and what it is, from reading both layers."""
+    mine: dict[str, _Entry] = {}
+    layer.copy_to(lambda body: mine.update(_entries(iter(body), "rebuilt")), Form.PLAIN)
+    with images.blob(theirs) as blocks:
+        other = dict(_entries(decompressed(blocks), "the image's"))
+    differ = [path for path in {**mine, **other} if mine.get(path) != other.get(path)]
+    if not differ:
+        return "; its files are the same, and their order or the archive's form differs"
+    more = f" (and {count_text(len(differ) - 1, 'other path')})" if differ[1:] else ""
+    return f"; first difference: /{differ[0]}{_told(mine.get(differ[0]), other.get(differ[0]))}{more}"
 
 
-def _entries(blocks: Iterator[bytes], where: str) -> Iterator[tuple[str, object, Digest]]:
+def _told(mine: "_Entry | None", other: "_Entry | None") -> str:
+    """Tell which side lacks it, or what of it differs."""
+    if mine is None or other is None:
+        return ", which the rebuilt layer lacks" if mine is None else ", which the image lacks"
+    rows = [
+        f"{name} {_value(name, old)}, rebuilt {_value(name, new)}"
+        for name in Member.__struct_fields__
+        if (old := getattr(other[0], name)) != (new := getattr(mine[0], name))
+    ]
+    return f": {'; '.join(rows) or 'other bytes'}"
+
+
+def _value(name: str, found: object) -> str:
+    return f"{found:o}" if name == "mode" else shortened(str(found), 60)
+
+
+def _entries(blocks: Iterator[bytes], where: str) -> Iterator[tuple[str, _Entry]]:
     reader = Untar(blocks, where=where)
     for member in reader:
         hasher = Hasher()
         for block in reader.content():
             hasher.update(block)
-        yield member.path, member, hasher.digest
+        yield member.path, (member, hasher.digest)

@@ -121,7 +121,7 @@ def test_an_image_is_compared_with_what_the_project_would_become(project: Projec
     }
     assert "seed" in [part["name"] for part in found["model"]]
     lines = ok(project.cogpack("diff", project.target(), ".")).out.splitlines()
-    assert "fetched   what is not built yet" in lines
+    assert "to fetch  not known before it is built" in lines
     assert any(line.startswith("+ .  not built yet") for line in lines)
     assert "  + /src/more/new.txt  3 B" in lines
     done = project.world.cogpack("diff", project.target(), "model")

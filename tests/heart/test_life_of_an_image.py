@@ -100,7 +100,40 @@ def test_verify_names_the_first_file_that_differs(pushed: Project) -> None:
     done = pushed.cogpack("verify", pushed.target())
     assert (done.code, done.out) == (3, "")
     assert "(project): rebuilt sha256:" in done.err
-    assert "first difference: /src/notes.txt" in done.err
+    assert "first difference: /src/notes.txt: size 8, rebuilt 9 (and 1 other path)" in done.err
+
+
+def test_verify_says_which_side_lacks_a_file_and_what_differs_of_one(pushed: Project) -> None:
+    (pushed.root / "notes.txt").rename(pushed.root / "notes.md")
+    (pushed.root / "zebra.txt").chmod(0o755)
+    said = pushed.cogpack("verify", pushed.target()).err
+    assert "first difference: /src/notes.md, which the image lacks (and 2 other paths)" in said
+    (pushed.root / "notes.md").unlink()
+    said = pushed.cogpack("verify", pushed.target()).err
+    assert "first difference: /src/zebra.txt: mode 644, rebuilt 755 (and 1 other path)" in said
+    (pushed.root / "zebra.txt").chmod(0o644)
+    assert "/src/notes.txt, which the rebuilt layer lacks\n" in pushed.cogpack("verify", pushed.target()).err
+    pushed.write("notes.txt", "READ me\n")
+    assert "/src/notes.txt: other bytes\n" in pushed.cogpack("verify", pushed.target()).err
+
+
+def test_verify_takes_a_layout_s_directory_as_inspect_does(pushed: Project) -> None:
+    image = str(pushed.root.parent / "image")
+    ok(pushed.cogpack("build", "-o", image))
+    assert ok(pushed.cogpack("verify", image)).out.startswith(f"{image}@sha256:")
+    pushed.write("notes.txt", "read you\n")
+    assert pushed.cogpack("verify", image).code == 3
+
+
+@pytest.mark.parametrize("words", [("doctor",), ("pull", "-o", "new.tar"), ("bench", "pull")])
+def test_a_directory_in_the_place_of_a_registry_s_image_is_told_as_that(
+    pushed: Project, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    (pushed.root / "image").mkdir()
+    monkeypatch.chdir(pushed.root)
+    for written in ("image", "./image"):
+        done = pushed.world.cogpack(*words, written)
+        assert (done.code, "is a directory" in done.err) == (2, True), done.err
 
 
 @pytest.mark.parametrize("pushed", [False, True], ids=["nothing there", "all but a line there"])

@@ -357,7 +357,7 @@ def test_archives_that_a_build_or_a_pull_left_in_the_project_are_no_weights(worl
 def test_pages_that_were_written_into_the_project_are_no_part_of_it(world: World) -> None:
     project = world.project(files={"own.html": b"<!doctype html><p>a page of the model</p>"})
     first = ok(project.cogpack("push", project.target()))
-    ok(project.cogpack("plan", "--html", "plan.html"))
+    assert "the page is written: plan.html\n" in ok(project.cogpack("plan", "--html", "plan.html")).err
     again = ok(project.cogpack("push", project.target()))
     assert again.digest == first.digest
     assert "note: plan.html: a page of cogpack, left out" in again.err
