@@ -90,6 +90,10 @@ class Code(enum.StrEnum):
         "A directory that --find-links names is not there: it was passed over.",
     )
     LOCK_LACKS_PLATFORM = "lock-lacks-platform", "The lock has other platforms only: this one is resolved."
+    LOCK_LEFT = (
+        "lock-left",
+        "The config has no lock; nothing is taken of one whose config is gone.",
+    )
     LOCK_STALE = "lock-stale", "The lock was made from other inputs and is resolved anew."
     LOCK_UNREAD = "lock-unread", "The lock can't be read; the schema, or what layers hold, is told without it."
     LOCK_UNWRITTEN = "lock-unwritten", "The lock was resolved for this run only: this command writes nothing."

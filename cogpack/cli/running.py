@@ -61,8 +61,10 @@ def heed_signals() -> None:
 
 def project_options(arguments: argparse.Namespace) -> str:
     """Give the options that were typed for the project, as a shell reads them; "" where none was."""
-    words = [] if arguments.directory == Path() else ["-C", str(arguments.directory)]
-    return shlex.join([*words, *([] if arguments.file == "cog.yaml" else ["-f", arguments.file])])
+    directory, file = str(arguments.directory), arguments.file
+    words = [] if directory == "." else [f"-C={directory}"] if directory.startswith("-") else ["-C", directory]
+    words += [] if file == "cog.yaml" else [f"-f={file}"] if file.startswith("-") else ["-f", file]
+    return shlex.join(words)
 
 
 def noted(arguments: argparse.Namespace) -> "Sequence[Note]":

@@ -1,5 +1,5 @@
-"""The library says `cogpack lock` and `cogpack doctor --fix`; who typed a project or a config is told what makes the
-lock of that, or changes it. `options`: what was typed, as `project_options` gives it."""
+"""The library tells commands on the project, as `cogpack lock`; who typed a project or a config is told what does it
+with that one. `options`: what was typed, as `project_options` gives it."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from cogpack.commands.results import Check
     from cogpack.progress import Progress, Task
 
-_COMMAND = re.compile(r"(?<![\w./-])cogpack (?:lock|doctor --fix)(?![\w-]|\.\w| -[Cf] )")
+VERBS = frozenset(
+    {"push", "plan", "build", "load", "fetch", "lock", "export", "sbom", "schema", "verify", "diff", "doctor"}
+    | {"exec", "run", "predict", "train", "serve", "weights ls", "bench push"}
+)
+"""Those that take `-C` and `-f`."""
+_COMMAND = re.compile(rf"(?<![\w./-])cogpack (?:{'|'.join(sorted(VERBS))})(?![\w-]|\.\w| -[Cf][ =])")
 
 
 def as_typed(options: str, text: str) -> str:

@@ -56,6 +56,7 @@ def lock(
     session.notes.show_all()
     check_requirements(session, project, building)
     previous = own_lock(project)
+    _tell_left(session, project, previous)
     if previous and previous.format > max(session.formats):
         _check_format(session, project, previous)
     _try_writing(project)
@@ -139,6 +140,15 @@ def own_lock(project: Project) -> Lock | None:
 
         check_others(project, found)
     return found
+
+
+def _tell_left(session: Session, project: Project, found: Lock | None) -> None:
+    """Note a lock that may be the config's under another name, where it has none."""
+    if found is None:
+        from cogpack.locking.other_locks import left_note
+
+        if note := left_note(project):
+            session.progress.note(note)
 
 
 def _check_format(session: Session, project: Project, lock: Lock) -> None:
@@ -239,6 +249,7 @@ def _renewed(
     from cogpack.locking.decide import resolve_lock  # as in `lock`
 
     session.notes.show_all()
+    _tell_left(session, project, found)
     made = resolve_lock(session, project, found, building)
     _tell(session, project, made)
     lacking = _lacking(project, found) if found else []

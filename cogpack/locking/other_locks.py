@@ -4,11 +4,13 @@ import os
 import shlex
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from cogpack.config.model import is_lock, lock_name
 from cogpack.config.parse import parse_config
 from cogpack.errors import InputError, MismatchError
 from cogpack.lockfile import FILE, Lock, input_digests, read_lock
+from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.project.project import read_small
 
@@ -19,12 +21,13 @@ def check_others(project: Project, found: Lock | None) -> None:
 
     `MismatchError` where the lock of another name is this config's, or the one of its name another's: `cogpack.lock`
     was for all configs of a directory before, and a config may be renamed. Nothing is made of such a lock, and what is
-    written over it would be lost to the other: who asks is told what moves it. One that was copied is taken.
+    written over it would be lost to the other: who asks is told what moves it. One that was copied is taken; one that
+    may be the config's, and may not, is told (`left_note`).
     """
     its = project.lock_path
     if found is None:
-        if (left := _left_lock(project)) is not None:
-            raise _moved(project, *left, its.name)
+        if (left := _left_lock(project)) is not None and left.sure:
+            raise _moved(project, left.lock, left.config, its.name)
         return
     other, there = other_config(project, found)
     if other is None or not there:
@@ -38,11 +41,32 @@ def check_others(project: Project, found: Lock | None) -> None:
         raise _moved(project, FILE, other, lock_name(other))
 
 
-def _left_lock(project: Project) -> tuple[str, str] | None:
-    """Name a lock that may be the config's, which has none of its own name, and the config that it was made from:
-    `cogpack.lock` where that was made from this one, else one whose config is gone, of several the one that was made
-    from most of what is here now."""
-    left: dict[str, tuple[str, Lock]] = {}
+def left_note(project: Project) -> Note | None:
+    """Tell of a lock whose config is gone, where the project's config, which is another one by now or was never that,
+    has none."""
+    left = _left_lock(project)
+    if left is None or left.sure:
+        return None
+    old, new = _shown(project.root / left.lock), _shown(project.lock_path)
+    text = f"{old} was made from {left.config}, which is not there: nothing is taken of it"
+    move = f"if {project.config_path.name} is that one, {shlex.join(['mv', old, new])} keeps its versions"
+    return Note(Code.LOCK_LEFT, f"{text}; {move}")
+
+
+class _Left(NamedTuple):
+    """Is a lock that may be the config's, by the name of the `config` that it was made from; `sure`: that it is."""
+
+    lock: str
+    config: str
+    sure: bool
+
+
+def _left_lock(project: Project) -> _Left | None:
+    """Find a lock that may be the config's, which has none of its own name: `cogpack.lock` where that was made from
+    this one, else one whose config is gone, of several the one that was made from most of what is here now: surely
+    where that is all the same."""
+    digests = input_digests(project.inputs())
+    found: list[tuple[int, _Left]] = []
     for path in sorted(project.root.glob("cogpack.*lock")):
         with suppress(InputError):  # nobody could say whose it is
             lock = read_lock(path) if is_lock(path.name) else None
@@ -50,14 +74,12 @@ def _left_lock(project: Project) -> tuple[str, str] | None:
             if lock is None or config is None:
                 continue
             if path.name == FILE and config == project.config_path.name:
-                return FILE, config
+                return _Left(FILE, config, sure=True)
             if not os.path.lexists(project.root / config):
-                left[path.name] = (config, lock)
-    if len(left) > 1:
-        here = set(input_digests(project.inputs()).values())
-        best = max(left, key=lambda one: len(here.intersection(left[one][1].inputs.values())))
-        return best, left[best][0]
-    return next(((name, config) for name, (config, _) in left.items()), None)
+                named = {project.config_path.name if name == config else name: one for name, one in lock.inputs.items()}
+                same = len(digests.items() & named.items())
+                found.append((same, _Left(path.name, config, sure=named == digests)))
+    return max(found, key=lambda one: one[0], default=(0, None))[1]
 
 
 def other_config(project: Project, lock: Lock) -> tuple[str | None, bool]:
@@ -101,8 +123,9 @@ def _moved(project: Project, lock: str, config: str, to: str) -> MismatchError:
 
 
 def _shown(path: Path) -> str:
-    """Write a path as one would type it from where one stands."""
+    """Write a path as one would type it from where one stands; none is taken for an option."""
     try:
-        return os.path.relpath(path)
+        shown = os.path.relpath(path)
+        return f"./{shown}" if shown.startswith("-") else shown
     except OSError:  # that directory is gone
         return str(path)

@@ -18,6 +18,7 @@ from cogpack.sinks.archive import ArchiveSink
 from cogpack.temporary import temporary_file
 
 _ANSWER_SECONDS = 30
+_FILE = "write a file, with -o IMAGE.tar of cogpack build or cogpack pull"
 _LOOK = 100
 """Milliseconds between looks at the cancellation."""
 
@@ -103,7 +104,7 @@ class Load:
         words = self._output.read(2000).decode(errors="replace").strip()
         return UnavailableError(
             f"{self._program} load ended with {self._process.returncode}: {words or 'no message'}",
-            next_step="look at the daemon's log, or write a file: cogpack build or pull -o IMAGE.tar",
+            next_step=f"look at the daemon's log, or {_FILE}",
         )
 
 
@@ -123,7 +124,7 @@ def ask(progress: Progress, program: str = "docker") -> None:
 
 def _ask(program: str, *words: str) -> str:
     """Ask it, and give its answer."""
-    advice = "start Docker (or set DOCKER_HOST), or write a file: cogpack build or pull -o IMAGE.tar"
+    advice = f"start Docker (or set DOCKER_HOST), or {_FILE}"
     try:
         answer = subprocess.run(
             [program, *words],
@@ -135,7 +136,7 @@ def _ask(program: str, *words: str) -> str:
     except OSError as error:
         raise UnavailableError(
             f"{program}: can't be started: {error.strerror}",
-            next_step=f"install {program}, or write a file: cogpack build or pull -o IMAGE.tar",
+            next_step=f"install {program}, or {_FILE}",
         ) from None
     except subprocess.TimeoutExpired:
         raise UnavailableError(

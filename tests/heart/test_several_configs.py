@@ -1,7 +1,10 @@
 """Two configs of one directory have a lock each: neither makes that of the other anew, nor is made of it."""
 
 import os
+import re
+import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -271,6 +274,42 @@ def test_a_config_with_a_new_name_does_not_lose_its_lock(project: Project, old: 
     project.write("blur.txt", "--no-index\nnumbers\n")
     ok(project.cogpack("lock", "-f", new))
     assert b"numbers-1.0" in (project.root / after).read_bytes()
+
+
+def test_a_lock_whose_config_is_gone_stops_no_config_that_is_not_it(project: Project) -> None:
+    ok(project.cogpack("lock", "-f", "blur.yaml"))
+    (project.root / "blur.yaml").unlink()
+    left = (project.root / "cogpack.blur.lock").read_bytes()
+    told = "note: cogpack.blur.lock was made from blur.yaml, which is not there: nothing is taken of it; "
+    told += "if sharpen.yaml is that one, mv cogpack.blur.lock cogpack.sharpen.lock keeps its versions\n"
+    for verb in (["plan"], ["push", project.target()]):
+        assert ok(project.cogpack(*verb, "-f", "sharpen.yaml")).err.count(told) == 1, verb
+    again = ok(project.cogpack("push", project.target(), "-f", "sharpen.yaml", CI="true"))
+    assert "blur" not in again.err
+    assert locks(project.root)["cogpack.blur.lock"] == left
+    assert b"numbers-2.0" in locks(project.root)["cogpack.sharpen.lock"]
+    (project.root / "cogpack.sharpen.lock").unlink()
+    denied = project.cogpack("lock", "-f", "sharpen.yaml", "--deny", "lock-left")
+    assert (denied.code, locks(project.root).keys()) == (2, {"cogpack.blur.lock"})
+    assert ok(project.cogpack("lock", "-f", "sharpen.yaml")).err.count(told) == 1
+
+
+@pytest.mark.parametrize("place", ["-x", "-x/-y"])
+def test_what_moves_a_lock_is_no_option_where_a_name_begins_with_a_dash(project: Project, place: str) -> None:
+    below = project.root / place
+    below.mkdir(parents=True)
+    for name in ("blur.yaml", "blur.txt", "predict.py"):
+        (project.root / name).rename(below / name)
+    ok(project.world.cogpack("lock", f"-C={place}", "-f", "blur.yaml", directory=project.root))
+    (below / "blur.yaml").rename(below / "-b.yaml")
+    done = project.world.cogpack("lock", f"-C={place}", "-f=-b.yaml", directory=project.root)
+    (move,) = re.findall(r"^next: (mv .*); or, to begin anew, rm \./", done.err, re.MULTILINE)
+    subprocess.run(shlex.split(move), cwd=project.root, check=True)
+    failed = project.world.cogpack("lock", "--check", f"-C={place}", "-f=-b.yaml", directory=project.root)
+    (words,) = re.findall(r"^next: run cogpack (lock .*) and commit", failed.err, re.MULTILINE)
+    assert words == f"lock -C={place} -f=-b.yaml"
+    ok(project.world.cogpack(*shlex.split(words), directory=project.root))
+    ok(project.world.cogpack("lock", "--check", f"-C={place}", "-f=-b.yaml", directory=project.root))
 
 
 def test_of_several_locks_that_were_left_the_likest_is_told(project: Project) -> None:

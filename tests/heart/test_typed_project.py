@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ def test_what_is_told_to_mend_a_config_mends_that_one(world: World, above: Path)
         path.write_text(old)
     way = ["-f", "sub dir/blur.yaml"]
     told = world.cogpack("doctor", *way, directory=above)
-    (words,) = re.findall(r"cogpack (doctor --fix.*)$", told.out, re.MULTILINE)
+    (words,) = re.findall(r"cogpack (doctor .*--fix)$", told.out, re.MULTILINE)
     world.cogpack(*shlex.split(words), directory=above)
     assert (above / "cog.yaml").read_text() == old
     assert (above / "sub dir/blur.yaml").read_text() != old
@@ -89,6 +90,33 @@ def test_each_advice_of_an_error_that_stands_for_several_is_for_the_config_that_
             f"take {n}, then cogpack lock -f blur.yaml --upgrade" for n in (1, 2)
         ]
         assert error.message.count("cogpack lock -f blur.yaml --upgrade)") == 2
+
+
+def test_every_command_that_takes_a_project_is_told_with_it() -> None:
+    from cogpack.cli.grammar import Grammar
+    from cogpack.cli.parser import parser
+    from cogpack.cli.typed import VERBS, as_typed
+
+    def names(grammar: Grammar, above: str) -> Iterator[tuple[str, Grammar]]:
+        for name, command in grammar.commands.items():
+            yield f"{above}{name}", command
+            yield from names(command, f"{above}{name} ")
+
+    assert {name for name, command in names(parser(), "") if "-C" in command.options()} == VERBS
+    told = "cogpack schema has what they are; cogpack fetch -o DIR, cogpack weights ls, cogpack push H/N:T"
+    assert as_typed("-f a.yaml", told) == (
+        "cogpack schema -f a.yaml has what they are; cogpack fetch -f a.yaml -o DIR, cogpack weights ls -f a.yaml, "
+        "cogpack push -f a.yaml H/N:T"
+    )
+    for text in ("cogpack weights split", "cogpack cache clean", "cogpack inspect REF", as_typed("-f a.yaml", told)):
+        assert as_typed("-f a.yaml", text) == text
+
+
+def test_who_typed_a_project_is_told_how_its_push_and_its_inputs_are_asked(world: World, above: Path) -> None:
+    way = ["-C", "sub dir"]
+    pushed = world.cogpack("push", *way, directory=above)
+    assert "run cogpack push -C 'sub dir' HOST/NAME:TAG, or" in pushed.err
+    assert pushed.code == 2
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_without_docker_the_advice_is_to_write_a_file(monkeypatch: pytest.Monkey
         DaemonSink.open(SILENT, Cancellation()),
     ):
         pass
-    assert "cogpack build or pull -o IMAGE.tar" in caught.value.next_step
+    assert "-o IMAGE.tar of cogpack build" in caught.value.next_step
 
 
 def test_a_daemon_that_does_not_answer_is_reported_with_docker_s_words(stand_in: StandIn) -> None:
