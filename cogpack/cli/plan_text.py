@@ -5,14 +5,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from cogpack.cli.summary import some_platforms
+from cogpack.config.model import is_lock
 from cogpack.text import count_text, size_text
 
 if TYPE_CHECKING:
     from cogpack.commands.plan import PlannedFile, PlannedLayer, PlannedStep, PlannedWeight
     from cogpack.planning.moving import MovingLayer
-
-_OURS = ("", "cogpack.lock", "the cache")
-"""By whose word a plan need not say that a digest is known."""
 
 
 def sum_text(layers: Sequence["PlannedLayer"]) -> str:
@@ -41,7 +39,8 @@ def layer_size(layer: "PlannedLayer | MovingLayer") -> str:
 def layer_rows(layers: Sequence["PlannedLayer"]) -> list[str]:
     rows = []
     for layer in layers:
-        whose = [f"by {layer.vouched}"] if layer.vouched not in _OURS else []
+        ours = layer.vouched in ("", "the cache") or is_lock(layer.vouched)  # which a plan need not say
+        whose = [] if ours else [f"by {layer.vouched}"]
         words = [*([layer.compression] if layer.compression else []), *whose, *some_platforms(layer, layers)]
         why = f" ({'; '.join(words)})" if words else ""
         rows.append(f"{verdict(layer):<6} {layer_size(layer):>14}  {(layer.digest or '')[7:19]:<12}  {layer.name}{why}")

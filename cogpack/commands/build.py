@@ -202,7 +202,7 @@ def _moved(
     rebuild: bool,
 ) -> Transferred:
     """Move the layers of one image; `read`: what this run has read already, for another platform."""
-    known = known_layers(prepared.plan, prepared.lock.results, session.facts)
+    known = known_layers(prepared.plan, prepared.lock.results, session.facts, lock=prepared.project.lock_path.name)
     if sink.form is Form.STORED and not rebuild:
         known = hear_offers(session, prepared.project, prepared.plan, prepared.decisions, known)
         prepared = with_told_libraries(session, prepared, known)

@@ -166,7 +166,7 @@ def _ran(session: Session, prepared: Prepared, *, anew: bool, step: int | None) 
             prepared = with_changes(session, prepared, changes, _renew(session, prepared.plan, changes))
     else:
         prepared = settle(session, prepared)
-    known = known_layers(prepared.plan, prepared.lock.results, session.facts)
+    known = known_layers(prepared.plan, prepared.lock.results, session.facts, lock=prepared.project.lock_path.name)
     unknown = [layer for layer in prepared.plan.ran if known.of(layer) is None]
     if unknown:
         session.supply.wait(prepared.plan.inputs_of(unknown[0]))

@@ -14,7 +14,6 @@ from cogpack.images.graph import choose
 from cogpack.images.interface import Images
 from cogpack.layers.known import NOTHING, Claims, Known, Outgoing
 from cogpack.layers.layer import Body, Form, Layer
-from cogpack.lockfile import FILE
 from cogpack.oci import (
     DOCKER_CONFIG,
     INDEX_TYPES,
@@ -175,7 +174,7 @@ def _rebuilt(
     known = NOTHING
     if trusted:
         pinned = {result.key: result.info for result in prepared.lock.results.layers}
-        known = Known.weighed(trusted, [Claims(FILE, pinned)])
+        known = Known.weighed(trusted, [Claims(prepared.project.lock_path.name, pinned)])
         if unknown := [layer.name for layer in trusted if known.of(layer) is None]:
             raise InputError(
                 f"the lock has no result of the layer {unknown[0]}", next_step="run its commands, with --run-steps"

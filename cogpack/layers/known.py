@@ -59,12 +59,13 @@ class KnownLayer(msgspec.Struct, frozen=True):
         return other if other.trusted > self.trusted else self
 
     def contradicted(self, layer: Layer, other: "KnownLayer") -> MismatchError:
+        lock = next((one for one in (self.source, other.source) if one.endswith(".lock")), "the lock")
         return MismatchError(
             f"{layer.name}: {self.source} says it is {self.info.descriptor.digest}, "
             f"{other.source} says {other.info.descriptor.digest}",
             next_step=self.without
             or other.without
-            or "remove this layer's [[results]] entry from cogpack.lock and the cache's facts, "
+            or f"remove this layer's [[results]] entry from {lock} and the cache's facts, "
             "then run cogpack verify on the images pushed with them",
         )
 

@@ -25,8 +25,10 @@ class AttachedLock(msgspec.Struct, frozen=True, kw_only=True):
     lock: Lock
     removed: int
 
-    def encode(self) -> bytes:
-        return encode_lock(self.lock, header=_HEADER, removed=self.removed) if self.removed else encode_lock(self.lock)
+    def encode(self, *, config: str = "cog.yaml") -> bytes:
+        """Write it as the lock of the project's `config`."""
+        header = _HEADER if self.removed else None
+        return encode_lock(self.lock, config=config, header=header, removed=self.removed)
 
 
 def parse_attached_lock(data: bytes, *, path: str = FILE) -> AttachedLock:

@@ -61,10 +61,11 @@ def look_up(
     rest = [layer for layer in plan.own if delivered and not rebuild and not layer.remembered]
     others = [layer for layer in plan.own if layer not in rest]
     read = {**seen, **_read(session, others)}
+    results, lock = prepared.lock.results, prepared.project.lock_path.name
     if rebuild:
-        known = known_layers(plan, prepared.lock.results, session.facts, read=read).unheeded().with_read(read)
+        known = known_layers(plan, results, session.facts, read=read, lock=lock).unheeded().with_read(read)
     else:
-        known = known_layers(plan, prepared.lock.results, session.facts, tags, read=read, tag_cache=tag_cache)
+        known = known_layers(plan, results, session.facts, tags, read=read, tag_cache=tag_cache, lock=lock)
         _tell_of_tags(session, plan, known, tags)
         known = hear_offers(session, prepared.project, plan, prepared.decisions, known)
 
@@ -121,8 +122,10 @@ def known_layers(
     *,
     read: Mapping[str, LayerInfo] = {},
     tag_cache: bool = True,
+    lock: str = FILE,
 ) -> Known:
     """Weigh what the lock's results, the facts and the targets' tags say of layers, and what this run has `read`.
+    `lock`: how the lock is called.
 
     Where two differ, it is an error.
 
@@ -134,7 +137,7 @@ def known_layers(
     unasked = [layer for layer in plan.own if not layer.remembered or layer in plan.ran]
     claims = [
         Claims(READ, read),
-        Claims(FILE, _Heeded(pinned, plan)),
+        Claims(lock, _Heeded(pinned, plan)),
         Claims("the cache", _Heeded(facts, plan)),
     ]
     if tag_cache:

@@ -312,6 +312,16 @@ def test_what_moves_a_lock_is_no_option_where_a_name_begins_with_a_dash(project:
     ok(project.world.cogpack("lock", "--check", f"-C={place}", "-f=-b.yaml", directory=project.root))
 
 
+def test_what_is_known_is_by_the_name_of_the_config_s_lock(project: Project) -> None:
+    words = ("push", "-f", "blur.yaml", project.target())
+    ok(project.cogpack(*words))
+    other = ("push", "-f", "blur.yaml", project.target("v2"))
+    again = ok(project.cogpack(*other, "--json", COGPACK_CACHE_DIR=str(project.world.directory / "other"))).json
+    assert "cogpack.blur.lock" in {layer["vouched"] for layer in again["layers"]}
+    planned = ok(project.cogpack("plan", "-f", "blur.yaml", COGPACK_CACHE_DIR=str(project.world.directory / "third")))
+    assert "by cogpack" not in planned.out
+
+
 def test_of_several_locks_that_were_left_the_likest_is_told(project: Project) -> None:
     for name in NAMES:
         ok(project.cogpack("lock", "-f", f"{name}.yaml"))

@@ -55,6 +55,18 @@ def test_lock_and_sbom_refer_to_the_image_whose_digest_is_the_same_without_them(
     assert referrers(world.registry, done["digest"], "me/bare") == {}
 
 
+def test_the_lock_of_another_config_is_attached_as_that(world: World, project: Project) -> None:
+    (project.root / "cog.yaml").rename(project.root / "blur.yaml")
+    done = ok(project.cogpack("push", "-f", "blur.yaml", project.target(), "--json")).json
+    entry = referrers(world.registry, done["digest"])[LOCK_TYPE]
+    manifest = plain.get(f"http://{world.registry}/v2/me/model/manifests/{entry['digest']}").json()
+    assert manifest["layers"][0]["annotations"]["org.opencontainers.image.title"] == "cogpack.blur.lock"
+    text = ok(project.cogpack("inspect", "--lock", project.target())).out
+    assert "from blur.yaml and" in text.splitlines()[0]
+    (project.root / "cogpack.blur.lock").write_text(text)
+    ok(project.cogpack("lock", "--check", "-f", "blur.yaml"))
+
+
 def test_what_is_attached_costs_requests_once(world: World, project: Project) -> None:
     def asked(*more: str, **environment: str) -> list[tuple[str, str]]:
         world.requests.clear()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cogpack.config.model import lock_name
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError
-from cogpack.lockfile import FILE, LOCK_TYPE, AttachedLock, Lock
+from cogpack.lockfile import LOCK_TYPE, AttachedLock, Lock
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor
 from cogpack.planning.delivery.delivery import BroughtImages, Delivery
@@ -82,7 +83,7 @@ class Attaching:
 
         if platform not in self._locks:
             self._locks[platform] = attached_lock(self._lock(platform), told=told_by(self._each[0].project))
-        return attachments(self._locks[platform], name)
+        return attachments(self._locks[platform], name, config=self._each[0].project.config_path.name)
 
     def _lock(self, platform: str) -> Lock:
         """Give what is decided for one platform, or for all that are pushed."""
@@ -94,12 +95,13 @@ class Attaching:
         return msgspec.structs.replace(self._each[0].lock, platforms=decided)
 
 
-def attachments(lock: AttachedLock, name: str) -> "tuple[Attachment, ...]":
-    """Make what is attached to an image that is called `name`: the lock first, for who finds the document has it."""
+def attachments(lock: AttachedLock, name: str, *, config: str) -> "tuple[Attachment, ...]":
+    """Make what is attached to an image that is called `name`: the lock, called as that of `config`, first, for who
+    finds the document has it."""
     from cogpack.images.attached import SPDX_TYPE, Attachment
     from cogpack.sbom import spdx_document
 
     return (
-        Attachment(kind=LOCK_TYPE, title=FILE, data=lock.encode()),
+        Attachment(kind=LOCK_TYPE, title=lock_name(config), data=lock.encode(config=config)),
         Attachment(kind=SPDX_TYPE, title=f"{name}.spdx.json", data=spdx_document(name, lock.lock)),
     )
