@@ -127,12 +127,11 @@ def test_verify_takes_a_layout_s_directory_as_inspect_does(pushed: Project) -> N
 
 @pytest.mark.parametrize("words", [("doctor",), ("pull", "-o", "new.tar"), ("bench", "pull")])
 def test_a_directory_in_the_place_of_a_registry_s_image_is_told_as_that(
-    pushed: Project, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+    pushed: Project, words: tuple[str, ...]
 ) -> None:
     (pushed.root / "image").mkdir()
-    monkeypatch.chdir(pushed.root)
     for written in ("image", "./image"):
-        done = pushed.world.cogpack(*words, written)
+        done = pushed.cogpack(*words, written)
         assert (done.code, "is a directory" in done.err) == (2, True), done.err
 
 
