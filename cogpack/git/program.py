@@ -19,7 +19,6 @@ from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError,
 from cogpack.patterns import pattern
 from cogpack.progress import Cancellation
 from cogpack.sizes import BLOCK
-from cogpack.temporary import temporary_file
 
 _LOCAL = frozenset(
     {"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_EXTERNAL_DIFF", "GIT_GRAFT_FILE"}
@@ -113,6 +112,8 @@ class Git:
         variables: Mapping[str, str] = {},
     ) -> bytes:
         """Run a command to its end, and give what it wrote; `heard` is told what it says meanwhile."""
+        from cogpack.temporary import temporary_file  # few runs start git
+
         with temporary_file(data) as given:
             process = self._started(words, directory, given.fileno(), subprocess.PIPE, variables)
             written, said = bytearray(), bytearray()
@@ -142,6 +143,8 @@ class Git:
 
     def stream(self, *words: str, directory: Path, data: bytes) -> Iterator[bytes]:
         """Run a command that is given `data`, and give what it writes as it comes."""
+        from cogpack.temporary import temporary_file
+
         with temporary_file(data) as given, temporary_file() as said:
             process = self._started(words, directory, given.fileno(), said.fileno(), {})
             assert process.stdout
