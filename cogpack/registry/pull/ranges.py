@@ -7,8 +7,10 @@ The digest is the caller's to check; `restart` is for bytes that were wrong.
 
 import enum
 import re
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import TypeAlias
 
 import msgspec
@@ -274,17 +276,16 @@ def _added(spans: Sequence[Span], span: Span) -> list[Span]:
     start, end = span
     if start >= end:
         return list(spans)
-    before = [other for other in spans if other[1] < start]
-    after = [other for other in spans if other[0] > end]
-    joined = spans[len(before) : len(spans) - len(after)]
-    if joined:
+    first = bisect_left(spans, start, key=itemgetter(1))
+    last = bisect_right(spans, end, first, key=itemgetter(0))
+    if joined := spans[first:last]:
         start, end = min(start, joined[0][0]), max(end, joined[-1][1])
-    return [*before, (start, end), *after]
+    return [*spans[:first], (start, end), *spans[last:]]
 
 
-def _gaps(spans: Iterable[Span], start: int, end: int) -> Iterator[Span]:
+def _gaps(spans: Sequence[Span], start: int, end: int) -> Iterator[Span]:
     """List what `spans`, which are in order and apart, leave uncovered between `start` and `end`."""
-    for other_start, other_end in spans:
+    for other_start, other_end in spans[bisect_right(spans, start, key=itemgetter(1)) :]:
         if other_start >= end:
             break
         if other_start > start:
