@@ -5,7 +5,7 @@ lays meanwhile. Only files are taken, by all their names: symbolic links, device
 others stay where they are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from cogpack.layers.weights.join_document import DOCUMENT_LIMIT, Joined, joined_
 from cogpack.layers.weights.opaque import MANIFEST, JoinSource
 from cogpack.oci import Descriptor
 from cogpack.opening import open_image
-from cogpack.progress import counted
+from cogpack.progress import Task, counted
 from cogpack.registry.pull.partial import Partial
 from cogpack.runtime.contract import SOURCE, STATE
 from cogpack.session import Session
@@ -100,7 +100,12 @@ class _Extraction:
         """Unpack the layers. Those with names are cogpack's, whose files lie apart; others lie upon each other."""
         apart = any(name for name, _ in self._image.layers)
         jobs = min(_STREAMS, self._session.settings.jobs) if apart else 1
-        each(self._layer, list(enumerate(layers)), jobs=jobs, name="pull", cancellation=self._session.cancellation)
+        left = [
+            (number, layer, self._session.progress.task(title(layer), layer.size))
+            for number, layer in enumerate(layers)
+            if not self._done.region(layer.digest, number).have
+        ]
+        each(self._layer, left, jobs=jobs, name="pull", cancellation=self._session.cancellation)
         for part, place in self._places.items():
             if not self._done.region(_mark(part), place.number).have:
                 raise InputError(
@@ -108,12 +113,26 @@ class _Extraction:
                     next_step="push the model again",
                 )
 
-    def _layer(self, place: tuple[int, Descriptor]) -> None:
-        number, layer = place
+    def _layer(self, place: tuple[int, Descriptor, Task]) -> None:
+        number, layer, task = place
         mark = self._done.region(layer.digest, number)
-        if mark.have:
+        if mark.have:  # the same layer, which an image may have twice
+            task.done("")
             return
-        came = trying(lambda: self._unpack(layer), self._image.images)
+        came_of_it = 0
+
+        def tell(size: int) -> None:
+            nonlocal came_of_it
+            came_of_it += size
+            task.advance(size)
+
+        def unpack() -> set[str]:
+            task.doing("fetch")
+            tell(-came_of_it)  # of a place that did not have it right
+            return self._unpack(layer, tell)
+
+        came = trying(unpack, self._image.images)
+        task.done("pulled")
         self._tree.sync()
         for part in came:
             self._done.write(self._places[part].number, b"x")
@@ -121,13 +140,12 @@ class _Extraction:
         mark.write(0, b"x")
         mark.save([(0, 1)])
 
-    def _unpack(self, layer: Descriptor) -> set[str]:
+    def _unpack(self, layer: Descriptor, tell: Callable[[int], object]) -> set[str]:
         """Unpack one layer; answers which parts of files were in it."""
         came: set[str] = set()
-        task = self._session.progress.task(title(layer), layer.size, "fetch")
         hasher = Hasher()
         with self._image.images.blob(layer) as blocks:
-            plain = hasher.watch(decompressed(counted(blocks, task.advance)))
+            plain = hasher.watch(decompressed(counted(blocks, tell)))
             reader = Untar(plain, where=self._image.name)
             for member in reader:
                 self._member(member, reader, came)
@@ -137,7 +155,6 @@ class _Extraction:
                 f"{self._image.name}: layer {layer.digest} unpacks to {hasher.digest}, its config says {expected}",
                 next_step="don't use this image",
             )
-        task.done("pulled")
         return came
 
     def _member(self, member: Member, reader: Untar, came: set[str]) -> None:

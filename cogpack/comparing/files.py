@@ -18,7 +18,7 @@ from cogpack.images.interface import Images
 from cogpack.images.root_file_system import RootFileSystem, is_whiteout
 from cogpack.layers.layer import Form, Layer
 from cogpack.oci import Descriptor
-from cogpack.progress import Cancellation, Progress, counted
+from cogpack.progress import Cancellation, Progress, Task, counted
 from cogpack.threads import each
 from cogpack.untar import Member, Untar
 
@@ -170,7 +170,8 @@ class Trees:
     def compare(self, before: Sequence[Part], after: Sequence[Part]) -> ComparedTrees:
         """Compare the layers of both, bottom first; one that both have is read once."""
         parts = {part.key: part for part in (*before, *after)}
-        listed = each(self._read, list(parts.values()), jobs=self._jobs, name="read", cancellation=self._cancellation)
+        left = [(part, self._progress.task(part.title, part.size)) for part in parts.values()]
+        listed = each(self._read, left, jobs=self._jobs, name="read", cancellation=self._cancellation)
         layers: Mapping[str, _Layer] = dict(zip(parts, listed, strict=True))
         old, new = (self._merged([layers[part.key] for part in side]) for side in (before, after))
         return ComparedTrees(files=tuple(_differences(old[0], new[0])), debian=(old[1], new[1]))
@@ -187,9 +188,10 @@ class Trees:
         there = [found for path, found in packages.items() if path in files.entries]
         return files, {name: version for found in there for name, version in found.items()} if there else None
 
-    def _read(self, part: Part) -> _Layer:
+    def _read(self, place: tuple[Part, Task]) -> _Layer:
+        part, task = place
         found = _Layer()
-        task = self._progress.task(part.title, part.size, "read")
+        task.doing("read")
         part.read(lambda blocks: self._list(Untar(blocks, where=f"layer {part.key}"), found), task.advance)
         task.done("read")
         return found

@@ -33,6 +33,7 @@ from cogpack.oci import (
     encode,
 )
 from cogpack.opening import open_image
+from cogpack.progress import Silent
 from cogpack.session import Session, Settings
 
 pytestmark = pytest.mark.slow
@@ -250,6 +251,25 @@ def test_a_layer_that_unpacks_to_something_else_is_refused(session: Session, tmp
     with pytest.raises(MismatchError, match=f"its config says sha256:{'0' * 64}"):
         pull_weights(session, target, tmp_path / "out")
     assert {path.name for path in tmp_path.iterdir()} == {"layout"}
+
+
+def test_the_total_of_what_comes_is_known_before_the_first_byte(session: Session, tmp_path: Path) -> None:
+    told: list[int] = []
+
+    class Told(Silent):
+        def task(self, name: str, size: int | None, verb: str = "") -> Silent:
+            told.extend([size] if size else [])  # not of what is only asked
+            return self
+
+        def advance(self, size: int) -> None:
+            told.append(0)
+
+    session.progress = Told()
+    layers = [layer(("src/a", b"1")), layer(("src/b", b"2" * 1000))]
+    pull_weights(session, image(tmp_path, *layers), tmp_path / "out")
+    assert all(told[:2])
+    assert told[2:]
+    assert not any(told[2:])
 
 
 def test_a_config_that_lists_other_layers_is_refused(session: Session, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import tarfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -32,8 +33,9 @@ _LIMIT = 4 * 1024 * 1024
 """Bytes of a pyproject.toml, or a setup.py."""
 _PARSED = 512 * 1024
 """Bytes of a setup.py that is parsed, for which Python takes a hundred times as much."""
-_FEW = 64
-"""Files of that name, of which one may be the project's."""
+_READ = ("pyproject.toml", "setup.py")
+_FEW = 128
+"""Files of these names, of which one may be the project's."""
 _OTHERS: dict[bytes, Callable[[], "bz2.BZ2Decompressor | lzma.LZMADecompressor"]] = {
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ\0": lambda: lzma.LZMADecompressor(memlimit=_MEMORY),
@@ -114,7 +116,7 @@ def _add(archive: tarfile.TarFile, root: Path, path: str) -> None:
 
 def read_build_system(archive: Path, source: Source) -> BuildSystem:
     """Read what it asks for; `InputError` where that can't be taken."""
-    data = _pyproject(archive, source)
+    data = _files(archive, source)["pyproject.toml"]
     if data is None:
         return LEGACY
     where = f"{source.title}: pyproject.toml"
@@ -169,7 +171,7 @@ def imports_torch(source: Source, *, at_once: bool) -> bool:
                 return False
             text = path.read_bytes()
     else:
-        text = _member(source.path, source, "setup.py") or b""
+        text = _files(source.path, source)["setup.py"] or b""
     if b"torch" not in text or len(text) > _PARSED:
         return False
     try:
@@ -187,48 +189,61 @@ def _is_of_torch(node: ast.AST) -> bool:
     return any(name.partition(".")[0] == "torch" for name in names)
 
 
-def _pyproject(archive: Path, source: Source) -> bytes | None:
-    return _member(archive, source, "pyproject.toml")
-
-
-def _member(archive: Path, source: Source, name: str) -> bytes | None:
-    wanted = (*(part for part in source.subdirectory.split("/") if part not in ("", ".")), name)
+def _files(archive: Path, source: Source) -> Mapping[str, bytes | None]:
+    """Read those of `_READ`; an `InputError` where they can't be."""
     try:
         with archive.open("rb") as stream:
-            is_zip = stream.read(4) == b"PK\3\4"  # zipfile.is_zipfile also says so of a tar with a zip at its end
-        return _of_zip(archive, wanted) if is_zip else _of_tar(archive, wanted, source.title)
+            status = os.fstat(stream.fileno())
+        return _read(archive, (status.st_ino, status.st_size, status.st_mtime_ns), source.subdirectory, source.title)
     except _DAMAGED as error:
         raise InputError(
             f"{source.title}: {archive.name} can't be read: {error}", next_step="fetch it again, or pin another version"
         ) from error
 
 
-def _of_zip(archive: Path, wanted: _Path) -> bytes | None:
+@lru_cache(maxsize=8)
+def _read(archive: Path, _: tuple[int, ...], subdirectory: str, title: str) -> Mapping[str, bytes | None]:
+    """Read them at once: one is asked for after the other, and a tar is unpacked to its end."""
+    above = tuple(part for part in subdirectory.split("/") if part not in ("", "."))
+    with archive.open("rb") as stream:
+        is_zip = stream.read(4) == b"PK\3\4"  # zipfile.is_zipfile also says so of a tar with a zip at its end
+    wanted = {name: (*above, name) for name in _READ}
+    return _of_zip(archive, wanted) if is_zip else _of_tar(archive, wanted, title)
+
+
+def _of_zip(archive: Path, wanted: Mapping[str, _Path]) -> Mapping[str, bytes | None]:
     with zipfile.ZipFile(archive) as packed:
         paths = {tuple(name.split("/")): name for name in packed.namelist()}
         tops = {path[:1] for path in paths}
-        path = wanted if wanted in paths or len(tops) > 1 else (*next(iter(tops), ()), *wanted)
-        if path not in paths:
-            return None
-        with packed.open(paths[path]) as stream:
-            return _limited(stream.read(_LIMIT + 1))
+
+        def read(name: str, path: _Path) -> bytes | None:
+            path = path if path in paths or len(tops) > 1 else (*next(iter(tops), ()), *path)
+            if path not in paths:
+                return None
+            with packed.open(paths[path]) as stream:
+                return _limited(name, stream.read(_LIMIT + 1))
+
+        return {name: read(name, path) for name, path in wanted.items()}
 
 
-def _of_tar(archive: Path, wanted: _Path, title: str) -> bytes | None:
+def _of_tar(archive: Path, wanted: Mapping[str, _Path], title: str) -> Mapping[str, bytes | None]:
     """Read it through, since only the end tells whether there is one directory with all of it."""
-    found: dict[_Path, bytes] = {}
+    found: dict[_Path, bytes | None] = {}
     tops: set[_Path] = set()
     with archive.open("rb") as stream:
         for member in (reader := Untar(_plain(stream), where=title)):
             path = tuple(member.path.split("/"))
             tops.add(path[:1])
-            if member.kind == "file" and path in (wanted, path[:1] + wanted):
-                found[path] = _limited(b"".join(reader.content()) if member.size <= _LIMIT else bytes(_LIMIT + 1))
+            name = path[-1]
+            if member.kind == "file" and name in wanted and path in (wanted[name], path[:1] + wanted[name]):
+                data = b"".join(reader.content()) if member.size <= _LIMIT else bytes(_LIMIT + 1)
+                found[path] = _limited(name, data)
                 if len(found) > _FEW:
                     break
-    if wanted in found or len(tops) != 1:
-        return found.get(wanted)
-    return found.get((*next(iter(tops)), *wanted))
+    return {
+        name: found.get(path if path in found or len(tops) != 1 else (*next(iter(tops)), *path))
+        for name, path in wanted.items()
+    }
 
 
 def _plain(stream: IO[bytes]) -> Iterator[bytes]:
@@ -245,7 +260,9 @@ def _plain(stream: IO[bytes]) -> Iterator[bytes]:
         yield block
 
 
-def _limited(data: bytes) -> bytes:
-    if len(data) > _LIMIT:
-        raise EOFError(f"a file of its project has more than {_LIMIT} bytes")
-    return data
+def _limited(name: str, data: bytes) -> bytes | None:
+    if len(data) <= _LIMIT:
+        return data
+    if name == "setup.py":  # it is run, whatever it is, and nothing is said of it before
+        return None
+    raise EOFError(f"a file of its project has more than {_LIMIT} bytes")

@@ -15,6 +15,7 @@ from support.sources import PYPROJECT, make_sdist
 
 from cogpack.errors import InputError
 from cogpack.locking.wheels.building import Source
+from cogpack.planning.building import archive
 from cogpack.planning.building.archive import LEGACY, BuildSystem, pack, read_build_system
 from cogpack.planning.building.front_end import _unpacked
 
@@ -162,3 +163,25 @@ def test_a_file_of_a_source_that_can_not_be_read_is_named(tmp_path: Path, monkey
     with pytest.raises(InputError, match=r"project/a.py: Permission denied") as told:
         pack(Source(title="demo 1", path=tmp_path / "project"), tmp_path)
     assert "read" in told.value.next_step
+
+
+def test_an_archive_is_unpacked_once_for_all_that_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacked: list[object] = []
+    plain = archive._plain
+    monkeypatch.setattr(archive, "_plain", lambda stream: [unpacked.append(stream), plain(stream)][1])
+    path = make_sdist(tmp_path / "a.gz", {"setup.py": b"import torch", "pyproject.toml": MODERN})
+    source = Source(title="demo 1.0", path=path)
+    assert archive.imports_torch(source, at_once=True)
+    assert read(path).backend == "hatchling.build"
+    assert len(unpacked) == 1
+    path.unlink()
+    make_sdist(path, {"setup.py": b"", "pyproject.toml": b""})
+    assert not archive.imports_torch(source, at_once=True)
+    assert read(path) == LEGACY
+
+
+def test_a_long_setup_is_nobodys_fault(tmp_path: Path) -> None:
+    for name in ("a.gz", "a.zip"):
+        path = make_sdist(tmp_path / name, {"setup.py": b"import torch" + bytes(5_000_000), "pyproject.toml": MODERN})
+        assert read(path).backend == "hatchling.build"
+        assert not archive.imports_torch(Source(title="demo 1.0", path=path), at_once=False)
