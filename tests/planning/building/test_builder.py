@@ -466,18 +466,19 @@ def test_a_backend_lies_in_its_own_source(opened: Session, tmp_path: Path) -> No
 
 def test_a_build_that_never_ends_is_stopped_and_leaves_nothing(project: Path, tmp_path: Path) -> None:
     settings(project, "{build_wheels: host, limits: {time: 1}}")
-    forever = """
+    own = f"{987654000000000 + os.getpid()}"  # others run this test, too
+    forever = f"""
     import subprocess
     def build_wheel(*_):
-        subprocess.Popen(["sleep", "987654"])
-        subprocess.run(["sleep", "987654"])
+        subprocess.Popen(["sleep", "{own}"])
+        subprocess.run(["sleep", "{own}"])
     """
     with Session(Settings(directory=project, cache=tmp_path / "cache", environment=dict(os.environ))) as session:
         error = fault(session, source(make_sdist(tmp_path / "a.gz", source_files(forever))))
     assert "it ran longer than 1.0 s" in error.message
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):  # ended meanwhile
-            assert b"987654" not in path.read_bytes()
+            assert own.encode() not in path.read_bytes()
 
 
 def test_auto_runs_no_source_where_no_rung_is(project: Path, tmp_path: Path) -> None:
