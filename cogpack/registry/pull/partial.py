@@ -27,6 +27,8 @@ _NAME = 200
 """Bytes of a file's name that its unfinished one bears: names have 255 at most."""
 _sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 """macOS has no fdatasync(2)."""
+_KEEP_SIZE = 1
+"""FALLOC_FL_KEEP_SIZE of <linux/falloc.h>: what a file's size tells stays how far it was written."""
 
 
 def block_buffer(size: int) -> memoryview:
@@ -41,6 +43,20 @@ def block_buffer(size: int) -> memoryview:
 def growing(path: Path) -> Path:
     """Say where a file that has this name in the end grows until then, for all who want the same one."""
     return path.with_name(f".{os.fsdecode(os.fsencode(path.name)[:_NAME])}.partial")
+
+
+def _reserve(file: int, offset: int, size: int) -> None:
+    """Set room aside as one piece (fallocate(2)): a full disk is told before anything is fetched, and the system need
+    not find room for each page that comes. Where it can't do that, nothing is lost.
+
+    By posix_fallocate(3) glibc would write into each page of a file system that can't.
+    """
+    import ctypes
+
+    if call := getattr(ctypes.CDLL(None, use_errno=True), "fallocate", None):  # macOS has none
+        failed = call(file, _KEEP_SIZE, ctypes.c_int64(offset), ctypes.c_int64(size))
+        if failed and (code := ctypes.get_errno()) in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(code, os.strerror(code))
 
 
 class Partial:
@@ -126,7 +142,9 @@ class Partial:
             self._recorded[digest] = list(got)
 
     def region(self, digest: Digest, offset: int = 0) -> "Region":
-        """Give the place of a blob, from byte `offset` of the file on."""
+        """Give the place of a blob, from byte `offset` of the file on, where there is room for all of it by now."""
+        with writing(self.path):
+            _reserve(self._file, offset, self._sizes[digest])
         return Region(self, digest, offset)
 
     def recorded(self, digest: Digest, offset: int) -> list[Span]:
