@@ -214,16 +214,25 @@ def _difference(reference: str, images: Images, plan: Plan, remote: Manifest, im
 
 
 def _first_entry(layer: Layer, theirs: Descriptor, images: Images) -> str:
-    """Name `; first difference: /path`, and what it is, from reading both layers."""
+    """Name `; first difference: /path`, and what it is, from reading both layers. Kept are the entries of ours alone:
+    theirs may be anybody's, and many."""
     mine: dict[str, _Entry] = {}
     layer.copy_to(lambda body: mine.update(_entries(iter(body), "rebuilt")), Form.PLAIN)
+    changed: dict[str, _Entry] = {}
+    first, lacking = "", 0
     with images.blob(theirs) as blocks:
-        other = dict(_entries(decompressed(blocks), "the image's"))
-    differ = [path for path in {**mine, **other} if mine.get(path) != other.get(path)]
-    if not differ:
+        for path, entry in _entries(decompressed(blocks), "the image's"):
+            if path not in mine:
+                first, lacking = first or path, lacking + 1
+            elif mine[path] == entry:
+                del mine[path]
+            else:
+                changed[path] = entry
+    if not (differ := len(mine) + lacking):
         return "; its files are the same, and their order or the archive's form differs"
-    more = f" (and {count_text(len(differ) - 1, 'other path')})" if differ[1:] else ""
-    return f"; first difference: /{differ[0]}{_told(mine.get(differ[0]), other.get(differ[0]))}{more}"
+    first = next(iter(mine), first)
+    more = f" (and {count_text(differ - 1, 'other path')})" if differ > 1 else ""
+    return f"; first difference: /{first}{_told(mine.get(first), changed.get(first))}{more}"
 
 
 def _told(mine: "_Entry | None", other: "_Entry | None") -> str:
