@@ -34,8 +34,6 @@ _LIMIT = 4 * 1024 * 1024
 _PARSED = 512 * 1024
 """Bytes of a setup.py that is parsed, for which Python takes a hundred times as much."""
 _READ = ("pyproject.toml", "setup.py")
-_FEW = 128
-"""Files of these names, of which one may be the project's."""
 _OTHERS: dict[bytes, Callable[[], "bz2.BZ2Decompressor | lzma.LZMADecompressor"]] = {
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ\0": lambda: lzma.LZMADecompressor(memlimit=_MEMORY),
@@ -235,11 +233,10 @@ def _of_tar(archive: Path, wanted: Mapping[str, _Path], title: str) -> Mapping[s
             path = tuple(member.path.split("/"))
             tops.add(path[:1])
             name = path[-1]
-            if member.kind == "file" and name in wanted and path in (wanted[name], path[:1] + wanted[name]):
+            there = wanted.get(name) if member.kind == "file" else None
+            if there and (path == there or (len(tops) == 1 and path == path[:1] + there)):
                 data = b"".join(reader.content()) if member.size <= _LIMIT else bytes(_LIMIT + 1)
                 found[path] = _limited(name, data)
-                if len(found) > _FEW:
-                    break
     return {
         name: found.get(path if path in found or len(tops) != 1 else (*next(iter(tops)), *path))
         for name, path in wanted.items()
