@@ -5,7 +5,6 @@ addresses are mapped to, for where neither the command line, the environment nor
 """
 
 import re
-import tomllib
 from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -105,6 +104,8 @@ def read_machine(environment: Mapping[str, str], *, usual: Path = PLACE) -> Mach
 
 
 def _parsed(data: bytes, name: str) -> Machine:
+    import tomllib  # few machines have such a file
+
     try:
         document = tomllib.loads(data.decode())
         _check_keys(document, _File.__struct_fields__, name)
