@@ -214,7 +214,7 @@ _HEAD = """# Benchmarks
 `make bench` measures these anew, from an installed wheel, and writes this page; `make bench-large` adds what wants
 gigabytes of wheels. Peers take turns in the same run, with the same bytes; figures are medians, with the lowest and
 highest run. CPU seconds and memory are of the command alone, not of servers, which share its cores. *Times ours*: 2.00
-took twice as long as cogpack. Rows in italics are limits: nobody could do with less.
+took twice as long as cogpack. Rows in italics are measures: a part of the work alone, by the plainest program.
 """
 
 
