@@ -21,7 +21,7 @@ _ZSTD_SLICE = 512
 _ZSTD_WINDOW_LOG = 27
 """Frames may claim a window of gigabytes; 128 MiB is what the command line tool and Go's decoder allow."""
 
-_BOMB = 64 * GiB
+_BOMB = 16 * GiB
 """Bytes that any layer may have, however small it is packed, as weights that are zeros yet or a swap file: zstd makes a
 layer of ours 30,000 times as small then. Beyond, it may have this many times its own:"""
 _RATIO = 1000

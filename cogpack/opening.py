@@ -25,9 +25,10 @@ def parse_reference(session: Session, text: str) -> Reference:
     """Read `text` as a reference; the user is told where Docker Hub is taken since no registry is named. A directory is
     an `InputError`."""
     if (text.startswith((".", "/")) or not names_registry(text)) and is_directory(Path(text)):
+        of_hub = text if "/" in text and not text.startswith((".", "/")) else f"library/{Path(text).name}"
         raise InputError(
             f"{text:.300}: is a directory, and the image of a registry is asked for",
-            next_step=f"write HOST/NAME:TAG, or, if Docker Hub has it, docker.io/library/{Path(text).name:.300}",
+            next_step=f"write HOST/NAME:TAG, or, if Docker Hub has it, docker.io/{of_hub:.300}",
         )
     reference = Reference.parse(text)
     tell_of_hub(session, text, reference)

@@ -70,7 +70,13 @@ def _container(add: Add) -> None:
     add("--isolated", action="store_true", help=text)
     text = "keep nothing of what is written to ~/.cache, as models do that download"
     add("--no-kept-caches", dest="caches", action="store_false", help=text)
-    add("--shm-size", type=docker_size, default=6 * 2**30, metavar="SIZE", help="room in /dev/shm; g is 1024 MiB, as docker counts [6g]")
+    add(
+        "--shm-size",
+        type=docker_size,
+        default=6 * 2**30,
+        metavar="SIZE",
+        help="room in /dev/shm; g is 1024 MiB, as docker counts [6g]",
+    )
     text = "run it by this engine [containers of our own]"
     add("--runtime", choices=("docker", "podman"), metavar="docker|podman", help=text)
     text = "GPUs, as docker takes them [all, where the image wants some and there are any]"

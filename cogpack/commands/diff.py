@@ -215,6 +215,11 @@ def _trees(session: Session, old: _Side, new: _Side, *, files: bool | None) -> t
     sides = [_own(old, new), _own(new, old)]
     if old.planned or new.planned:
         if not (_tells_of_project(old) and _tells_of_project(new)):
+            if files:
+                raise InputError(
+                    "files are compared with a project's in its own images, and no layer of this one is known as that",
+                    next_step="build the project (cogpack build -o DIR), and compare with DIR",
+                )
             return None, 0
         sides = _of_project(sides, {made.name for made in (*old.planned, *new.planned) if made.remote})
     elif any(layer.key is None for side in sides for layer in side):

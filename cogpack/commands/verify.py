@@ -219,15 +219,18 @@ def _first_entry(layer: Layer, theirs: Descriptor, images: Images) -> str:
     mine: dict[str, _Entry] = {}
     layer.copy_to(lambda body: mine.update(_entries(iter(body), "rebuilt")), Form.PLAIN)
     changed: dict[str, _Entry] = {}
+    equal: set[str] = set()
     first, lacking = "", 0
     with images.blob(theirs) as blocks:
         for path, entry in _entries(decompressed(blocks), "the image's"):
             if path not in mine:
                 first, lacking = first or path, lacking + 1
             elif mine[path] == entry:
-                del mine[path]
+                equal.add(path)
             else:
                 changed[path] = entry
+    for path in equal - changed.keys():
+        del mine[path]
     if not (differ := len(mine) + lacking):
         return "; its files are the same, and their order or the archive's form differs"
     first = next(iter(mine), first)

@@ -92,15 +92,17 @@ class Connection:
 
         Few long blocks cost those who pass them on less than many short ones: a line of 40 MB/s has ten times as much
         for us a moment later, and the system wakes us when all of it is there (SO_RCVLOWAT, tcp(7)). Where the last
-        block was filled, this one is not asked for before.
+        block was filled, this one is not asked for before; but TLS is, which may have it already.
         """
         if self._early or self._ended:
             found = self.read(len(view) - filled, deadlines)
             view[filled : filled + len(found)] = found
             return filled + len(found)
         until = time.monotonic() + _MOMENT if filled or self._flows else 0.0
+        plain = not isinstance(self._socket, TLS)
+        dry = plain
         while filled < len(view):
-            if until:
+            if until and dry:
                 if (left := until - time.monotonic()) > 0:
                     self._gather(len(view) - filled, left, deadlines)
                 elif filled:
@@ -114,6 +116,7 @@ class Connection:
             except _NOT_YET as error:
                 if not until:
                     self._wait(deadlines, error, READ, httpx.ReadTimeout)
+                dry = True
                 continue
             except OSError as error:
                 if filled:  # told by the next read
@@ -123,6 +126,7 @@ class Connection:
             if not size:
                 break
             filled += size
+            dry = plain  # a read that is short took all that there was
             until = until or time.monotonic() + _MOMENT
             _count(deadlines, size)
         self._flows = filled == len(view)

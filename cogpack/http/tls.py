@@ -7,6 +7,8 @@ from typing import Any
 
 _FILL = 256 * 1024
 """Bytes taken from the socket at a time."""
+_RECORD = 16 * 1024
+"""Bytes of data that one record has at most (RFC 8446 5.1)."""
 
 
 class TLS:
@@ -35,8 +37,9 @@ class TLS:
         return below or self._incoming.pending > 0 or self._tls.pending() > 0
 
     def wake_at(self, size: int) -> None:
-        """Have whoever waits woken when there may be `size` bytes: records are longer than their data."""
-        wake_at(self._inner, max(1, size - self._incoming.pending))
+        """Have whoever waits woken when there may be `size` bytes: records are longer than their data, and OpenSSL may
+        have taken a part of one already."""
+        wake_at(self._inner, max(1, size - self._incoming.pending - self._tls.pending() - _RECORD))
 
     def do_handshake(self) -> None:
         came = 0

@@ -34,6 +34,8 @@ _CPYTHON = pattern(r"(?:.*/)?(?:bin/python(3\.\d+)|libpython(3\.\d+)\.so\.1\.0)"
 """CPython itself: its program, and the library that this may be linked with."""
 _CPYTHON_VERSION = rb"(?<![0-9.])(%s\.\d{1,3}(?:(?:a|b|rc)\d{1,2})?\+?)\0"
 """What it tells of itself (PY_VERSION), of its own minor version."""
+_LARGEST = 4 * 1024 * MiB
+"""Bytes of a library that is looked at: the largest of CUDA have half. Zeros without end are packed in nothing."""
 _IN_MEMORY = 32 * MiB
 _KEPT = 128 * MiB
 """Bytes of contents that are kept of one layer."""
@@ -178,7 +180,11 @@ def _members(layer: "Untar", where: str) -> Iterator[Listed]:
                     f"{where}: /{member.path}: the settings and databases of one layer have more than {_KEPT} bytes",
                     next_step="choose another base",
                 )
-        elif member.kind == "file" and (_LIBRARY.fullmatch(member.path) or _CPYTHON.fullmatch(member.path)):
+        elif (
+            member.kind == "file"
+            and member.size <= _LARGEST
+            and (_LIBRARY.fullmatch(member.path) or _CPYTHON.fullmatch(member.path))
+        ):
             with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spooled:
                 scratch = cast("BinaryIO", spooled)
                 for block in layer.content():  # writelines looks at the limit when all is in memory

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -65,8 +66,8 @@ def _left_lock(project: Project) -> _Left | None:
     """Find a lock that may be the config's, which has none of its own name: `cogpack.lock` where that was made from
     this one, else one whose config is gone, of several the one that was made from most of what is here now: surely
     where that is all the same."""
-    digests = input_digests(project.inputs())
-    found: list[tuple[int, _Left]] = []
+    digests: Mapping[str, str] | None = None
+    found: list[tuple[int, bool, _Left]] = []
     for path in sorted(project.root.glob("cogpack.*lock")):
         with suppress(InputError):  # nobody could say whose it is
             lock = read_lock(path) if is_lock(path.name) else None
@@ -76,10 +77,12 @@ def _left_lock(project: Project) -> _Left | None:
             if path.name == FILE and config == project.config_path.name:
                 return _Left(FILE, config, sure=True)
             if not os.path.lexists(project.root / config):
+                digests = digests if digests is not None else input_digests(project.inputs())
                 named = {project.config_path.name if name == config else name: one for name, one in lock.inputs.items()}
                 same = len(digests.items() & named.items())
-                found.append((same, _Left(path.name, config, sure=named == digests)))
-    return max(found, key=lambda one: one[0], default=(0, None))[1]
+                sure = named == digests
+                found.append((same, sure, _Left(path.name, config, sure)))
+    return max(found, key=lambda one: one[:2])[2] if found else None
 
 
 def other_config(project: Project, lock: Lock) -> tuple[str | None, bool]:

@@ -58,7 +58,8 @@ _IMPOSSIBLE: Mapping[str, str] = {
 _NEEDS_INIT = frozenset({"start", "restart", "reload", "stop", "status", "daemon-reload", "is-active"})
 
 _SHARED = ("/bin", "/etc", "/lib", "/lib64", "/opt/venv", "/sbin", "/usr", "/var")
-_SETS_UP_GIT = pattern(r"gitconfig|GIT_|git-lfs|\bgit\b[^;&|\n]*\s(?:config|lfs)\b")
+_COMMAND_END = pattern(r"[;&|\n]")
+_SETS_UP_GIT = pattern(r"gitconfig|GIT_|git-lfs|\A(?:(?!\bgit\b).)*\bgit\b.*\s(?:config|lfs)\b")
 _PATH_LIKE = pattern(r"[^\s'\"`;&|<>()=:,]+")
 
 
@@ -143,10 +144,15 @@ class _Named:
         self._above: set[str] = set()
         self._names: set[str] = set()
         self._beginnings: set[str] = set()
-        self.sets_up_git = False
+        self._lines: list[str] = []
+
+    @property
+    def sets_up_git(self) -> bool:
+        commands = (command for line in self._lines for command in _COMMAND_END.split(line))
+        return any(_SETS_UP_GIT.search(command) for command in commands)
 
     def add(self, line: str) -> None:
-        self.sets_up_git = self.sets_up_git or bool(_SETS_UP_GIT.search(line))
+        self._lines.append(line)
         for word in _PATH_LIKE.findall(line):
             sure = re.split(r"[*?\[{$~]", word, maxsplit=1)[0]
             whole = "/" + posixpath.normpath(posixpath.join(self._start, sure)).lstrip("/")

@@ -273,8 +273,11 @@ def within(path: str, root: str) -> bool:
 
 
 def above(path: str) -> Iterator[str]:
-    """Give an absolute path, and each that it lies below: those that it is `within`."""
+    """Give an absolute path, and each that it lies below: those that it is `within`. One that no system takes
+    (PATH_MAX) lies below none."""
     yield path
+    if len(path) > 4096:
+        return
     while path := path.rpartition("/")[0]:
         yield path
     yield "/"

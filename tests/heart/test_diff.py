@@ -144,6 +144,8 @@ def test_of_an_image_that_others_made_no_files_are_compared_with_the_project(pro
     push_image(project.world.registry, "others/x:1", [layer({"src/predict.py": b""})])
     done = ok(project.cogpack("diff", f"{project.world.registry}/others/x:1", "."))
     assert "files     not compared: no layer is known as a project's" in done.out.splitlines()
+    asked = project.cogpack("diff", "--files", f"{project.world.registry}/others/x:1", ".")
+    assert (asked.code, "no layer of this one is known as that" in asked.err) == (2, True), asked.err
 
 
 def layer(entries: Mapping[str, Any]) -> bytes:

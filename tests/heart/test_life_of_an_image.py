@@ -129,10 +129,11 @@ def test_verify_takes_a_layout_s_directory_as_inspect_does(pushed: Project) -> N
 def test_a_directory_in_the_place_of_a_registry_s_image_is_told_as_that(
     pushed: Project, words: tuple[str, ...]
 ) -> None:
+    (pushed.root / "me/image").mkdir(parents=True)
     (pushed.root / "image").mkdir()
-    for written in ("image", "./image"):
+    for written, meant in (("image", "library/image"), ("./image", "library/image"), ("me/image", "me/image")):
         done = pushed.cogpack(*words, written)
-        assert (done.code, "is a directory" in done.err) == (2, True), done.err
+        assert (done.code, f"docker.io/{meant}\n" in done.err) == (2, True), done.err
 
 
 @pytest.mark.parametrize("pushed", [False, True], ids=["nothing there", "all but a line there"])

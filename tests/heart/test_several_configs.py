@@ -294,6 +294,12 @@ def test_a_lock_whose_config_is_gone_stops_no_config_that_is_not_it(project: Pro
     assert ok(project.cogpack("lock", "-f", "sharpen.yaml")).err.count(told) == 1
 
 
+def test_where_no_lock_is_left_inputs_are_not_read_to_look_for_one(project: Project) -> None:
+    (project.root / "blur.txt").unlink()
+    told = ok(project.cogpack("schema", "-f", "blur.yaml")).err
+    assert "lock" not in told
+
+
 @pytest.mark.parametrize("place", ["-x", "-x/-y"])
 def test_what_moves_a_lock_is_no_option_where_a_name_begins_with_a_dash(project: Project, place: str) -> None:
     below = project.root / place

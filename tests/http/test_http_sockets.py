@@ -79,28 +79,58 @@ def test_tls_is_asked_again_when_the_next_block_is_there_too(
 ) -> None:
     monkeypatch.setattr("cogpack.http.sockets._MOMENT", 5.0)
     ours, theirs = line
-    begun = threading.Event()
+    begun, size = threading.Event(), 8 * BLOCK
 
     def send() -> None:
         secured = server_tls(authority, "localhost").wrap_socket(theirs, server_side=True)
-        secured.sendall(bytes(BLOCK))
+        secured.sendall(bytes(size))
         begun.wait()
-        for _ in range(16):
-            secured.sendall(bytes(BLOCK // 16))
-            threading.Event().wait(0.005)
+        for _ in range(64):
+            secured.sendall(bytes(size // 64))
+            threading.Event().wait(0.002)
         secured.close()
 
     sender = threading.Thread(target=send)
     sender.start()
     context = ssl.create_default_context(cafile=environment["SSL_CERT_FILE"])
-    connection, view = Connection(ours).start_tls(context, "localhost", deadlines()), memoryview(bytearray(BLOCK))
-    assert connection.read_into(view, deadlines()) == BLOCK
+    connection, view = Connection(ours).start_tls(context, "localhost", deadlines()), memoryview(bytearray(size))
+    assert connection.read_into(view, deadlines()) == size
     ours.reads = 0
     begun.set()
-    assert connection.read_into(view, deadlines()) == BLOCK
+    assert connection.read_into(view, deadlines()) == size
     sender.join()
-    assert ours.reads <= 8, "of 16 pieces"
+    assert ours.reads <= 16, "of 64 pieces"
     assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == 1
+
+
+def test_what_tls_has_already_is_not_waited_for(
+    line: tuple[Counted, socket.socket],
+    authority: CA,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The end of a body of a server that stays: no more will come."""
+    monkeypatch.setattr("cogpack.http.sockets._MOMENT", 30.0)
+    ours, theirs = line
+    read = threading.Event()
+    size = 3 * 1024 * 1024 + 12_345
+
+    def send() -> None:
+        secured = server_tls(authority, "localhost").wrap_socket(theirs, server_side=True)
+        secured.sendall(bytes(size))
+        read.wait()
+        secured.close()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    context = ssl.create_default_context(cafile=environment["SSL_CERT_FILE"])
+    connection, view = Connection(ours).start_tls(context, "localhost", deadlines()), memoryview(bytearray(8 * BLOCK))
+    began, left = time.monotonic(), size
+    while left:
+        left -= connection.read_into(view[:left], deadlines())
+    assert time.monotonic() - began < 20
+    read.set()
+    sender.join()
 
 
 def test_one_byte_is_heard_after_a_block_too(line: tuple[Counted, socket.socket]) -> None:

@@ -4,6 +4,7 @@ import time
 
 from cogpack.config import RunStep, SecretMount
 from cogpack.run_lines import ImpossibleStep, KnownStep, ReadStep, SandboxedStep, Surroundings, classify
+from cogpack.run_lines.effects import above
 
 PGET = "curl -o /usr/local/bin/pget -L https://h.example/pget"
 ORDER = "an earlier line, whose effect isn't known, precedes it"
@@ -19,6 +20,12 @@ def test_known_lines_are_taken_out_until_the_first_unknown_one() -> None:
     assert found[1] == SandboxedStep("make: what make does is not known here")
     assert found[2:4] == (SandboxedStep(ORDER, 1), SandboxedStep(ORDER, 1))
     assert found[4] == KnownStep(()), "what does nothing has no order"
+
+
+def test_a_word_longer_than_any_path_lies_below_nothing() -> None:
+    """What it lies below would be the square of its length."""
+    assert len(list(above("/a" * 2000))) == 2001
+    assert len(list(above("/a" * 3000))) == 1
 
 
 def test_after_an_unknown_line_only_downloads_are_taken_out_whose_paths_none_names() -> None:

@@ -67,6 +67,9 @@ class BlobFetch:
             if wanted:
                 self.streams[part] = stream
             self._end_revoked()
+        if wanted and isinstance(self.store, Region):
+            # Of one that comes whole not all: a process that is killed leaves it behind.
+            self.store.reserve(part.start, min(part.end - part.start, self._tuning.largest_part))
         return wanted
 
     def take(self, part: Part, block: memoryview, window: Callable[[], int]) -> bool:

@@ -12,8 +12,9 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from cogpack.digest import Digest
 from cogpack.disk import check_ours, open_ours, sync_directory, write_whole, writing
@@ -45,18 +46,13 @@ def growing(path: Path) -> Path:
     return path.with_name(f".{os.fsdecode(os.fsencode(path.name)[:_NAME])}.partial")
 
 
-def _reserve(file: int, offset: int, size: int) -> None:
-    """Set room aside as one piece (fallocate(2)): a full disk is told before anything is fetched, and the system need
-    not find room for each page that comes. Where it can't do that, nothing is lost.
-
-    By posix_fallocate(3) glibc would write into each page of a file system that can't.
-    """
+@cache
+def _fallocate() -> Callable[[int, int, Any, Any], int] | None:
+    """fallocate(2), which macOS has not. By posix_fallocate(3) glibc would write into each page of a file system that
+    can't."""
     import ctypes
 
-    if call := getattr(ctypes.CDLL(None, use_errno=True), "fallocate", None):  # macOS has none
-        failed = call(file, _KEEP_SIZE, ctypes.c_int64(offset), ctypes.c_int64(size))
-        if failed and (code := ctypes.get_errno()) in (errno.ENOSPC, errno.EDQUOT):
-            raise OSError(code, os.strerror(code))
+    return getattr(ctypes.CDLL(None), "fallocate", None)
 
 
 class Partial:
@@ -142,9 +138,7 @@ class Partial:
             self._recorded[digest] = list(got)
 
     def region(self, digest: Digest, offset: int = 0) -> "Region":
-        """Give the place of a blob, from byte `offset` of the file on, where there is room for all of it by now."""
-        with writing(self.path):
-            _reserve(self._file, offset, self._sizes[digest])
+        """Give the place of a blob, from byte `offset` of the file on."""
         return Region(self, digest, offset)
 
     def recorded(self, digest: Digest, offset: int) -> list[Span]:
@@ -159,6 +153,15 @@ class Partial:
             _sync(self._number())
             spans = {digest: (self._sizes[digest], spans) for digest, spans in self._recorded.items()}
             write_whole(self._journal, [encode_journal(spans)])
+
+    def reserve(self, offset: int, size: int) -> None:
+        """Have room set aside as one piece for what comes now, so that the system need not find some for each page.
+        Where it can't, or there is none, nothing is lost: writing tells."""
+        from ctypes import c_int64
+
+        if fallocate := _fallocate():
+            with self._writes:
+                fallocate(self._file, _KEEP_SIZE, c_int64(offset), c_int64(size))
 
     def write(self, offset: int, block: bytes | memoryview) -> None:
         view = memoryview(block)
@@ -224,6 +227,9 @@ class Region:
     @property
     def have(self) -> list[Span]:
         return self._partial.recorded(self._digest, self.offset)
+
+    def reserve(self, offset: int, size: int) -> None:
+        self._partial.reserve(self.offset + offset, size)
 
     def write(self, offset: int, block: bytes | memoryview) -> None:
         self._partial.write(self.offset + offset, block)
