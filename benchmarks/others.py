@@ -8,5 +8,10 @@ Needs root, podman and containerd, and what pull.py needs, whose peers and limit
 from engines import containerd, podman
 from pull import measure_engines, pull_options
 
-if __name__ == "__main__":
+
+def main() -> None:
     measure_engines(lambda _: [podman(), containerd()], pull_options(__doc__).parse_args())
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from report import Report, Table
 
 _WIDTH = 860
-_COLOURS = ("#2a9d6a", "#4a7fd4", "#d0772c")
+_COLOURS = ("#2a9d6a", "#4a7fd4", "#d0772c", "#9a5fb4")
 _OURS, _THEIRS, _LIMIT = "#2a9d6a", "#8899aa", "#d0453c"
 _TEXT = "#7a7f87"
 
@@ -61,7 +61,8 @@ def growth(tables: Sequence[Table]) -> str:
             for row in table.rows
         ]
     names = [*dict.fromkeys(case for cases in found.values() for case in cases)]
-    parts = [_text(10 + 150 * at, 20, name, _COLOURS[at], bold=True) for at, name in enumerate(names)]
+    coloured = list(zip(names, _COLOURS[: len(names)], strict=True))
+    parts = [_text(10 + 150 * at, 20, name, colour, bold=True) for at, (name, colour) in enumerate(coloured)]
     for line, (what, cases) in enumerate(found.items()):
         for column, (title, index) in enumerate((("seconds", 1), ("peak MiB", 2))):
             lines = {case: [(point[0], point[index]) for point in points] for case, points in cases.items()}
