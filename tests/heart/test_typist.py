@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.typist import program, running_in, typed
+from support.typist import left_in, program, running_in, typed
 from support.world import World
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ def test_no_server_that_a_page_starts_is_left(world: World, last: str) -> None:
     else:
         with pytest.raises(AssertionError, match="serving private"):
             typed(page, place, given)
-    assert running_in(place) == []
+    assert left_in(place) == []
 
 
 def test_what_runs_in_a_directory_is_seen() -> None:
