@@ -270,6 +270,10 @@ def host(text: str) -> str:
     return text
 
 
+_MOST = 2**50
+"""Bytes that nobody has."""
+
+
 def _sizes(thousand: int, least: int, example: str) -> Callable[[str], int]:
     """Make what reads a size: `20GB`, `1.5t`, `500MiB` or `1000000`. `thousand`: what k, M, G and T without an i count
     by."""
@@ -277,7 +281,8 @@ def _sizes(thousand: int, least: int, example: str) -> Callable[[str], int]:
     def read(text: str) -> int:
         if found := _SIZE.fullmatch(text):
             power = " kmgt".index(found[2].lower() or " ")
-            if (size := int(float(found[1]) * (1024 if found[3] else thousand) ** power)) >= least:
+            size = int(float(found[1]) * (1024 if found[3] else thousand) ** power)
+            if least <= size <= _MOST:
                 return size
         raise argparse.ArgumentTypeError(f"expected a size such as {example}, found {text!r:.80}")
 

@@ -67,7 +67,7 @@ def _left_lock(project: Project) -> _Left | None:
     this one, else one whose config is gone, of several the one that was made from most of what is here now: surely
     where that is all the same."""
     digests: Mapping[str, str] | None = None
-    found: list[tuple[int, bool, _Left]] = []
+    found: list[tuple[int, _Left]] = []
     for path in sorted(project.root.glob("cogpack.*lock")):
         with suppress(InputError):  # nobody could say whose it is
             lock = read_lock(path) if is_lock(path.name) else None
@@ -80,9 +80,8 @@ def _left_lock(project: Project) -> _Left | None:
                 digests = digests if digests is not None else input_digests(project.inputs())
                 named = {project.config_path.name if name == config else name: one for name, one in lock.inputs.items()}
                 same = len(digests.items() & named.items())
-                sure = named == digests
-                found.append((same, sure, _Left(path.name, config, sure)))
-    return max(found, key=lambda one: one[:2])[2] if found else None
+                found.append((same, _Left(path.name, config, sure=named == digests)))
+    return max(found, key=lambda one: (one[0], one[1].sure))[1] if found else None
 
 
 def other_config(project: Project, lock: Lock) -> tuple[str | None, bool]:

@@ -46,6 +46,11 @@ def deadlines() -> Deadlines:
     return Deadlines(Limits(answer=5, idle=5), Cancellation())
 
 
+def over_tls(ours: socket.socket, environment: dict[str, str]) -> Connection:
+    context = ssl.create_default_context(cafile=environment["SSL_CERT_FILE"])
+    return Connection(ours).start_tls(context, "localhost", deadlines())
+
+
 def test_a_line_that_brought_a_block_is_asked_again_when_the_next_is_there(
     line: tuple[Counted, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,8 +97,7 @@ def test_tls_is_asked_again_when_the_next_block_is_there_too(
 
     sender = threading.Thread(target=send)
     sender.start()
-    context = ssl.create_default_context(cafile=environment["SSL_CERT_FILE"])
-    connection, view = Connection(ours).start_tls(context, "localhost", deadlines()), memoryview(bytearray(size))
+    connection, view = over_tls(ours, environment), memoryview(bytearray(size))
     assert connection.read_into(view, deadlines()) == size
     ours.reads = 0
     begun.set()
@@ -123,8 +127,7 @@ def test_what_tls_has_already_is_not_waited_for(
 
     sender = threading.Thread(target=send)
     sender.start()
-    context = ssl.create_default_context(cafile=environment["SSL_CERT_FILE"])
-    connection, view = Connection(ours).start_tls(context, "localhost", deadlines()), memoryview(bytearray(8 * BLOCK))
+    connection, view = over_tls(ours, environment), memoryview(bytearray(8 * BLOCK))
     began, left = time.monotonic(), size
     while left:
         left -= connection.read_into(view[:left], deadlines())

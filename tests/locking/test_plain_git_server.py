@@ -5,26 +5,14 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from support.git_server import GitServer, plain_environment
+from support.git_server import GitServer, mirrors_in, plain_environment
 from support.serving import served
 
-from cogpack.git.mirror import Mirrors, pack_name
+from cogpack.git.mirror import pack_name
 from cogpack.git.program import Git, NoDepthError
 from cogpack.lockfile.builds import GitSource
 from cogpack.locking.sources.repositories import Repositories
-from cogpack.progress import SILENT, Cancellation
-
-
-def mirrors_in(git: Git, place: Path, **settings: object) -> Mirrors:
-    return Mirrors(
-        git,
-        lambda: place,
-        mapped=lambda url: url,
-        used=lambda _: None,
-        progress=SILENT,
-        cancellation=Cancellation(),
-        **settings,  # type: ignore[arg-type]
-    )
+from cogpack.progress import Cancellation
 
 
 def test_its_sources_are_brought_with_their_history_and_a_short_clone_is_refused_at_once(tmp_path: Path) -> None:

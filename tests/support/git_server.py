@@ -8,9 +8,25 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from cogpack.git.mirror import Mirrors
+from cogpack.git.program import Git
+from cogpack.progress import SILENT, Cancellation
 from tests.support.serving import served
 
 _SETTINGS = ("user.name=a", "user.email=a@b.example", "protocol.file.allow=always", "init.defaultBranch=main")
+
+
+def mirrors_in(git: Git, place: Path, **settings: object) -> Mirrors:
+    """Give copies of repositories that lie in `place`."""
+    return Mirrors(
+        git,
+        lambda: place,
+        mapped=lambda url: url,
+        used=lambda _: None,
+        progress=SILENT,
+        cancellation=Cancellation(),
+        **settings,  # type: ignore[arg-type]
+    )
 
 
 class GitServer:

@@ -190,8 +190,7 @@ def _is_of_torch(node: ast.AST) -> bool:
 def _files(archive: Path, source: Source) -> Mapping[str, bytes | None]:
     """Read those of `_READ`; an `InputError` where they can't be."""
     try:
-        with archive.open("rb") as stream:
-            status = os.fstat(stream.fileno())
+        status = archive.stat()
         return _read(archive, (status.st_ino, status.st_size, status.st_mtime_ns), source.subdirectory, source.title)
     except _DAMAGED as error:
         raise InputError(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from cogpack.digest import Digest
 from cogpack.disk import check_ours, open_ours, sync_directory, write_whole, writing
@@ -47,12 +47,14 @@ def growing(path: Path) -> Path:
 
 
 @cache
-def _fallocate() -> Callable[[int, int, Any, Any], int] | None:
+def _fallocate() -> Callable[[int, int, int, int], int] | None:
     """fallocate(2), which macOS has not. By posix_fallocate(3) glibc would write into each page of a file system that
     can't."""
     import ctypes
 
-    return getattr(ctypes.CDLL(None), "fallocate", None)
+    if found := getattr(ctypes.CDLL(None), "fallocate", None):
+        found.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    return found
 
 
 class Partial:
@@ -157,11 +159,9 @@ class Partial:
     def reserve(self, offset: int, size: int) -> None:
         """Have room set aside as one piece for what comes now, so that the system need not find some for each page.
         Where it can't, or there is none, nothing is lost: writing tells."""
-        from ctypes import c_int64
-
         if fallocate := _fallocate():
             with self._writes:
-                fallocate(self._file, _KEEP_SIZE, c_int64(offset), c_int64(size))
+                fallocate(self._file, _KEEP_SIZE, offset, size)
 
     def write(self, offset: int, block: bytes | memoryview) -> None:
         view = memoryview(block)

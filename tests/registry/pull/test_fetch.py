@@ -476,8 +476,8 @@ def test_room_is_set_aside_for_what_was_asked_for(pull: Pulls, monkeypatch: pyte
     """And not for the whole blob: a killed process leaves it behind."""
     reserved = []
 
-    def fallocate(_file: int, _mode: int, offset: ctypes.c_int64, size: ctypes.c_int64) -> int:
-        reserved.append((offset.value, size.value))
+    def fallocate(_file: int, _mode: int, offset: int, size: int) -> int:
+        reserved.append((offset, size))
         return 0
 
     monkeypatch.setattr("cogpack.registry.pull.partial._fallocate", lambda: fallocate)
